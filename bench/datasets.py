@@ -33,12 +33,13 @@ from sklearn.preprocessing import StandardScaler
 from bench.compare import with_seed
 from pawprint import paths
 from pawprint.columns import SCORES, SPLIT
-from pawprint.decoding.decoder import MAX_LEFT_OUT, open_image
+from pawprint.dataset.unusual import MAX_LEFT_OUT
 from pawprint.features.rows import row_function
 from pawprint.features.store import stored_examples
 from pawprint.features.views import IDENTITY
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.reading import open_image
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.file import overlay
 from pawprint.params.model import Model

@@ -29,9 +29,9 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import paths
-from pawprint.decoding.decoder import decode
 from pawprint.files import digest
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.reading import decode
 from pawprint.params.file import overlay
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 from pawprint.yaml_file import read_yaml

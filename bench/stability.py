@@ -31,11 +31,12 @@ import pandas as pd
 
 from bench.datasets import Public, public
 from pawprint.classes import log_losses
-from pawprint.decoding.decoder import decode, pixels_sha256
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.draws import FOLDS, draw_folds
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.rows import Row, row_function
 from pawprint.features.views import IDENTITY, View, mirrored
+from pawprint.images.reading import decode
 from pawprint.network import cross_validation
 from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
 from pawprint.network.extractor import load_extractor

@@ -41,13 +41,13 @@ from bench.datasets import PUBLIC, Images, params_of, photos, public
 from pawprint import paths
 from pawprint.classes import Difference, log_losses
 from pawprint.columns import SPLIT
-from pawprint.decoding.decoder import open_image
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.augmentation import draw_view
 from pawprint.features.rows import row_function
 from pawprint.features.views import IDENTITY, mirrored
 from pawprint.files import pack, read_labels
 from pawprint.images.archive import open_archive
+from pawprint.images.reading import open_image
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     FOLDS,

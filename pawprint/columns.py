@@ -37,8 +37,11 @@ SPLIT: Columns = {
     "label": "str",
     "split": "str",
     "group": "str",  # the first path in the group
+    "series": "str",  # part of the path, or "" if names suggest no series
+    "metadata_series": "str",  # value in a column of metadata.csv, or ""
     "pixels_sha256": "str",
 }
+SERIES = ("series", "metadata_series")  # are written as "" if a table lacks them
 CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
 PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # columns of SPLIT
 NEAR_DUPLICATES: Columns = {
@@ -105,7 +108,6 @@ LABELS_TO_REVIEW: Columns = {
     "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
     "pixels_sha256": "str",
 }
-ADDED = ("contradicts",)  # columns that tables from earlier versions may lack
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
 RELIABILITY: Columns = {
     "split": "str",

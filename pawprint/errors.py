@@ -14,7 +14,7 @@ CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
-NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
+NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Model wasn't", "Summary:", "To facil")
 
 
 class InputError(Exception):

@@ -63,38 +63,33 @@ def reading() -> Iterator[None]:
 
 
 class NamedFile(io.FileIO):
-    """An unbuffered file whose errors include its name. `label` is the name of a descriptor."""
-
-    def __init__(self, file: Path | int, mode: str, label: str = "") -> None:
-        is_path = isinstance(file, Path)
-        super().__init__(str(file) if is_path else file, mode, closefd=is_path)
-        self.label = label or str(file)
+    """An unbuffered file whose errors include its name."""
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Read into a buffer. Raises OSError with the name of the file."""
-        with naming(self.label):
+        with naming(self.name):
             return super().readinto(buffer) or 0
 
     def readall(self) -> bytes:
         """Read to the end. Raises OSError that names the file."""
-        with naming(self.label):
+        with naming(self.name):
             return super().readall()
 
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         """Write bytes, perhaps not all. Raises OSError that names the file."""
-        with naming(self.label):
+        with naming(self.name):
             return super().write(data) or 0
 
 
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file. Raises OSError that names it."""
-    with NamedFile(path, "r") as file:
+    with NamedFile(str(path), "r") as file:
         return file.readall()
 
 
 def open_binary(path: Path) -> io.BufferedReader:
     """Open a file to read. It raises OSError that names it."""
-    return io.BufferedReader(NamedFile(path, "r"))
+    return io.BufferedReader(NamedFile(str(path), "r"))
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -102,7 +97,7 @@ def copy_file(source: Path, target: Path) -> None:
 
     `shutil.copyfile` names the file that it reads in both cases.
     """
-    with open_binary(source) as read, NamedFile(target, "w") as written:
+    with open_binary(source) as read, NamedFile(str(target), "w") as written:
         while data := read.read(2**20):
             while data:
                 data = data[written.write(data) :]

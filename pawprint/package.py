@@ -1,11 +1,13 @@
 """Find the package, whether it is installed or in a repository, and its version."""
 
+import contextlib
 import json
 import sys
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pawprint.errors import InputError, without_secrets
 from pawprint.paths import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # the name `pawprint` on PyPI belongs to somebody else
@@ -36,6 +38,19 @@ def is_repository(project: Path) -> bool:
     A project made by `pawprint init` may have a user's folder called `pawprint/`.
     """
     return (project / "pawprint").is_dir() and not (project / STATE).exists()
+
+
+def require_current(project: Path = Path()) -> None:
+    """Raise InputError if a version before 0.5 made a project, which only that version can run."""
+    state = None
+    with contextlib.suppress(OSError, ValueError):
+        state = json.loads((project / STATE).read_text(encoding="utf-8"))
+    if isinstance(state, dict) and "params" in state:  # 0.5 stores the text of params.yaml
+        raise InputError(
+            f"{project / STATE}: expected a project of version 0.5 or later. Received: "
+            f"{state.get('version') or 'an earlier version'}. Create a new project with `pawprint "
+            "init`, and copy labels.csv and splits.csv into it."
+        )
 
 
 def python_in(project: Path = Path()) -> list[str]:
@@ -77,8 +92,6 @@ def path_of(url: str) -> str:
 
 def pages() -> str:
     """Return where the documentation is, as far as the origin of the installation tells."""
-    from pawprint.errors import without_secrets
-
     found = origin()
     if found is None:
         return str(PACKAGE.parent / "docs")

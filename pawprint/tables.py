@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import ADDED, Columns
+from pawprint.columns import SERIES, Columns
 from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
 
@@ -15,8 +15,8 @@ from pawprint.files import parse_file, replacing
 def read_table(path: Path, columns: Columns) -> pd.DataFrame:
     """Read a CSV file that has exactly these columns.
 
-    Text is not converted: an empty cell is "", and "NA" is a word. Missing columns in ADDED are
-    filled with "". Raises InputError if the file is missing or contains another table.
+    Text is not converted: an empty cell is "", and "NA" is a word. Raises
+    InputError if the file is missing or contains another table.
     """
     return parse_file(path, lambda content: parse_table(content, columns))
 
@@ -36,8 +36,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
                 index_col=False,
                 encoding="utf-8",
             )
-        added = [name for name in columns if name in ADDED and name not in frame]
-        if list(frame) != [name for name in columns if name not in added]:
+        if list(frame) != list(columns):
             raise ValueError(f"the columns {', '.join(map(str, frame))}")
         # pandas fills rows that have too few cells. In our tables, the last column is never empty.
         if (frame.iloc[:, -1] == "").any():
@@ -47,14 +46,16 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
         # The names of probability columns come from the file.
         expected = f"expected a table with the columns {', '.join(columns)}. Received: {received}"
         raise ValueError(printable(expected)) from None
-    return frame.assign(**dict.fromkeys(added, ""))[list(columns)].astype(columns)
+    return frame.astype(columns)
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
     """Write these columns in this order, with six significant digits for floats.
 
-    Missing text becomes an empty cell, because pandas before version 3 would write "nan".
+    Missing text becomes an empty cell, because pandas before version 3 would write "nan". A
+    table without series gets empty columns.
     """
+    frame = frame.assign(**{name: "" for name in SERIES if name in columns and name not in frame})
     texts = {name: "" for name, kind in columns.items() if kind == "str"}
     with replacing(path) as partial:
         frame[list(columns)].fillna(texts).astype(columns).to_csv(

@@ -9,9 +9,6 @@ models/backbone/ and models/extractor/. Says so if TensorFlow cannot fine-tune o
 NVIDIA GPU because CUDA is missing. Run: `python -m stages.backbone`
 """
 
-import os
-import shutil
-import subprocess
 import sys
 
 from pawprint import paths
@@ -24,7 +21,6 @@ from pawprint.runtime import output_shapes, write_network
 MEANING = {
     "cut": "for fine-tuning",
     "blocks": "from blocks",
-    "top": "from the last feature maps",
     "means": "for the detector of unknown inputs",
 }
 # DVC does not track empty folders.
@@ -35,9 +31,12 @@ def main() -> None:
     """Write the backbone and the extractor and print the kinds of features."""
     model = Model.load()
     weights = Weights.load()
-    if model.fine_tune_at is not None and (line := describe_missing_cuda()):
-        print(f"backbone: {line}", file=sys.stderr)
-    network, outputs, sha256, backbone = load_extractor(model, weights)
+    if model.fine_tune_at is not None:
+        from pawprint.network.hardware import describe_missing_cuda  # TensorFlow starts here
+
+        if line := describe_missing_cuda():
+            print(f"backbone: {line}", file=sys.stderr)
+    network, outputs, sha256, backbone, origin = load_extractor(model, weights)
     with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if backbone is None:
@@ -50,36 +49,13 @@ def main() -> None:
         folder.mkdir()
         write_network(network, folder / paths.EXTRACTOR.name, outputs)
     shapes = output_shapes(network).items()
-    features = [f"{'x'.join(map(str, shape))} {MEANING[kind]}" for kind, shape in shapes]
+    features = [
+        f"{'x'.join(map(str, shape))} {MEANING.get(kind, origin)}" for kind, shape in shapes
+    ]
     line = f"backbone: features per image: {', '.join(features)}"
     if sha256 and weights.sha256 is None:
         line += f"; weights.sha256 is null; the hash of these weights is {sha256}"
     print(line)
-
-
-def describe_missing_cuda() -> str | None:
-    """Return the command that installs CUDA if TensorFlow misses GPUs that the driver finds.
-
-    Returns None if TensorFlow finds a GPU, on systems other than Linux, where TensorFlow does not
-    support CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
-    """
-    from pawprint.network.hardware import tf
-
-    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    driver = shutil.which("nvidia-smi")  # installed with the driver, even in containers and WSL
-    if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
-        return None
-    try:
-        listed = subprocess.run([driver, "-L"], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if listed.returncode or not listed.stdout.startswith("GPU"):
-        return None  # a container may not be allowed to use GPUs
-    command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
-    if not tf.test.is_built_with_cuda():
-        command = f"pip uninstall -y tensorflow-cpu && {command}"
-    gpu = listed.stdout.partition(" (")[0]  # without the UUID
-    return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."
 
 
 if __name__ == "__main__":

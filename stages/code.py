@@ -7,14 +7,10 @@ splits.csv and names of photos. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
-import compileall
-import contextlib
 import os
 import sys
-from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from itertools import chain
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from pawprint import paths
 from pawprint.dataset.kept_splits import read_kept_splits
@@ -23,9 +19,9 @@ from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
-from pawprint.package import STAGES, folders_of_code, script_of
-from pawprint.params.earlier import require_current
+from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
+from pawprint.pipeline.compiled import compile_modules
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.fingerprint import (
     DECODED_ROW,
@@ -40,55 +36,46 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
 
 MAX_CHANGES = 5  # in one line
-CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
-FLAGS = b"\3\0\0\0"  # of a module compiled with CHECKED_HASH: https://peps.python.org/pep-0552/
 
 
 def main() -> None:
     """Check hand-edited files, write the fingerprint of each stage, and print what changed."""
-    require_current(Path())
-    params = load_params()
+    require_current()
     recorded = Recorded()
+    check_inputs(load_params(), recorded)
+    code = Code()
+    after = write_fingerprints(code)
+    if not sys.dont_write_bytecode:
+        compile_modules(code.folders.values())
+    if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
+        print(f"code: {line}")
+    print(f"code: {describe(recorded, after)}")
+
+
+def check_inputs(params: Params, recorded: Recorded) -> None:
+    """Raise InputError for an error in labels.csv, splits.csv, dvc.yaml or the names of photos."""
     source = Path(params.fetch.source)
     if not source.exists():
         print(f"code: {describe_missing(source, recorded)}")
     entries = os.walk(source)
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
-    folders = folders_of_code()
-    if "pawprint/stages" in folders:  # the package is installed
+    if "pawprint/stages" in folders_of_code():  # the package is installed
         require_stages(paths.PIPELINE)
-    code = Code()
+
+
+def write_fingerprints(code: Code) -> dict[str, str]:
+    """Write data/code/ and return the fingerprint of each stage."""
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
-    after = {
-        stage: code.fingerprint(script_of(stage))
-        for stage in sorted(scripts - {"__init__", "code"})
-    }
+    stages = sorted(scripts - {"__init__", "code"})
+    fingerprints = {stage: code.fingerprint(script_of(stage)) for stage in stages}
     with replacing(paths.CODE) as folder:
         folder.mkdir()
         write_text(folder / paths.DECODED_ROW_CODE.name, row_code(code, DECODED_ROW))
         write_text(folder / paths.FEATURE_ROW_CODE.name, row_code(code, FEATURE_ROW))
-        for stage, text in after.items():
+        for stage, text in fingerprints.items():
             write_text(folder / f"{stage}.txt", text)
-    if not sys.dont_write_bytecode:
-        for path in chain.from_iterable(folder.rglob("*.py") for folder in folders.values()):
-            compile_module(path)
-    if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
-        print(f"code: {line}")
-    print(f"code: {describe(recorded, after)}")
-
-
-def compile_module(path: Path) -> None:
-    """Compile a module for Python, unless its file in `__pycache__` has the hash of its source.
-
-    By default, Python identifies a compiled module by the size and the modification time, in
-    seconds, of its source. If both matched, it would run an earlier version of the module.
-    """
-    with contextlib.suppress(OSError):
-        header = MAGIC_NUMBER + FLAGS + source_hash(path.read_bytes())
-        if Path(cache_from_source(path)).read_bytes().startswith(header):
-            return
-    compileall.compile_file(path, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
+    return fingerprints
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:

@@ -5,7 +5,7 @@ test images from the outputs of the network, which `predict` wrote. Labels are l
 near-duplicates have different labels, or if a label has a low probability, according to
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
-images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv,
+images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv and .json,
 labels.csv, models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
 `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test
 images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
@@ -30,14 +30,15 @@ from pawprint.columns import (
     ROC,
     SCORES,
     SPLIT,
-    SPLITS,
+    TRAIN,
 )
 from pawprint.dataset.user_tables import reviewed_images
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
+from pawprint.model.mirror_image import averages_both
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
@@ -67,15 +68,53 @@ HELD_OUT = ("validation", "test")
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, SPLIT)
-    outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (*SPLITS, UNKNOWN)}
-    write_scores(split, outputs, write_model(split, outputs))
+    split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
+    outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (TRAIN, UNKNOWN)}
+    for name in HELD_OUT:
+        keys = split["pixels_sha256"][split["split"] == name]
+        outputs[name] = Outputs.read(paths.OUTPUTS / f"{name}.npz", keys)
+    metadata = write_model(split, outputs)
+    write_scores(split, outputs, metadata)
+
+
+def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
+    """Write the served model with rules fitted on validation and print them. Returns the rules.
+
+    `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
+    """
+    params = Calibrate.load()
+    labels = read_labels(paths.LABELS_JSON)
+    if problem := problem_of_threshold(params, labels):
+        raise InputError(f"{paths.PARAMS}: {problem}")
+    groups = split.loc[split["split"] == "validation", "group"].to_numpy()
+    network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
+    size = image_size_of(network)
+    metadata = Metadata(
+        labels=labels,
+        image_size=size,
+        resize=Model.load().resize,
+        bits=Clean.load().bits,
+        decoded_side=decoded_side(size),
+        temperature=1,
+    )
+    validation = outputs["validation"]
+    metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
+    is_mirrored = averages_both(Augment.load(), paths.NETWORK_JSON)
+    detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
+    write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
+    predicts = "predicts each image once"
+    if is_mirrored:
+        predicts = "averages its predictions for an image and its mirror image"
+    print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
+    for line in describe_rules(params, metadata, validation, groups):
+        print(f"evaluate: {line}")
+    return metadata
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions for both splits, given the outputs by split; print results."""
-    rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
+        name: evaluate(split[split["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
     validation, test = results.values()
     further = compare(validation, test)
@@ -104,41 +143,6 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     ]
     for line in lines:
         print(f"evaluate: {line}")
-
-
-def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
-    """Write the served model with rules fitted on validation and print them. Returns the rules.
-
-    `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
-    """
-    params = Calibrate.load()
-    labels = read_labels(paths.LABELS_JSON)
-    if problem := problem_of_threshold(params, labels):
-        raise InputError(f"{paths.PARAMS}: {problem}")
-    seen = split[split["split"] != "test"]
-    groups = independent(seen)[seen["split"] == "validation"].to_numpy()
-    network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
-    size = image_size_of(network)
-    metadata = Metadata(
-        labels=labels,
-        image_size=size,
-        resize=Model.load().resize,
-        bits=Clean.load().bits,
-        decoded_side=decoded_side(size),
-        temperature=1,
-    )
-    validation = outputs["validation"]
-    metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
-    detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
-    write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
-    predicts = "predicts each image once"
-    if is_mirrored:
-        predicts = "averages its predictions for an image and its mirror image"
-    print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
-    for line in describe_rules(params, metadata, validation, groups):
-        print(f"evaluate: {line}")
-    return metadata
 
 
 def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:

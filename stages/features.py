@@ -1,11 +1,10 @@
 """Run the frozen layers once per image, so that training does not repeat them in each epoch.
 
-Draws augmented views of a photo first, unless the last run drew the same. Features from an
-interrupted run, or from the last recorded result, are not computed again. Reads data/raw/archives/,
-data/split/paths.csv, unknown.csv and unlabelled.csv in data/clean/, and models/extractor/. Params:
-`model.resize`, `augment`, `clean.bits`. Writes plots/augmented.jpg, data/features/ with a folder
-for each split, and data/features.json, which identifies the inputs that decide the bytes of a row.
-Run: `python -m stages.features`
+Features from an interrupted run, or from the last recorded result, are not computed again. Reads
+data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in data/clean/, and
+models/extractor/. Params: `model.resize`, `augment`, `clean.bits`. Writes data/features/ with a
+folder for each split, and data/features.json, which identifies the inputs that decide the bytes of
+a row. Run: `python -m stages.features`
 """
 
 import shutil
@@ -16,7 +15,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import IMAGES, PATHS, TRAIN
+from pawprint.columns import IMAGES, PATHS
 from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
@@ -29,15 +28,14 @@ from pawprint.features.shards import (
 )
 from pawprint.features.store import STORED_SPLITS, count_shards
 from pawprint.files import read_text, replacing, write_json, writing
-from pawprint.images.archive import Archive, open_archive
+from pawprint.images.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import image_size_of, output_shapes, read_network
-from pawprint.tables import parse_table, read_table, training_images
-from pawprint.yaml_file import read_mapping
+from pawprint.tables import read_table, training_images
 
 
 def main() -> None:
@@ -47,8 +45,7 @@ def main() -> None:
     images = read_images()
     origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
     path = place_of_rows(origin)
-    recorded = Recorded()
-    earlier, processors = earlier_shards(recorded, origin)
+    earlier, processors = earlier_shards(Recorded(), origin)
     numbers = images["split"].value_counts().to_dict()
     folders = {
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS
@@ -56,10 +53,8 @@ def main() -> None:
     todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
-        size = image_size_of(network)
-        write_figure(recorded, origin, archive, images, size)
         compute = row_function(network, resize)
-        views = views_to_store(images, size)
+        views = views_to_store(images, image_size_of(network))
         computer = ShardComputer(archive, compute, output_shapes(network), views)
         require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
@@ -79,44 +74,6 @@ def read_images() -> pd.DataFrame:
     for name, path in (UNKNOWN, paths.UNKNOWN_CSV), (UNLABELLED, paths.UNLABELLED_CSV):
         images.append(read_table(path, IMAGES).assign(split=name)[list(PATHS)])
     return pd.concat(images, ignore_index=True)
-
-
-def write_figure(
-    recorded: Recorded, origin: dict, archive: Archive, images: pd.DataFrame, size: int
-) -> None:
-    """Write the figure of augmented views, and draw it only if the last run had another one."""
-    if figure := figure_of_last_run(recorded, origin, images):
-        with replacing(paths.AUGMENTED) as partial_file:
-            partial_file.write_bytes(figure)
-        return
-    # Importing Matplotlib takes longer than everything else in a run without new images.
-    from pawprint.reports.augmented import write_augmented
-
-    write_augmented(paths.AUGMENTED, archive, images, Augment.load(), size, Model.load().resize)
-
-
-def figure_of_last_run(recorded: Recorded, origin: dict, images: pd.DataFrame) -> bytes | None:
-    """Return the figure of augmented views if it was drawn from the same inputs, otherwise None.
-
-    These are the code, the params, the network in `origin`, and the first training image.
-    """
-    now = {"augment": read_mapping(paths.PARAMS).get("augment"), "clean.bits": Clean.load().bits}
-    table = recorded.content(recorded.hash_of("features", paths.PATHS_CSV, "deps"))
-    last = recorded.json("features", paths.FEATURES_ORIGIN)
-    is_same = (
-        table is not None
-        and recorded.has_code("features", read_text(paths.CODE / "features.txt"))
-        and now.items() <= recorded.params("features").items()
-        and isinstance(last, dict)
-        and origin.items() <= last.items()
-        and first_of_training(parse_table(table, PATHS)).equals(first_of_training(images))
-    )
-    return recorded.content(recorded.hash_of("features", paths.AUGMENTED)) if is_same else None
-
-
-def first_of_training(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the first training image, with its path, in a PATHS table."""
-    return images[images["split"] == TRAIN][:1].reset_index(drop=True)
 
 
 def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:

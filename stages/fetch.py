@@ -33,7 +33,8 @@ def main() -> None:
             f"make them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
     tracked = tracked_files(source) if source.is_dir() else None
-    print(f"fetch: {fetch(source, paths.RAW_ARCHIVES, tracked)} from {source}")
+    brought = fetch(source, paths.RAW_ARCHIVES, tracked)
+    print(f"fetch: {brought} from {source}")
     try:
         for line in describe_changed_files(source, tracked):
             print(f"fetch: {line}")

@@ -31,6 +31,7 @@ from pawprint.columns import (
     ROC,
     SCORES,
     SPLIT,
+    TRAIN,
 )
 from pawprint.dataset.changes import images_of
 from pawprint.dataset.cleaning import describe_files
@@ -41,6 +42,7 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.model.mirror_image import averages_both
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, drawing, pages, photos
@@ -48,6 +50,7 @@ from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
+from pawprint.scores.series import independent
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
@@ -56,7 +59,7 @@ from pawprint.yaml_file import read_mapping
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
 # Pictures that earlier stages have drawn.
-OF_DATA = ("augmented.jpg", "near_duplicates.jpg", "samples.jpg", "unusual.jpg")
+OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 
 
 def main() -> None:
@@ -78,11 +81,16 @@ def main() -> None:
     labels = metadata["labels"]
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, context, predictions)
+        train = images[images["split"] == TRAIN]
+        size, resize = metadata["image_size"], metadata["resize"]
+        views = photos.draw_augmented(archive, train, Augment.load(), size, resize)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
+    pictures["augmented.jpg"] = views
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
     picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
+    images = images.assign(group=independent(images, read_mapping(paths.CROSS_VALIDATION_JSON)))
     result = pages.describe_result(scores, predictions["test"], images)
     of_page = {
         "result": result,
@@ -143,7 +151,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
+        "is_mirrored": averages_both(Augment.load(), paths.NETWORK_JSON),
         "scores": scores,
     }
 
@@ -194,8 +202,7 @@ def limits_run(
         predictions,
         learned.iloc[-1] if len(learned) else None,
         context["curve"],
-        context["near_duplicates"],
-        context["training"].get("accuracy_by_series"),
+        context["training"],
         context["to_review"],
     )
 

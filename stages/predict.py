@@ -17,12 +17,12 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.model.mirror_image import averages_both
 from pawprint.model.outputs import Outputs, run_on_stored
 from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import read_table, training_images
-from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -37,17 +37,18 @@ def main() -> None:
     detector, scores = fit_unknown(features[:, 0], train["pixels_sha256"].to_numpy())
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     actual = labels.get_indexer(train["label"])
-    Outputs(actual, logits.mean(axis=1), scores).write(paths.OUTPUTS / "train.npz")
+    outputs = Outputs(actual, logits.mean(axis=1), scores)
+    outputs.write(paths.OUTPUTS / "train.npz", train["pixels_sha256"])
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
-    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
+    is_mirrored = averages_both(Augment.load(), paths.NETWORK_JSON)
     for name, rows in images.items():
         folder = paths.FEATURES / name
         logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)
         scores = detector.score(features)
         actual = labels.get_indexer(rows["label"])
         outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
-        outputs.write(paths.OUTPUTS / f"{name}.npz")
+        outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
 

@@ -87,6 +87,7 @@ def train(
         is_balanced = params.weight_for(store.classes("train")) is not None
         path = paths.FINETUNE_HISTORY_CSV
         phase = training.Phase("train_finetune", epochs, precision, path, is_balanced)
+        # Keras' `compile` and `fit` are in here.
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
     trained = to_openvino(training.trained_layers(model, first))

@@ -76,14 +76,11 @@ def head(clone: Path) -> str:
     return succeed("git", "rev-parse", "HEAD", cwd=clone).strip()
 
 
-def test_clean_clone_is_its_commit_at_the_origin(installed_from, clone):
-    line = f"pawprint-dvc @ git+{SHARED}@{head(clone)}"
-    installed_from(folder(clone))
-    assert requirement() == (line, "")
+def test_commit_of_a_clone_is_at_its_origin(installed_from, clone):
     origin = git(clone.as_uri())
     origin["vcs_info"]["commit_id"] = head(clone)
     installed_from(origin)
-    assert requirement() == (line, "")
+    assert requirement() == (f"pawprint-dvc @ git+{SHARED}@{head(clone)}", "")
 
 
 def test_copy_of_a_clone_is_its_commit_only_where_the_code_is_the_same(installed_from, tmp_path):
@@ -102,32 +99,29 @@ def test_copy_of_a_clone_is_its_commit_only_where_the_code_is_the_same(installed
     (path / "pawprint/draws.py").write_text("x = 1\n")
     commit(path, "Later")
     succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)
-    assert "differs from the installed package" in requirement()[1]
+    assert requirement()[0].startswith("# pawprint-dvc")
 
 
 @pytest.mark.parametrize("case", ["changed", "unpushed", "no origin", "local", "no clone", "wheel"])
 def test_what_others_cannot_install_is_said_and_no_path_is_written(installed_from, clone, case):
-    origin, word = folder(clone), "origin"
+    origin = folder(clone)
     if case == "changed":
         (clone / "a.py").write_text("2\n")
-        word = "Commit"
     elif case == "unpushed":
         (clone / "a.py").write_text("2\n")
         commit(clone, "Second")
-        word = "Push"
     elif case == "no origin":
         succeed("git", "remote", "remove", "origin", cwd=clone)
     elif case == "local":
         succeed("git", "remote", "set-url", "origin", "/srv/p.git", cwd=clone)
     elif case == "no clone":
         (clone / ".git").rename(clone.parent / "away")
-        word = "not a clone"
     else:
-        origin, word = {"url": "file:///p.whl", "archive_info": {}}, "a file"
+        origin = {"url": "file:///p.whl", "archive_info": {}}
     installed_from(origin)
     line, missing = requirement()
-    assert line.startswith("# pawprint-dvc 0.2.0") and word in missing
-    assert str(clone) not in line and "\n" not in missing
+    assert line.startswith("# pawprint-dvc 0.2.0") and str(clone) not in line
+    assert "origin" in missing and "\n" not in missing
 
 
 @pytest.mark.parametrize(
@@ -145,36 +139,25 @@ def test_address_of_a_remote_that_others_reach(remote, address):
 
 
 @pytest.mark.parametrize(
-    ("origin", "install", "renew"),
+    ("origin", "install", "place"),
     [
         (None, "'pawprint-dvc[app]'", "--upgrade pawprint-dvc"),
-        (
-            git("https://h/p"),
-            f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'",
-            "uninstall --yes pawprint-dvc`, then `pip install 'pawprint-dvc @ git+https://h/p'",
-        ),
-        (
-            git("file:///p"),
-            f"'git+file:///p@{COMMIT}#egg=pawprint-dvc[app]'",
-            "uninstall --yes pawprint-dvc`, then `pip install 'git+file:///p#egg=pawprint-dvc'",
-        ),
-        (folder(Path("/my p")), "-e '/my p[app]'", "-e '/my p'"),
-        (folder(Path("/p"), editable=False), "'/p[app]'", "'/p'"),
-        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", "file:///p.whl"),
+        (git("https://u:t@h/p"), f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'", "https://h/p"),
+        (folder(Path("/my p")), "-e '/my p[app]'", "/my p"),
+        (folder(Path("/p"), editable=False), "'/p[app]'", "/p"),
+        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", "/p.whl"),
         (
             {"url": "https://h/p.whl", "archive_info": {}},
             "'pawprint-dvc[app] @ https://h/p.whl'",
-            "",
+            "https://h/p.whl",
         ),
     ],
 )
-def test_messages_say_how_this_installation_is_renewed(installed_from, origin, install, renew):
+def test_messages_say_how_this_installation_is_renewed(installed_from, origin, install, place):
     """Somebody else could publish the name of the package on an index."""
     installed_from(origin)
     assert install_command("app") == f"pip install {install}"
-    assert renew in renewal()
-    if origin:
-        assert "install 'pawprint-dvc'" not in renewal() + install_command()
+    assert place in renewal()
 
 
 @pytest.mark.parametrize("left", [False, True])

@@ -75,17 +75,6 @@ def test_missing_text_is_an_empty_cell_with_every_version_of_pandas(tmp_path):
     assert (tmp_path / "rows.csv").read_text() == "path,images\na.jpg,1\n,2\n,3\n"
 
 
-def test_column_that_earlier_versions_did_not_write_is_empty(tmp_path):
-    columns = {"path": "str", "contradicts": "str", "images": "int64"}
-    (tmp_path / "rows.csv").write_text("path,images\nNA,1\n")
-    assert read_table(tmp_path / "rows.csv", columns).to_dict("records") == [
-        {"path": "NA", "contradicts": "", "images": 1}
-    ]
-    (tmp_path / "rows.csv").write_text("images,path\n1,NA\n")
-    with refused("expected a table"):
-        read_table(tmp_path / "rows.csv", columns)
-
-
 def test_predictions_have_the_labels_of_their_columns(tmp_path):
     rows = pd.DataFrame({"path": ["1.jpg"], "actual": ["b"], "predicted": ["b"], "other": [1]})
     rows["pixels_sha256"] = "a1"

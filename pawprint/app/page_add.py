@@ -9,10 +9,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pawprint.app import HERE
 from pawprint.app.photos import plain
-from pawprint.decoding.decoder import decode
 from pawprint.errors import InputError
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
+from pawprint.images.reading import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS
 from pawprint.projects import class_folders

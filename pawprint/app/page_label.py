@@ -18,9 +18,9 @@ from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
-from pawprint.decoding.decoder import read_again
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
+from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling

@@ -11,7 +11,7 @@ from pawprint.app import photos
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY
-from pawprint.decoding.decoder import FORMATS
+from pawprint.decoding.formats import FORMATS
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV

@@ -19,10 +19,11 @@ from PIL import Image, ImageOps
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.decoding.decoder import FORMATS, open_image
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.formats import FORMATS
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError, one_of, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean

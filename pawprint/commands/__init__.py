@@ -7,12 +7,11 @@ Each module has a function `add_arguments`, which adds the command's arguments, 
 import argparse
 import contextlib
 import io
-import os
 import signal
-import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from pawprint import package, paths
 from pawprint.errors import InputError, printable
@@ -42,30 +41,6 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--sheet", type=_page, metavar="FILE.html", help=help)
 
 
-class RowStream(io.TextIOBase):
-    """A stream of UTF-8 text, written as it is printed. A full disk leaves no partial row."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        self.error: OSError | None = None
-
-    def write(self, text: str) -> int:
-        """Write the whole text, or nothing if that fails in a file. Raises OSError."""
-        data = text.encode("utf-8", "backslashreplace")
-        written = 0
-        try:
-            while written < len(data):
-                written += os.write(self.descriptor, data[written:])
-        except OSError as error:
-            self.error = error
-            if self.is_file and written:  # with `>>`, the position is only known after a write
-                end = os.lseek(self.descriptor, 0, os.SEEK_CUR)
-                os.ftruncate(self.descriptor, end - written)
-            raise
-        return len(text)
-
-
 class Taken:
     """The number of rows that a command has taken before somebody stops it.
 
@@ -76,7 +51,7 @@ class Taken:
         self.needs_all = needs_all
         self.done = 0
         self.total = 0
-        self.signal: int | None = None
+        self.is_stopped = False
 
     def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
         """Yield the rows for a number of images. Ctrl-C and SIGTERM stop it early."""
@@ -87,7 +62,7 @@ class Taken:
                 yield row
                 self.done += 1  # the previous row has been written
         except KeyboardInterrupt:
-            self.signal = self.signal or signal.SIGINT
+            self.is_stopped = True
             if self.needs_all or not self.done:
                 raise
 
@@ -95,81 +70,62 @@ class Taken:
         """Return text such as " after 3 of 9 images", or "" if nothing was taken."""
         return f" after {self.done:,} of {self.total:,} images" if self.total else ""
 
-    def terminate(self, number: int, _: object) -> None:
-        """Handle a signal in the same way as Ctrl-C."""
-        self.signal = number
-        raise KeyboardInterrupt
-
 
 @contextlib.contextmanager
 def output(arguments: argparse.Namespace, needs_all: bool = False) -> Iterator[Taken]:
     """Redirect the output of the block to the file of --output, or to standard output.
 
-    Except for a table on the terminal, everything is written as it is printed, in UTF-8. After
+    Except for a table on the terminal, each line is written as it is printed, in UTF-8. After
     Ctrl-C, SIGTERM or a write error, earlier rows are kept, and a message states how many images
     they cover. Raises InputError if the file exists, or if nothing can be written.
     """
     taken = Taken(needs_all)
-    path = arguments.output
-    rows = _open_rows(path, arguments.format)
-    handler = signal.signal(signal.SIGTERM, taken.terminate)
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with contextlib.redirect_stdout(rows) if rows else contextlib.nullcontext():
+        rows = _rows_of(arguments.output, arguments.format)
+        with rows as stream, contextlib.redirect_stdout(stream):
             yield taken
-        if taken.signal:
+        if taken.is_stopped:
             raise KeyboardInterrupt
     except BrokenPipeError:
         raise
     except OSError as error:
-        if not rows or error is not rows.error:
+        if error.filename is not None:  # a file that the command reads
             raise
-        raise InputError(
-            f"cannot write {printable(str(path or 'standard output'))}: "
-            f"{error.strerror}{taken.describe()}."
-        ) from None
+        name = printable(str(arguments.output or "standard output"))
+        raise InputError(f"cannot write {name}: {error.strerror}{taken.describe()}.") from None
     except KeyboardInterrupt:
-        if taken.signal != signal.SIGTERM:
-            raise KeyboardInterrupt(taken.describe()) from None
-        print(f"\n{arguments.command}: terminated{taken.describe()}", file=sys.stderr)
-        raise SystemExit(128 + signal.SIGTERM) from None
+        raise KeyboardInterrupt(taken.describe()) from None
     finally:
         signal.signal(signal.SIGTERM, handler)
-        if path and rows:
-            _close(rows, path)
 
 
-def _open_rows(path: Path | None, form: str) -> RowStream | None:
-    """Open the file of --output or standard output. Return None for a table on the terminal."""
-    if path:
-        return RowStream(_open_new(path))
-    if form == "table":
-        return None
-    if sys.__stdout__ is None:
-        raise InputError(
-            "cannot write to standard output: it is closed. Write to a file with --output."
-        )
-    sys.stdout.flush()
-    return RowStream(sys.stdout.fileno())
-
-
-def _close(rows: RowStream, path: Path) -> None:
-    """Close the file of --output and remove it if it is empty."""
-    is_empty = rows.is_file and not os.fstat(rows.descriptor).st_size
-    os.close(rows.descriptor)
-    if is_empty:
-        path.unlink()
-
-
-def _open_new(path: Path) -> int:
+@contextlib.contextmanager
+def _rows_of(path: Path | None, form: str) -> Iterator[TextIO]:
+    """Open the file of --output, which is removed if it remains empty, or standard output."""
+    if path is None:
+        if form != "table" and sys.__stdout__ is None:
+            raise InputError(
+                "cannot write to standard output: it is closed. Write to a file with --output."
+            )
+        if form != "table" and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
+        yield sys.stdout
+        return
     is_special = path.exists() and not path.is_file()  # for example, /dev/null or a named pipe
-    flags = os.O_WRONLY if is_special else os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+        file = path.open("w" if is_special else "x", 1, "utf-8", "backslashreplace", "\n")
     except OSError as error:
         raise InputError(
             f"{printable(str(path))}: cannot create this file for --output: {error.strerror}. "
             "Choose another file."
         ) from None
+    try:
+        with file:
+            yield file
+    finally:
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:

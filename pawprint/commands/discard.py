@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pawprint.errors import InputError, printable
-from pawprint.pipeline.runs import alone
+from pawprint.pipeline.runs import require_idle
 from pawprint.projects.discard import discard, read_loss
 
 
@@ -27,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint discard --yes
     """
     folder = Path()
-    with alone(folder):  # raises InputError during a run
-        loss = read_loss(folder)
+    require_idle(folder)
+    loss = read_loss(folder)
     if loss.files and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pawprint.dataset.sources import describe_empty
+from pawprint.forms import Asked
 from pawprint.projects.init import WITHOUT_CLASSES, create
 from pawprint.projects.recipes import recipe_names
 
@@ -16,6 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "use the params of this recipe; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
+    table = "use the labels in this table: CSV, TSV, JSON Lines, or an export of Label Studio"
+    parser.add_argument("--table", type=Path, metavar="FILE", help=table)
+    label = "use this column of the table, or of the images' own metadata, as the label"
+    parser.add_argument("--label", default="", metavar="COLUMN", help=label)
     outside = "leave the photos where they are, outside the project"
     parser.add_argument("--outside", action="store_true", help=outside)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
@@ -25,22 +30,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Create a project from your photos: a folder with params.yaml and a pipeline, for Git and DVC.
 
-    Sort the photos into one folder per class, or add a metadata.csv. The photos can be in a folder,
-    zip or tar, or in an archive whose URL is in a YAML file. If they have no classes, you can label
-    them in the app. DVC copies the photos into the project, so that others get them
-    with `dvc pull`. From then on, add and remove photos in the project. The project's folder can be
-    new, empty, or a clone that does not contain a project. In a clone, history and files are kept,
-    and nothing is overwritten.
+    Sort the photos into one folder per class, or add a metadata.csv or another table of labels. The
+    photos can be in a folder, zip or tar, or in an archive whose URL is in a YAML file. If they
+    have no classes, you can label them in the app. DVC copies the photos into the project, so that
+    others get them with `dvc pull`. From then on, add and remove photos in the project. The
+    project's folder can be new, empty, or a clone that does not contain a project. In a clone,
+    history and files are kept, and nothing is overwritten.
 
     Examples:
       pawprint init food --images ~/photos
+      pawprint init dogs --images ~/kaggle --table ~/kaggle/train.csv --label breed
       pawprint init cats --recipe default
     """
     folder = arguments.folder
     images = arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or a --recipe that includes images")
-    source, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
+    asked = Asked(arguments.table, arguments.label)
+    source, notes = create(
+        folder, images, arguments.recipe, arguments.outside, arguments.labels, asked
+    )
     for note in notes:
         print(note)
     for line in describe_empty(images) if images and images.is_dir() else ():
@@ -48,5 +57,5 @@ def run(arguments: argparse.Namespace) -> None:
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put a new one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
+    commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print(f"Next:\ncd {folder}\n{commands}")

@@ -3,6 +3,7 @@
 Also describe these in lines for people.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
@@ -19,7 +20,7 @@ from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Layout
 from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import Correction
-from pawprint.decoding.row import decode_row, key_of
+from pawprint.decoding.row import decode_row
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
@@ -33,6 +34,7 @@ from pawprint.images.archive import (
     read_member,
     require_safe,
 )
+from pawprint.images.reading import usable
 from pawprint.progress import track
 
 NOT_LISTED = "no row in metadata.csv"
@@ -50,6 +52,14 @@ class Known(NamedTuple):
 
 
 NOTHING_KNOWN = Known()
+
+
+class Rejection(NamedTuple):
+    """A row of the REJECTED table."""
+
+    path: str
+    reason: str
+    detail: str
 
 
 def clean(
@@ -86,20 +96,20 @@ def clean(
     set_aside = set(filter(is_image_name, set_aside.difference(layout.rows or ())))
     assign = partial(_assign, archive, layout, set_aside | corrected_paths, Counter(names))
     assigned = [_row_or_rejection(assign, name) for name in names]
-    labelled = {row["path"]: row for row in assigned if "reason" not in row}
+    labelled = {row["path"]: row for row in assigned if not isinstance(row, Rejection)}
     origin = repr((known.code, rule, archive.bits)).encode()
     reused = _find_known_rows(archive, origin, known.decoded, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
-    results = map_items(partial(_row_or_rejection, partial(decode_row, archive, rule, origin)), new)
+    results = map_items(partial(_row_or_rejection, partial(_decode, archive, rule, origin)), new)
     examined = list(track(results, "clean", len(new)))
-    complete = [row for row in examined if "reason" not in row]
+    complete = [row for row in examined if not isinstance(row, Rejection)]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
     images, without_label, not_applied = _apply_corrections(images, corrections, set_aside)
     usable, duplicates = without_duplicates(images)
-    reasons = [row for row in [*assigned, *examined] if "reason" in row]
+    reasons = [row for row in [*assigned, *examined] if isinstance(row, Rejection)]
     unusable = pd.DataFrame(reasons, columns=list(REJECTED))
     rejected = pd.concat([unusable, without_label, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
@@ -152,13 +162,27 @@ def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
         return ""
 
 
-def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
-    """Return the function's row for a file, or a REJECTED row if the function fails."""
+def key_of(origin: bytes, data: bytes) -> str:
+    """Return the DECODED `key` for the decoder's identity and a file's bytes or listed MD5."""
+    digest = hashlib.sha256(origin)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def _decode(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
+    """Return the path of a file and its DECODED row. Raises UnusableImageError."""
+    data = read_member(archive, name)
+    key = key_of(origin, archive.md5_of(name) or data)
+    with usable(data):
+        return {"path": name, "key": key, **decode_row(data, rule, archive.bits)}
+
+
+def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict | Rejection:
+    """Return the function's row for a file, or the reason if the file cannot be used."""
     try:
         return function(name)
     except UnusableImageError as unusable:
-        detail = printable(unusable.detail)
-        return {"path": printable(name), "reason": unusable.reason, "detail": detail}
+        return Rejection(printable(name), unusable.reason, printable(unusable.detail))
 
 
 def _apply_corrections(

@@ -64,3 +64,14 @@ def describe_unusual(found: pd.DataFrame) -> str:
     )
     images = "1 image stands" if len(found) == 1 else f"{len(found):,} images stand"
     return f"{images} out: {counts}"
+
+
+MAX_LEFT_OUT = 0.25  # the loss for a 4:3 image; above this, a line is printed
+
+
+def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
+    """Return the fraction of the median image that lies outside its central square, in [0, 1).
+
+    `widths` and `heights` are in pixels and have the shape `(images,)`.
+    """
+    return float(np.median(1 - np.minimum(widths, heights) / np.maximum(widths, heights)))

@@ -73,10 +73,10 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     """Parse a table with at least these columns, as written by spreadsheets and Macs.
 
     A byte order mark determines the encoding; without one, it is UTF-8. The separator is the one in
-    SEPARATORS that results in the right columns. Empty rows, and empty cells after the last column,
-    are ignored. A row may be shorter than the header, but must include all of `columns`. Spaces
-    around a cell are removed, except around a path. Raises InputError, with a message that begins
-    with `where`, for any other file.
+    SEPARATORS that results in the right columns, or in the most columns if `columns` is empty.
+    Empty rows, and empty cells after the last column, are ignored. A row may be shorter than the
+    header, but must include all of `columns`. Spaces around a cell are removed, except around a
+    path. Raises InputError, with a message that begins with `where`, for any other file.
     """
     text = _decode(content, where)
     declared = SEPARATOR_LINE.match(text)
@@ -84,13 +84,13 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         text = text[declared.end() :]  # keep the line end, so that line numbers stay correct
     separators = declared[1] if declared else SEPARATORS
     headers = {separator: _header(text, separator) for separator in separators}
-    fitting = (name for name, cells in headers.items() if set(columns) <= {*_names(cells)})
-    separator = next(fitting, separators[0])
+    separator = max(separators, key=lambda each: _rank(headers[each], columns))
     header = headers[separator]
     names = _names(header)
     if set(columns) - set(names) or len(set(names)) < len(names):
+        expected = ",".join(columns) or "of a table, each with another name"
         raise InputError(
-            f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
+            f"{where}: line 1: expected the columns {expected}, separated by commas. "
             f"Received: {printable(repr(separator.join(header)))}."
         )
     try:
@@ -99,7 +99,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         raise InputError(
             f"{where}: expected a CSV in UTF-8. Received: {printable(str(error))}."
         ) from None
-    needed = 1 + max(map(names.index, columns))
+    needed = max((1 + names.index(name) for name in columns), default=0)
     for line, cells in rows:
         is_long = any(map(str.strip, cells[len(names) :]))
         if is_long or len(cells) < needed:
@@ -138,6 +138,11 @@ def _header(text: str, separator: str) -> list[str]:
         return next(_rows(text, separator), (1, []))[1]
     except csv.Error:  # quoted cells may use another separator
         return []
+
+
+def _rank(header: list[str], columns: Collection[str]) -> tuple[bool, int]:
+    """Return whether a header has all columns, and the number of its columns."""
+    return set(columns) <= {*_names(header)}, len(header)
 
 
 def _names(header: list[str]) -> list[str]:
@@ -207,32 +212,6 @@ EMPTY_TABLES = {
     SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
 }
 SHA256 = re.compile("[0-9a-f]{64}")
-
-
-def complete_labels(content: bytes, where: str) -> tuple[bytes, list[str]]:
-    """Add the columns that a table lacks, compared with a new labels.csv, and return their names.
-
-    The added cells are empty, and everything else, such as quotes and line ends, stays as it is. If
-    the table has additional columns or is not UTF-8, returns the same bytes and no names. Raises
-    InputError for the same reasons as `parse_csv`.
-    """
-    columns = (*LABEL_COLUMNS, PIXELS, HOW)
-    header, names, _, separator = parse_csv(content, where, LABEL_COLUMNS)
-    missing = [name for name in columns if name not in names]
-    is_utf8 = not content.startswith((*MARKS,)) or content.startswith(codecs.BOM_UTF8)
-    if set(names) - set(columns) or not is_utf8 or not missing:
-        return content, []
-    text = _decode(content, where)
-    mark = content.removesuffix(text.encode())
-    declared = SEPARATOR_LINE.match(text)
-    begin = declared[0] if declared else ""
-    lines = [*io.StringIO(text.removeprefix(begin), newline="")]
-    for number, (line, cells) in enumerate(_rows("".join(lines), separator)):
-        added = [""] * (len(header) + len(missing) - len(cells)) if number else missing
-        row = lines[line - 1].rstrip("\r\n")
-        end = lines[line - 1].removeprefix(row)
-        lines[line - 1] = separator.join([row, *added]) + end
-    return mark + begin.encode() + "".join(lines).encode(), missing
 
 
 class Correction(NamedTuple):

@@ -20,17 +20,16 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pi_heif
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.decoding.formats import (
+    FORMATS,
     PNG,
     is_deep,
     open_strictly,
-    scale_for,
     scale_transparency,
     split_png,
     strictly,
@@ -38,22 +37,10 @@ from pawprint.decoding.formats import (
     to_srgb,
     without_transparency,
 )
-from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker
+from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker, scale_for
+from pawprint.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
 from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
-from pawprint.errors import InputError
-from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
-from pawprint.images.pointers import pointer, pointer_at
 
-# Pillow tries these in order; TGA is left out because it has no signature. Other formats that
-# Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
-# they declare (ICO), or have no size limit (FITS).
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
-FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
-# Many phones save photos as HEIC. One thread is enough, because images are decoded in parallel.
-pi_heif.register_heif_opener(
-    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
-)
-Image.init()  # otherwise Pillow loads only five common formats at the first `open`
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
 # Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
@@ -103,11 +90,6 @@ class DecodedImage(NamedTuple):
     scale: int = 1
 
 
-def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Image.Image:
-    """Return only the image from `decode_file`."""
-    return decode_file(data, bits, side).image
-
-
 def decode_file(data: bytes, bits: int | None, side: int | None = None) -> DecodedImage:
     """Decode the bytes of an image file to RGB and apply the EXIF orientation.
 
@@ -115,7 +97,7 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
     white. `bits` is `clean.bits`, which determines how grey images above 8 bits are scaled to 8
     bits. For 16-bit colour, only the upper eight bits are used. With `side`, a JPEG is decoded at
     1/2, 1/4 or 1/8 of its size, as long as both sides keep at least that many pixels. Raises
-    UnusableImageError, with the reason, if the image cannot be decoded completely.
+    DecodingError, with the reason, if the image cannot be decoded completely.
     """
     with decoding(data, bits, side) as decoded:
         return decoded
@@ -138,11 +120,9 @@ def _decode(
 ) -> DecodedImage:
     """Decode like `decode_file`. A large image adds its lock to `held`."""
     if not data:
-        raise UnusableImageError("empty_file", "0 bytes")
-    if found := pointer(data):
-        raise UnusableImageError("no_content", found)
+        raise DecodingError("empty_file", "0 bytes")
     if len(data) > MAX_BYTES:
-        raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
+        raise DecodingError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:
         image, data = _open(data)
         scale = scale_for(image.size, side) if image.format in JPEG else 1
@@ -152,7 +132,7 @@ def _decode(
         held.enter_context(ONE_LARGE_JPEG)
         return _load_large(image, data, bits, scale, needed)
     # Running out of memory is not the fault of a small image.
-    except (UnusableImageError, MemoryError):
+    except (DecodingError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         raise _unusable(error, data) from None
@@ -174,7 +154,7 @@ def _open(data: bytes) -> tuple[ImageFile, bytes]:
 def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
         detail = "a raw camera file; only its preview could be read"
-        raise UnusableImageError("unsupported", detail)
+        raise DecodingError("unsupported", detail)
     if is_unread(image, data):
         raise _unread(mode_of(data))
     has_more = _has_more(image, data)
@@ -191,16 +171,16 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
 def _load_large(
     image: ImageFile, data: bytes, bits: int | None, scale: int, needed: int
 ) -> DecodedImage:
-    """Load an image, or raise UnusableImageError if the `needed` bytes of memory are not free."""
+    """Load an image, or raise DecodingError if the `needed` bytes of memory are not free."""
     try:
         _require_memory(needed)
         return _load(image, data, bits, scale)
     except MemoryError:
         detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
-        raise UnusableImageError("too_large", detail) from None
+        raise DecodingError("too_large", detail) from None
 
 
-def _unusable(error: Exception, data: bytes) -> UnusableImageError:
+def _unusable(error: Exception, data: bytes) -> DecodingError:
     """Convert an error from decoding `data` to an exception that has a reason."""
     detail = str(error).strip() or type(error).__name__
     mode = mode_of(data)
@@ -208,39 +188,39 @@ def _unusable(error: Exception, data: bytes) -> UnusableImageError:
         return _unread(mode or detail)
     if isinstance(error, UnidentifiedImageError):
         if other := name_of_other(data):
-            return UnusableImageError("unsupported", f"format not read: {other}")
+            return DecodingError("unsupported", f"format not read: {other}")
         if pi_heif.is_supported(io.BytesIO(data)):  # only checks the first bytes
-            return UnusableImageError("damaged", "HEIC without a complete list of images")
-        return UnusableImageError("not_an_image", "no image format recognised")
+            return DecodingError("damaged", "HEIC without a complete list of images")
+        return DecodingError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
-        return UnusableImageError("too_large", str(error))
+        return DecodingError("too_large", str(error))
     if ENDS_EARLY.search(detail):
-        return UnusableImageError("truncated", "image data are missing")
-    return UnusableImageError("damaged", detail)
+        return DecodingError("truncated", "image data are missing")
+    return DecodingError("damaged", detail)
 
 
-def _unread(mode: str) -> UnusableImageError:
+def _unread(mode: str) -> DecodingError:
     """Return the exception for an image mode that the decoder does not support."""
-    return UnusableImageError("unsupported", f"mode not read: {mode}")
+    return DecodingError("unsupported", f"mode not read: {mode}")
 
 
 def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
     """Return how many bytes of memory a large JPEG needs at this scale, or 0 for other images.
 
-    Raises UnusableImageError if decoding the image would take too much time or memory.
+    Raises DecodingError if decoding the image would take too much time or memory.
     """
     pixels = image.width * image.height
     scans = 1
     limit = MAX_JPEG if image.format in JPEG else MAX_PIXELS
     if pixels > limit or max(image.size) > MAX_SIDE:
-        raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
+        raise DecodingError("too_large", f"{image.width}x{image.height} pixels")
     if image.format in JPEG:
         scans = count_scans(data)
         if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
-            raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
+            raise DecodingError("too_large", f"{scans} scans of {pixels:,} pixels")
     codecs = {tile.codec_name for tile in image.tile}
     if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
-        raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+        raise DecodingError("too_large", f"{pixels:,} pixels of a slow format")
     if pixels <= MAX_PIXELS:
         return 0
     return pixels * (WITH_SCANS if scans > 1 else BYTES_PER_PIXEL // scale**2)
@@ -266,40 +246,6 @@ def _find_number(pattern: str, path: Path) -> int:
     if found := re.search(pattern, path.read_text(), re.MULTILINE):
         return int(found[1])
     raise ValueError(f"{path}: expected {pattern}. Received: no such line.")
-
-
-def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:
-    """Decode an image that `clean` kept to RGB. Raises InputError if this fails."""
-    try:
-        return decode(read_member(archive, name), archive.bits, side)
-    except (KeyError, UnusableImageError) as error:
-        raise InputError(
-            f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
-            f"{error}. Run `dvc repro`."
-        ) from None
-
-
-def read_file(path: Path) -> bytes:
-    """Return the bytes of an image file for `decode`, which rejects more than MAX_BYTES.
-
-    Raises OSError, or ValueError for a path that is invalid on every system.
-    """
-    if path.is_dir():
-        raise OSError("no image files in this folder")
-    if found := None if path.exists() else pointer_at(path):
-        raise OSError(found)
-    if path.exists() and not path.is_file():  # reading a device or a pipe may never end
-        raise OSError("not a file")
-    with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
-
-
-def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Image.Image:
-    """Decode a file again to RGB. Raises InputError, with the name of the file, if this fails."""
-    try:
-        return decode(read_file(path), bits, side)
-    except (OSError, UnusableImageError) as error:
-        raise InputError(f"{name}: cannot read the image again: {error}") from None
 
 
 def _require_text_of_items(data: bytes) -> None:
@@ -361,7 +307,7 @@ def _has_more(image: ImageFile, data: bytes) -> bool:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
-        raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
+        raise DecodingError("unsupported", "32 bits per channel, of unknown range")
     profile = image.info.get("icc_profile")
     if image.mode == "La":  # Pillow converts premultiplied grey only to LA
         image = image.convert("LA")
@@ -377,11 +323,11 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     """Convert a Pillow image to what `decode` returns; its own images are returned unchanged.
 
     A copied or converted image keeps its profile and its EXIF data, including the orientation.
-    Raises UnusableImageError for grey images above 8 bits, because these can only be converted from
+    Raises DecodingError for grey images above 8 bits, because these can only be converted from
     the file.
     """
     if is_deep(image):
-        raise UnusableImageError("unsupported", "more than 8 bits: pass the path or the bytes")
+        raise DecodingError("unsupported", "more than 8 bits: pass the path or the bytes")
     with strictly(MAX_PIXELS):
         orientation = 1
         with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
@@ -402,22 +348,3 @@ def pixels_sha256(image: Image.Image) -> str:
         strip = (0, top, image.width, min(top + rows, image.height))
         digest.update(image.reduce(1, strip).tobytes())
     return digest.hexdigest()
-
-
-def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -> str:
-    """Return `pixels_sha256` of the full image, even if `decoded` is smaller."""
-    if decoded.scale == 1:
-        return pixels_sha256(decoded.image)
-    with decoding(data, bits) as whole:
-        return pixels_sha256(whole.image)
-
-
-MAX_LEFT_OUT = 0.25  # the loss for a 4:3 image; above this, a line is printed
-
-
-def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
-    """Return the fraction of the median image that lies outside its central square, in [0, 1).
-
-    `widths` and `heights` are in pixels and have the shape `(images,)`.
-    """
-    return float(np.median(1 - np.minimum(widths, heights) / np.maximum(widths, heights)))

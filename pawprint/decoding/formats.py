@@ -1,4 +1,4 @@
-"""Rules for image formats: text chunks, 16-bit values, colour profiles, alpha, decoded size.
+"""The formats that are read, and their rules: text chunks, 16-bit values, profiles, alpha.
 
 A setting that a program changes in Pillow affects the whole process. Scanners write large text
 chunks and profiles, X-ray machines and microscopes write grey images above 8 bits, and some
@@ -17,8 +17,19 @@ from itertools import product
 from typing import cast
 
 import numpy as np
+import pi_heif
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
+# Pillow tries these in order; TGA is left out because it has no signature. Other formats that
+# Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
+# they declare (ICO), or have no size limit (FITS).
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
+FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
+# Many phones save photos as HEIC. One thread is enough, because images are decoded in parallel.
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
+Image.init()  # otherwise Pillow loads only five common formats at the first `open`
 DECODES_HERE = ContextVar("DECODES_HERE", default=False)
 
 
@@ -72,20 +83,6 @@ def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
             except (SyntaxError, IndexError, TypeError, struct.error) as error:
                 problem = f"{form}, {error}" if accept else problem
     raise UnidentifiedImageError(problem)
-
-
-def decoded_side(size: int) -> int:
-    """Return how many pixels each side of an image needs for a square with sides of `size`."""
-    return 2 * size
-
-
-def scale_for(size: tuple[int, int], side: int | None) -> int:
-    """Return the divisor for decoding a JPEG of this width and height: 8, 4, 2 or 1.
-
-    It is the largest that leaves at least `side` pixels on both sides, or 1 without `side`.
-    """
-    limit = min(size) // side if side else 1
-    return next((scale for scale in (8, 4, 2) if scale <= limit), 1)
 
 
 PNG = b"\x89PNG\r\n\x1a\n"

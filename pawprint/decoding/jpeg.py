@@ -46,6 +46,20 @@ MAX_TRIED = 500_000_000  # pixels times intervals, if each interval is decoded w
 Bytes = bytes | bytearray
 
 
+def decoded_side(size: int) -> int:
+    """Return how many pixels each side of an image needs for a square with sides of `size`."""
+    return 2 * size
+
+
+def scale_for(size: tuple[int, int], side: int | None) -> int:
+    """Return the divisor for decoding a JPEG of this width and height: 8, 4, 2 or 1.
+
+    It is the largest that leaves at least `side` pixels on both sides, or 1 without `side`.
+    """
+    limit = min(size) // side if side else 1
+    return next((scale for scale in (8, 4, 2) if scale <= limit), 1)
+
+
 def _segments(data: Bytes) -> Iterator[tuple[re.Match, int]]:
     """Yield the marker and the end of each segment in a JPEG, skipping the data of its scans."""
     marker = MARKER.search(data, 2)

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from pawprint.decoding.formats import scale_for
+from pawprint.decoding.jpeg import scale_for
 
 SIDE = 256  # side of the measured square, in pixels; close to a network's input size
 HASH_SIDE = 16  # bits per side of the square hash

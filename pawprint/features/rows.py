@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.features.views import View, apply, resize
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, image_size_of
 

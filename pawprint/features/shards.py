@@ -19,7 +19,6 @@ import pandas as pd
 
 from pawprint.classes import UNLABELLED
 from pawprint.columns import TRAIN
-from pawprint.decoding.decoder import open_image
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features.augmentation import draw_view
@@ -36,6 +35,7 @@ from pawprint.features.store import (
 )
 from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
+from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.progress import count
 from pawprint.runtime import processor

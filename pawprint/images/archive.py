@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.images.pointers import pointer_at
@@ -91,9 +92,6 @@ class UnusableImageError(InputError):
         self.detail = detail
 
 
-# Pillow's default limit (a quarter of a gigabyte of RGB pixels), which a program can change.
-MAX_PIXELS = 2**30 // 4 // 3
-MAX_BYTES = 3 * MAX_PIXELS  # the size of the largest allowed image, uncompressed
 # The exceptions that zipfile raises for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 # The first bytes, in lower case, of files that people often supply instead of a zip or tar.

@@ -13,12 +13,12 @@ import pandas as pd
 from packaging.version import Version
 
 from pawprint.classes import class_probabilities
-from pawprint.decoding.decoder import open_image
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.features.views import resize
 from pawprint.files import replacing
 from pawprint.images.archive import Archive, open_archive
+from pawprint.images.reading import open_image
 from pawprint.installation import install_command
 from pawprint.model.detector import Detector
 from pawprint.model.html_page import OF_ONNX, PAGE_FILE, network_in
@@ -125,7 +125,7 @@ def for_export(
 
     The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
     a detector. The model consists of standard Keras layers, which repeat the computation of
-    `calibration.unknown_score`.
+    `detector.unknown_score`.
     """
     network = with_features(model)
     logits, features = network.outputs
@@ -184,8 +184,8 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
-    """Return the outputs' largest difference from the expected ones."""
-    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+    """Return the outputs' largest difference from the expected ones, NaN if one of them is NaN."""
+    return np.max([np.abs(values - expected[name]).max() for name, values in outputs.items()])
 
 
 class Reference(NamedTuple):

@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import (
     AfterValidator,
     Field,
-    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -35,7 +34,7 @@ PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's 
 # to the first release that reads it, so that earlier versions can tell users which one to install.
 # Format 1 contains neither key.
 FORMAT = 1
-RELEASE = "0.4"
+RELEASE = "0.5"
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -61,11 +60,9 @@ class Metadata(Section):
     second label from 0.5 on. An image is unknown if its output `unknown_score`, `(1, 1)`, is above
     `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
     `min_confidence`. If either limit is null, the corresponding answer is never given.
-    `takes_one_image` is set when a model from an earlier version is read, and means that this model
-    has to be `mirrored` (see model/mirror_image.py).
 
     `model` identifies a served model by a hash of its network and rules. Its exports contain the
-    same value; models from earlier versions contain null. An export records its source: `data_md5`
+    same value. An export records its source: `data_md5`
     is the MD5 of data/split/images.csv in dvc.lock, which lists the images with their labels and
     splits. `commit` is the commit of the project, with "-dirty" if tracked files had changes, as in
     `git describe`. In the served model, `data_md5` and `commit` are null, because the model is
@@ -91,7 +88,6 @@ class Metadata(Section):
     model: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     data_md5: str | None = None
     commit: str | None = None
-    _takes_one_image: bool = PrivateAttr(False)
 
     @field_validator("thresholds")
     @classmethod
@@ -128,11 +124,6 @@ class Metadata(Section):
         return np.where(np.asarray(unknown_scores) > self.unknown_threshold, UNKNOWN, answer)
 
     @property
-    def takes_one_image(self) -> bool:
-        """Whether the model takes a single image and so has to be `mirrored`."""
-        return self._takes_one_image
-
-    @property
     def units(self) -> int:
         """The number of units in the `probability` output."""
         return 1 if len(self.labels) == 2 else len(self.labels)
@@ -145,7 +136,7 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Read a file written by `write_metadata` in this version or an earlier one.
+    """Read a file written by `write_metadata`.
 
     Raises InputError if the file is missing, invalid, or from a newer version.
     """
@@ -166,15 +157,12 @@ def read_metadata(folder: Path) -> Metadata:
 def parse_metadata(path: Path, content: bytes) -> Metadata:
     """Return the metadata in a file's content, like `read_metadata`."""
     try:
-        content, takes_one_image = _in_this_format(path, content)
-        metadata = Metadata.model_validate_json(content)
-        metadata._takes_one_image = takes_one_image
-        return metadata
+        return Metadata.model_validate_json(_without_format(path, content))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown key, from a newer version of Pawprint or added by hand. {renewal()}"
+            message = f"unknown key, from another version of Pawprint or added by hand. {renewal()}"
         reason = " ".join([*map(str, problem["loc"]), f"({message})"])
         raise _not_metadata(path, reason) from None
 
@@ -185,16 +173,8 @@ def _not_metadata(path: Path, reason: str) -> InputError:
     )
 
 
-def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
-    """Convert a model.json to the current format's keys, without `format`.
-
-    Also returns whether the model has to be `mirrored`.
-
-    Before version 0.4, `threshold` was null or a number for the second of two labels, and
-    `test_time_augmentation` described the inputs of the model: "none", "flip" for an image and its
-    mirror image, or "crops". Before 0.2, the latter key was called `views`, and "none" was "one".
-    Raises InputError for a newer format and for crops.
-    """
+def _without_format(path: Path, content: bytes) -> bytes:
+    """Remove the keys `format` and `release`. Raises InputError for a newer format."""
     # Other errors are found later.
     with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
         record = json.loads(content)
@@ -206,15 +186,5 @@ def _in_this_format(path: Path, content: bytes) -> tuple[bytes, bool]:
                 f"{printable(str(number))}, written by a newer version of Pawprint; the first "
                 f"version that reads it is {printable(str(release))}. {renewal()}."
             )
-        if "threshold" in record:
-            threshold = record.pop("threshold")
-            record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
-        views = record.pop("test_time_augmentation", record.pop("views", "none"))
-        if views not in ("none", "one", "flip"):
-            raise InputError(
-                f"{path}: expected a model that takes an image, or an image and its mirror image. "
-                f"Received: one that takes {printable(str(views))}. Run `dvc repro` to make it "
-                "again."
-            )
-        return json.dumps(record).encode(), views == "flip"
-    return content, False
+        return json.dumps(record).encode()
+    return content

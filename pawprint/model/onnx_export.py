@@ -83,7 +83,8 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
     size = model.image_size
     blocks = find_blocks(network, size) if parts.weights.has_blocks else []
     outputs = [*(block.output for block in blocks), network.output]
-    backbone, names = _backbone(onnx.load(source), outputs)
+    image = network.network.input().get_any_name()
+    backbone, names = _backbone(onnx.load(source), image, outputs)
     *block_names, last = names
 
     graph = Operations()
@@ -123,22 +124,23 @@ def write_onnx(source: Path, model: Model, parts: Parts, is_mirrored: bool, path
 
 
 def _backbone(
-    file: onnx.ModelProto, outputs: list[openvino.Output]
+    file: onnx.ModelProto, image: str, outputs: list[openvino.Output]
 ) -> tuple[onnx.ModelProto, list[str]]:
-    """Return the file with these outputs, and their names. All names get the prefix BACKBONE."""
+    """Return the file with the input `image` and these outputs, and the names of the outputs.
+
+    All names get the prefix BACKBONE.
+    """
     graph = file.graph
     names_of_nodes = {name for node in graph.node for name in node.output}
     names = [min(names_of_nodes & output.get_names()) for output in outputs]
-    constants = {tensor.name for tensor in graph.initializer}
-    (image,) = [each.name for each in graph.input if each.name not in constants]
-    if len(graph.output) > 1:  # drop the operations that only other outputs need
-        known = {each.name for each in graph.output}
+    known = {each.name for each in graph.output}
+    if known != {names[-1]}:  # drop the operations that only other outputs need
         unknown = [name for name in names if name not in known]
         graph.output.extend(helper.make_tensor_value_info(each, FLOAT, None) for each in unknown)
         file = utils.Extractor(file).extract_model([image], names)
     for index in reversed(range(len(file.graph.input))):
         if file.graph.input[index].name != image:
-            del file.graph.input[index]  # this input is a weight
+            del file.graph.input[index]  # this input is a weight, or no operation uses it
     return compose.add_prefix(file, BACKBONE), [BACKBONE + name for name in names]
 
 
@@ -207,7 +209,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
-    """Compute the same score as `calibration.unknown_score`."""
+    """Compute the same score as `detector.unknown_score`."""
     norm = graph.add("Max", _norm(graph, features, detector), np.float32(MIN_NORM))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))

@@ -13,13 +13,14 @@ import pandas as pd
 
 from pawprint.classes import class_probabilities
 from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_arrays, write_arrays
 from pawprint.runtime import CompiledNetwork, input_shapes, output_shapes
 
 
 class Outputs(NamedTuple):
-    """Labels and outputs for images, in the order of their table.
+    """Labels and outputs for images. A file also contains the `pixels_sha256` of each image.
 
     `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. `logits` are
     float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served network
@@ -31,13 +32,22 @@ class Outputs(NamedTuple):
     unknown_scores: np.ndarray
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read a file written by `write`. Raises InputError if it is missing or damaged."""
-        return cls(**read_arrays(path, cls._fields))
+    def read(cls, path: Path, pixels_sha256: pd.Series | None = None) -> Self:
+        """Return the outputs for these images, in their order, or by default all in the file.
 
-    def write(self, path: Path) -> None:
-        """Write all arrays to one file."""
-        write_arrays(path, **self._asdict())
+        Raises InputError if the file is missing or damaged, or lacks an image.
+        """
+        arrays = read_arrays(path, ("pixels_sha256", *cls._fields))
+        keys = pd.Index(arrays.pop("pixels_sha256").astype(str))
+        wanted = keys if pixels_sha256 is None else pixels_sha256
+        places = keys.get_indexer(wanted)
+        if (places < 0).any():
+            raise InputError(f"{path}: the outputs for some images are missing. Run `dvc repro`.")
+        return cls(**{name: array[places] for name, array in arrays.items()})
+
+    def write(self, path: Path, pixels_sha256: pd.Series) -> None:
+        """Write all arrays to one file, given the key of each image."""
+        write_arrays(path, pixels_sha256=pixels_sha256.to_numpy("S64"), **self._asdict())
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -17,20 +17,16 @@ from PIL import Image
 from pawprint import package, paths
 from pawprint.classes import class_probabilities
 from pawprint.columns import PROBABILITY
-from pawprint.decoding.decoder import (
-    DecodedImage,
-    decode_file,
-    read_file,
-    sha256_of_all_pixels,
-    to_upright_rgb,
-)
+from pawprint.decoding.decoder import DecodedImage
+from pawprint.decoding.limits import MAX_BYTES
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.features.views import resize
 from pawprint.files import md5_of_folder
-from pawprint.images.archive import MAX_BYTES, UnusableImageError
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.folder import find_images
 from pawprint.images.pointers import pointer_at
+from pawprint.images.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.mirror_image import is_mirrored, single
 from pawprint.model.served_model import (
@@ -290,7 +286,7 @@ def default_model() -> Path:
     if served.exists():
         return served
     example_md5 = md5_of_folder(example)
-    if paths.PARAMS.exists() and Recorded().served_model() != example_md5:
+    if paths.PARAMS.exists() and Recorded().hash_of("evaluate", paths.SERVED_MODEL) != example_md5:
         return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 from pawprint.classes import MIN_PROBABILITY, class_probabilities
-from pawprint.decoding.decoder import read_again
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import replacing
+from pawprint.images.reading import read_again
 from pawprint.model.predictor import Predictor
 from pawprint.progress import track
 

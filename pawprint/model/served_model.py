@@ -53,13 +53,11 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
             )
     results = [output.get_node() for output in (*answers, *features)]
     network = openvino.Model(results, network.get_parameters())
-    if metadata.takes_one_image:
-        network = mirrored(network, output_names(metadata))
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
 
 
 def output_names(metadata: Metadata) -> list[str]:
-    """Return the output names, in order. Exports and models from earlier versions lack the last."""
+    """Return the output names, in order. Exports lack the last one."""
     score = [] if metadata.unknown_threshold is None else ["unknown_score"]
     return ["probability", *score, FEATURES]
 

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 class Extractor(NamedTuple):
     """A network, the names of its outputs, and the hash of its weights (None for an ONNX file).
 
-    `backbone` is the Keras network, or None if Keras did not build one.
+    `backbone` is the Keras network, or None if Keras did not build one. `origin` says where the
+    features `top` come from.
     """
 
     network: openvino.Model
     outputs: list[str]
     weights_sha256: str | None = None
     backbone: "keras.Model | None" = None
+    origin: str = "from the last feature maps"
 
 
 def needs_keras(model: Model, weights: Weights) -> bool:
@@ -55,8 +57,9 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
         network, outputs, backbone = convert_backbone(model, weights, has_cut)
         extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)
     elif model.backbone == ONNX:
-        network = read_onnx(onnx_file(weights), model)
-        extractor = Extractor(network, ["blocks", "top"][-len(network.outputs) :])
+        network, origin = read_onnx(onnx_file(weights), model)
+        outputs = ["blocks", "top"][-len(network.outputs) :]
+        extractor = Extractor(network, outputs, origin=origin)
     else:
         extractor = _of_arrays(model, weights)
     if model.features == "blocks" and "blocks" not in extractor.outputs:

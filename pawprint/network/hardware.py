@@ -6,6 +6,8 @@ has to start before these modules are imported rather than when a stage begins.
 
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -114,3 +116,26 @@ def computing_in(precision: str, layers: Iterable[keras.layers.Layer]) -> Iterat
     finally:
         for layer in layers:
             layer.dtype_policy = "float32"
+
+
+def describe_missing_cuda() -> str | None:
+    """Return the command that installs CUDA if TensorFlow misses GPUs that the driver finds.
+
+    Returns None if TensorFlow finds a GPU, on systems other than Linux, where TensorFlow does not
+    support CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
+    """
+    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    driver = shutil.which("nvidia-smi")  # installed with the driver, even in containers and WSL
+    if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
+        return None
+    try:
+        listed = subprocess.run([driver, "-L"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if listed.returncode or not listed.stdout.startswith("GPU"):
+        return None  # a container may not be allowed to use GPUs
+    command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
+    if not tf.test.is_built_with_cuda():
+        command = f"pip uninstall -y tensorflow-cpu && {command}"
+    gpu = listed.stdout.partition(" (")[0]  # without the UUID
+    return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."

@@ -23,35 +23,40 @@ from pawprint.params.model import Model, Onnx
 from pawprint.runtime import compile_for_cpu
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
+QUANTIZED = (openvino.Type.i8, openvino.Type.u8, openvino.Type.i4, openvino.Type.u4)
 # The marker that ONNX Runtime uses for weights at a memory address, from which OpenVINO would read:
 # https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/tensorprotoutils.h
 IN_MEMORY = b"MEM_ADDR_/*"
 # Outputs of these lengths are usually scores for the ImageNet classes rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
+FEWEST = 64  # shorter outputs are usually scores for other classes
 BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # numbers of solid blocks per row of a test image
 TOLERANCE = 1e-3  # relative tolerance
 operations = openvino.opset15
 
 
-def read_onnx(path: Path, model: Model) -> openvino.Model:
+def read_onnx(path: Path, model: Model) -> tuple[openvino.Model, str]:
     """Return a network from RGB pixels to features, float32 `(batch, features)`.
 
-    Pixels are uint8 `(batch, size, size, 3)`. The network has two outputs, for the blocks and for
-    the last maps, unless `model.features` is `last` or no blocks are found. If the file only
-    supports batches of one image, so does the network. Raises InputError for the same reasons as
+    The text says where the features come from, such as "from the class token". Pixels are uint8
+    `(batch, size, size, 3)`. The network has two outputs, for the blocks and for the last maps,
+    unless `model.features` is `last` or no blocks are found. If the file only supports batches of
+    one image, so does the network. Raises InputError for the same reasons as
     `open_backbone`, and if the output is not usable as features. To check this, features of a few
     synthetic images are computed.
     """
     params = model.onnx or Onnx()
     with _refusing(path, model.image_size):
         file = open_backbone(path, model)
-        only = None if params.output else file.network.output().get_any_name()
+        _require_exact(file)
+        hint = None if params.output else _describe_outputs(file)
         blocks = [] if model.features == "last" else find_blocks(file, model.image_size)
         features = _features(file.output, file.layout, params.tokens)
+        origin = _describe_features(file.output, params.tokens)
         outputs = [block_statistics(blocks), features] if blocks else [features]
         pixel_network = _with_pixels(outputs, file, params)
-        require_features(pixel_network, model.image_size, only)
-        return pixel_network
+        require_features(pixel_network, model.image_size, hint)
+        return pixel_network, origin
 
 
 def open_backbone(path: Path, model: Model) -> OnnxNetwork:
@@ -69,9 +74,22 @@ def open_backbone(path: Path, model: Model) -> OnnxNetwork:
     with _refusing(path, model.image_size):
         # OpenVINO resolves weights in other files relative to the current folder.
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
-            network = openvino.Core().read_model(content)
+            network = _read(content)
         layout = _reshape(network, model.image_size)
         return OnnxNetwork(network, layout, _output(network, (model.onnx or Onnx()).output))
+
+
+def _read(content: bytes) -> openvino.Model:
+    try:
+        return openvino.Core().read_model(content)
+    except RuntimeError as error:
+        if "external data" not in str(error):
+            raise
+        raise ValueError(
+            "expected weights in the file. Received: weights in another file, which PyTorch writes "
+            "by default. Export with `torch.onnx.export(…, external_data=False)`, or write one "
+            'file with `onnx.save(onnx.load("this.onnx"), "one.onnx")`'
+        ) from None
 
 
 @contextlib.contextmanager
@@ -102,6 +120,8 @@ def _reshape(network: openvino.Model, size: int) -> str:
         raise ValueError(expected)
     shape = network.input().partial_shape
     batch = -1 if shape.rank.is_dynamic or shape[0].is_dynamic else 1
+    if batch == 1 and shape[0] != 1:
+        raise ValueError(f"{expected}. Export the network with batch 1 or a dynamic batch")
     shapes = {
         layout: [batch, *sizes[1:]]
         for layout, sizes in layouts.items()
@@ -110,7 +130,12 @@ def _reshape(network: openvino.Model, size: int) -> str:
     if len(shapes) > 1:  # most networks work with only one of the layouts
         shapes = {layout: sizes for layout, sizes in shapes.items() if _runs(network, sizes)}
     if not shapes:
-        raise ValueError(expected)
+        sides = {str(length) for length in list(shape)[1:]} - {"3"}
+        raise ValueError(
+            f"{expected}. Set model.image_size to the size of the file, {sides.pop()}"
+            if len(sides) == 1
+            else expected
+        )
     if len(shapes) > 1:
         raise ValueError(f"{expected}, which can be either. Export the network with one of them")
     ((layout, sizes),) = shapes.items()
@@ -127,14 +152,67 @@ def _runs(network: openvino.Model, shape: list[int]) -> bool:
 
 
 def _output(network: openvino.Model, name: str | None) -> openvino.Output:
-    """Return the output with this name, or without a name the only output."""
+    """Return the output or inner tensor with this name, or without a name the only output."""
     by_name = {port.get_any_name(): port.get_node().input_value(0) for port in network.outputs}
     names = ", ".join(f"{key} {port.partial_shape}" for key, port in by_name.items())
     if name is None and len(by_name) == 1:
         (name,) = by_name
-    if name not in by_name:
-        raise ValueError(f"model.onnx.output: expected one of {names}. Received: {name or 'null'}")
-    return by_name[name]
+    if name in by_name:
+        return by_name[name]
+    inner = (output for node in network.get_ordered_ops() for output in node.outputs())
+    if found := next((output for output in inner if name in output.get_names()), None):
+        return found
+    raise ValueError(
+        f"model.onnx.output: expected one of {names}, or an inner tensor. Received: "
+        f"{name or 'null'}"
+    )
+
+
+def _describe_outputs(file: OnnxNetwork) -> str:
+    """Suggest a value for model.onnx.output: the input of the last layer, or the only output."""
+    only = file.network.output().get_any_name()
+    part = openvino.Model([file.output], file.network.get_parameters())
+    layers = [node for node in part.get_ordered_ops() if node.get_type_name() == "MatMul"]
+    names = sorted(layers[-1].input_value(0).get_names()) if layers else []
+    inner = f"{names[0]}, which the last layer takes, or to " if names else ""
+    return f"set model.onnx.output to {inner}{only} if these are features"
+
+
+def _require_exact(file: OnnxNetwork) -> None:
+    """Raise ValueError if OpenVINO does not compute the same features as ONNX Runtime.
+
+    OpenVINO ignores the antialiasing filter of Resize, turns NaN into numbers, and rounds the
+    inputs of 8-bit layers in another way.
+    """
+    part = openvino.Model([file.output], file.network.get_parameters())
+    for node in part.get_ordered_ops():
+        kind = node.get_type_name()
+        if kind == "Interpolate" and node.get_attributes()["antialias"] and _shrinks(node):
+            raise ValueError(
+                "expected no Resize with antialiasing that shrinks its input, because OpenVINO "
+                "ignores antialiasing. Received: one from "
+                f"{node.input_value(0).partial_shape} to {node.output(0).partial_shape}, such as "
+                "for position embeddings. Export the network at the size of its embeddings and set "
+                "model.image_size to it, or build the network for images of this size"
+            )
+        if kind != "Constant":
+            continue
+        if node.get_element_type() in QUANTIZED and np.prod(node.shape) > 1:
+            raise ValueError(
+                "expected weights in float32 or float16. Received: 8-bit or 4-bit weights, which "
+                "are not faster here and are rounded differently by other programs. Export the "
+                "network in float32 or float16"
+            )
+        if node.get_element_type().is_real() and np.isnan(node.data).any():
+            raise ValueError("expected weights that are numbers. Received: NaN. Train it again")
+
+
+def _shrinks(node: openvino.Node) -> bool:
+    before, after = node.input_value(0).partial_shape, node.output(0).partial_shape
+    return any(
+        old.is_dynamic or new.is_dynamic or new.get_length() < old.get_length()
+        for old, new in list(zip(before, after))[1:]
+    )
 
 
 def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
@@ -162,6 +240,17 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
             f"Received: {output.partial_shape}"
         )
     return output
+
+
+def _describe_features(output: openvino.Output, tokens: str | None) -> str:
+    """Return where the features come from, such as "from the class token"."""
+    lengths = lengths_of(output)
+    if len(lengths) != 2:
+        name = f"the output {printable(output.get_any_name())}"
+        return f"from {name if len(lengths) == 1 else 'the last feature maps'}"
+    chosen = choose_tokens(lengths[0], tokens)
+    names = ["the class token" if part == range(1) else "the patch tokens" for part in chosen]
+    return f"from {' and '.join(names)}"
 
 
 def _token_features(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
@@ -225,12 +314,12 @@ def draw_images(size: int) -> np.ndarray:
     return images
 
 
-def require_features(network: openvino.Model, size: int, only: str | None) -> None:
+def require_features(network: openvino.Model, size: int, hint: str | None) -> None:
     """Raise ValueError if the output of a network cannot be used as features.
 
     `network` takes uint8 `(batch, size, size, 3)`, and its last output is float32 `(batch,
-    features)`. `only` is the name of the file's only output, or None if the user named an output. A
-    named output is allowed to come from a classifier, or to ignore colours.
+    features)`. `hint` says how to choose another output, or is None if the user named an output. A
+    named output is allowed to come from a classifier, to be short, or to ignore colours.
     """
     run = compile_for_cpu(network)
     images = draw_images(size)
@@ -255,18 +344,18 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
             f"all {len(images)} drawn images. Export the trained network, or set model.onnx.output "
             "to another output"
         )
-    if only is None:
+    if hint is None:
         return
     if np.allclose(features, swapped, rtol=TOLERANCE):
         raise ValueError(
             "expected features that depend on colours. Received: the same features after red "
             "and blue are swapped. Export a network for RGB images with the layout of its input, "
-            f"or set model.onnx.output to {only} if its features do not depend on colours"
+            f"or {hint} that do not depend on colours"
         )
     if kind := _classifier_output(features):
         raise ValueError(
             f"expected features. Received: {kind}, as from a classifier. Export the network "
-            f"without the classifier, or set model.onnx.output to {only} if these are features"
+            f"without the classifier, or {hint}"
         )
 
 
@@ -276,6 +365,6 @@ def _classifier_output(features: np.ndarray) -> str | None:
         return "probabilities, which sum to 1"
     if (features == features.round()).all():
         return "whole numbers"
-    if features.shape[1] in CLASSES:
+    if features.shape[1] in CLASSES or features.shape[1] < FEWEST:
         return f"{features.shape[1]} numbers"
     return None

@@ -12,14 +12,12 @@ from ruamel.yaml.comments import CommentedMap
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_text
 from pawprint.params.changes import describe_param_changes
-from pawprint.params.earlier import require_current
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
 from pawprint.yaml_file import parse_yaml
 
 NULL = "tag:yaml.org,2002:null"
-GOES_ON = (";", ":", ",")  # endings of a comment that continues on the next line
 
 
 def overlay(params: str, changes: str) -> str:
@@ -42,14 +40,12 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     absent = [name for name, value in values.items() if value is None and is_optional(name)]
     for name in absent:
         if name in flat(params):
-            params = without_param(params, name, is_kept=False)
-    yaml = _yaml()
-    content = yaml.load(params)
+            params = _without(params, name)
+    content = _yaml().load(params)
     for name, value in values.items():
         if name not in absent:
             _set_value(content, name, value)
-    yaml.dump(content, text := io.StringIO())
-    return text.getvalue()
+    return _dump(content)
 
 
 def _set_value(content: CommentedMap, name: str, value: object) -> None:
@@ -102,76 +98,28 @@ def section_of(name: str) -> type[Section]:
     return get_type_hints(Params)[name]
 
 
-def add_missing(params: str, template: str) -> str:
-    """Add params that are only in a template to the text of `params.yaml`, with their comments.
-
-    They are added at the beginning of their section, because the last param in a section may be
-    followed by comments on the next section.
-    """
-    yaml = _yaml()
-    content = yaml.load(params)
-    for section, values in yaml.load(template).items():
-        is_new = section not in content
-        keys = content.setdefault(section, CommentedMap())
-        for key, value in reversed(list(values.items())):
-            if key not in keys and (is_new or not is_optional(f"{section}.{key}")):
-                comment = values.ca.items.get(key)
-                lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
-                comment_text = " ".join(line.strip("# ") for line in lines.splitlines())
-                keys.insert(0, key, value, comment_text or None)
-    yaml.dump(content, text := io.StringIO())
-    return text.getvalue()
-
-
-def without_param(params: str, name: str, is_kept: bool) -> str:
-    """Remove a param from the text of `params.yaml`. Other lines are not changed.
-
-    With `is_kept`, a comment keeps its name and value. A section without params is also removed,
-    and so is the rest of a comment that continues below the line of the param after one of GOES_ON.
-    """
-    section, key = name.split(".", 1)
-    root = _yaml().compose(params)
-    head, keys = next(pair for pair in root.value if pair[0].value == section)
+def _without(params: str, name: str) -> str:
+    """Remove a param from the text of `params.yaml`. Other lines, and comments, stay."""
+    section, key = name.split(".")
+    keys = next(each for head, each in _yaml().compose(params).value if head.value == section)
+    if keys.flow_style:  # {key: value, …}
+        content = _yaml().load(params)
+        del content[section][key]
+        return _dump(content)
     start, end = next(pair for pair in keys.value if pair[0].value == key)
     rows = params.splitlines(keepends=True)
-    if keys.flow_style:  # {key: value, …}, possibly on several lines
-        at = head.start_mark.index
-        first = head.start_mark.line
-        text = params[start.start_mark.index : end.end_mark.index]
-        # Search backwards to the previous param or the {.
-        left = params[at : start.start_mark.index].rstrip(", ")
-        right = params[end.end_mark.index :].lstrip(", ")
-        comma = "" if left.endswith("{") or right.startswith("}") else ", "
-        rows = f"{params[:at]}{left}{comma}{right}".splitlines(keepends=True)
-        comment = [f"# {section}.{' '.join(text.split())}\n"]
-        last = first + 1 if len(keys.value) == 1 else first
-    else:
-        first = start.start_mark.line
-        last = end.end_mark.line + (end.end_mark.column > 0)
-        while not rows[last - 1].strip():  # skip blank lines after a text block
-            last -= 1
-        while rows[last - 1].rstrip().endswith(GOES_ON) and _is_comment("".join(rows[last:][:1])):
-            last += 1
-        indent = " " * start.start_mark.column
-        comment = [f"{indent}# {section}.{rows[first].lstrip()}"]
-        comment += [
-            row if _is_comment(row) else f"{indent}# {row[len(indent) :]}"
-            for row in rows[first + 1 : last]
-        ]
-    rows[first:last] = comment if is_kept else []
-    if len(keys.value) == 1 and not is_kept:
-        if not keys.flow_style:
-            first = head.start_mark.line
-            del rows[first]
-        if not "".join(rows[first - 1 : first + 1]).strip():  # the lines around the section
-            del rows[first : first + 1]
-    elif len(keys.value) == 1 and not keys.flow_style:
-        del rows[head.start_mark.line]
+    first = start.start_mark.line
+    later = [each.start_mark.line for each, _ in keys.value if each.start_mark.line > first]
+    last = min(later, default=end.end_mark.line + (end.end_mark.column > 0))
+    while not rows[last - 1].strip() or rows[last - 1].lstrip().startswith("#"):
+        last -= 1
+    del rows[first:last]
     return "".join(rows)
 
 
-def _is_comment(row: str) -> bool:
-    return row.lstrip().startswith("#")
+def _dump(content: CommentedMap) -> str:
+    _yaml().dump(content, text := io.StringIO())
+    return text.getvalue()
 
 
 def _yaml() -> YAML:
@@ -210,12 +158,11 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """Write values to the params.yaml of a project, using the same names as `set_values`.
 
     Returns a line for each param that changed. Raises InputError, and writes nothing, if a name or
-    a value is wrong, or if the file is from an earlier version.
+    a value is wrong.
     """
     for name in changes:
         _require_param(name)
     before = read_text(folder / PARAMS)
-    require_current(folder)
     text = set_values(before, changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)

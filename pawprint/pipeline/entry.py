@@ -16,11 +16,11 @@ from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from pawprint import collector
 from pawprint.errors import InputError
-from pawprint.named_file import NamedFile, describe_failure
+from pawprint.named_file import NO_ROOM, describe_failure
 from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 
@@ -33,14 +33,15 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
     An InputError is printed on stderr without a traceback, and the status is 1. The same applies to
-    file system errors that include a file name, and to errors in writing to standard output. Ctrl-C
-    prints one line. Characters that the terminal's encoding lacks are printed as escapes. A closed
-    stream discards output and reads as empty.
+    file system errors that include a file name, and to a full disk. Ctrl-C prints one line.
+    Characters that the terminal's encoding lacks are printed as escapes. A closed stream discards
+    output and reads as empty.
     """
     sys.excepthook = shorten_ctrl_c
-    sys.stdout = _named(sys.stdout, STDOUT)
-    sys.stderr = _named(sys.stderr, "standard error")
     _open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     problem = None
     try:
         try:
@@ -62,9 +63,6 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(status)
 
 
-STDOUT = "standard output"
-
-
 def _problem_in(error: Exception) -> str | None:
     """Return a line for a user's mistake, "" for a closed pipe, or None for anything else."""
     if isinstance(error, InputError):
@@ -80,8 +78,11 @@ def _problem_in(error: Exception) -> str | None:
         return f"{sys.argv[0]}: not enough free memory. Close other programs."
     if isinstance(error, BrokenPipeError):  # for example, `pawprint predict … | head -1`
         return ""
-    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-        return describe_failure(error, "write" if error.filename == STDOUT else "read or write")
+    if isinstance(error, OSError) and error.filename is not None:
+        return describe_failure(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        error.filename = "standard output"
+        return describe_failure(error, "write")
     return None
 
 
@@ -98,31 +99,6 @@ def _hidden_package() -> str | None:
                 "PYTHONPATH lists its folder. Run `unset PYTHONPATH`."
             )
     return None
-
-
-def _named(stream: TextIO, name: str) -> TextIO:
-    """Return a stream with a name for its errors, which escapes characters outside its encoding.
-
-    A closed stream, the Windows console, and other streams that are not files are returned
-    unchanged.
-    """
-    if not isinstance(stream, io.TextIOWrapper):
-        return stream
-    is_buffered = isinstance(stream.buffer, io.BufferedWriter)
-    if not isinstance(stream.buffer.raw if is_buffered else stream.buffer, io.FileIO):
-        stream.reconfigure(errors="backslashreplace")
-        return stream
-    stream.flush()
-    file = NamedFile(stream.fileno(), "w", name)
-    # typeshed asks for `write` of any buffer, which has no name before Python 3.12.
-    buffered = io.BufferedWriter(file) if is_buffered else file  # type: ignore[type-var]
-    return io.TextIOWrapper(
-        buffered,
-        stream.encoding,
-        "backslashreplace",
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
-    )
 
 
 def _open_closed_streams() -> None:

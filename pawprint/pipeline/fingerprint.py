@@ -8,7 +8,7 @@ import contextlib
 import functools
 import hashlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path, PurePosixPath
 
@@ -37,20 +37,19 @@ OURS_DECIDE_NO_BYTE = {
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# Distributions that affect bytes although another one imports them: h5py writes Keras' files.
-BROUGHT = {"keras": {"h5py"}}
+# Distributions that affect bytes although another one imports them: h5py writes Keras' files. The
+# lines of `keras` and `keras-nightly`, which only one Python each has, are in every fingerprint.
+BROUGHT = {"keras": {"h5py", "keras-nightly"}, "keras-nightly": {"h5py", "keras"}}
 OURS = ("pawprint", "stages")  # folders that contain code
-# Each definition counts separately, so that a new score column does not decode photos again.
-COLUMNS = "pawprint/columns.py"
-# Code that determines the bytes of a row of features, besides the pixels of the image, which are
-# hashed after a full decode: the computation of rows, and the decoding of JPEGs at reduced size.
-FEATURE_ROW = ("pawprint/features/rows.py", "pawprint/decoding/jpeg.py")
-# Code that determines a row of the DECODED table, besides the bytes of the file.
-DECODED_ROW = ("pawprint/decoding/row.py",)
-# The distributions that compute a row of features. NumPy is left out because it only stores numbers
-# there: all versions write the same bytes (docs/decisions/39), so updating it does not recompute
-# rows.
-COMPUTE_FEATURES = {"opencv-python-headless", "openvino", "pillow", "simplejpeg"}
+# The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
+# bytes of a file.
+DECODED_ROW = "pawprint/decoding/row.py"
+# The row of features of a view: the row function, the views, the decoding of JPEGs at reduced size,
+# and the runtime. An image's pixels are hashed after a full decode, so other readers do not count.
+FEATURE_ROW = "pawprint/features/rows.py"
+# NumPy only stores numbers in a row of features: all versions write the same bytes
+# (docs/decisions/39), so updating it does not recompute rows.
+STORES = "numpy"
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # lists of statements in statements
 # All stages parse the same modules, which do not change.
@@ -87,25 +86,6 @@ def _has_docstring(node: ast.AST) -> bool:
     if not isinstance(node, WITH_DOCSTRING):
         return False
     return ast.get_docstring(node, clean=False) is not None
-
-
-def definition(source: str, name: str) -> str:
-    """Return the syntax of a name's assignment in a module, and of all names that it refers to."""
-    assigned = _assigned(source)
-    node = assigned[name]
-    used = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} & assigned.keys()
-    others = (definition(source, other) for other in sorted(used - {name}))
-    return "".join([_text(node), *others])
-
-
-@functools.cache
-def _assigned(source: str) -> dict[str, ast.stmt]:
-    """Return the statements of a module that assign to a name, by name."""
-    found: dict[str, ast.stmt] = {}
-    for node in parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        found |= {target.id: node for target in targets if isinstance(target, ast.Name)}
-    return found
 
 
 def _is_empty_text(part: ast.expr) -> bool:
@@ -167,9 +147,8 @@ class Code:
         """The distributions that provide each installed top-level module."""
         return packages_distributions()
 
-    def path_of(self, part: str) -> Path:
-        """Return the path of a file, or of the file in `FILE:NAME`."""
-        file = COLUMNS if part.startswith(f"{COLUMNS}:") else part
+    def path_of(self, file: str) -> Path:
+        """Return the path of a file."""
         for name, folder in self.folders.items():
             if file.startswith(f"{name}/"):
                 return folder / file.removeprefix(f"{name}/")
@@ -180,8 +159,7 @@ class Code:
 
         The files are the script, all modules that it imports directly or indirectly, including
         imports in functions, the `__init__.py` of every package on the way, and data files next to
-        a module, such as templates. For COLUMNS, there is a line `HASH FILE:NAME` for each table
-        with columns that these modules import. A folder without `__init__.py` is not a package: all
+        a module, such as templates. A folder without `__init__.py` is not a package: all
         its files, including scripts, count as data of the package above.
 
         The pins are the lines in requirements.txt for the distributions that these modules import,
@@ -202,8 +180,6 @@ class Code:
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
         files |= modules
-        if COLUMNS in files:
-            files = files - {COLUMNS} | self._columns_in(modules)
         pins = {pin for module in modules for pin in self._pins(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
@@ -223,21 +199,6 @@ class Code:
             new = {file for module in new for file in self.imported_files(module)} - modules
             new -= OURS_DECIDE_NO_BYTE
         return modules
-
-    def _columns_in(self, modules: Iterable[str]) -> set[str]:
-        """Return `FILE:NAME` for each name that modules import from COLUMNS.
-
-        If one of them imports the module itself, every name is returned.
-        """
-        module = COLUMNS.removesuffix(".py").replace("/", ".")
-        names: set[str] = set()
-        for imported in map(self.imports_of, modules):
-            if module in imported:
-                found = {name for name in imported if name.startswith(f"{module}.")}
-                names |= {name.rpartition(".")[2] for name in found} or _assigned(
-                    self._read(COLUMNS)
-                ).keys()
-        return {f"{COLUMNS}:{name}" for name in names}
 
     def _imported_files(self, module: str) -> set[str]:
         """Return the project's files that a module imports directly."""
@@ -317,31 +278,23 @@ class Code:
                 files.append(name)
         return files
 
-    def line_of(self, part: str) -> str:
-        """Return the line `HASH FILE` for a file, or `HASH FILE:NAME` for a name in it."""
-        path = self.path_of(part)
+    def line_of(self, file: str) -> str:
+        """Return the line `HASH  FILE` for a file."""
+        path = self.path_of(file)
         content = read_bytes(path)
         if path.suffix == ".py":
-            # The file is a template or an unfinished edit, or the name has been removed.
-            with contextlib.suppress(KeyError, SyntaxError, ValueError):
-                source = content.decode()
-                name = part.removeprefix(f"{COLUMNS}:")
-                content = (syntax_of(source) if name == part else definition(source, name)).encode()
-        return f"{hashlib.sha256(content).hexdigest()[:16]}  {part}"
+            # The file may be a template, or an unfinished edit.
+            with contextlib.suppress(SyntaxError, ValueError):
+                content = syntax_of(content.decode()).encode()
+        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
-def row_code(code: Code, modules: Iterable[str]) -> str:
-    """Return the fingerprint of FEATURE_ROW or DECODED_ROW. Rows are reused while it is the same.
-
-    For a row of features, only the pins in COMPUTE_FEATURES count.
-    """
-    lines: set[str] = set()
-    for module in modules:
-        files, pins = split_fingerprint(code.fingerprint(module))
-        if modules == FEATURE_ROW:
-            pins = [pin for pin in pins if _name_of(pin) in COMPUTE_FEATURES]
-        lines |= {*files, *pins}
-    return "".join(f"{line}\n" for line in sorted(lines))
+def row_code(code: Code, module: str) -> str:
+    """Return the fingerprint of FEATURE_ROW or DECODED_ROW, with which its rows are reused."""
+    lines = code.fingerprint(module).splitlines()
+    if module == FEATURE_ROW:
+        lines = [line for line in lines if _name_of(line) != STORES]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def split_fingerprint(fingerprint: str) -> tuple[list[str], list[str]]:

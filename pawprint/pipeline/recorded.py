@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.git import try_git
-from pawprint.paths import CODE, LOCK, PARAMS, SERVED_MODEL
+from pawprint.paths import CODE, LOCK, PARAMS
 from pawprint.pipeline.entry import value_at
 from pawprint.yaml_file import parse_yaml, read_yaml
 
@@ -65,11 +65,6 @@ class Recorded:
         """Return the MD5 of an output or another kind of file, or None if it is missing."""
         md5 = self.hashes(stage, kind).get(path.as_posix())
         return md5 if is_md5(md5) else None
-
-    def served_model(self) -> str | None:
-        """Return the MD5 of the served model, which `calibrate` wrote before version 0.5."""
-        md5s = (self.hash_of(stage, SERVED_MODEL) for stage in ("evaluate", "calibrate"))
-        return next(filter(None, md5s), None)
 
     def params(self, stage: str) -> dict[str, object]:
         """Return the params of a stage by the keys in dvc.yaml, or {} if it has none."""

@@ -1,41 +1,35 @@
 """Run a command such as `dvc repro` as a separate process, which may outlive its parent.
 
-`start` runs this module in a new process. That process holds RUN_LOCK, starts the command, and
-writes its output to LOG, with the time before each line. Because the command prints to a pipe, it
-does not show progress bars; `pawprint.progress` writes the progress to PROGRESS instead.
+`start` runs this module in a new process. That process starts the command, and writes its output to
+LOG, with the time before each line. Because the command prints to a pipe, it does not show progress
+bars; `pawprint.progress` writes the progress to PROGRESS instead.
 """
 
 import contextlib
 import os
 import re
-import runpy
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-from filelock import FileLock, Timeout
 
 from pawprint.errors import InputError
 from pawprint.package import python_in
 from pawprint.progress import VARIABLE, Progress, read_progress
 
 # Paths in the project's folder.
-RUN_LOCK = Path(".dvc/tmp/pawprint-run.lock")
-TURN = Path(".dvc/tmp/pawprint-turn.lock")  # held while RUN_LOCK is acquired or checked
-PROCESS = Path(".dvc/tmp/pawprint-run.pid")
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
 USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
-WITHIN = "--within"  # marks the process of the command
-STARTED = "started"
+# Lines of LOG, besides those of the command.
+STARTED = "started as process "
 STOPPED = "stopped by the user"
 END = "exit status "
+SECONDS = 0.05  # between two looks at a process that starts
 # A stage of `dvc repro`, or a candidate of `pawprint try`.
 STEP = re.compile(
     r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
@@ -61,33 +55,12 @@ class PipelineRun(NamedTuple):
     end: float
 
 
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold RUN_LOCK in the block, one process at a time. Raises InputError while DVC runs."""
-    with _turn(folder):
-        lock = _take(folder)
-    with lock:
-        _require_nothing_elsewhere(folder)
-        yield
-
-
-def _require_nothing_elsewhere(folder: Path) -> None:
+def require_idle(folder: Path) -> None:
+    """Raise InputError while a run is active."""
+    if is_running(folder):
+        raise InputError("cannot start: another run is active. Wait until it ends.")
     if is_elsewhere(folder):
         raise InputError("cannot start: a run in a terminal is active. Wait until it ends.")
-
-
-def _turn(folder: Path) -> FileLock:
-    path = folder / TURN
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path, poll_interval=0.01)
-
-
-def _take(folder: Path) -> contextlib.AbstractContextManager:
-    """Take RUN_LOCK and return a context that releases it. Raises InputError if it is taken."""
-    try:
-        return FileLock(folder / RUN_LOCK).acquire(blocking=False)
-    except Timeout:
-        raise InputError("cannot start: another run is active. Wait until it ends.") from None
 
 
 def is_elsewhere(folder: Path) -> bool:
@@ -108,28 +81,29 @@ def start(folder: Path, *command: str) -> None:
 
     Raises InputError if another run is active.
     """
-    with _turn(folder):
-        with _take(folder):  # released for the new process
-            _require_nothing_elsewhere(folder)
-            for path in (LOG, PROGRESS):
-                (folder / path).unlink(missing_ok=True)
-        process = subprocess.Popen(
-            [*python_in(folder), "-m", __name__, *command],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            # A Ctrl-C in the parent's terminal does not reach the process. On Windows, closing the
-            # terminal does not end it either.
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
-        assert process.stdout
-        with process.stdout:
-            if process.stdout.readline().strip() != STARTED.encode():
-                raise InputError(
-                    f"cannot start `{' '.join(command)}`: its process ended immediately. Run it in "
-                    "a terminal to see the reason."
-                )
+    require_idle(folder)
+    (folder / PROGRESS).unlink(missing_ok=True)
+    log = folder / LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("", encoding="utf-8")
+    process = subprocess.Popen(
+        [*python_in(folder), "-m", __name__, *command],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A Ctrl-C in the parent's terminal does not reach the process. On Windows, closing the
+        # terminal does not end it either.
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    while not _read(log):
+        if process.poll() is not None:
+            raise InputError(
+                f"cannot start `{' '.join(command)}`: its process ended immediately. Run it in "
+                "a terminal to see the reason."
+            )
+        time.sleep(SECONDS)
 
 
 def stop(folder: Path) -> None:
@@ -137,49 +111,38 @@ def stop(folder: Path) -> None:
 
     On Windows, Ctrl+C cannot be sent to other processes, so they are terminated.
     """
-    with contextlib.suppress(OSError, ValueError, psutil.Error):  # the process has already ended
-        if read(folder).state == "running":
-            process = _process(folder)
-            _write_line(folder, STOPPED)
-            if sys.platform == "win32":
-                _end_below(process)
-            else:
-                os.killpg(process.pid, signal.SIGINT)
+    process = _process(folder)
+    if process is None:
+        return
+    _write_line(folder, STOPPED)
+    with contextlib.suppress(OSError, psutil.Error):  # the process has just ended
+        if sys.platform == "win32":
+            for child in process.children(recursive=True):
+                child.kill()
+        else:
+            os.killpg(process.pid, signal.SIGINT)
 
 
-def _process(folder: Path) -> psutil.Process:
-    """Return the process that `start` started last in a project.
+def _process(folder: Path) -> psutil.Process | None:
+    """Return the process of a project's run, or None if it has ended.
 
-    Raises OSError, ValueError or psutil.Error, even if another process has its number now: one that
-    does not run this module in the project's folder.
+    Another process may have its number now: one that does not run this module in the folder.
     """
-    process = psutil.Process(int((folder / PROCESS).read_text(encoding="utf-8")))
-    if __name__ not in process.cmdline() or not folder.samefile(process.cwd()):
-        raise psutil.NoSuchProcess(process.pid)
-    return process
-
-
-def _end_below(process: psutil.Process) -> None:
-    """End all processes that a process has started."""
-    for child in process.children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            child.kill()
+    first = _read(folder / LOG).partition("\n")[0].partition(STARTED)[2]
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        process = psutil.Process(int(first))
+        if __name__ in process.cmdline() and folder.samefile(process.cwd()):
+            return process
+    return None
 
 
 def is_running(folder: Path) -> bool:
     """Return whether a run that was started by `start` is active."""
-    if not (folder / RUN_LOCK).exists():
-        return False
-    with _turn(folder):  # prevents two processes from checking at once
-        try:
-            with _take(folder):
-                return False
-        except InputError:
-            return True
+    return _process(folder) is not None
 
 
 def read(folder: Path) -> PipelineRun:
-    """Return a project's last run. A process that holds RUN_LOCK after its end does not count."""
+    """Return a project's last run."""
     # Check this before reading the log, because a finished run has written its last line.
     state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):
@@ -197,6 +160,8 @@ def read(folder: Path) -> PipelineRun:
             lines = []
         elif line == STOPPED:
             is_stopped = True
+        elif line.startswith(STARTED):
+            continue
         elif line.startswith(END):
             state = "done" if line == f"{END}0" else "stopped" if is_stopped else "failed"
         else:
@@ -209,9 +174,10 @@ def read(folder: Path) -> PipelineRun:
 
 def _busy(folder: Path) -> Progress | None:
     """Return BUSY if the run is a `dvc` process that is between stages, otherwise None."""
-    with contextlib.suppress(OSError, ValueError, psutil.Error):
-        below = [{*each.cmdline()} for each in _process(folder).children(recursive=True)]
-        if below and all({WITHIN, "dvc"} <= words for words in below):
+    with contextlib.suppress(psutil.Error):
+        process = _process(folder)
+        below = process.children(recursive=True) if process else []
+        if below and all("dvc" in each.cmdline() for each in below):
             return BUSY
     return None
 
@@ -226,7 +192,7 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
     if is_running(folder) or max(others, default=end) > end:
         return []
     lines = [row.partition("\t")[2] for row in _read(folder / LOG).split("\n")]
-    return [line for line in lines if line and line != STOPPED and not line.startswith(END)]
+    return [line for line in lines if line and not line.startswith((STARTED, STOPPED, END))]
 
 
 def error_of(run: PipelineRun) -> str:
@@ -254,50 +220,24 @@ def _run(command: list[str]) -> None:
     here = Path()
     # The command is in the same process group and handles it.
     signal.signal(signal.SIGINT, lambda *_: None)
-    with _take(here):
-        PROCESS.write_text(str(os.getpid()), encoding="utf-8")
-        try:
-            # Python would retry a failed `print` when it exits.
-            os.write(sys.stdout.fileno(), f"{STARTED}\n".encode())
-        except OSError:  # the parent was interrupted
-            return
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        progress = {VARIABLE: str(PROGRESS.absolute()), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [*python_in(), "-m", "pawprint.pipeline.runs", WITHIN, f"{os.getpid()}", *command],
-            env=os.environ | {"PATH": path, "PYTHONIOENCODING": "utf-8"} | progress,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-        assert process.stdout
-        for line in process.stdout:
-            if not NOISE.match(line):
-                _write_line(here, line.rstrip())
-        _write_line(here, f"{END}{process.wait()}")
-
-
-def _run_within(runner: str, module: str, *arguments: str) -> None:
-    """Run a module like `python -m`. If the process `runner` is killed, everything ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored after `&` in a script
-    threading.Thread(target=_end_with, args=[psutil.Process(int(runner))], daemon=True).start()
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-def _end_with(runner: psutil.Process) -> None:
-    runner.wait()
-    if sys.platform == "win32":
-        _end_below(psutil.Process())
-        os._exit(1)
-    # Kill all processes at once: if only its stage ended, DVC could be killed while writing files.
-    os.killpg(0, signal.SIGKILL)
+    _write_line(here, f"{STARTED}{os.getpid()}")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    progress = {VARIABLE: str(PROGRESS.absolute()), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [*python_in(), "-m", *command],
+        env=os.environ | {"PATH": path, "PYTHONIOENCODING": "utf-8"} | progress,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if not NOISE.match(line):
+            _write_line(here, line.rstrip())
+    _write_line(here, f"{END}{process.wait()}")
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == WITHIN:
-        _run_within(*sys.argv[2:])
-    else:
-        _run(sys.argv[1:])
+    _run(sys.argv[1:])

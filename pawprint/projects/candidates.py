@@ -39,8 +39,7 @@ from pawprint.images.archive import Archive, open_archive
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.package import python_in
-from pawprint.params.earlier import require_current
+from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
@@ -184,7 +183,7 @@ class Sample(NamedTuple):
 def require_images(folder: Path) -> None:
     """Run `dvc repro split` in a project if its images are missing.
 
-    Raises InputError if this fails, or if the params are from an earlier version.
+    Raises InputError if this fails, or if an earlier version made the project.
     """
     require_current(folder)
     needed = [folder / path for path in (paths.SPLIT_CSV, paths.IMAGES_CSV, paths.RAW_ARCHIVES)]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import digest
-from pawprint.package import script_of
-from pawprint.params.earlier import require_current
+from pawprint.package import require_current, script_of
 from pawprint.paths import LOCK
 from pawprint.pipeline.dvc import find_changed
 from pawprint.pipeline.fingerprint import Code, split_fingerprint
@@ -33,7 +32,7 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
 
     The stages before the named ones are included; without names, all stages are checked. Returns
     the fingerprint of each of these stages except `code`. Also raises InputError if a named stage
-    never ran, or, without names, if no stage did, and if the params are from an earlier version.
+    never ran, or, without names, if no stage did, and if an earlier version made the project.
     """
     require_current(folder)
     recorded = Recorded(folder=folder)

@@ -17,7 +17,7 @@ from pawprint.params.data import Fetch
 from pawprint.params.file import flat
 from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.runs import alone
+from pawprint.pipeline.runs import require_idle
 
 # A run's inputs, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
@@ -104,12 +104,12 @@ def keep(folder: Path, message: str, author: dict[str, str]) -> None:
 
     `author` contains Git settings to write to this repository first.
     """
-    with alone(folder):
-        for setting in author.items():
-            git("config", *setting, folder=folder)
-        files = [f":(top,literal){name}" for name in to_keep(folder)]
-        git("add", "--", *files, folder=folder)
-        git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
+    require_idle(folder)
+    for setting in author.items():
+        git("config", *setting, folder=folder)
+    files = [f":(top,literal){name}" for name in to_keep(folder)]
+    git("add", "--", *files, folder=folder)
+    git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
 
 
 class Loss(NamedTuple):
@@ -138,26 +138,24 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
     `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
     """
-    with alone(folder):
-        if shown is not None and read_loss(folder) != shown:
-            raise InputError(
-                "discard: cannot discard the run: files or the last commit have changed since the "
-                "list was shown. Check the new list."
-            )
-        names = to_discard(folder)
-        tree = {
-            *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split(
-                "\0"
-            )
-        }
-        old = [f":(top,literal){name}" for name in names if name in tree]
-        new = [f":(top,literal){name}" for name in names if name not in tree]
-        if old:
-            git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
-        if new:
-            git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
-            git("clean", "--quiet", "--force", "--", *new, folder=folder)
-        lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
+    require_idle(folder)
+    if shown is not None and read_loss(folder) != shown:
+        raise InputError(
+            "discard: cannot discard the run: files or the last commit have changed since the "
+            "list was shown. Check the new list."
+        )
+    names = to_discard(folder)
+    tree = {
+        *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split("\0")
+    }
+    old = [f":(top,literal){name}" for name in names if name in tree]
+    new = [f":(top,literal){name}" for name in names if name not in tree]
+    if old:
+        git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
+    if new:
+        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
+        git("clean", "--quiet", "--force", "--", *new, folder=folder)
+    lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
             f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "

@@ -251,7 +251,7 @@ def describe_page(project: _Project) -> About:
         "Test scores": f"{'; '.join(measured)}. Measured on photos that were not used for "
         f"training; the ranges are {CONFIDENCE:.0%} confidence intervals",
         "Commit": metadata.commit or "none",
-        "Model": metadata.model or "from an earlier version",
+        "Model": metadata.model or "none",
         "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",
     }
     if metadata.unknown_threshold is not None:

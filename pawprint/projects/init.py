@@ -19,10 +19,20 @@ from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
+from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.decoding.decoder import FORMATS, MAX_LEFT_OUT, left_out
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import read_text, walk, write_text
+from pawprint.forms import (
+    NOTHING,
+    OF_DATASETS,
+    Asked,
+    Form,
+    describe_form,
+    find_form,
+    write_form,
+)
 from pawprint.forms.unread import describe_label_files
 from pawprint.git import git, work_tree
 from pawprint.images.archive import (
@@ -42,7 +52,7 @@ from pawprint.params.file import set_values
 from pawprint.paths import PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
-from pawprint.projects.state import write_state
+from pawprint.projects.state import write_received
 from pawprint.templates import (
     CONFIG,
     DVC_IGNORE,
@@ -65,13 +75,19 @@ MAX_READ = 2000  # number of evenly spaced images for which `left_out_of` reads 
 
 
 def create(
-    folder: Path, images: Path | None, recipe: str | None, is_outside: bool, labels: str = AUTO
+    folder: Path,
+    images: Path | None,
+    recipe: str | None,
+    is_outside: bool,
+    labels: str = AUTO,
+    asked: Asked = NOTHING,
 ) -> tuple[str, list[str]]:
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
     Returns its `fetch.source`, and lines about the classes of the images (if they are known before
     `fetch`), on the rules that `.gitignore` overrides, and on the choice of `model.resize`.
-    `labels` is AUTO, or the way to read folders for `clean.labels`.
+    `labels` is AUTO, or the way to read folders for `clean.labels`. `asked` names a table or the
+    column with the labels, for images in another form.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -91,8 +107,9 @@ def create(
         _require_apart(folder, images, is_outside)
         if not (images.is_dir() or _is_url(images)):
             _require_archive(images)
-        notes = describe_classes(images, parse_mapping(params, PARAMS.name)["clean"]["labels"])
-    source = _source_of(folder, images, is_outside)
+        labelling = parse_mapping(params, PARAMS.name)["clean"]["labels"]
+        form, notes = _find_classes(images, asked, labelling, is_outside)
+    source = "photos" if form else _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if _is_url(images) else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
@@ -110,7 +127,7 @@ def create(
         for path, name in copied.items():
             shutil.copy(path, folder / name)
         if images not in copied and not is_outside:
-            notes += _bring(images, folder, source)
+            notes += _bring(images, folder, source, form)
     return source, [*notes, *choice]
 
 
@@ -123,6 +140,27 @@ def _images_of(recipe: str | None, params: str) -> Path:
             "--images."
         )
     return PACKAGE.parent / source
+
+
+def _find_classes(
+    images: Path, asked: Asked, labels: dict[str, list[str]] | str, is_outside: bool
+) -> tuple[Form | None, list[str]]:
+    """Return the form of images that `clean` does not read by itself, and lines about the classes.
+
+    `labels` is `clean.labels`. Raises InputError for a form outside the project.
+    """
+    root = images if images.is_dir() else images.parent
+    paths = _walk(images) if images.is_dir() else [images]
+    files = {path.relative_to(root).as_posix(): path for path in paths}
+    form = find_form(images, files, asked, labels)
+    if form and is_outside:
+        raise InputError(
+            f"{images}: expected folders of classes or a metadata.csv for --outside. Received: "
+            f"{form.name}. Omit --outside to copy the photos."
+        )
+    if form:
+        return form, describe_form(images, form)
+    return None, describe_classes(images, labels)
 
 
 def _is_url(images: Path) -> bool:
@@ -173,15 +211,18 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
     for name, text in written.items():
         write_text(folder / name, text)
-    write_state(folder, {name: text for name, text in files(source).items() if name in texts})
+    write_received(folder, {name: text for name, text in files(source).items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
     return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes
 
 
-def _bring(images: Path, folder: Path, source: str) -> list[str]:
+def _bring(images: Path, folder: Path, source: str, form: Form | None) -> list[str]:
     """Copy images into a project and track them with DVC. Return lines about a .dvcignore."""
-    _copy(images, folder / source)
+    if form:
+        write_form(form, images, folder / source)
+    else:
+        _copy(images, folder / source)
     track(folder, source)
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
@@ -190,7 +231,7 @@ def _bring(images: Path, folder: Path, source: str) -> list[str]:
 
 def _require_archive(path: Path) -> None:
     """Raise InputError if a file is neither a complete zip with images nor a tar."""
-    if is_tar(path):
+    if is_tar(path) or path.suffix.lower() in OF_DATASETS:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(
@@ -364,8 +405,8 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
         if not classes and labels == AUTO:
             raise InputError(
                 f"{images}: no photo has a label, although there are files that may hold labels: "
-                f"{unread}. Write the labels to a metadata.csv, as in docs/images.md; or add "
-                "--labels outer to leave these files out and label the photos in the app."
+                f"{unread}. Name a table with --table, or write a metadata.csv; or add --labels "
+                "outer and label the photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {unread}")
     return [note for note in notes if note]

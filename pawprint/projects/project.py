@@ -32,11 +32,15 @@ from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
+from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.discard import has_run
 from pawprint.projects.labels import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
+from pawprint.scores.series import independent
+from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
@@ -194,6 +198,8 @@ class Project:
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
+        choices = read_mapping(self.folder / paths.CROSS_VALIDATION_JSON)
+        images = images.assign(group=independent(images, choices))
         return describe_result(self.scores(), self.predictions(), images)
 
     def scores(self) -> pd.DataFrame:
@@ -265,10 +271,9 @@ class Project:
         >>> project.compare("workspace").verdict
         'identical'
         """
-        text = _command(self.folder, "compare", "--format", "json", old, new)
-        (run,) = json.loads(text)
-        notes = [*run["left_out"], *run["notes"]]
-        return Comparison(run["verdict"], run["sentences"], pd.DataFrame(run["table"]), notes)
+        (run,) = compare_revisions(self.folder, old, [new])
+        notes = [*run.left_out, *run.notes]
+        return Comparison(run.verdict, run.sentences, tabulate_sets(run.comparison), notes)
 
     def report(self) -> Report:
         """Return the report of the last run, which a notebook shows inline.

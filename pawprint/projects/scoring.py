@@ -100,7 +100,8 @@ def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded(folder=folder)
-    expected = [recorded.hash_of("evaluate", paths.TEST_PROBABILITIES_CSV), recorded.served_model()]
+    outputs = (paths.TEST_PROBABILITIES_CSV, paths.SERVED_MODEL)
+    expected = [recorded.hash_of("evaluate", path) for path in outputs]
     is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
     if is_other or read_metadata(served).model != metadata.model:
         return None

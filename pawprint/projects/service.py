@@ -4,21 +4,21 @@ The log of answers is written by service_log.py, and several services may share 
 """
 
 import asyncio
+import contextlib
 import copy
 import errno
 import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
-from email.parser import BytesHeaderParser
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pawprint.decoding.decoder import sha256_of_all_pixels
 from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
+from pawprint.images.reading import sha256_of_all_pixels
 from pawprint.installation import install_command
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.package import installed_version
@@ -29,6 +29,8 @@ try:
     import uvicorn
     from fastapi import FastAPI, HTTPException, Request, Response
     from starlette.concurrency import run_in_threadpool
+    from starlette.datastructures import FormData, Headers, UploadFile
+    from starlette.formparsers import MultiPartException, MultiPartParser
     from starlette.middleware.cors import CORSMiddleware
     from starlette.requests import ClientDisconnect
 except ModuleNotFoundError as error:
@@ -39,7 +41,6 @@ MAX_CONNECTIONS = 64  # further connections get status 503; uploads need up to 6
 MAX_UPLOAD = 10 * 2**20  # in an upload
 HEALTH = ["GET", "HEAD", "OPTIONS"]
 MAX_PARTS = 100  # in a form
-MAX_HEADER = 2**12  # maximum bytes read from the header of a part
 FORM = "multipart/form-data"
 NOT_LOGGED = "log_error"  # response key with the reason why a prediction was not logged
 
@@ -150,7 +151,7 @@ def create_app(
     @app.post("/predict/", include_in_schema=False)
     async def predict(request: Request, response: Response) -> dict:
         kind = request.headers.get("Content-Type", "")
-        data = image_in(await read_upload(request, seconds))
+        data = await image_in(await read_upload(request, seconds))
         async with decoding:
             try:
                 answer = await run_in_threadpool(classify, predictor, data, answers)
@@ -183,32 +184,35 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     return bytes(data)
 
 
-def image_in(data: bytes) -> bytes:
+async def image_in(data: bytes) -> bytes:
     """Return the upload or, if it is a form, its only file, as in `curl -F photo=@cat.jpg`.
 
     A form is recognised by its first line, which no image starts with, because programs that set
-    the header of a form themselves omit the boundary. A form parser would be another dependency,
-    and Python's own takes seconds for a malicious form. Raises HTTPException for a form without a
+    the header of a form themselves omit the boundary. Raises HTTPException for a form without a
     file, and for a form with several, because the answer for one photo could be mistaken for all.
     """
     form = data.lstrip(b"\r\n")
     if not form.startswith(b"--"):
         return data
-    delimiter = b"\r\n" + form.partition(b"\r\n")[0].rstrip()
-    files: list[bytes] = []
-    for part in (b"\r\n" + form).split(delimiter, MAX_PARTS)[1:]:
-        lines, _, content = part.partition(b"\r\n\r\n")
-        name = BytesHeaderParser().parsebytes(lines[:MAX_HEADER].strip()).get_filename()
-        if name and files:
-            second = printable(name[:80])
-            raise HTTPException(
-                422,
-                f"expected one file in the form. Received: another, {second}. Send it separately",
-            )
-        files += [content] if name else []
-    if files:
-        return files[0]
-    raise HTTPException(422, "expected a file in the form, as from `curl -F photo=@photo.jpg`")
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        yield form
+
+    boundary = form.partition(b"\r\n")[0].rstrip()[2:].decode("latin-1")
+    headers = Headers({"Content-Type": f'{FORM}; boundary="{boundary}"'})
+    fields = FormData()
+    with contextlib.suppress(MultiPartException):
+        parser = MultiPartParser(headers, chunks(), max_files=MAX_PARTS, max_fields=MAX_PARTS)
+        fields = await parser.parse()
+    files = [each for each in fields.values() if isinstance(each, UploadFile) and each.filename]
+    if not files:
+        raise HTTPException(422, "expected a file in the form, as from `curl -F photo=@photo.jpg`")
+    if files[1:]:
+        second = printable(str(files[1].filename)[:80])
+        raise HTTPException(
+            422, f"expected one file in the form. Received: another, {second}. Send it separately"
+        )
+    return await files[0].read()
 
 
 def explain(error: UnusableImageError, content_type: str) -> str:
@@ -240,7 +244,7 @@ def classify(predictor: Predictor, data: bytes, answers: AnswerLog | None) -> di
         sha256 = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
         try:
             answers.append(sha256, answer)
-        except (OSError, InputError) as error:
-            answer[NOT_LOGGED] = getattr(error, "strerror", None) or str(error)
+        except OSError as error:
+            answer[NOT_LOGGED] = error.strerror or str(error)
             logging.getLogger("uvicorn.error").error("%s: %s", NOT_LOGGED, answer[NOT_LOGGED])
     return answer

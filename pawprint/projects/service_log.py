@@ -1,12 +1,6 @@
-"""Write the log of a service, with answers as JSON lines, and read it for `pawprint score`.
+"""Write the log of a service, with answers as JSON lines, and read it for `pawprint score`."""
 
-The logs of earlier versions can also be read. They are CSV tables like those of `pawprint predict`.
-"""
-
-import contextlib
-import csv
 import errno
-import io
 import json
 import os
 import threading
@@ -16,8 +10,6 @@ from math import nan
 from pathlib import Path
 from unicodedata import normalize
 
-from filelock import FileLock
-
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.user_tables import Cells, csv_rows
 from pawprint.errors import InputError, printable
@@ -25,9 +17,7 @@ from pawprint.files import detach
 from pawprint.named_file import read_bytes
 
 STDOUT = ("-", "/dev/stdout")
-BEGIN = b'{"time": "'  # the beginning of each line
 KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # keys that a line must have
-PATIENCE = 10  # seconds to wait for another process to write its line
 # Reasons for ignoring rows in a table.
 TORN = "in incomplete rows"
 OTHER_MODEL = "of another model"
@@ -35,21 +25,22 @@ COPY = "copies"
 
 
 class AnswerLog:
-    """A file to which threads and processes append lines of JSON, each completely or not at all.
+    """A file to which threads and processes append lines of JSON, each with a single write.
 
     Each line identifies the model, so that a log may contain several models. The file is opened for
-    every line, so that it can be moved or truncated. Processes take turns by means of a lock file
-    next to it. A pipe, a terminal or a device stays open.
+    every line, so that it can be moved or truncated. A full disk or a power failure may cut a line;
+    `read_answers` skips it.
     """
 
     def __init__(self, path: Path, model: str | None) -> None:
-        """Open or create the file. Raises InputError if that fails or the file is not a log."""
+        """Open or create the file. Raises InputError if that fails."""
         self._path = path
         self._model = model
         self._lock = threading.Lock()
-        self._stream: io.FileIO | None = None
+        self._may_be_cut = False
         try:
-            self._append(b"")
+            self._write(b"")
+            self._may_be_cut = path.is_file() and path.stat().st_size > 0
         except OSError as error:
             raise InputError(
                 f"cannot append to {printable(str(path))}: {error.strerror}."
@@ -58,98 +49,37 @@ class AnswerLog:
     def append(self, sha256: str, answer: dict) -> None:
         """Append a line with the time, the hash of an image, its answer and the model.
 
-        Raises OSError, or InputError if the file is not a log. In these cases, no line is written.
+        Raises OSError. In this case, part of the line may be in the file.
         """
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         keys = ("label", "probabilities", "unknown_score")
         record = {"time": time, "pixels_sha256": sha256} | {key: answer[key] for key in keys}
-        line = json.dumps(record | {"model": self._model}, ensure_ascii=False)
-        self._append(line.encode() + b"\n")
-
-    def _append(self, line: bytes) -> None:
+        line = json.dumps(record | {"model": self._model}, ensure_ascii=False).encode() + b"\n"
         with self._lock:
-            is_stdout = str(self._path) in STDOUT
-            if is_stdout or (self._path.exists() and not self._path.is_file()):
-                self._append_to_stream(line)
-            else:
-                with locked(self._path):
-                    append_to_file(self._path, line)
+            is_cut, self._may_be_cut = self._may_be_cut, True
+            self._write(b"\n" + line if is_cut else line)  # an empty line is no answer
+            self._may_be_cut = False
 
-    def _append_to_stream(self, line: bytes) -> None:
+    def _write(self, data: bytes) -> None:
+        if str(self._path) in STDOUT:
+            descriptor = os.dup(1)
+        else:
+            detach(self._path)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
-            self._stream = self._stream or open_stream(self._path)
-            write_all(self._stream, line)
-        except OSError:
-            if self._stream:  # the next line reopens the file
-                with contextlib.suppress(OSError):
-                    self._stream.close()
-            self._stream = None
-            raise
-
-
-def open_stream(path: Path) -> io.FileIO:
-    """Open standard output, a pipe, a terminal or a device."""
-    if str(path) in STDOUT:  # in some containers, it is a socket, which cannot be opened
-        return io.FileIO(os.dup(1), "w")
-    try:  # do not wait for a reader of the pipe
-        descriptor = os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            raise OSError(error.errno, "a pipe that nothing reads. Start its reader") from None
-        raise
-    os.set_blocking(descriptor, True)
-    return io.FileIO(descriptor, "w")
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Lock a file for other processes with a lock file next to it, if that can be created."""
-    lock = FileLock(f"{path}.lock", timeout=PATIENCE, poll_interval=0.01)
-    with contextlib.suppress(OSError):  # the lock file cannot be created there
-        if path.parent.is_dir():  # the lock would create the folder
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def append_to_file(path: Path, line: bytes) -> None:
-    """Append a whole line or nothing, even if the previous line was cut short.
-
-    Raises InputError if the file is not a log, and OSError.
-    """
-    detach(path)
-    with io.FileIO(path, "a+") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        if not BEGIN.startswith(file.read(len(BEGIN))):
-            raise InputError(
-                f"{printable(str(path))}: expected a log of JSON lines. Received: another file, "
-                "such as a CSV from an earlier version. Choose a new file."
-            )
-        file.seek(max(0, size - 1))
-        is_cut = size and file.read(1) != b"\n"
-        try:
-            write_all(file, b"\n" + line if is_cut and line else line)
-        except OSError:
-            file.truncate(size)
-            raise
-
-
-def write_all(file: io.FileIO, data: bytes) -> None:
-    """Write all bytes. A full disk may accept some of them before it fails."""
-    while data:
-        data = data[file.write(data) :]
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
 
 
 def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[dict]:
     """Read a log or a table of `predict`, as CSV or JSON lines, into rows like `predict_each`.
 
-    With `has_scores`, each row must have a number as `unknown_score`. An incomplete row, for
-    example after a power failure, has the error TORN instead of a label. Raises InputError for any
-    other file, and for a CSV table with other labels. JSON lines with other labels are attributed
-    to another model.
+    With `has_scores`, each row must have a number as `unknown_score`. An incomplete line of JSON,
+    for example after a power failure, has the error TORN instead of a label. Raises InputError for
+    any other file, and for a CSV table with other labels. JSON lines with other labels are
+    attributed to another model.
     """
     where = printable(str(path))
     content = _content_of(path)
@@ -157,10 +87,10 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
     if has_scores:
         names.append("unknown_score")
     columns = ("label", *names, "pixels_sha256", "model")
+    torn: list[int] = []
     if is_json_lines(content):
         found, torn = cells_of_lines(content, where, labels)
     else:
-        content, torn = without_torn_rows(content)
         found = csv_rows(content, where, columns)
     rows: list[dict] = [
         {"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn
@@ -269,36 +199,6 @@ def _number(cell: str) -> float:
         return float(cell.replace(",", "."))  # spreadsheets in many languages write a decimal comma
     except ValueError:
         return nan
-
-
-def without_torn_rows(content: bytes) -> tuple[bytes, list[int]]:
-    """Blank out the lines of a CSV that have another number of cells than the first, or repeat it.
-
-    Returns the content, and the numbers of the lines with the wrong number of cells. Each row is a
-    single line, so an error in a row, such as a missing quote, does not affect the next one. A
-    table in another encoding or with another separator is returned unchanged.
-    """
-    lines = content.split(b"\n")
-    expected = len(_cells_in(lines[0]))
-    torn: list[int] = []
-    if expected < 2:
-        return content, torn
-    for number, line in enumerate(lines[1:], start=2):
-        cells = _cells_in(line)
-        is_whole = len(cells) >= expected and not any(cells[expected:])
-        if line.strip() and not is_whole:
-            torn.append(number)
-        if not is_whole or line == lines[0]:
-            lines[number - 1] = b""
-    return b"\n".join(lines), torn
-
-
-def _cells_in(line: bytes) -> list[str]:
-    """Return the cells in a line of a UTF-8 CSV, or none for any other line."""
-    try:
-        return next(csv.reader([line.decode().rstrip("\r")], strict=True), [])
-    except (UnicodeDecodeError, csv.Error):
-        return []
 
 
 def select_answers(

@@ -6,29 +6,32 @@ from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.files import read_text, write_json
-from pawprint.package import installed_version
-from pawprint.params.file import flat
+from pawprint.package import installed_version, require_current
 from pawprint.paths import PARAMS, STATE
 from pawprint.projects.recipes import NEW, apply_recipe
 from pawprint.templates import template
 
 
-def read_state(folder: Path) -> dict:
-    """Read a file written by `write_state`. Raises InputError if it is missing or invalid."""
+def read_received(folder: Path) -> dict[str, str]:
+    """Return the texts that `write_received` recorded, keyed by name.
+
+    Raises InputError if the record is missing, invalid or from an earlier version.
+    """
     path = folder / STATE
     if not path.exists():
         raise InputError(f"{path}: expected a project that `pawprint init` made.")
-    with contextlib.suppress(ValueError):
-        state = json.loads(read_text(path))
-        if isinstance(state, dict) and {"files", "params"} <= state.keys():
-            return state
+    require_current(folder)
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        texts = json.loads(read_text(path))["files"]
+        if PARAMS.name in texts:
+            return texts
     raise InputError(f"{path}: not the file that `pawprint init` wrote. Restore it from Git.")
 
 
-def write_state(folder: Path, texts: dict[str, str]) -> None:
-    """Write the text of files, keyed by name, and the defaults that a project received."""
-    record = {"version": installed_version(), "files": texts, "params": flat(defaults())}
-    write_json(folder / STATE, record)
+def write_received(folder: Path, texts: dict[str, str]) -> None:
+    """Record the text of files, keyed by name, and the default params."""
+    files = texts | {PARAMS.name: defaults()}
+    write_json(folder / STATE, {"version": installed_version(), "files": files})
 
 
 def defaults() -> str:

@@ -14,12 +14,12 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.dataset.near_duplicates import near_duplicates
-from pawprint.decoding.decoder import open_image
 from pawprint.decoding.looks import perceptual_hash
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.folder import find_images
+from pawprint.images.reading import open_image
 from pawprint.model.detector import unit_length
 from pawprint.model.outputs import run_on_stored
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all

@@ -67,7 +67,7 @@ def use_fonts(texts: Iterable[str]) -> None:
         print(
             f"plots: no installed font has {name_some(sorted(missing))}, so figures show boxes "
             f"instead. Install one (Debian and Ubuntu: {packages}) and run `dvc repro -sf split "
-            "features plot`.",
+            "plot`.",
             file=sys.stderr,
         )
 

@@ -1,7 +1,4 @@
-"""Draw photo grids: the data before training, and the model's predictions.
-
-reports/augmented.py draws a photo's views.
-"""
+"""Draw photo grids: the data before training, the views of a photo, and predictions."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -12,10 +9,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from pawprint.decoding.decoder import open_image
-from pawprint.decoding.formats import decoded_side
+from pawprint.decoding.jpeg import decoded_side
 from pawprint.engine.mapping import map_in_threads
+from pawprint.features.augmentation import draw_view
+from pawprint.features.views import apply, resize
 from pawprint.images.archive import Archive
+from pawprint.images.reading import open_image
+from pawprint.params.data import Augment
+from pawprint.params.section import Resize
 from pawprint.reports.drawing import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
@@ -35,6 +36,7 @@ PREDICTIONS = 24
 ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 UNUSUAL = 12
+VIEWS = 12
 
 # A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
 Cell = tuple[Callable[[], Image.Image], str, str]
@@ -123,6 +125,28 @@ def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
         for row in rows.itertuples()
     ]
     return photo_grid({f"Unusual images ({len(rows):,} of {len(found):,})": cells})
+
+
+def draw_augmented(
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
+) -> Image.Image:
+    """Draw the first training image's views as they are used in training.
+
+    `train` is a table with the columns `path` and `pixels_sha256`.
+    """
+    heading = "The views of one training image"
+    if train.empty:
+        return photo_grid({heading: []})
+    first = train.iloc[0]
+    photo = open_image(archive, first["path"], decoded_side(image_size))
+    pixels = resize(photo, image_size, resize_by)
+    cells = []
+    for number in range(min(augment.views, VIEWS)):
+        view = draw_view(augment, first["pixels_sha256"], number, image_size)
+        is_original = number == 0 and augment.keep_original
+        title = f"view {number}: original" if is_original else f"view {number}"
+        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
+    return photo_grid({heading: cells})
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:

@@ -16,12 +16,12 @@ from pawprint.errors import InputError
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
+from pawprint.scores.series import independent
 from pawprint.tables import parse_table
 from pawprint.yaml_file import parse_mapping
 
 Parsed = TypeVar("Parsed")
 MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
-OLD_METRICS = Path("metrics/train_finetune.json")  # from earlier versions
 
 
 class Reader(Protocol):
@@ -48,7 +48,9 @@ def read_run(read: Reader, name: str) -> Run:
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
     try:
-        run = run._replace(split=read(paths.SPLIT_CSV, _parse_split))
+        split = read(paths.SPLIT_CSV, _parse_split)
+        groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
+        run = run._replace(split=split.assign(group=groups))
         if not _is_fine_tuned(read):
             judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
@@ -63,9 +65,7 @@ def read_run(read: Reader, name: str) -> Run:
 
 def _is_fine_tuned(read: Reader) -> bool:
     """Return whether fine-tuning is kept; if so, cross-validation does not describe the model."""
-    with contextlib.suppress(InputError):
-        return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
-    return read(OLD_METRICS, json.loads)["kept_epoch"] != 0
+    return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
 
 
 def _calibrate(params: bytes) -> Mapping[str, object]:

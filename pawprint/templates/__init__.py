@@ -44,14 +44,6 @@ IGNORED = """\
 /models/
 /plots/*.jpg
 /plots/report.html
-# Photos that earlier versions drew, so that nobody commits them.
-/plots/augmented.png
-/plots/errors.png
-/plots/labels_to_review.png
-/plots/near_duplicates.png
-/plots/predictions.png
-/plots/samples.png
-/plots/unusual.png
 __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)

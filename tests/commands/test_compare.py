@@ -1,6 +1,5 @@
 """Test `compare` on recorded predictions."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,15 +21,16 @@ from conftest import (
 )
 
 from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.files import write_json
 from pawprint.paths import (
     CROSS_VALIDATION_CSV,
+    CROSS_VALIDATION_JSON,
     FINETUNE_HISTORY_CSV,
     PREDICTED_CLASSES_CSV,
     PROBABILITIES_CSV,
     SPLIT_CSV,
 )
 from pawprint.scores.prediction_table import tabulate, write_probabilities
-from pawprint.scores.stored_run import OLD_METRICS
 from pawprint.tables import read_table, write_table
 
 IMAGES = 200
@@ -126,23 +126,11 @@ def write_history(project: Path, kept_epoch: int) -> None:
     write_table(project / FINETUNE_HISTORY_CSV, epochs, HISTORY)
 
 
-def write_old_metrics(project: Path, kept_epoch: int) -> None:
-    """Write metrics as in earlier versions, where the history did not say which epoch is kept."""
-    write_files(
-        project,
-        {
-            OLD_METRICS.as_posix(): json.dumps({"kept_epoch": kept_epoch}),
-            FINETUNE_HISTORY_CSV.as_posix(): "epoch,accuracy\n1,1\n",
-        },
-    )
-
-
-@pytest.mark.parametrize("write_kept", [write_history, write_old_metrics])
 @pytest.mark.parametrize("kept_epoch", [0, 2])
-def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept_epoch, write_kept):
+def test_training_images_in_folds_count_where_no_run_is_fine_tuned(project, kept_epoch):
     """The runs are equal on held-out images, but not on training images."""
-    other = clone(project, f"with data {kept_epoch} {write_kept.__name__}")
-    write_kept(other, kept_epoch)
+    other = clone(project, f"with data {kept_epoch}")
+    write_history(other, kept_epoch)
     write_data(other, 0.6, set(range(12)))
     commit(other, "Less sure, with more errors in training")
     write_data(other, 0.9, set())
@@ -169,6 +157,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)
     write_table(project / CROSS_VALIDATION_CSV, judged, JUDGED)
+    write_json(project / CROSS_VALIDATION_JSON, {})
     images = rows.assign(split="train", group=rows["path"])
     write_table(project / SPLIT_CSV, images, SPLIT)
     succeed("git", "add", "--force", "data", cwd=project)

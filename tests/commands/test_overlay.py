@@ -1,7 +1,7 @@
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.params.file import overlay, set_values, without_param
+from pawprint.params.file import overlay, set_values
 
 
 def test_null_and_comment_stay_in_their_places():
@@ -17,43 +17,21 @@ def test_key_that_params_lacks_is_named():
             overlay("split:\n  seed: 1  # why\n", recipe)
 
 
-MINE = """\
-# ours
-a: {b: 1, c: [2, 3], d: 4}  # what
-
-e:
-  f: >
-    long
-    text
-
-  # own
-  g: {h: 1,
-    i: 2}  # why
-j: {k: 1}
-l: {m.n: 1}
-"""
+BLOCK = "augment:\n  views: 1\n  RandomHue:\n    factor: 1\n\n  # own\n  seed: 1\n"
+ON_LINES = "augment:\n  views: 1\n  RandomHue: {factor:\n    1}  # why\n\n# own\nhead: {}\n"
+IN_FLOW = "augment: {views: 1, RandomHue: {factor: 1}, seed: 1}\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "gone", "comment"),
+    ("before", "layer"),
     [
-        ("a.b", "a: {b: 1, c", "a: {c", "# a.b: 1\na: {c"),
-        ("a.c", "a: {b: 1, c: [2, 3], d", "a: {b: 1, d", "# a.c: [2, 3]\na: {b: 1, d"),
-        (
-            "a.d",
-            "a: {b: 1, c: [2, 3], d: 4}",
-            "a: {b: 1, c: [2, 3]}",
-            "# a.d: 4\na: {b: 1, c: [2, 3]}",
-        ),
-        ("e.f", "  f: >\n    long\n    text\n", "", "  # e.f: >\n  #   long\n  #   text\n"),
-        ("e.g", "  g: {h: 1,\n    i: 2}  # why\n", "", "  # e.g: {h: 1,\n  #   i: 2}  # why\n"),
-        ("j.k", "j: {k: 1}\n", "", "# j.k: 1\n"),
-        ("l.m.n", "l: {m.n: 1}\n", "", "# l.m.n: 1\n"),
+        (BLOCK, "  RandomHue:\n    factor: 1\n"),
+        (ON_LINES, "  RandomHue: {factor:\n    1}  # why\n"),
+        (IN_FLOW, "RandomHue: {factor: 1}, "),
     ],
 )
-def test_param_goes_or_becomes_a_comment_in_any_layout(name, before, gone, comment):
-    assert without_param(MINE, name, is_kept=False) == MINE.replace(before, gone)
-    assert without_param(MINE, name, is_kept=True) == MINE.replace(before, comment)
+def test_layer_goes_in_any_layout_and_leaves_the_other_lines(before, layer):
+    assert set_values(before, {"augment.RandomHue": None}) == before.replace(layer, "")
 
 
 def test_layer_that_goes_takes_no_comment_of_others_with_it():
@@ -69,7 +47,7 @@ def test_layer_that_goes_takes_no_comment_of_others_with_it():
 
 
 def test_key_inside_a_value_is_set_alone():
-    text = "train_finetune:\n  epochs: {number: 5, seed: 1}  # why\n"
+    text = "train_finetune:\n  epochs: {number: 5, seed: 1}\n"
     changed = set_values(text, {"train_finetune.epochs.number": 7})
     assert changed == text.replace("5", "7")
     with refused("train_finetune.epochs.seed: train_finetune.epochs is not a mapping"):

@@ -12,10 +12,10 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.decoding.decoder import open_image
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.projects.suggestion import SAMPLE, read_labelled, suggest

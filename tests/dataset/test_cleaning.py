@@ -10,10 +10,11 @@ from PIL import Image
 
 from pawprint.dataset.cleaning import describe_bits, describe_files
 from pawprint.dataset.user_tables import Correction
-from pawprint.decoding.decoder import decode, open_image, pixels_sha256
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.folder import find_images
+from pawprint.images.reading import decode, open_image
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):

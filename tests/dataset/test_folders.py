@@ -11,9 +11,7 @@ import pandas as pd
 import pytest
 from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
 
-from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, MEASURES
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import describe_empty, fetch
@@ -21,8 +19,6 @@ from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.folder import find_images
 from pawprint.projects.init import create, describe_classes
-from pawprint.projects.upgrade import labels_of_last_run
-from pawprint.tables import write_table
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
@@ -229,34 +225,6 @@ def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
     """qarmin/czkawka 2007."""
     with pytest.raises(InputError, match=r"two or more classes.*2 \.dng"):
         read_folders([*images_in("cat"), "bird/1.dng", "bird/2.dng"], "auto", "photos")
-
-
-AB = {"a": ["a"], "b": ["b"]}
-
-
-@pytest.mark.parametrize(
-    ("folders", "before", "written"),
-    [
-        (["cat", "dog"], "auto", None),
-        (["cat/a", "cat/b", "dog/a"], "inner", "inner"),
-        (["cat/a", "cat/b", "dog/a"], "outer", "outer"),
-        (["cat", "unsorted"], {"cat": ["cat"], "unsorted": ["unsorted"]}, ...),
-        ([f"seg_{split}/{label}" for split in ("train", "test") for label in "ab"], AB, ...),
-    ],
-)
-def test_upgrade_writes_the_reading_of_folders_that_the_last_run_used(
-    tmp_path, folders, before, written
-):
-    """Earlier versions took every folder of images for a class, and recognised fewer splits."""
-    write_files(tmp_path / "photos", photos_of(images_in(*folders)))
-    fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
-    kept, *_ = clean_archive(tmp_path / paths.RAW_ARCHIVES, labels=before)
-    write_files(tmp_path, {"labels.csv": "path,label\n"})
-    # Version 0.3 did not measure how images look.
-    columns = {name: kind for name, kind in IMAGES.items() if name not in MEASURES}
-    write_table(tmp_path / paths.IMAGES_CSV, kept, columns)
-    expected = before if written is ... else written
-    assert labels_of_last_run(tmp_path, {"clean.labels": "auto"}) == expected
 
 
 @pytest.mark.parametrize("label", ["none", "None", "Unsure", "UNSURE"])

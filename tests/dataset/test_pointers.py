@@ -10,10 +10,10 @@ import pytest
 from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
 
 from pawprint.dataset.sources import fetch
-from pawprint.decoding.decoder import decode, read_file
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, open_archive
 from pawprint.images.pointers import pointer_at
+from pawprint.images.reading import decode, read_file
 from pawprint.model.predictor import load_predictor
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.projects.init import create

@@ -8,9 +8,9 @@ from faults import HEIC, JPEG, TURNED_HEIC, profile_of_swapped_colours
 from PIL import Image, ImageCms
 
 from pawprint.decoding import decoder
-from pawprint.decoding.decoder import decode, decode_file
 from pawprint.features.views import GREY, resize
 from pawprint.images.archive import UnusableImageError
+from pawprint.images.reading import decode, decode_file
 
 
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])

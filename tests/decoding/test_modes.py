@@ -25,9 +25,9 @@ from tiffs import (
     tiff,
 )
 
-from pawprint.decoding.decoder import decode, to_upright_rgb
 from pawprint.decoding.modes import COMPRESSIONS
 from pawprint.images.archive import UnusableImageError
+from pawprint.images.reading import decode, to_upright_rgb
 
 NUMBERS = np.random.default_rng(1)
 SHAPE = (3, 17)

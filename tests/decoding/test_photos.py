@@ -21,10 +21,11 @@ from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.folders import Layout, find_places
 from pawprint.decoding import decoder
-from pawprint.decoding.decoder import decode, decode_file, decoding
+from pawprint.decoding.decoder import decoding
 from pawprint.decoding.jpeg import MAX_EXTRA, MAX_PADDING
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive
+from pawprint.images.reading import decode, decode_file
 from pawprint.tables import read_table, write_table
 from stages import clean
 

@@ -14,17 +14,19 @@ from networks import write_colour_model
 from PIL import Image, ImageFile, ImageOps
 
 import pawprint
-from pawprint.decoding.decoder import decode, to_upright_rgb
 from pawprint.decoding.formats import strictly
-from pawprint.images.archive import MAX_PIXELS, UnusableImageError
+from pawprint.decoding.limits import MAX_PIXELS
+from pawprint.images.archive import UnusableImageError
+from pawprint.images.reading import decode, to_upright_rgb
 
 BEFORE_IMPORT = """
 import sys
 from PIL import Image, ImageFile
 Image.MAX_IMAGE_PIXELS = {value}
 ImageFile.LOAD_TRUNCATED_IMAGES = True
-from pawprint.images.archive import MAX_BYTES, UnusableImageError
-from pawprint.decoding.decoder import decode
+from pawprint.images.archive import (UnusableImageError)
+from pawprint.decoding.limits import (MAX_BYTES)
+from pawprint.images.reading import (decode)
 from pawprint.decoding.formats import strictly
 assert MAX_BYTES == 268_435_455, MAX_BYTES
 for path in sys.argv[1:]:

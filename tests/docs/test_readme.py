@@ -15,15 +15,16 @@ from pages import blocks, commands
 
 from pawprint import paths
 from pawprint.columns import SPLIT
-from pawprint.decoding.decoder import decode, pixels_sha256
+from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.archive import open_archive, read_member
+from pawprint.images.reading import decode
 from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
 USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 MONTH = USE.partition("### One month")[2].partition("\n## ")[0]
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
+NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [

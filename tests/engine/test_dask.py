@@ -20,7 +20,6 @@ from servers import HOST, free_port
 
 import pawprint
 from pawprint import paths
-from pawprint.decoding.decoder import open_image
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
@@ -28,6 +27,7 @@ from pawprint.features.rows import row_function
 from pawprint.features.views import IDENTITY
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor

@@ -18,8 +18,8 @@ from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
-from pawprint.decoding.decoder import decode
 from pawprint.images.archive import UnusableImageError
+from pawprint.images.reading import decode
 from pawprint.model.detector import Detector
 from pawprint.model.exports import Reference, all_outputs, export, for_export, mean_over_flip
 from pawprint.model.metadata import Metadata, write_metadata

@@ -20,9 +20,9 @@ from conftest import MIRROR, PROJECT, encode, photo, refused
 from networks import COLOURS, colour_model, metadata
 from PIL import Image
 
-from pawprint.decoding.decoder import decode
 from pawprint.features.views import resize
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.reading import decode
 from pawprint.model.exports import onnx_of, open_onnx
 from pawprint.model.html_page import (
     RUNTIME,

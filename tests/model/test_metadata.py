@@ -41,19 +41,6 @@ def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, v
     assert len(str(error.value)) < 500
 
 
-@pytest.mark.parametrize(
-    ("labels", "threshold", "thresholds"),
-    [(["cat", "dog"], 0.3, {"dog": 0.3}), (["ant", "bee", "cat"], None, {})],
-)
-def test_threshold_of_an_earlier_version_is_read(written, tmp_path, labels, threshold, thresholds):
-    """The threshold was for the second of two classes."""
-    del written["thresholds"]
-    earlier = written | {"labels": labels, "threshold": threshold}
-    (tmp_path / METADATA_FILE).write_text(json.dumps(earlier))
-    expected = metadata(labels=labels, temperature=1.5, thresholds=thresholds, resize="stretch")
-    assert read_metadata(tmp_path) == expected
-
-
 def test_identity_is_of_what_a_served_model_computes(tmp_path):
     def identity(**changes) -> str:
         return read_metadata(write_colour_model(tmp_path / "model", **changes)).model

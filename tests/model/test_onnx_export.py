@@ -67,6 +67,16 @@ CASES = {
     "float16": Case(
         ("float16[N, 3, 32, 32] pixels", "float16[N, 3] features", MEANS), {}, PLAIN, COLOURS, True
     ),
+    "an input that nothing uses": Case(
+        (f"{FIRST}, float[N, 3] unused", VECTOR, MEANS), {}, PLAIN, TWO, False
+    ),
+    "an inner tensor": Case(
+        (FIRST, "float[N, 2] classes", f"{MEANS}\n classes = Gemm(features, w_3_2)"),
+        {},
+        PLAIN,
+        TWO,
+        True,
+    ),
     "an inner output": Case(
         (FIRST, f"{VECTOR}, float[N, 3] classes", f"{MEANS}\n classes = Softmax(features)"),
         {"output": "features", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.5]},
@@ -85,7 +95,7 @@ def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
         pytest.skip(str(error))
     case = CASES[name]
     path, model = write(tmp_path / "backbone.onnx", *case.file), params_of(**case.params)
-    extractor = read_onnx(path, model)
+    extractor, _ = read_onnx(path, model)
     kinds = ["blocks", "top"][-len(extractor.outputs) :]
     extractor = named(extractor, kinds, ["pixels"], tmp_path)
     shapes = output_shapes(extractor)
@@ -119,6 +129,12 @@ def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
         return
     batch = open_onnx(new / "model.onnx")(IMAGES.astype(np.float32))
     assert batch["unknown_score"] == pytest.approx(outputs["unknown_score"], abs=1e-4)
+
+
+def test_difference_from_nan_is_nan():
+    zeros = {"probability": np.zeros((1, 2)), "unknown_score": np.zeros((1, 1))}
+    wrong = zeros | {"unknown_score": np.full((1, 1), np.nan)}
+    assert np.isnan(largest_difference(wrong, zeros))
 
 
 def named(network, outputs, inputs, folder: Path):

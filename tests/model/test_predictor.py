@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 
 import pawprint
 from pawprint.classes import UNKNOWN
-from pawprint.decoding.decoder import decode
+from pawprint.images.reading import decode
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
 

@@ -39,7 +39,8 @@ REGISTERS = "float[1, 2, 3] sign = {1.0, -2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] sha
 
 
 def features_of(path: Path, **params) -> np.ndarray:
-    (features,) = compile_for_cpu(read_onnx(path, params_of(**params)))(PIXELS)
+    network, _ = read_onnx(path, params_of(**params))
+    (features,) = compile_for_cpu(network)(PIXELS)
     return features
 
 
@@ -81,8 +82,8 @@ ENDS = {
 @pytest.mark.parametrize("kind", WITH_BLOCKS)
 def test_blocks_end_where_branches_do_and_before_the_last_maps(kind, tmp_path):
     path = write(tmp_path / "a.onnx", *WITH_BLOCKS[kind])
-    blocks, top = compile_for_cpu(read_onnx(path, params_of()))(PIXELS)
-    (last,) = compile_for_cpu(read_onnx(path, params_of("last")))(PIXELS)
+    blocks, top = compile_for_cpu(read_onnx(path, params_of())[0])(PIXELS)
+    (last,) = compile_for_cpu(read_onnx(path, params_of("last"))[0])(PIXELS)
     assert (top == last).all()
     model, ends = onnx.load(path), ENDS[kind]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in ends)
@@ -132,8 +133,45 @@ def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_na
     output, body = CHOSEN_ONLY[kind]
     path = write(tmp_path / "a.onnx", FIRST, output, f"{POOLED}\n {body}")
     with refused(f"{path}: expected features", "Received: ", "model.onnx.output to features"):
+        features_of(path, output=None)
+    assert len(features_of(path))
+
+
+def test_short_output_is_refused_and_the_input_of_the_last_layer_suggested(tmp_path):
+    """The suggestion is an inner tensor of the file."""
+    body = f"{POOLED}\n hidden = Tanh(vector)\n features = Gemm(hidden, w_3_2)"
+    path = write(tmp_path / "a.onnx", FIRST, "float[N, 2] features", body)
+    with refused(f"{path}: expected features", "2 numbers", "model.onnx.output to hidden,"):
+        features_of(path, output=None)
+    assert features_of(path, output="hidden") == pytest.approx(
+        np.tanh(SCALED.mean((0, 1))), abs=2e-3
+    )
+    assert len(features_of(path)) == 2
+    with refused("model.onnx.output: expected one of features", "inner tensor", "none"):
+        features_of(path, output="none")
+
+
+@pytest.mark.parametrize(("side", "is_exact"), [(8, False), (64, True)])
+def test_antialiasing_that_openvino_ignores_is_refused(side, is_exact, tmp_path):
+    resized = f"sizes = Constant <value = int64[4] {{1, 3, {side}, {side}}}> ()\n"
+    resized += 'maps = Resize <antialias = 1, mode = "linear"> (pixels, , , sizes)\n'
+    path = write(
+        tmp_path / "a.onnx", ONE, VECTOR, resized + MEANS.replace("pixels", "maps"), opset=18
+    )
+    if is_exact:
+        assert len(features_of(path)) == 3
+        return
+    with refused(f"{path}: expected no Resize", "[1,3,32,32] to [1,3,8,8]"):
         features_of(path)
-    assert len(features_of(path, output="features"))
+
+
+def test_origin_of_the_features_is_said(tmp_path):
+    for kind, origin in (("vector", "the output features"), ("maps", "the last feature maps")):
+        path = write(tmp_path / "a.onnx", *FEATURES[kind])
+        assert read_onnx(path, params_of())[1] == f"from {origin}"
+    path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
+    for tokens, origin in (("class", "class token"), ("both", "class token and the patch tokens")):
+        assert read_onnx(path, params_of(tokens=tokens))[1] == f"from the {origin}"
 
 
 def test_unknown_layout_is_that_which_the_operations_take(tmp_path):
@@ -156,6 +194,19 @@ UNUSABLE = {
     ),
     "int8": ("int8[N, 3, 32, 32] pixels", "int8[N, 3, 32, 32] features", "features = Neg(pixels)"),
     "another size": ("float[N, 3, 48, 48] pixels", VECTOR, MEANS),
+    "two images": ("float[2, 3, 32, 32] pixels", "float[2, 3] features", MEANS),
+    "8-bit weights": (
+        FIRST,
+        VECTOR,
+        f"{POOLED}\n float = Cast <to = 1> (weights)\n features = Mul(vector, float)",
+        "int8[3] weights = {1, 2, 3}",
+    ),
+    "weights that are not numbers": (
+        FIRST,
+        "float[N, 3, 32, 32] features",
+        "features = Clip(pixels, least)",
+        "float least = {nan}",
+    ),
     "no such operation": (FIRST, "float[N, 3, 32, 32] features", "features = NoSuch(pixels)"),
     "the same for all images": (FIRST, VECTOR, f"{POOLED}\n features = Sub(vector, vector)"),
     "not finite": (FIRST, VECTOR, f"{POOLED}\n features = Log(vector)"),
@@ -185,7 +236,7 @@ def test_damaged_file_is_one_line(tmp_path):
 
 @pytest.mark.parametrize(
     ("location", "expected"),
-    [("weights", "an ONNX file"), ("*/_ORT_MEM_ADDR_/*", "weights in the file")],
+    [("weights", "weights in the file"), ("*/_ORT_MEM_ADDR_/*", "weights in the file")],
 )
 def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expected):
     """Weights may be neither in another file nor at a memory address, which OpenVINO would read."""
@@ -222,7 +273,7 @@ def test_names_in_the_file_are_one_printable_line_and_no_part_of_the_network(tmp
     assert (features_of(path, output=name) == -features_of(path, output="other")).all()
     for each in ("first", "second"):  # OpenVINO numbers nodes within a process
         (tmp_path / each).mkdir()
-        network = read_onnx(path, params_of(output=name))
+        network, _ = read_onnx(path, params_of(output=name))
         write_network(network, tmp_path / each / "network.xml", ["top"])
     first, second = ((tmp_path / each / "network.xml").read_text() for each in ("first", "second"))
     assert first == second

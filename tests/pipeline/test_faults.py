@@ -34,11 +34,11 @@ from PIL import Image, ImageChops, ImageStat
 
 from pawprint.columns import IMAGES as IMAGE_COLUMNS
 from pawprint.columns import REJECTED
-from pawprint.decoding.decoder import decode, open_image
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
+from pawprint.images.reading import decode, open_image
 from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare

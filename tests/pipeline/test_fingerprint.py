@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CODE, PROJECT, as_installed, refused, run, write_files
+from conftest import CODE, MODULES, PROJECT, as_installed, refused, replace, run, write_files
 
 from pawprint.pipeline.fingerprint import (
     DECODED_ROW,
@@ -142,10 +142,14 @@ def test_every_stage_pins_what_decides_its_bytes():
         assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
 
 
-def test_tensorflow_for_cpus_alone_counts_as_tensorflow():
-    """The replacement distribution has another name but the same modules."""
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [("tensorflow", "tensorflow-cpu"), ("keras", "keras"), ("keras", "keras-nightly")],
+)
+def test_fingerprint_is_the_same_whichever_distribution_has_the_modules(module, distribution):
+    """TensorFlow for CPUs alone has another name, and Keras has another one on Python 3.14."""
     code = Code(PROJECT)
-    code.distributions = {**CODE.distributions, "tensorflow": ["tensorflow-cpu"]}
+    code.distributions = {**CODE.distributions, module: [distribution]}
     assert code.fingerprint("stages/backbone.py") == CODE.fingerprint("stages/backbone.py")
 
 
@@ -169,35 +173,16 @@ def repository(tmp_path) -> Path:
     return tmp_path
 
 
-def replace_in(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
-
-
-def test_new_type_of_a_column_changes_the_code_of_the_stages_that_read_or_write_its_table(
-    repository,
-):
-    """This includes tables that take a column from another one, as DECODED takes its measures."""
-    names = ["clean", "split", "features", "train_finetune", "predict", "evaluate"]
+def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repository):
     code = Code(repository)
-    before = {name: code.fingerprint(f"stages/{name}.py") for name in names}
-    rows = [row_code(code, of_row) for of_row in (FEATURE_ROW, DECODED_ROW)]
-    columns = repository / "pawprint/columns.py"
-    for old, new, changed in (
-        ('"false_positive_rate": "float64"', '"false_positive_rate": "float32"', {"evaluate"}),
-        ('"detail": "str"', '"detail": "object"', {"clean"}),
-        ('"entropy"), "float64"', '"entropy"), "float32"', {"clean", "split", "predict"}),
-    ):
-        replace_in(columns, old, new)
-        code = Code(repository)
-        after = {name: code.fingerprint(f"stages/{name}.py") for name in names}
-        assert {name for name in names if after[name] != before[name]} >= changed
-        assert after["train_finetune"] == before["train_finetune"]
-        for line in describe_code_changes(before, after):
-            assert "pawprint/columns.py:" in line
-        before = after
-    assert rows == [row_code(code, of_row) for of_row in (FEATURE_ROW, DECODED_ROW)]
+    before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
+    rows = [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
+    old, new = '"false_positive_rate": "float64"', '"false_positive_rate": "float32"'
+    replace(repository / "pawprint/columns.py", old, new)
+    code = Code(repository)
+    after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
+    assert describe_code_changes(before, after) == ["clean, evaluate changed (pawprint/columns.py)"]
+    assert rows == [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
 
 
 def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
@@ -230,21 +215,30 @@ def test_fetch_does_not_follow_the_pin_of_scipy():
 def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
     """Rows of features also depend on the JPEG decoder, which decodes at a reduced size."""
     rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
-    before = {name: row_code(Code(repository), modules) for name, modules in rows.items()}
-    assert before == {name: row_code(CODE, modules) for name, modules in rows.items()}
+    before = {name: row_code(Code(repository), module) for name, module in rows.items()}
+    assert before == {name: row_code(CODE, module) for name, module in rows.items()}
     for module, changed in (
         ("features/rows.py", {"features"}),
         ("features/views.py", {"features"}),
-        ("decoding/formats.py", {"features", "decoded"}),
+        ("runtime.py", {"features"}),
         ("decoding/jpeg.py", {"features", "decoded"}),
-        ("decoding/decoder.py", {"decoded"}),
+        ("decoding/formats.py", {"decoded"}),
         ("decoding/looks.py", {"decoded"}),
-        ("dataset/cleaning.py", set()),
-        ("dataset/near_duplicates.py", set()),
-        ("reports/photos.py", set()),
+        ("columns.py", set()),
+        ("errors.py", set()),
+        ("features/shards.py", set()),
+        ("files.py", set()),
+        ("git.py", set()),
+        ("images/archive.py", set()),
+        ("images/reading.py", set()),
     ):
         with (repository / "pawprint" / module).open("a") as file:
             file.write("\n\nADDED = 1\n")
-        after = {name: row_code(Code(repository), modules) for name, modules in rows.items()}
+        after = {name: row_code(Code(repository), module) for name, module in rows.items()}
         assert {name for name in rows if after[name] != before[name]} == changed, module
         before = after
+
+
+def test_key_of_a_decoded_row_is_a_folder_that_imports_nothing_of_ours():
+    modules = {path for path in MODULES if path.startswith("pawprint/decoding/")}
+    assert CODE.closure(DECODED_ROW) == modules

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pawprint.columns import IMAGES as MANIFEST
-from pawprint.decoding.decoder import decode, open_image
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 from pawprint.features.views import resize
 from pawprint.images.archive import UnusableImageError, open_archive
+from pawprint.images.reading import decode, open_image
 from pawprint.tables import read_table, write_table
 
 SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely

@@ -23,9 +23,9 @@ from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
-from pawprint.decoding.decoder import open_image
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.reading import open_image
 from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay

@@ -81,11 +81,8 @@ def ended() -> runs.PipelineRun:
 
 def processes() -> list[psutil.Process]:
     """Return the processes of the current run, or none after its end."""
-    try:
-        runner = psutil.Process(int(runs.PROCESS.read_text(encoding="utf-8")))
-        return [runner, *runner.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
+    runner = runs._process(HERE)
+    return [runner, *runner.children(recursive=True)] if runner else []
 
 
 def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages_and_progress(gate):
@@ -123,32 +120,15 @@ def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
 
 
-def test_run_whose_parent_is_interrupted_at_the_start_ends_without_a_traceback(gate):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pawprint.pipeline.runs", "dvc", "repro"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.stdout.close()
-    process.stdout = None
-    assert process.communicate()[1] == ""
-    assert not runs.is_running(HERE) and not Path("first.txt").exists()
-
-
-@pytest.mark.parametrize("end", ["stop", "kill"])
-def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
+def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     runs.start(HERE, "dvc", "repro")
     wait()
     before = processes()
-    if end == "stop":
-        runs.stop(HERE)
-    else:
-        before[0].kill()
+    runs.stop(HERE)
     assert psutil.wait_procs(before, timeout=60)[1] == []
     run = runs.read(HERE)
-    assert run.state == {"stop": "stopped", "kill": "killed"}[end]
-    if end == "stop" and os.name == "posix":  # like Ctrl-C
+    assert run.state == "stopped"
+    if os.name == "posix":  # like Ctrl-C
         assert "second: stopped after 3 of 4" in run.lines
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
     assert not runs.is_elsewhere(HERE)
@@ -158,19 +138,34 @@ def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end
     assert ended().state == "done"
 
 
+def test_run_whose_log_ends_is_still_seen_and_no_other_starts(gate):
+    """The process that writes the log was killed, and DVC goes on."""
+    runs.start(HERE, "dvc", "repro")
+    wait()
+    runner, *others = processes()
+    runner.kill()
+    psutil.wait_procs([runner])
+    try:
+        assert runs.read(HERE).state == "elsewhere"
+        with refused("a run in a terminal is active"):
+            runs.start(HERE, "dvc", "repro")
+    finally:
+        open_gate(gate, "second: alone\n")
+        psutil.wait_procs(others)
+    assert runs.read(HERE).state == "killed"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a signal")
 @pytest.mark.parametrize("of_module", ["", runs.__name__])
 def test_stop_spares_a_process_that_has_the_number_of_an_ended_run(tmp_path, of_module):
-    """Keep or Discard holds the lock of a killed run, and the system has reused its process ID.
-
-    The other process may be a run in another project.
-    """
+    """The other process may be a run in another project."""
     command = [sys.executable, "-c", "input()", of_module]
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as bystander:
-        with runs.alone(tmp_path):
-            (tmp_path / runs.PROCESS).write_text(str(bystander.pid), encoding="utf-8")
-            assert runs.read(tmp_path).state == "running"
-            runs.stop(tmp_path)
+        log = tmp_path / runs.LOG
+        log.parent.mkdir(parents=True)
+        log.write_text(f"1.0\t{runs.STARTED}{bystander.pid}\n", encoding="utf-8")
+        assert runs.read(tmp_path).state == "killed"
+        runs.stop(tmp_path)
         bystander.communicate(b"\n")
     assert bystander.returncode == 0
 

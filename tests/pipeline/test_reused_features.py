@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, change, environment_with, photo, replace, succeed
+from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
 from kills import fingerprint
 
 from pawprint import paths
@@ -75,35 +75,28 @@ def test_image_that_training_does_not_see_changes_nothing_that_training_reads(wo
     assert folders == {paths.FEATURES / "unknown", paths.FEATURES / "unlabelled"}
 
 
-def test_figure_of_views_is_drawn_again_only_if_it_changes(workspace, tmp_path):
-    """Importing Matplotlib takes longer than a run of the stage without new images."""
-    before = (workspace / paths.AUGMENTED).read_bytes()
-    with zipfile.ZipFile(workspace.parent / "images.zip", "a") as images:
-        images.writestr("drawn/unknown/1.jpg", photo(1))
-    succeed("dvc", "repro", "split", cwd=workspace)
-    (tmp_path / "none/matplotlib").mkdir(parents=True)
-    (tmp_path / "none/matplotlib/__init__.py").write_text("raise ImportError")
-    single = ("dvc", "repro", "--single-item", "features")
-    succeed(*single, cwd=workspace, PYTHONPATH=str(tmp_path / "none"))
-    assert (workspace / paths.AUGMENTED).read_bytes() == before
-    change(workspace, "augment: {seed: 2}")
-    succeed("dvc", "repro", "features", cwd=workspace)
-    assert (workspace / paths.AUGMENTED).read_bytes() != before
-    before = (workspace / paths.AUGMENTED).read_bytes()
-    with zipfile.ZipFile(workspace.parent / "images.zip", "a") as images:
-        images.writestr("drawn/train/cats/a.jpg", photo(2))  # becomes the first training image
-    succeed("dvc", "repro", "features", cwd=workspace)
-    assert (workspace / paths.AUGMENTED).read_bytes() != before
-
-
-@pytest.mark.extended
-def test_code_that_decides_features_computes_all_again(workspace):
+@pytest.mark.parametrize(
+    ("module", "decoded", "computed_again"),
+    [
+        ("decoding/formats.py", True, False),
+        ("features/views.py", False, True),
+        pytest.param("decoding/jpeg.py", True, True, marks=pytest.mark.extended),
+        pytest.param("images/archive.py", False, False, marks=pytest.mark.extended),
+    ],
+)
+def test_edit_decodes_and_computes_what_its_folder_decides(
+    workspace, module, decoded, computed_again
+):
     before = features(workspace)
-    with (workspace / "pawprint/decoding/formats.py").open("a", encoding="utf-8") as file:
+    with (workspace / "pawprint" / module).open("a", encoding="utf-8") as file:
         file.write("UNUSED = 0\n")
-    assert computed(workspace) == (IMAGES, 0)
+    printed = succeed("dvc", "repro", "features", cwd=workspace)
+    assert (f"clean: {IMAGES} images were not decoded again" in printed) != decoded
+    number = IMAGES if computed_again else 0
+    assert f"features: {number} images computed, {IMAGES - number} reused" in printed
     after = features(workspace)
-    assert {path for path in after if after[path] != before[path]} == {"data/features.json"}
+    changed = {path for path in after if after[path] != before[path]}
+    assert changed == ({"data/features.json"} if computed_again else set())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")

@@ -4,13 +4,12 @@ from conftest import PROJECT
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
-from pawprint.decoding.decoder import open_image
 from pawprint.features.augmentation import draw_view
 from pawprint.features.views import apply, resize
 from pawprint.images.archive import open_archive
+from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
-from pawprint.reports.augmented import draw_augmented
-from pawprint.reports.photos import PHOTO_SIZE, samples
+from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.columns import NEAR_DUPLICATES
 from pawprint.decoding.looks import perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
@@ -17,7 +16,6 @@ NUMBERS = {"train": 288, "validation": 96, "test": 96}
 SEPARATE = 4 * np.eye(4)
 ALIKE = SEPARATE.copy()
 ALIKE[0, 1] = ALIKE[1, 0] = 4
-NONE_ALIKE = pd.DataFrame(columns=list(NEAR_DUPLICATES))
 
 
 def run_of(
@@ -60,7 +58,7 @@ def run_of(
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return RunData(*tables, train_accuracy, curve, NONE_ALIKE, None, to_review)
+    return RunData(*tables, train_accuracy, curve, {}, to_review)
 
 
 DRAWS = 3
@@ -192,27 +190,19 @@ def renamed(run: RunData, paths: list[str], **columns) -> RunData:
     return run._replace(images=run.images.assign(path=paths, **columns), predictions=predictions)
 
 
-def with_divided_series() -> RunData:
-    run = run_of()
-    paths = run.images["path"].to_numpy(object, copy=True)
-    of_a = np.flatnonzero(run.images["label"] == "a")
-    paths[of_a[[0, 1, -1]]] = [f"a/film_{frame}.jpg" for frame in range(3)]
-    alike = NONE_ALIKE.assign(path=["a/film_0.jpg"], nearest=["a/film_1.jpg"])
-    return renamed(run, paths)._replace(near_duplicates=alike)
-
-
 def with_series() -> RunData:
     run = run_of()
     series = pd.Series(np.repeat(np.arange(96), 5), run.images.index).astype(str)
     number = pd.Series(np.arange(480), run.images.index).astype(str)
     paths = run.images["label"] + "/" + series + "_" + number + ".jpg"
-    return renamed(run, list(paths), group=paths)._replace(accuracy_by_series=0.5)
+    names = run.images["label"] + "/" + series + "_"
+    choices = {"series": "series", "series_from": "^(.*)_", "accuracy_by_series": 0.5}
+    return renamed(run, list(paths), group=paths, series=names)._replace(choices=choices)
 
 
 @pytest.mark.parametrize(
     ("limit", "run"),
     [
-        (limits.divided_series, with_divided_series()),
         (limits.divided_series, with_series()),
         (limits.other_backbone, run_of(train_accuracy=0.65)),
     ],

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
 
-from pawprint.decoding.decoder import FORMATS
+from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import SUFFIXES
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
+from pawprint.pipeline.compiled import compile_module
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import DVC_IGNORE
-from stages.code import check_tables, compile_module, describe, describe_versions
+from stages.code import check_tables, describe, describe_versions
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}

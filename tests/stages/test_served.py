@@ -14,9 +14,9 @@ from PIL import Image
 
 from pawprint import load, paths
 from pawprint.classes import UNKNOWN
-from pawprint.decoding.decoder import open_image
 from pawprint.files import digest, write_json
 from pawprint.images.archive import open_archive
+from pawprint.images.reading import open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.network.hardware import keras
 from pawprint.params.file import overlay

@@ -22,14 +22,14 @@ from conftest import PROJECT, encode
 from PIL import Image, ImageCms
 from PIL import __version__ as pillow_version
 
-from pawprint.decoding.decoder import MAX_BYTES
+from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import printable
 
 PILLOW = int(pillow_version.partition(".")[0])
 
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
-REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
+REASONS = {*re.findall(r'(?:UnusableImage|Decoding)Error\(\s*"(\w+)"', CODE)}
 # Suffixes of images that can be decoded.
 REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
 # Names that zipfile cannot write, by the placeholder that is used until it has written the others,

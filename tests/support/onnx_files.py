@@ -76,10 +76,13 @@ WITH_BLOCKS = {
 }
 
 
-def write(path: Path, inputs: str, outputs: str, body: str, constants: str = "") -> Path:
+def write(
+    path: Path, inputs: str, outputs: str, body: str, constants: str = "", opset: int = 17
+) -> Path:
     """Write a network. A name such as `w_4_3` in its operations refers to weights of this shape."""
     constants = f"<{constants}>" if constants else ""
-    text = f'<ir_version: 8, opset_import: ["": 17]>\n graph ({inputs}) => ({outputs}) {constants} '
+    text = f'<ir_version: 8, opset_import: ["": {opset}]>\n'
+    text += f" graph ({inputs}) => ({outputs}) {constants} "
     model = onnx.parser.parse_model(f"{text}{{\n {body}\n}}")
     random = np.random.default_rng(0)
     for name in sorted(set(re.findall(r"w(?:_\d+)+", body))):
@@ -91,5 +94,7 @@ def write(path: Path, inputs: str, outputs: str, body: str, constants: str = "")
 
 
 def params_of(features: str = "auto", **params) -> Model:
+    """Return params for a file whose output is called `features`, unless `output` is another."""
+    params = {"output": "features"} | params
     frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None, "features": features}
-    return model_params(**frozen, image_size=SIZE, onnx=params or None)
+    return model_params(**frozen, image_size=SIZE, onnx=params)

@@ -1,0 +1,192 @@
+"""Read tables beside photos: CSV, TSV, JSON Lines, and exports of Label Studio."""
+
+import json
+import os
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from unicodedata import normalize
+from urllib.parse import unquote
+
+from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
+from pawprint.dataset.user_tables import parse_csv
+from pawprint.errors import InputError, name_some, printable, reason
+from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form
+from pawprint.forms.labels import Row, find_labels
+from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.named_file import read_bytes
+
+OF_UPLOAD = re.compile("[0-9a-f]{8}-")  # added to the name of a file by Label Studio
+Ends = Mapping[str, str | None]
+
+
+def read(images: Path, files: Files, asked: Asked) -> Form | None:
+    """Return the photos with the labels of a table, or None if no table lists photos.
+
+    Tables with the same name in several folders are one table. Raises InputError as in `find_form`.
+    """
+    ends = _ends(files)
+    found: dict[str, list[Row]] = defaultdict(list)
+    for path in [asked.table] if asked.table else files.values():
+        if asked.table or path.suffix.lower() in OF_TABLES:
+            found[path.name] += _rows_with_photos(path, images, ends, bool(asked.table))
+    tables = {name: rows for name, rows in found.items() if rows}
+    if len(tables) > 1:
+        raise InputError(
+            f"{images}: expected one table. Received: {name_some(tables, 20)}. Choose one with "
+            "--table FILE."
+        )
+    for name, rows in tables.items():
+        return _form(images, files, asked.label, name, rows)
+    return None
+
+
+def _form(images: Path, files: Files, label: str, name: str, rows: list[Row]) -> Form:
+    where = f"{images}: {printable(name)}"
+    if missing := [row.place for row in rows if not row.photo]:
+        raise InputError(
+            f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
+            f"several of them: {name_some(missing, 3)}. Add the files, or remove the rows."
+        )
+    used, labels = find_labels(rows, label, where)
+    left_out = {*used, "label", "file_name"}
+    splits = {row.cells.get("split", "").lower() for row in rows}
+    left_out |= {"split"} if splits - {"", *SPLIT_OF_FOLDER} else set()
+    photos: dict[str, Cells] = {
+        photo: {"label": ""} for photo in sorted(filter(is_image_name, files))
+    }
+    differing = set()
+    for row, given in zip(rows, labels):
+        cells = {column: cell for column, cell in row.cells.items() if column not in left_out}
+        before = photos.get(row.photo, {}).get("label", "")
+        differing |= {row.photo} if before and given and before != given else set()
+        photos[row.photo] = {"label": given or before} | cells
+    for photo in differing:
+        photos[photo]["label"] = ""
+    others = sorted(set(files).difference(photos))
+    notes = [f"left out: {count_suffixes(others)}"] if others else []
+    if differing:
+        notes.append(
+            f"rows differ for {len(differing):,} photos, which stay unlabelled; choose labels in "
+            f"labels.csv: {name_some(sorted(differing))}"
+        )
+    name = f"{name}, with the labels in {name_some(used)}"
+    return Form(name, photos, lambda: ((photo, files[photo]) for photo in photos), notes)
+
+
+def _ends(files: Files) -> dict[str, str | None]:
+    """Return the file for each end of a path, or None if several have the same end.
+
+    A slash at the beginning marks whole paths. Suffixes of images may be missing.
+    """
+    ends: dict[str, str | None] = {}
+    for name in files:
+        path = normalize("NFC", name)
+        for end in {path, posixpath.splitext(path)[0] if is_image_name(name) else path}:
+            parts = end.split("/")
+            for start in range(len(parts)):
+                key = "/".join(parts[start:])
+                ends[key] = None if key in ends else name
+            ends[f"/{end}"] = name
+    return ends
+
+
+def _rows_with_photos(path: Path, images: Path, ends: Ends, is_asked: bool) -> list[Row]:
+    """Return the rows of a table with their photos, or [] if no column names photos.
+
+    The column whose cells name the most files is left out. If the table `is_asked` for, raises
+    InputError instead of returning [].
+    """
+    try:
+        rows = [*_rows(read_bytes(path), path)]
+    except InputError:
+        if is_asked:
+            raise
+        return []  # another file, or a damaged one, which will be named
+    inside = os.path.relpath(path.resolve().parent, images.resolve())
+    names = dict.fromkeys(name for _, cells in rows for name in cells)
+    found = {
+        name: _find_photos([cells.get(name, "") for _, cells in rows], inside, path.stem, ends)
+        for name in names
+    }
+    column = max(found, key=lambda name: len({*found[name]} - {None}), default="")
+    photos = found.get(column, [])
+    if is_asked and not any(photos):
+        raise InputError(
+            f"{path}: expected a column with the names of files in {images}. Received: "
+            f"{name_some(names, 20) or 'no rows'}."
+        )
+    others = names.keys() - {column}
+    return [
+        Row(f"{place} ({cells.pop(column)})", cells, photo or "")
+        for (place, cells), photo in zip(rows, photos)
+        if others and any(photos) and cells.get(column)
+    ]
+
+
+def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[str | None]:
+    """Return the file that each cell of a column names, or None.
+
+    The files may have moved, so that folders which all cells share are missing. Label Studio writes
+    /data/local-files/?d=PATH or /data/upload/1/01234567-NAME.
+    """
+    cells = [unquote(cell.rpartition("?d=")[2]) if "?d=" in cell else cell for cell in cells]
+    paths = [normalize("NFC", cell.replace("\\", "/")) for cell in cells]
+    shared = os.path.commonprefix([path for path in paths if path])  # noqa: RUF071 - cut at a slash
+    moved = [path[shared.rfind("/") + 1 :] for path in paths]
+    found: list[str | None] = []
+    for names in (paths, moved, [OF_UPLOAD.sub("", path, count=1) for path in moved]):
+        found = [_find_photo(path, (folder, f"{folder}/{stem}"), ends) for path in names]
+        if any(found):
+            break
+    return found
+
+
+def _find_photo(path: str, folders: tuple[str, ...], ends: Ends) -> str | None:
+    path = posixpath.normpath(path) if path else ""
+    wholes = [posixpath.normpath(f"/{folder}/{path}") for folder in folders]
+    return next((photo for key in (*wholes, path) if (photo := ends.get(key))), None)
+
+
+def _rows(content: bytes, path: Path) -> Iterator[tuple[str, Cells]]:
+    """Yield the place and the cells of each row. Raises InputError for any other file."""
+    where = printable(str(path))
+    if path.suffix.lower() not in (".json", ".jsonl"):
+        header, _, rows, _ = parse_csv(content, where, ())
+        for line, cells in rows:
+            yield f"line {line}", {name.strip(): cell for name, cell in zip(header, cells)}
+        return
+    try:
+        text = content.decode("utf-8-sig")
+        lines = (json.loads(line) for line in text.split("\n") if line.strip())
+        items = json.loads(text) if path.suffix.lower() == ".json" else lines
+        for number, item in enumerate(items, start=1):
+            for row in _annotations(item) if "annotations" in item else [item]:
+                yield f"row {number}", {name: _text(value) for name, value in row.items()}
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{where}: expected rows, or an export of Label Studio. Received: {reason(error)}."
+        ) from None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _annotations(task: dict) -> Iterator[dict]:
+    """Yield a row for each annotation of a Label Studio task that was not cancelled.
+
+    https://labelstud.io/guide/task_format
+    """
+    given = [each for each in task["annotations"] if not each.get("was_cancelled")]
+    for annotation in given or [{"result": []}]:
+        choices = {
+            result["from_name"]: result["value"]["choices"]
+            for result in annotation["result"]
+            if result["type"] == "choices"
+        }
+        yield task["data"] | choices

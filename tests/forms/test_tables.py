@@ -1,0 +1,151 @@
+"""Test tables of labels beside photos, as `pawprint init` reads them."""
+
+import csv
+import json
+
+import pytest
+from conftest import photos_of, refused, write_files
+
+from pawprint.forms import NOTHING, Asked
+from pawprint.projects.init import create
+
+NAMES = [f"{number}.jpg" for number in range(6)]
+LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
+KAGGLE = "id,breed\n" + "".join(f"{name[0]},{label}\n" for name, label in LABELS.items())
+ISIC = "image,CAT,DOG,UNK\n" + "".join(
+    f"{name[0]},{label == 'cat':d}.0,{label == 'dog':d}.0,0.0\n" for name, label in LABELS.items()
+)
+LINES = "".join(
+    json.dumps({"file_name": name, "label": label, "caption": name}) + "\n"
+    for name, label in LABELS.items()
+)
+
+
+def studio(*labels: str, **further: object) -> dict:
+    """Return an annotation in Label Studio's format."""
+    value = {"choices": list(labels)}
+    result = {"from_name": "choice", "to_name": "image", "type": "choices", "value": value}
+    return {"result": [result], "was_cancelled": False} | further
+
+
+def task(name: str, *annotations: dict) -> dict:
+    return {"data": {"image": f"/data/upload/1/0a1b2c3d-{name}"}, "annotations": [*annotations]}
+
+
+TASKS = [task(name, studio(label)) for name, label in LABELS.items()]
+MINIMAL = [
+    {"image": f"/data/local-files/?d=p/{name}", "id": number, "choice": label, "lead_time": number}
+    for number, (name, label) in enumerate(LABELS.items())
+]
+
+
+def made(tmp_path, files, asked=NOTHING) -> dict[str, dict[str, str]]:
+    """Return the rows of photos/metadata.csv in a new project, keyed by file."""
+    photos = photos_of(NAMES)
+    given = write_files(tmp_path / "given", photos | files)
+    create(tmp_path / "p", given, None, False, asked=asked)
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    rows = {row.pop("file_name"): row for row in csv.DictReader(table.splitlines())}
+    for name in photos:
+        assert (tmp_path / "p/photos" / name).read_bytes() == photos[name]
+    return rows
+
+
+def of(rows) -> dict[str, str]:
+    return {name: row["label"] for name, row in rows.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "classes"),
+    [
+        ("train.csv", KAGGLE, None),
+        ("train.tsv", KAGGLE.replace(",", "\t"), None),
+        ("truth.csv", ISIC, {"cat": "CAT", "dog": "DOG"}),
+        ("metadata.jsonl", LINES, None),
+        ("export.json", json.dumps(TASKS), None),
+        ("min.json", json.dumps(MINIMAL), None),
+        ("NA.csv", KAGGLE.replace("cat", "NA").replace("dog", "001"), {"cat": "NA", "dog": "001"}),
+    ],
+)
+def test_table_gives_each_photo_its_label(tmp_path, name, text, classes):
+    labels = of(made(tmp_path, {name: text}))
+    assert labels == {name: (classes or {}).get(label, label) for name, label in LABELS.items()}
+
+
+def test_tables_of_several_splits_are_one(tmp_path):
+    """Roboflow writes a _classes.csv into each split. Names may be the same in two splits."""
+    files = photos_of([*(f"train/{name}" for name in NAMES), *(f"valid/{n}" for n in NAMES[:2])])
+    for split, names in (("train", NAMES), ("valid", NAMES[:2])):
+        rows = (f"{n}, {LABELS[n] == 'cat':d}, {LABELS[n] == 'dog':d}\n" for n in names)
+        files[f"{split}/_classes.csv"] = "".join(["filename, cat, dog\n", *rows]).encode()
+    given = write_files(tmp_path / "given", files)
+    _, notes = create(tmp_path / "p", given, None, False)
+    assert "splits: train (6), validation (2)" in notes
+    assert "2 classes: cat (4), dog (4)" in notes
+
+
+def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp_path):
+    rows = "image,label,split,group,camera\n0,cat,train,a,x\n1,dog,test,b,y\n2,dog,train,c,x\n"
+    table = made(tmp_path, {"t.csv": rows + "3,cat,test,d,\n4,,,,\n"})
+    assert set(table) == set(NAMES[:4])
+    assert table["1.jpg"] == {"label": "dog", "split": "test", "group": "b", "camera": "y"}
+
+
+def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
+    tasks = [*TASKS, task("0.jpg", studio("dog")), task("1.jpg", studio("dog"))]
+    tasks.append(task("2.jpg", studio("dog", was_cancelled=True)))
+    assert of(made(tmp_path, {"a.json": json.dumps(tasks)})) == {n: LABELS[n] for n in NAMES[1:]}
+
+
+ONE = "exactly one class"
+MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
+TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "words"),
+    [
+        ({"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
+        ({"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
+        ({"t.csv": KAGGLE, "submission.csv": KAGGLE}, {}, ["submission.csv", "--table"]),
+        ({"t.csv": ISIC.replace("0.0,1.0", "1.0,1.0", 1)}, {}, ["t.csv: line 3", "CAT, DOG", ONE]),
+        ({"t.csv": ISIC.replace("0.0,1.0", "0.0,0.0", 1)}, {}, ["line 3", "no class", ONE]),
+        ({"a.json": json.dumps([*TASKS, task("0", studio("cat", "dog"))])}, {}, ["row 7", ONE]),
+        ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
+        ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
+    ],
+)
+def test_table_in_doubt_is_refused_and_nothing_is_written(tmp_path, files, asked, words):
+    with refused(str(tmp_path / "given"), *words):
+        made(tmp_path, files, Asked(**asked))
+    assert not (tmp_path / "p").exists()
+
+
+def test_column_or_table_that_is_asked_for_is_used(tmp_path):
+    (tmp_path / "labels.csv").write_text(TWO)
+    rows = made(tmp_path, {"t.csv": KAGGLE}, Asked(tmp_path / "labels.csv", "colour"))
+    assert set(of(rows).values()) == {"b", "w"} and rows["0.jpg"]["breed"] == "cat"
+
+
+def test_link_in_a_table_leads_nowhere_else(tmp_path):
+    (tmp_path / "private").write_text("secret")
+    given = write_files(tmp_path / "given", photos_of(NAMES[1:]) | {"t.csv": KAGGLE})
+    (given / "0.jpg").symlink_to(tmp_path / "private")
+    with refused("0.jpg", "leads outside", str(given)):
+        create(tmp_path / "p", given, None, False)
+    assert not (tmp_path / "p").exists()
+
+
+def test_folders_that_are_classes_are_read_unless_a_table_is_asked_for(tmp_path):
+    files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "ab" * 3)])
+    given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
+    _, notes = create(tmp_path / "p", given, None, False)
+    assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
+    _, notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
+    assert "2 classes: cat (3), dog (3)" in notes
+
+
+def test_form_is_not_read_outside_the_project(tmp_path):
+    given = write_files(tmp_path / "given", photos_of(NAMES) | {"t.csv": KAGGLE})
+    with refused(str(given), "t.csv", "Omit --outside"):
+        create(tmp_path / "p", given, None, True)
