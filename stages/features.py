@@ -45,7 +45,7 @@ def main() -> None:
     images = read_images()
     origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
     path = place_of_rows(origin)
-    earlier, processors = earlier_shards(Recorded(), origin)
+    earlier = earlier_shards(Recorded(), origin)
     numbers = images["split"].value_counts().to_dict()
     folders = {
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS
@@ -59,13 +59,9 @@ def main() -> None:
         require_space(paths.FEATURES, computer.size_of(images))
         computed = write_shards(computer, todo)
     reused = images["pixels_sha256"].nunique() - len(computed)
-    used = sorted({*(processors if reused else ()), *computed.values()})
     # If this fails, the next run finds the shards.
-    at_end(partial(publish, folders, origin | {"processors": used}))
+    at_end(partial(publish, folders, origin))
     print(f"features: {len(computed):,} images computed, {reused:,} reused")
-    if len(used) > 1:
-        names = ", ".join(used)
-        print(f"features: computed on different processors, which round differently: {names}")
 
 
 def read_images() -> pd.DataFrame:

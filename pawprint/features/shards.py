@@ -38,7 +38,6 @@ from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.progress import count
-from pawprint.runtime import processor
 
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 
@@ -80,8 +79,8 @@ class ShardComputer:
     kinds: dict[str, tuple[int, ...]]  # the shape of a row for each kind
     views_of: ViewsOf
 
-    def __call__(self, task: Task) -> tuple[int, list[str], str]:
-        """Write a shard. Return the number of images, the computed ones, and the processor."""
+    def __call__(self, task: Task) -> tuple[int, list[str]]:
+        """Write a shard. Return the number of images, and the `pixels_sha256` of computed ones."""
         index = self.index_of(task)
         row_keys = keys_of(index)
         dtypes = [dtype_of(kind, task.split) for kind in self.kinds]
@@ -99,7 +98,7 @@ class ShardComputer:
             rows = [row_of[key][number] for key in row_keys]
             columns[kind] = np.array(rows, dtypes[number]).reshape(len(rows), *shape)
         write_shard(Path(task.path), columns)
-        return len(task.images), [sha256.decode() for sha256 in missing], processor()
+        return len(task.images), [sha256.decode() for sha256 in missing]
 
     def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
         """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
@@ -170,11 +169,11 @@ def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
     return sources
 
 
-def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
+def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     """Write shards, and nothing else, into their folders.
 
-    Returns the processor for each image that had to be computed, by `pixels_sha256`. Raises
-    InputError if a worker in a cluster wrote to another folder.
+    Returns the `pixels_sha256` of the images that had to be computed. Raises InputError if a worker
+    in a cluster wrote to another folder.
     """
     expected = {Path(task.path) for task in todo}
     folders = sorted({path.parent for path in expected})
@@ -185,11 +184,11 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
-    computed: dict[str, str] = {}
+    computed: set[str] = set()
     with count("features", images) as bar:
-        for size, new, name in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
-            computed |= dict.fromkeys(new, name)
+            computed.update(new)
     written = {path for folder in folders for path in folder.iterdir()}
     for path in written - expected:  # left behind by a killed process
         path.unlink()
