@@ -6,7 +6,8 @@ from pawprint.dataset import changes
 from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5
 from pawprint.params.changes import describe_param_changes
-from pawprint.pipeline.recorded import LastCommit
+from pawprint.pipeline.entry import value_at
+from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.stored_run import read_here, read_run
 
@@ -38,6 +39,11 @@ def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
     else:
         found = ", ".join(filter(None, [images, further])) or SAME
     lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
+    if changed := describe_param_changes(*params_of_stages(params)):
+        lines[:1] = [
+            f"params.yaml changed during this run: {name_some(changed)}. This happens after `git "
+            "switch`, for example. The results are from both versions: run `dvc repro` again."
+        ]
     return lines if found == SAME else [*lines, NEXT]
 
 
@@ -54,6 +60,14 @@ def describe_images_since(commit: LastCommit, now: changes.Images) -> str:
     if any(table is None for table in tables):
         return changes.NOT_KNOWN
     return changes.describe_changes(changes.find_changes(changes.images_of(*tables), now))
+
+
+def params_of_stages(params: dict) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the params that the stages before `plot` have used, and their values in `params`."""
+    run = Recorded()
+    stages = {path.stem for path in paths.CODE.glob("*.txt")} - {"plot"}
+    used = {key: hide_secrets(value) for name in stages for key, value in run.params(name).items()}
+    return used, {key: value_at(params, *key.split(".")) for key in used}
 
 
 def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:
