@@ -14,7 +14,7 @@ Options select other comparisons:
   It then prints the CPU seconds of the first run, and of the runs after one corrected label, after
   twenty more photos, after a new class (the last one, which should have twenty photos), and after a
   changed param.
-- `--embeddings` compares bench/embeddings.py with a cold `dvc repro` of the `efficientnet-lite0`
+- `--embeddings` compares examples/embeddings.py with a cold `dvc repro` of the `efficientnet-lite0`
   recipe on the same photos. It prints seconds, CPU seconds and the ratio of their
   medians. The two take turns.
 
@@ -281,7 +281,7 @@ def commit_all(workspace: Path) -> None:
 
 
 def write_lite0(path: Path) -> None:
-    """Write the network of bench/embeddings.py as an ONNX file."""
+    """Write the network of examples/embeddings.py as an ONNX file."""
     # Importing this module starts TensorFlow, which only this comparison needs.
     from pawprint.network.hardware import keras
     from pawprint.network.keras_backbone import application
@@ -307,7 +307,7 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
             archive.extractall(photos)
         (training,) = photos.rglob("train")
         for round_ in range(rounds):
-            script = ("bench/embeddings.py", str(training.parent), str(network))
+            script = ("examples/embeddings.py", str(training.parent), str(network))
             before = cpu_of_children()
             seconds, line = run_steps(PROJECT, *script)
             cpu = {"CPU": cpu_of_children() - before}
@@ -343,7 +343,7 @@ def main() -> None:
     parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
     parser.add_argument("--photos", type=int, metavar="N", help="of a phone, for --commits")
     parser.add_argument("--second-day", type=Path, metavar="FOLDER", help="for --commits")
-    embeddings = "compare with bench/embeddings.py instead"
+    embeddings = "compare with examples/embeddings.py instead"
     parser.add_argument("--embeddings", action="store_true", help=embeddings)
     options = parser.parse_args()
     if options.second_day and not options.commits:

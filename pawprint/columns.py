@@ -37,8 +37,11 @@ SPLIT: Columns = {
     "label": "str",
     "split": "str",
     "group": "str",  # the first path in the group
+    "series": "str",  # part of the path, or "" if names suggest no series
+    "metadata_series": "str",  # value in a column of metadata.csv, or ""
     "pixels_sha256": "str",
 }
+SERIES = ("series", "metadata_series")  # are written as "" if a table lacks them
 CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
 PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # columns of SPLIT
 NEAR_DUPLICATES: Columns = {

@@ -27,6 +27,7 @@ SPLIT_CSV = Path("data/split/images.csv")
 TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # input of training
 PATHS_CSV = Path("data/split/paths.csv")  # paths of all images, independent of their labels
 LABELS_JSON = Path("data/split/labels.json")  # class names in the order of their indices
+SERIES_JSON = Path("data/split/series.json")  # where the series in SPLIT come from
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")  # contains one folder per split
 FEATURES_ORIGIN = Path("data/features.json")

@@ -5,7 +5,7 @@ test images from the outputs of the network, which `predict` wrote. Labels are l
 near-duplicates have different labels, or if a label has a low probability, according to
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
-images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv,
+images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv and .json,
 labels.csv, models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
 `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test
 images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
@@ -60,6 +60,7 @@ from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 HELD_OUT = ("validation", "test")
 
@@ -67,6 +68,7 @@ HELD_OUT = ("validation", "test")
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, SPLIT)
+    split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
     outputs = {name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (TRAIN, UNKNOWN)}
     for name in HELD_OUT:
         keys = split["pixels_sha256"][split["split"] == name]
@@ -84,8 +86,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     labels = read_labels(paths.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"{paths.PARAMS}: {problem}")
-    seen = split[split["split"] != "test"]
-    groups = independent(seen)[seen["split"] == "validation"].to_numpy()
+    groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
     metadata = Metadata(
@@ -112,9 +113,8 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions for both splits, given the outputs by split; print results."""
-    rows = split.assign(group=independent(split))
     results = {
-        name: evaluate(rows[rows["split"] == name], outputs[name], metadata) for name in HELD_OUT
+        name: evaluate(split[split["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
     validation, test = results.values()
     further = compare(validation, test)

@@ -50,6 +50,7 @@ from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import SIZE_UNKNOWN, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
+from pawprint.scores.series import independent
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
@@ -89,6 +90,7 @@ def main() -> None:
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
     picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
+    images = images.assign(group=independent(images, read_mapping(paths.CROSS_VALIDATION_JSON)))
     result = pages.describe_result(scores, predictions["test"], images)
     of_page = {
         "result": result,
@@ -200,8 +202,7 @@ def limits_run(
         predictions,
         learned.iloc[-1] if len(learned) else None,
         context["curve"],
-        context["near_duplicates"],
-        context["training"].get("accuracy_by_series"),
+        context["training"],
         context["to_review"],
     )
 

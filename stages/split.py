@@ -5,7 +5,8 @@ split, unless the archive's own splits divide it. Images in splits.csv stay in t
 data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
-data/split/near_duplicates.csv, metrics/classes.csv, which counts the images of each class in each
+data/split/near_duplicates.csv, data/split/series.json, which tells what found the columns `series`
+and `metadata_series`, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
 line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
 another split since the last commit, according to Git and DVC's cache. As long as fewer than two
@@ -21,6 +22,7 @@ from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, 
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
+from pawprint.dataset.series import describe_single, find_metadata_series, find_series
 from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
@@ -40,18 +42,22 @@ def main() -> None:
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
         # Until then, all images are for training, so that `features` computes them.
-        rows = images.assign(split="train", group=images["path"])
+        rows = images.assign(split="train", group=images["path"], series="", metadata_series="")
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-        write(rows, none)
+        write(rows, none, {})
         draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     dates = None
+    metadata = read_table(paths.METADATA_CSV, METADATA)
     if params.date:
-        metadata = read_table(paths.METADATA_CSV, METADATA)
         dates = splitting.read_dates(images, metadata, params.date)
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
-    counts = write(rows, near_duplicates)
+    expression, series = find_series(rows)
+    column, metadata_series = find_metadata_series(rows, metadata)
+    rows = rows.assign(series=series, metadata_series=metadata_series)
+    origins = {"series": expression, "metadata_series": column}
+    counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
@@ -67,20 +73,23 @@ def main() -> None:
         lines.append(line)
     lines += describe_left_out(images)
     lines += describe_groups(rows, params)
+    if line := describe_single(rows):
+        lines.append(line)
     lines += describe_kept(rows, kept_splits, params)
     lines += describe_moves_since_commit(rows, rules, params)
     for line in lines:
         print(f"split: {line}")
 
 
-def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> dict[str, int]:
-    """Write all outputs and return how many images each split has."""
+def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict) -> dict[str, int]:
+    """Write all outputs and return how many images each split has. `origins` is SERIES_JSON."""
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
     # With a separate table, changing a test image does not rerun training.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
     write_table(paths.PATHS_CSV, rows, PATHS)  # input of `features`, without labels
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
+    write_json(paths.SERIES_JSON, origins)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)

@@ -2,7 +2,7 @@
 
 A linear head is fitted as a logistic regression; other heads are trained in epochs with Keras. In
 both cases, a cross-validated regression predicts the training images. Reads train/ and validation/
-in data/features/, data/split/train_validation.csv and data/split/labels.json. Params:
+in data/features/, series.json, train_validation.csv and labels.json in data/split/. Params:
 `train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
 data/cross_validation.csv, data/cross_validation.json with the choices, metrics/train_extract.json,
 plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
@@ -14,6 +14,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import problem_of_labels
 from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
+from pawprint.draws import FOLDS
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
 from pawprint.files import read_labels, write_json
@@ -31,8 +32,9 @@ from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_o
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.series import accuracy_by_series, describe_series, find_series
+from pawprint.scores.series import compare_folds, describe_series, independent, lowest
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -57,15 +59,15 @@ def main() -> None:
     probabilities = judged.probabilities[is_judged]
     folds = metrics_of(probabilities, examples.actual[is_judged])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
-    chosen = choices(judged)
-    by_series = compare_series(split, examples, judged)
-    if by_series is not None:
-        chosen["accuracy_by_series"] = by_series
     in_curve, fits = learning_curve(examples, judged)
+    halved = np.full_like(judged.probabilities, np.nan)
+    if fits:
+        halved[in_curve] = [*fits.values()][-2:][0]
+    by_series = compare_series(images, examples, judged, halved)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
-    write_json(paths.CROSS_VALIDATION_JSON, chosen)
+    write_json(paths.CROSS_VALIDATION_JSON, choices(judged) | by_series)
     rows = judge(images[is_judged], probabilities, labels)
     write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
@@ -76,8 +78,8 @@ def main() -> None:
         f"images, and on {head.validation['accuracy']:.1%} of validation",
         *describe_not_judged(images["label"][~is_judged]),
     ]
-    if by_series is not None:
-        lines.append(describe_series(split, metrics["cross_validated_accuracy"], by_series))
+    if by_series:
+        lines.append(describe_series(images, metrics["cross_validated_accuracy"], by_series))
     for line in lines:
         print(f"train_extract: {line}")
 
@@ -101,15 +103,26 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 
 
 def compare_series(
-    split: pd.DataFrame, examples: Examples, judged: CrossValidation
-) -> float | None:
-    """Return `accuracy_by_series` of the training images, or None if names reveal no series."""
-    series = find_series(split)
-    if series is None:
-        return None
-    groups = series[split["split"] == "train"].to_numpy()
-    apart = cross_validate_as(judged, examples._replace(groups=groups))
-    return accuracy_by_series(judged.probabilities, apart.probabilities, examples.actual)
+    images: pd.DataFrame, examples: Examples, judged: CrossValidation, halved: np.ndarray
+) -> dict:
+    """Return the entries of data/cross_validation.json about series that matter, or {}.
+
+    The training images are cross-validated again with each series in one fold. If a class has fewer
+    series than there are folds, these fits learn from fewer images. They are then compared with
+    `halved`, the probabilities of fits to half of the images.
+    """
+    compared = {}
+    origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
+    for name in origins:
+        groups = independent(images, {"series": name})
+        apart = cross_validate_as(judged, examples._replace(groups=groups.to_numpy()))
+        are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
+        together = halved if are_few else judged.probabilities
+        compared[name] = compare_folds(together, apart.probabilities, examples.actual)
+    if (name := lowest(compared)) is None:
+        return {}
+    accuracy = compared[name].accuracy
+    return {"series": name, "series_from": origins[name], "accuracy_by_series": accuracy}
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ NAVIGATION = {
     "Project": [
         "model_card",
         "development",
+        "reach",
         "contributing",
         "reporting",
         "decisions/README",

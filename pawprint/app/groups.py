@@ -234,7 +234,7 @@ class Answer(NamedTuple):
     are_last: bool
 
 
-@dataclass
+@dataclass(eq=False)  # equal pages of two people are different keys
 class Pages:
     """The pages of a pool that one person has seen."""
 

@@ -5,15 +5,11 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from pawprint import paths
-from pawprint.app import photos
-from pawprint.app.page_run import EXPERIMENTS, compare, show_compared
+from pawprint.app import HERE, photos
+from pawprint.app.page_run import compare, show_compared
 from pawprint.app.photos import explain_errors, plain
-from pawprint.git import try_git
 from pawprint.pipeline.dvc import WORKSPACE
-
-MAX_COMMITS = 50  # number of commits offered on the Compare page
-REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
+from pawprint.projects.comparison import find_runs
 
 
 def show_comparison() -> None:
@@ -26,7 +22,7 @@ def show_comparison() -> None:
         "another commit. `dvc exp show` and DVC's extension for VS Code list all runs with their "
         "params and metrics."
     )
-    found = find_runs()
+    found = find_runs(HERE)
     commits = [run for run in found if run != WORKSPACE]
     if not commits:
         st.markdown("No commit contains a run yet. To create one, press Keep on the Run page.")
@@ -56,26 +52,6 @@ def show_comparison() -> None:
         row = photos.grid(rows, "differ", describe_predictions)
         if row is not None:
             photos.open_large(row["path"], describe_predictions(row))
-
-
-def find_runs() -> dict[str, str]:
-    """Return the available runs with descriptions: WORKSPACE, commits, and names in Git.
-
-    The commits are the latest ones that changed predictions.
-    """
-    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
-    log = try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions) or ""
-    found = {WORKSPACE: "the present files"} | dict(
-        line.split(" ", 1) for line in log.split("\n") if line
-    )
-    for ref in (try_git("for-each-ref", "--format=%(refname)", *REFS) or "").splitlines():
-        kind = next(kind for kind in REFS if ref.startswith(kind))
-        # The name of an experiment comes after the name of its commit, which has two parts.
-        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
-        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
-        if not is_internal:
-            found.setdefault(name, REFS[kind])
-    return found
 
 
 def name_of(found: dict[str, str], run: str) -> str:

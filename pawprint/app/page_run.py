@@ -28,7 +28,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import compare_revisions
+from pawprint.projects.comparison import EXPERIMENTS, compare_revisions
 from pawprint.projects.discard import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.compared_runs import ComparedRun
@@ -39,7 +39,6 @@ from pawprint.tables import read_table
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # maximum number of lines shown
 MAX_NAMED = 4  # stages
-EXPERIMENTS = "refs/exps"
 GOES_ON = ("running", "elsewhere")  # states of an active run
 # For each state of a run, a label and Streamlit's name of the state.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {

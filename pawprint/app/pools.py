@@ -12,17 +12,15 @@ from PIL import Image, ImageOps
 from pawprint import paths
 from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import ClassProbabilities, Pool
-from pawprint.app.undo_log import Change
-from pawprint.classes import NEITHER, problem_of_labels
+from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
-from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling
-from pawprint.projects.class_folders import Places
+from pawprint.projects.class_folders import Change, Places
 from pawprint.projects.labels import UNDECIDED, ImageKey
 from pawprint.projects.suggestion import images_in
 
@@ -86,8 +84,7 @@ class FolderPhotos:
 
     def places(self) -> Places:
         """Return the places of the model's classes. Raises InputError."""
-        names = {label: class_folders.names_of(HERE, label) for label in self.pool.classes}
-        return class_folders.places_in(self.target, names, Path(Fetch.load().source))
+        return class_folders.places_of_classes(HERE, self.target, self.pool.classes)
 
     def given(self) -> dict[str, str]:
         """Return the labels, keyed by path; "" stands for a photo labelled in another session."""
@@ -112,28 +109,16 @@ class FolderPhotos:
         if label == UNDECIDED:
             changes += labelling.label_images(HERE, images, label)[0]
         elif label != NEITHER:
-            place = self.place_of(label)
+            places = self.places()
+            place = class_folders.place_to_give(HERE, label, self.classes(), places, self.target)
             ((label, _),) = place.items()
-            present = class_folders.find_copies(files, self.places() | place)
+            present = class_folders.find_copies(files, places | place)
             new = [path for path in files if path not in present]
             changes += class_folders.add_all(HERE, place, new, label)
         if label != UNDECIDED:
             changes += labelling.decide(HERE, map(str, files))
             self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
-
-    def place_of(self, label: str) -> Places:
-        """Return the place of a class, which may be new. Raises InputError."""
-        places = self.places()
-        classes = self.classes()
-        label = class_folders.class_named(label, classes)
-        if label in places:
-            return {label: places[label]}
-        if any(recorded for _, recorded in places.values()):
-            if problem := problem_of_labels({*classes, label}):
-                raise InputError(f"Class: {problem}.")
-            return {label: (self.target, label)}
-        return class_folders.place_of(HERE, label, classes, self.target, Path(Fetch.load().source))
 
     def taken_back(self, images: ImageKeys) -> None:
         """Forget the labels of images."""

@@ -11,12 +11,11 @@ from pawprint.app import HERE
 from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
-from pawprint.projects.class_folders import Copy
-from pawprint.projects.label_rows import Written, lock_of
+from pawprint.projects.class_folders import Change, change_of
+from pawprint.projects.label_rows import lock_of
 from pawprint.projects.labels import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
-Change = Written | Copy
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def restore(pages: Pages, session: tuple[str, str]) -> None:
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
-        undo = Undo(entry["number"], [_change(change) for change in entry["changes"]])
+        undo = Undo(entry["number"], [change_of(change) for change in entry["changes"]])
         pages.answer({*entry["marked"]}, entry["label"], undo)
     pages.label = ""
 
@@ -110,14 +109,3 @@ def _append(entry: dict) -> None:
 def _image(image: list[str]) -> ImageKey:
     path, pixels = image
     return path, pixels
-
-
-def _change(change: dict) -> Change:
-    if "table" in change:
-        return _written(change)
-    row = _written(change["row"]) if change["row"] else None
-    return Copy(HERE, Path(change["image"]), Path(change["copy"]), row)
-
-
-def _written(change: dict) -> Written:
-    return Written(HERE, Path(change["table"]), change["key"], change["before"], change["after"])

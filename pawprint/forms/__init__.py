@@ -22,6 +22,7 @@ from pawprint.named_file import copy_file
 
 Cells = dict[str, str]  # keyed by column
 Files = Mapping[str, Path]  # keyed by the path relative to the images
+OF_DATASETS = {".arrow", ".parquet"}
 OF_TABLES = {".csv", ".json", ".jsonl", ".tsv"}
 
 
@@ -49,21 +50,27 @@ class Form(NamedTuple):
     notes: list[str]
 
 
-def find_form(images: Path, files: Files, asked: Asked) -> Form | None:
+def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> Form | None:
     """Return the form of a folder with these files or of one file.
 
-    Returns None for folders of classes, for photos with a metadata.csv, and for photos without
-    labels, unless a table or column is asked for. Raises InputError if labels are missing or need a
-    choice.
+    Returns None for images that `clean` reads with `clean.labels`: folders of classes, photos with
+    a metadata.csv, and photos without labels. A table or column that is asked for takes precedence.
+    Raises InputError if labels are missing or need a choice.
     """
     names = [name for name in sorted(files) if is_image_name(f"{name}.jpg")]  # not hidden
-    if not any(asked) and (any(map(is_metadata, names)) or have_classes(names)):
-        return None
+    files = {name: files[name] for name in names}
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
+    are_read = labels != AUTO or any(map(is_metadata, names)) or have_classes(names)
+    if images.is_dir() and are_read and not any(asked):
+        return None
+    if suffixes & OF_DATASETS and not asked.table:
+        from pawprint.forms import hugging_face
+
+        return hugging_face.read(images, files, asked)
     if asked.table or suffixes & OF_TABLES:
         from pawprint.forms import tables
 
-        return tables.read(images, {name: files[name] for name in names}, asked)
+        return tables.read(images, files, asked)
     return None
 
 

@@ -106,14 +106,14 @@ def _rows_with_photos(path: Path, images: Path, ends: Ends, is_asked: bool) -> l
             raise
         return []  # another file, or a damaged one, which will be named
     inside = os.path.relpath(path.resolve().parent, images.resolve())
-    photos: list[str | None] = []
-    column = ""
     names = dict.fromkeys(name for _, cells in rows for name in cells)
-    for name in names:
-        found = _find_photos([cells.get(name, "") for _, cells in rows], inside, path.stem, ends)
-        if len({*found} - {None}) > len({*photos} - {None}):
-            photos, column = found, name
-    if is_asked and not column:
+    found = {
+        name: _find_photos([cells.get(name, "") for _, cells in rows], inside, path.stem, ends)
+        for name in names
+    }
+    column = max(found, key=lambda name: len({*found[name]} - {None}), default="")
+    photos = found.get(column, [])
+    if is_asked and not any(photos):
         raise InputError(
             f"{path}: expected a column with the names of files in {images}. Received: "
             f"{name_some(names, 20) or 'no rows'}."
@@ -122,7 +122,7 @@ def _rows_with_photos(path: Path, images: Path, ends: Ends, is_asked: bool) -> l
     return [
         Row(f"{place} ({cells.pop(column)})", cells, photo or "")
         for (place, cells), photo in zip(rows, photos)
-        if others and cells.get(column)
+        if others and any(photos) and cells.get(column)
     ]
 
 

@@ -209,7 +209,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
-    """Compute the same score as `calibration.unknown_score`."""
+    """Compute the same score as `detector.unknown_score`."""
     norm = graph.add("Max", _norm(graph, features, detector), np.float32(MIN_NORM))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))

@@ -9,9 +9,10 @@ import itertools
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import cast
 from unicodedata import normalize
 
 from pawprint.classes import problem_of_labels, problem_of_names
@@ -22,7 +23,7 @@ from pawprint.errors import InputError, printable
 from pawprint.files import replacing
 from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file
-from pawprint.params.data import Clean
+from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PARAMS
 from pawprint.projects.label_rows import Written, lock_of, read_rows, write_rows
 
@@ -55,6 +56,19 @@ class Copy:
             if self.row:
                 self.row()
             self.copy.unlink(missing_ok=True)
+
+
+Change = Written | Copy
+
+
+def change_of(record: dict) -> Change:
+    """Return a change from the record that `asdict` made of it, with paths as text."""
+    project = Path(record["project"])
+    if "table" in record:
+        before, after = record["before"], record["after"]
+        return Written(project, Path(record["table"]), record["key"], before, after)
+    row = change_of(record["row"]) if record["row"] else None
+    return Copy(project, Path(record["image"]), Path(record["copy"]), cast("Written | None", row))
 
 
 def is_same(first: Path, second: Path) -> bool:
@@ -197,6 +211,30 @@ def place_of(project: Path, label: str, classes: list[str], folder: Path, source
     if problem or (problem := problem_of_labels({*classes, label})):
         raise InputError(f"Class: {problem}.")
     return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
+
+
+def places_of_classes(project: Path, target: Path, classes: Sequence[str]) -> Places:
+    """Return the place in `target` of each of a model's classes. Raises InputError."""
+    names = {label: names_of(project, label) for label in classes}
+    return places_in(target, names, Path(Fetch.load(path=project / PARAMS).source))
+
+
+def place_to_give(
+    project: Path, label: str, classes: list[str], places: Places, target: Path
+) -> Places:
+    """Return the place of a class, which may be new, given the `places` of the model's classes.
+
+    Raises InputError.
+    """
+    label = class_named(label, classes)
+    if label in places:
+        return {label: places[label]}
+    if any(recorded for _, recorded in places.values()):
+        if problem := problem_of_labels({*classes, label}):
+            raise InputError(f"Class: {problem}.")
+        return {label: (target, label)}
+    source = Path(Fetch.load(path=project / PARAMS).source)
+    return place_of(project, label, classes, target, source)
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:

@@ -13,6 +13,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
+from pawprint.git import try_git
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.check import require_reproduced
@@ -20,6 +21,9 @@ from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
 from pawprint.tables import parse_table
 
+EXPERIMENTS = "refs/exps"
+REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
+MAX_COMMITS = 50  # number of commits that `find_runs` lists
 NO_NAMES: Mapping[str, str] = {}
 
 
@@ -59,3 +63,28 @@ def _md5_of_split(lock: bytes) -> str | None:
 
 def _parse_scores(content: bytes) -> pd.DataFrame:
     return parse_table(content, SCORES)
+
+
+def find_runs(folder: Path) -> dict[str, str]:
+    """Return the available runs with descriptions: WORKSPACE, commits, and names in Git.
+
+    The commits are the latest ones that changed predictions.
+    """
+    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
+    log = (
+        try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions, folder=folder)
+        or ""
+    )
+    found = {WORKSPACE: "the present files"} | dict(
+        line.split(" ", 1) for line in log.split("\n") if line
+    )
+    for ref in (
+        try_git("for-each-ref", "--format=%(refname)", *REFS, folder=folder) or ""
+    ).splitlines():
+        kind = next(kind for kind in REFS if ref.startswith(kind))
+        # The name of an experiment comes after the name of its commit, which has two parts.
+        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
+        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
+        if not is_internal:
+            found.setdefault(name, REFS[kind])
+    return found

@@ -24,7 +24,15 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import read_text, walk, write_text
-from pawprint.forms import NOTHING, Asked, Form, describe_form, find_form, write_form
+from pawprint.forms import (
+    NOTHING,
+    OF_DATASETS,
+    Asked,
+    Form,
+    describe_form,
+    find_form,
+    write_form,
+)
 from pawprint.forms.unread import describe_label_files
 from pawprint.git import git, work_tree
 from pawprint.images.archive import (
@@ -141,17 +149,17 @@ def _find_classes(
 
     `labels` is `clean.labels`. Raises InputError for a form outside the project.
     """
-    if any(asked) or labels == AUTO:
-        root = images if images.is_dir() else images.parent
-        paths = _walk(images) if images.is_dir() else [images]
-        files = {path.relative_to(root).as_posix(): path for path in paths}
-        if form := find_form(images, files, asked):
-            if is_outside:
-                raise InputError(
-                    f"{images}: expected folders of classes or a metadata.csv for --outside. "
-                    f"Received: {form.name}. Omit --outside to copy the photos."
-                )
-            return form, describe_form(images, form)
+    root = images if images.is_dir() else images.parent
+    paths = _walk(images) if images.is_dir() else [images]
+    files = {path.relative_to(root).as_posix(): path for path in paths}
+    form = find_form(images, files, asked, labels)
+    if form and is_outside:
+        raise InputError(
+            f"{images}: expected folders of classes or a metadata.csv for --outside. Received: "
+            f"{form.name}. Omit --outside to copy the photos."
+        )
+    if form:
+        return form, describe_form(images, form)
     return None, describe_classes(images, labels)
 
 
@@ -223,7 +231,7 @@ def _bring(images: Path, folder: Path, source: str, form: Form | None) -> list[s
 
 def _require_archive(path: Path) -> None:
     """Raise InputError if a file is neither a complete zip with images nor a tar."""
-    if is_tar(path):
+    if is_tar(path) or path.suffix.lower() in OF_DATASETS:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(

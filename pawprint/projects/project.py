@@ -37,8 +37,10 @@ from pawprint.projects.discard import has_run
 from pawprint.projects.labels import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
+from pawprint.scores.series import independent
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
@@ -196,6 +198,8 @@ class Project:
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
+        choices = read_mapping(self.folder / paths.CROSS_VALIDATION_JSON)
+        images = images.assign(group=independent(images, choices))
         return describe_result(self.scores(), self.predictions(), images)
 
     def scores(self) -> pd.DataFrame:

@@ -25,7 +25,6 @@ from pawprint.images.reading import open_image, read_again
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
-from pawprint.scores.series import independent
 from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -255,11 +254,10 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
     If the classes are imbalanced, the balanced accuracy is described as well. The text mentions if
     the model has not been shown to be better than always predicting the largest class, and lists
     classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
-    table for the test split, and `images` is the SPLIT table, which determines which images are
-    independent.
+    table for the test split, and `images` is the SPLIT table with the groups of `independent`.
     """
     is_right = test["actual"] == test["predicted"]
-    group_of = dict(zip(images["path"], independent(images)))
+    group_of = dict(zip(images["path"], images["group"]))
     groups = np.array([group_of.get(path, path) for path in test["path"]])
     low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups))
     counts = test["actual"].value_counts()

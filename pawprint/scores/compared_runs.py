@@ -15,7 +15,6 @@ from pawprint.errors import InputError, name_some, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import describe_found
 from pawprint.scores.prediction_table import probabilities_in, with_image
-from pawprint.scores.series import independent
 from pawprint.scores.verdict import (
     MARGIN,
     ModelComparison,
@@ -35,10 +34,10 @@ class Run(NamedTuple):
 
     `judged` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is a
-    section of the params. `split` is the SPLIT table; if it is missing, `split_md5` from dvc.lock
-    determines whether two runs have the same split. `metadata` and `test`, a PROBABILITIES table,
-    belong to the served model; if they are missing, `scores` is the SCORES table. `missing`
-    explains why data are missing, or is "".
+    section of the params. `split` is the SPLIT table with the groups of `independent`; if it is
+    missing, `split_md5` from dvc.lock determines whether two runs have the same split. `metadata`
+    and `test`, a PROBABILITIES table, belong to the served model; if they are missing, `scores` is
+    the SCORES table. `missing` explains why data are missing, or is "".
     """
 
     name: str
@@ -258,7 +257,7 @@ def _groups(split: pd.DataFrame | None) -> pd.Series:
     """Return each image's group in a SPLIT table, or an empty series if there is no table."""
     if split is None:
         return pd.Series(dtype=str)
-    return pd.Series(independent(split).array, with_image(split)["image"])
+    return pd.Series(split["group"].array, with_image(split)["image"])
 
 
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:

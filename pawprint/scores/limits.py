@@ -6,7 +6,7 @@ for each limit that cannot be measured. If a limit does not apply to the model, 
 None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple, Self
 
@@ -19,7 +19,7 @@ from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
-from pawprint.scores.series import describe_divided_series, describe_series
+from pawprint.scores.series import describe_series
 from pawprint.tables import training_images
 
 DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
@@ -38,11 +38,11 @@ class RunData(NamedTuple):
     """A run and its data.
 
     `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
-    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table,
-    `near_duplicates` is a NEAR_DUPLICATES table, and `to_review` is a LABELS_TO_REVIEW table.
+    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
+    is a LABELS_TO_REVIEW table.
 
-    `train_accuracy` is the head's accuracy on its training images, or None. `accuracy_by_series` is
-    the result of the function with that name in scores/series.py, for training images.
+    `train_accuracy` is the head's accuracy on its training images, or None. `choices` is the
+    content of data/cross_validation.json.
     """
 
     images: pd.DataFrame
@@ -50,8 +50,7 @@ class RunData(NamedTuple):
     predictions: dict[str, pd.DataFrame]
     train_accuracy: float | None
     learning_curve: pd.DataFrame
-    near_duplicates: pd.DataFrame
-    accuracy_by_series: float | None
+    choices: Mapping
     to_review: pd.DataFrame
 
     @property
@@ -322,12 +321,11 @@ def shortcut(run: RunData) -> Limit | None:
 
 def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
-    if run.accuracy_by_series is not None:
-        learned = run.images[run.images["split"] != "test"]
-        is_right = run.judged["probability"] >= run.judged["likely_probability"]
-        return Limit(describe_series(learned, is_right.mean(), run.accuracy_by_series))
-    sentence = describe_divided_series(run.images, run.near_duplicates)
-    return Limit(sentence) if sentence else None
+    if "series" not in run.choices:
+        return None
+    learned = run.images[run.images["split"] == "train"]
+    is_right = run.judged["probability"] >= run.judged["likely_probability"]
+    return Limit(describe_series(learned, is_right.mean(), run.choices))
 
 
 def other_backbone(run: RunData) -> Limit:

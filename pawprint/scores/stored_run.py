@@ -1,6 +1,7 @@
 """Read a run for comparison, from either a commit's files or this folder."""
 
 import contextlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -15,6 +16,7 @@ from pawprint.errors import InputError
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
+from pawprint.scores.series import independent
 from pawprint.tables import parse_table
 from pawprint.yaml_file import parse_mapping
 
@@ -46,7 +48,9 @@ def read_run(read: Reader, name: str) -> Run:
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
     try:
-        run = run._replace(split=read(paths.SPLIT_CSV, _parse_split))
+        split = read(paths.SPLIT_CSV, _parse_split)
+        groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
+        run = run._replace(split=split.assign(group=groups))
         if not _is_fine_tuned(read):
             judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:

@@ -11,6 +11,7 @@ from pawprint.app.groups import (
     find_clusters,
     surest,
 )
+from pawprint.app.page_of_photos import Session, Visible
 from pawprint.errors import InputError
 from pawprint.projects.labels import ImageKey
 
@@ -141,6 +142,16 @@ def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
     second.missing |= set(pool.images)
     second.turn(pool, {}, set())
     assert second.images == []
+
+
+def test_end_of_a_session_shows_its_photos_and_not_those_of_another():
+    shown: dict[Pages, Visible] = {}
+    first, second = Session(shown), Session(shown)
+    for session, name in ((first, "a"), (second, "b")):
+        session.show(Pages(), Visible(name, 0, [(f"{name}.jpg", "")]))
+    assert len(shown) == 2
+    first.end()
+    assert [visible.browser for visible in shown.values()] == ["b"]
 
 
 def test_training_images_are_learned_from_and_photos_without_features_come_last():

@@ -17,7 +17,6 @@ from pawprint import paths
 from pawprint.app import (
     HERE,
     groups,
-    page_compare,
     page_labelled,
     page_of_photos,
     page_run,
@@ -33,6 +32,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline import runs
 from pawprint.pipeline.fingerprint import Code
 from pawprint.projects import labels as labelling
+from pawprint.projects.comparison import find_runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
@@ -96,7 +96,7 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     compared = printed(project, "compare", "v2", early)
     assert compared.splitlines()[0] in page.markdown[1].value.replace("\\", "")
     assert page.dataframe[0].value["accuracy"].tolist() == ["50.00% → 100.00%"] * 2
-    assert [*page_compare.find_runs()][:3] == [
+    assert [*find_runs(Path())][:3] == [
         "workspace",
         git("rev-parse", "--short", "v2", cwd=project),
         early,

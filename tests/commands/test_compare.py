@@ -21,8 +21,10 @@ from conftest import (
 )
 
 from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.files import write_json
 from pawprint.paths import (
     CROSS_VALIDATION_CSV,
+    CROSS_VALIDATION_JSON,
     FINETUNE_HISTORY_CSV,
     PREDICTED_CLASSES_CSV,
     PROBABILITIES_CSV,
@@ -155,6 +157,7 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
     judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)
     write_table(project / CROSS_VALIDATION_CSV, judged, JUDGED)
+    write_json(project / CROSS_VALIDATION_JSON, {})
     images = rows.assign(split="train", group=rows["path"])
     write_table(project / SPLIT_CSV, images, SPLIT)
     succeed("git", "add", "--force", "data", cwd=project)

@@ -60,7 +60,8 @@ def made(tmp_path_factory) -> Path:
     archive = folder / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, members)
-    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    columns = ["path", "label", "split", "group", "pixels_sha256"]
+    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=columns), SPLIT)
     of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
         columns=list(IMAGES), fill_value="0"
     )

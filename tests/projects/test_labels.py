@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS, clean_archive, photo, refused
+from conftest import CATS_AND_DOGS, clean_archive, photo, refused, write_files
 
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
@@ -227,6 +227,29 @@ def test_label_is_corrected_removed_and_doubted(tmp_path):
     assert (labels_given(tmp_path), undecided(tmp_path)) == ({64 * "b": "cat", 64 * "a": "dog"}, {})
     correct(tmp_path, {("b.jpg", 64 * "b"): None})
     assert labels_given(tmp_path) == {64 * "a": "dog"}
+
+
+def give_as_a_page(project: Path) -> None:
+    label_images(project, images("a"), "dog")
+
+
+def give_as_a_correction(project: Path) -> None:
+    correct(project, {("a.jpg", 64 * "a"): "dog", ("mine.jpg", ""): None})
+
+
+@pytest.mark.parametrize("give", [give_as_a_page, give_as_a_correction])
+@pytest.mark.parametrize("text", ["path,label\r\nmine.jpg,owl\r\nb.jpg,cat\r\n", None])
+def test_labels_stay_as_they_are_if_the_undecided_images_cannot_be_written(tmp_path, give, text):
+    """The undecided images are on another drive, where the name leaves no room for a new file's."""
+    table = tmp_path / "drive" / f"{'u' * 251}.csv"
+    write_files(table.parent, {table.name: f"path,label,pixels_sha256\na.jpg,,{64 * 'a'}\n"})
+    (tmp_path / UNDECIDED_CSV).symlink_to(table)
+    labels = tmp_path / LABELS_CSV
+    if text:
+        labels.write_bytes(text.encode())
+    with refused("name too long"):
+        give(tmp_path)
+    assert (labels.read_bytes().decode() if labels.exists() else None) == text
 
 
 def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.columns import NEAR_DUPLICATES
 from pawprint.decoding.looks import perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
@@ -17,7 +16,6 @@ NUMBERS = {"train": 288, "validation": 96, "test": 96}
 SEPARATE = 4 * np.eye(4)
 ALIKE = SEPARATE.copy()
 ALIKE[0, 1] = ALIKE[1, 0] = 4
-NONE_ALIKE = pd.DataFrame(columns=list(NEAR_DUPLICATES))
 
 
 def run_of(
@@ -60,7 +58,7 @@ def run_of(
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return RunData(*tables, train_accuracy, curve, NONE_ALIKE, None, to_review)
+    return RunData(*tables, train_accuracy, curve, {}, to_review)
 
 
 DRAWS = 3

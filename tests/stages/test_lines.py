@@ -18,14 +18,13 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.features.store import INDEX, shard_path, stored_examples, write_shard
+from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, run_on_stored
 from pawprint.params.file import overlay
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
-from pawprint.scores.series import SERIES
 from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, predict, split, train_extract, train_finetune
 
@@ -53,6 +52,7 @@ def images_of(paths: list[str]) -> pd.DataFrame:
 def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
     table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
     write_table(folder / paths.IMAGES_CSV, table, IMAGES)
+    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     write_photos(folder, table["path"])
     kept = table["pixels_sha256"][:8]
     rows = "".join(f"{pixels},test\n" for pixels in kept)
@@ -103,6 +103,7 @@ def test_split_names_classes_with_few_test_images(folder, capsys):
     sizes = {"ant": 60, "bee": 3, "cow": 60}
     table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
     write_table(folder / paths.IMAGES_CSV, table, IMAGES)
+    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     write_photos(folder, table["path"])
     (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
     with contextlib.chdir(folder):
@@ -111,32 +112,33 @@ def test_split_names_classes_with_few_test_images(folder, capsys):
     assert "1 of bee" in line and "ant" not in line
 
 
-@pytest.mark.parametrize("is_grouped", [False, True])
-def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_group(
-    folder, capsys, is_grouped
+@pytest.mark.parametrize("tracks", [40, 6])
+@pytest.mark.parametrize("column", ["series", "metadata_series", None])
+def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
+    folder, capsys, tracks, column
 ):
     """The frames of a track share features that have nothing to do with their class."""
-    tracks, frames = 40, 8
-    names = [f"{'ab'[t % 2]}/{t:03}_{f}.png" for t in range(tracks) for f in range(frames)]
-    table = images_of(names).assign(split=np.resize(["train"] * 3 + ["validation"], len(names)))
+    frames = 320 // tracks
+    labels = np.arange(tracks * frames) // frames % 2
     track = np.repeat(np.arange(tracks), frames)
-    table["group"] = [names[t * frames] for t in track] if is_grouped else names
     rng = np.random.default_rng(0)
-    top = rng.normal(size=(len(names), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
-    top[:, 0] += table["label"] == "b"
-    order = np.argsort(table["pixels_sha256"].to_numpy("S64"))
-    index = [(table["pixels_sha256"][image].encode(), b".jpg", 0, 0) for image in order]
-    columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float32)}
-    for name in ("train", "validation"):
-        (folder / paths.FEATURES / name).mkdir(parents=True)
-        write_shard(shard_path(folder / paths.FEATURES / name, 0), columns)
+    top = rng.normal(size=(len(track), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
+    table = write_features(folder / paths.FEATURES, labels, top=top[:, None])
+    of_track = np.tile(track.astype(str), 2)  # of training and validation
+    table["group"] = table["path"] if column else of_track
+    origins = {"series": "^([0-9]+)_", "metadata_series": "clip"}
+    if column:
+        table[column] = of_track
+        origins = {name: origins[name] * (name == column) for name in origins}
     write_table(folder / paths.TRAIN_VALIDATION_CSV, table, SPLIT)
-    write_json(folder / paths.LABELS_JSON, ["a", "b"])
+    write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
+    write_json(folder / paths.SERIES_JSON, origins if column else {})
     with contextlib.chdir(folder):
         train_extract.main()
-    lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
-    assert len(lines) == (not is_grouped)
-    assert ("accuracy_by_series" in read_json(folder / paths.CROSS_VALIDATION_JSON)) != is_grouped
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Will new photos" in line]
+    choices = read_json(folder / paths.CROSS_VALIDATION_JSON)
+    assert choices.get("series") == column and ("accuracy_by_series" in choices) == bool(column)
+    assert [origins[column] in line for line in lines] == [True] * bool(column)
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
@@ -145,6 +147,7 @@ def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
     table = write_features(folder / paths.FEATURES, actual, top=features)
     write_table(folder / paths.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
     write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
+    write_json(folder / paths.SERIES_JSON, {})
     with contextlib.chdir(folder):
         train_extract.main()
     return capsys.readouterr().out.splitlines()

@@ -19,12 +19,13 @@ from pawprint.columns import (
     IMAGES,
     JUDGED,
     MEASURES,
+    METADATA,
     PREDICTED_CLASSES,
     REJECTED,
     SPLIT,
 )
 from pawprint.dataset.changes import images_of
-from pawprint.files import md5
+from pawprint.files import md5, write_json
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table, write_table
@@ -34,7 +35,7 @@ from stages import split
 RECORDED = {
     "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
     "split": [paths.SPLIT_CSV],
-    "train_extract": [paths.CROSS_VALIDATION_CSV],
+    "train_extract": [paths.CROSS_VALIDATION_CSV, paths.CROSS_VALIDATION_JSON],
     "plot": [],
 }
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
@@ -73,6 +74,8 @@ class Committed:
     def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
         self.images = table.reset_index(drop=True)
         write_table(self.folder / paths.IMAGES_CSV, table, IMAGES)
+        metadata = pd.DataFrame(columns=list(METADATA))
+        write_table(self.folder / paths.METADATA_CSV, metadata, METADATA)
         write_photos(self.folder, table["path"])
         write_table(self.folder / paths.UNKNOWN_CSV, unknown, IMAGES)
         write_table(self.folder / paths.REJECTED_CSV, NONE_REJECTED, REJECTED)
@@ -212,6 +215,7 @@ def predict(committed: Committed, wrong: int) -> None:
     write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
     training = tables[tables["split"] == "train"]
     write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
+    write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {})
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):

@@ -14,7 +14,7 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.features.views import resize
-from pawprint.files import pack
+from pawprint.files import pack, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.reading import open_image
 from pawprint.model.metadata import read_metadata
@@ -62,6 +62,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     judged = pd.DataFrame(columns=list(JUDGED))
     write_table(folder / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
+    write_json(folder / paths.CROSS_VALIDATION_JSON, {})
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")
     write_table(folder / paths.IMAGES_CSV, kept, IMAGES)
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)

@@ -63,7 +63,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
         for split in ("train", "validation", "test")
         for number in range(images)
     ]
-    return pd.DataFrame(rows, columns=list(SPLIT))
+    return pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
