@@ -1,5 +1,6 @@
 """Test the labels that are written for a project, and the images that are copied."""
 
+import errno
 import itertools
 import multiprocessing
 import os
@@ -46,6 +47,7 @@ from pawprint.projects.labels import (
     has_unlabelled,
     label_images,
     labels_given,
+    lock_of,
     undecided,
 )
 from pawprint.tables import write_table
@@ -258,6 +260,17 @@ def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
         add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
+
+
+def test_drive_without_locks_is_an_error_that_names_the_lock(tmp_path, monkeypatch):
+    """As on NFS without a lock manager, where `flock` fails with errno 37."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match=r"No locks available: .*labels\.lock"), lock_of(tmp_path):
+        pass
 
 
 def label_pages(barrier, folder: Path, label: str) -> None:
