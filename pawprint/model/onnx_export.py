@@ -147,7 +147,10 @@ def _backbone(
 def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.ValueInfoProto) -> None:
     """Compute the backbone's input `image` from `pixels`."""
     mean, deviation = (np.float32(255 * np.array(each)) for each in (params.mean, params.std))
-    scaled = graph.add("Div", graph.add("Sub", "pixels", mean), deviation)
+    colours = "pixels"
+    if params.channels == "BGR":
+        colours = graph.add("Gather", colours, np.array([2, 1, 0]), axis=3)
+    scaled = graph.add("Div", graph.add("Sub", colours, mean), deviation)
     if layout == "NCHW":
         scaled = graph.add("Transpose", scaled, perm=[0, 3, 1, 2])
     graph.add("Cast", scaled, name=image.name, to=image.type.tensor_type.elem_type)

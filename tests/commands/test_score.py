@@ -30,6 +30,7 @@ from pawprint.projects.scoring import (
     LABELLED,
     NEAR,
     ScoreResult,
+    compare_unlabelled,
     find_photos,
     score,
 )
@@ -262,6 +263,16 @@ def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path)
     assert scores == ["called unknown", "predicted", "predicted", "mean confidence"]
     for row in of_folder["scores"]:
         assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_labels_that_were_corrected_in_a_table_are_refused(sure, photos, tmp_path):
+    """They would have no effect, because the probabilities and the predicted class are compared."""
+    header, *rows = predicted(sure, photos)
+    table = tmp_path / "table.csv"
+    other = [row.replace(",cat,", ",dog,") for row in rows]
+    table.write_text("".join([header, *other]))
+    with refused("table.csv: ", "dog for ", "metadata.csv"):
+        compare_unlabelled(sure, sure / paths.SERVED_MODEL, table, None)
 
 
 def predicted(folder: Path, photos: Path, model: Path = paths.SERVED_MODEL) -> list[str]:

@@ -1,5 +1,6 @@
 """Test `pawprint try` on drawn images whose class is only visible at their sides."""
 
+import argparse
 import json
 import re
 import shutil
@@ -20,16 +21,18 @@ from conftest import (
     replace,
     run,
 )
+from onnx_files import FIRST, MEANS, VECTOR, write
 from PIL import Image
 
 from pawprint import paths
 from pawprint.__main__ import main
 from pawprint.columns import IMAGES, PATHS, SPLIT
+from pawprint.commands.try_ import _choices
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
-from pawprint.files import pack, write_json
+from pawprint.files import digest, pack, write_json
 from pawprint.params.file import overlay, set_params
-from pawprint.params.model import PACKAGES
+from pawprint.params.model import PACKAGES, Onnx
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
@@ -284,6 +287,25 @@ def test_default_candidates_have_the_networks_that_are_installed(made, monkeypat
     assert installed[0]["EfficientNetLite0"] == installed[1]["EfficientNetLite0"] == 224
     assert installed[0]["EfficientNetLite2"] == 260 and "EfficientNetV2B0" not in installed[0]
     assert installed[1]["EfficientNetV2B0"] == 224 and "EfficientNetLite2" not in installed[1]
+
+
+def test_file_is_a_candidate_with_the_preprocessing_next_to_it(made, tmp_path, capsys):
+    path = write(tmp_path / "model.onnx", FIRST, VECTOR, MEANS)
+    write_json(tmp_path / "preprocessor_config.json", {"size": 64, "do_normalize": False})
+    *_, file = candidates.candidates_of(made, {"model.resize": ["pad"]}, [str(path)])
+    assert (file.name, file.params.weights.sha256) == (str(path), digest(path))
+    model = file.params.model
+    assert (model.backbone, model.image_size, model.resize) == ("onnx", 32, "stretch")
+    assert model.onnx == Onnx(mean=[0, 0, 0], std=[1, 1, 1])
+    assert capsys.readouterr().err == ""
+    (tmp_path / "preprocessor_config.json").unlink()
+    *_, file = candidates.candidates_of(made, {}, [str(path)])
+    assert file.params.model.onnx is None and "ImageNet's" in capsys.readouterr().err
+
+
+def test_mappings_with_commas_are_values():
+    arguments = argparse.Namespace(S=["model.onnx={mean: [0, 0, 0], tokens: both},null"])
+    assert _choices(arguments) == {"model.onnx": [{"mean": [0, 0, 0], "tokens": "both"}, None]}
 
 
 def test_package_that_is_missing_is_a_line(tried, monkeypatch):

@@ -62,6 +62,14 @@ def test_features_are_those_of_scaled_pixels_whatever_the_layout(kind, tmp_path)
     assert features == pytest.approx(scaled.mean(axis=(0, 1)), abs=2e-3)
 
 
+def test_colours_are_taken_in_the_order_of_the_network(tmp_path):
+    path = write(tmp_path / "a.onnx", *FEATURES["vector"])
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.5]
+    features = features_of(path, channels="BGR", mean=mean, std=std)
+    expected = (PIXELS[..., ::-1].mean(axis=(0, 1)) / 255 - mean) / std
+    assert features == pytest.approx(expected, abs=1e-4)
+
+
 @pytest.mark.parametrize("before", [CLASS, REGISTERS])
 @pytest.mark.parametrize("tokens", [None, "class", "mean", "both"])
 def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, tokens, tmp_path):

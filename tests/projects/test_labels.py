@@ -1,5 +1,6 @@
 """Test the labels that are written for a project, and the images that are copied."""
 
+import errno
 import itertools
 import multiprocessing
 import os
@@ -283,6 +284,17 @@ def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypa
         for folder in (one, other):  # neither waits for the lock
             correct(folder, {("1.jpg", ""): "cat"})
             assert labels_given(folder) == {"1.jpg": "cat"}
+
+
+def test_drive_without_locks_is_an_error_that_names_the_lock(tmp_path, monkeypatch):
+    """As on NFS without a lock manager, where `flock` fails with errno 37."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match=r"No locks available: .*labels\.lock"), lock_of(tmp_path):
+        pass
 
 
 def label_pages(barrier, folder: Path, label: str) -> None:

@@ -239,6 +239,20 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
     )
 
 
+def test_params_that_changed_during_the_run_are_named(committed):
+    """As after `git switch`, when params.yaml is the other branch's and equals its last commit."""
+    code = committed.folder / paths.CODE / "split.txt"
+    code.parent.mkdir(parents=True, exist_ok=True)
+    code.touch()
+    assert "the same photos" in since(committed)[0]
+    change(committed.folder, "split: {seed: 7}")
+    committed.commit()
+    lock = committed.folder / paths.LOCK
+    lock.write_text(lock.read_text().replace('"seed": 7', '"seed": 8', 1))
+    line = since(committed)[0]
+    assert "split.seed: 8 → 7" in line and "`dvc repro`" in line
+
+
 def test_stages_with_other_code_are_named(committed):
     lock = committed.folder / paths.LOCK
     content = json.loads(lock.read_text())
