@@ -1,4 +1,4 @@
-# Needs Python 3.11 to 3.13: `make demo PYTHON=python3.12` names another than `python3`.
+# Needs Python 3.11 to 3.14: `make demo PYTHON=python3.12` names another than `python3`.
 PYTHON ?= python3
 BIN := .venv/bin
 ifeq ($(OS),Windows_NT)
@@ -11,8 +11,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
   --no-loadscope-reorder --max-worker-restart 0
 # Windows would take the encoding of its language for what tests read and print.
 export PYTHONUTF8 := 1
-# Without the constraint, uv takes the newest h5py, and with it TensorFlow 2.20.
-LOCK := echo 'tensorflow>=2.21' | uv pip compile --constraint - --quiet \
+# TensorFlow's wheels for Python 3.14 need another h5py, but uv reads the requirements of one wheel.
+LOCK := printf "h5py%s\n" "<3.15; python_version < '3.14'" "~=3.15.1; python_version >= '3.14'" | \
+  uv pip compile --override - --quiet \
   --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
@@ -48,15 +49,15 @@ findings:
 release-check: .venv/installed
 	$(BIN)/python -m pawprint check
 
-# The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
+# The complete locks for Python 3.11 to 3.14 on Linux, macOS and Windows.
 lock:
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --group serve -c requirements-dev.txt -o requirements-serve.txt
 
 .venv/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+	  { echo 'Python 3.11 to 3.14 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements.txt -e .
 	@touch $@

@@ -33,7 +33,7 @@ COMMANDS = {
     "discard": ("discard", "restore the last commit's run and params"),
     "check": (
         "check",
-        "fail if results are out of date or files are damaged",
+        "fail if results are out of date",
     ),
     "keep-splits": (
         "keep_splits",
@@ -46,8 +46,8 @@ LOOP = """Train an image classifier on your own photos, and find out how good it
 
 The loop:
   pawprint init NAME --images FOLDER   create a project; then `cd NAME`
-  pawprint try --use                   choose a network on your training images (optional)
   dvc repro                            train and evaluate; plots/report.html has the results
+  pawprint try --use                   choose another network on your training images (optional)
   pawprint compare HEAD                is this run better than the last commit's?
   pawprint predict PHOTO               label new photos
 

@@ -10,11 +10,13 @@ NVIDIA GPU because CUDA is missing. Run: `python -m stages.backbone`
 """
 
 import sys
+from pathlib import Path
 
 from pawprint import paths
 from pawprint.files import replacing, write_text
 from pawprint.network.extractor import load_extractor
-from pawprint.params.model import Model, Weights
+from pawprint.network.preprocessing import describe_disagreement
+from pawprint.params.model import ONNX, Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import output_shapes, write_network
 
@@ -48,6 +50,8 @@ def main() -> None:
     with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
         write_network(network, folder / paths.EXTRACTOR.name, outputs)
+    if model.backbone == ONNX and (differs := describe_disagreement(Path(weights.source), model)):
+        print(f"backbone: {differs}")
     shapes = output_shapes(network).items()
     features = [
         f"{'x'.join(map(str, shape))} {MEANING.get(kind, origin)}" for kind, shape in shapes

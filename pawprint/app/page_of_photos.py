@@ -36,18 +36,23 @@ class Visible(NamedTuple):
 class Session:
     """A session, which shows pages until its browser is closed."""
 
-    def __init__(self, shown: dict[int, Visible]) -> None:
+    def __init__(self, shown: dict[Pages, Visible]) -> None:
         self.shown = shown  # by all sessions
-        self.pages: set[int] = set()  # of this one
+        self.pages: set[Pages] = set()  # of this one
+
+    def show(self, pages: Pages, visible: Visible) -> None:
+        """Hide the images from others."""
+        self.pages.add(pages)
+        self.shown[pages] = visible
 
     def end(self) -> None:
         """Offer the images of this session to others."""
-        for number in self.pages:
-            self.shown.pop(number, None)
+        for pages in self.pages:
+            self.shown.pop(pages, None)
 
 
 @st.cache_resource(show_spinner=False)
-def shown() -> dict[int, Visible]:
+def shown() -> dict[Pages, Visible]:
     """Return the images that each session shows, so that no browser shows those of another."""
     return {}
 
@@ -186,8 +191,7 @@ def cells_of(
 
 def hide_from_others(pages: Pages) -> None:
     """Remember the images of a page until its browser is closed."""
-    session().pages.add(id(pages))
-    shown()[id(pages)] = Visible(browser(), time.time(), pages.images)
+    session().show(pages, Visible(browser(), time.time(), pages.images))
 
 
 def seen_by_others() -> set[ImageKey]:
@@ -195,9 +199,9 @@ def seen_by_others() -> set[ImageKey]:
 
     A new session of the same browser takes over its images.
     """
-    for number, visible in list(shown().items()):
+    for pages, visible in list(shown().items()):
         if time.time() - visible.since > EXPIRED:
-            shown().pop(number, None)
+            shown().pop(pages, None)
     others = [visible for visible in list(shown().values()) if visible.browser != browser()]
     return {image for visible in others for image in visible.images}
 

@@ -25,7 +25,7 @@ from pawprint.errors import InputError, one_of, printable
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.model.saliency import saliency_of
+from pawprint.model.saliency import Explainer, explainer, saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
 from pawprint.reports.pages import data_uri
@@ -100,8 +100,13 @@ def show_saliency(image: Image.Image, text: str) -> None:
 
 @st.cache_data(max_entries=200, show_spinner="Computing the saliency …", hash_funcs=HASHED)
 def _saliency(image: np.ndarray, folder: Path) -> str:
-    picture = saliency_of(_predictor(folder), Image.fromarray(image))
+    picture = saliency_of(_predictor(folder), Image.fromarray(image), _explainer(folder))
     return data_uri(Image.fromarray(picture))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def _explainer(folder: Path) -> Explainer:
+    return explainer(_predictor(folder))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …", hash_funcs=HASHED)

@@ -57,5 +57,5 @@ def run(arguments: argparse.Namespace) -> None:
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put a new one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    commands = "pawprint app" if WITHOUT_CLASSES in notes else "pawprint try --use\ndvc repro"
+    commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print(f"Next:\ncd {folder}\n{commands}")

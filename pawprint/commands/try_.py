@@ -5,7 +5,9 @@
 
 import argparse
 import contextlib
+import itertools
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     choice = "try these values instead of the default candidates; repeat -S to try all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
+    file = "try this ONNX file, too, with the preprocessing next to it; repeat for several files"
+    parser.add_argument("--backbone", action="append", default=[], metavar="FILE", help=file)
     minutes = "do not start another candidate after M minutes; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
@@ -60,17 +64,18 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --use
       pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
       pawprint try --use fast
+      pawprint try --backbone dinov2/model.onnx --use
     """
     folder = Path()
     require_images(folder)
-    options = candidates_of(folder, _choices(arguments))
+    options = candidates_of(folder, _choices(arguments), arguments.backbone)
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     rows: list[Measured] = []
     failed: dict[str, InputError] = {}
     sample = draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
-    print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
+    print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
@@ -101,7 +106,9 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
                 f"argument -S: expected model.KEY, weights.KEY or {VIEWS}, each with =VALUE. "
                 f"Received: {text}"
             )
-        choices[key] = [parse_yaml(value, "-S") for value in values.split(",")]
+        # A comma inside a mapping or list does not separate values.
+        parsed = parse_yaml(f"[{values}]", "-S")
+        choices[key] = parsed if isinstance(parsed, list) and parsed else [None]
     return choices
 
 
@@ -110,7 +117,7 @@ def _named(name: str, options: Sequence[Candidate]) -> Candidate:
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S, too.")
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S and --backbone.")
 
 
 def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:
@@ -132,5 +139,7 @@ def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
         if best.changes:
             print("Now run `dvc repro`.")
     elif best.changes:
-        command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
-        print(f"`{command} --use {best.name}` sets {describe_params(best)}")
+        options = [("-S", choice) for choice in arguments.S]
+        options += [("--backbone", path) for path in arguments.backbone]
+        words = ("pawprint", "try", *itertools.chain(*options), "--use", best.name)
+        print(f"`{shlex.join(words)}` sets {describe_params(best)}")

@@ -125,7 +125,7 @@ def for_export(
 
     The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
     a detector. The model consists of standard Keras layers, which repeat the computation of
-    `calibration.unknown_score`.
+    `detector.unknown_score`.
     """
     network = with_features(model)
     logits, features = network.outputs

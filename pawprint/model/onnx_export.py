@@ -147,7 +147,10 @@ def _backbone(
 def _scale_pixels(graph: Operations, layout: str, params: Onnx, image: onnx.ValueInfoProto) -> None:
     """Compute the backbone's input `image` from `pixels`."""
     mean, deviation = (np.float32(255 * np.array(each)) for each in (params.mean, params.std))
-    scaled = graph.add("Div", graph.add("Sub", "pixels", mean), deviation)
+    colours = "pixels"
+    if params.channels == "BGR":
+        colours = graph.add("Gather", colours, np.array([2, 1, 0]), axis=3)
+    scaled = graph.add("Div", graph.add("Sub", colours, mean), deviation)
     if layout == "NCHW":
         scaled = graph.add("Transpose", scaled, perm=[0, 3, 1, 2])
     graph.add("Cast", scaled, name=image.name, to=image.type.tensor_type.elem_type)
@@ -209,7 +212,7 @@ def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarra
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:
-    """Compute the same score as `calibration.unknown_score`."""
+    """Compute the same score as `detector.unknown_score`."""
     norm = graph.add("Max", _norm(graph, features, detector), np.float32(MIN_NORM))
     centred = graph.add("Sub", graph.add("Div", features, norm), detector.mean)
     projected = graph.add("MatMul", centred, np.ascontiguousarray(detector.components.T))

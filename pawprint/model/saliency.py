@@ -1,7 +1,12 @@
-"""Show which regions of an image matter for its predicted class."""
+"""Show which regions of an image matter for its predicted class.
+
+If the model's logits are a sum over the places of an image, one pass shows each place's part.
+Otherwise, regions are covered one after another, which takes 82 passes.
+"""
 
 import os
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +20,12 @@ from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import replacing
 from pawprint.images.reading import read_again
+from pawprint.model.class_maps import ClassMaps
 from pawprint.model.predictor import Predictor
 from pawprint.progress import track
 
 STEPS = 10  # window positions per side; a window is two steps wide and high
+BLUR = 30  # the standard deviation of the smoothing is the image's side divided by this
 OPACITY = 0.5  # of the heat map over the image
 SIZE = 600  # side of the resulting image, in pixels
 
@@ -47,18 +54,47 @@ def write_saliency(
     Raises InputError if an image no longer exists, or if a result cannot be written.
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
+    heat_of = explainer(predictor)
     for path, row, picture in track(items, "saliency"):
         rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
         image = read_again(path, row["path"], *rules)
         with replacing(picture) as new:
-            Image.fromarray(saliency_of(predictor, image)).save(new)
+            Image.fromarray(saliency_of(predictor, image, heat_of)).save(new)
 
 
-def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
+# From pixels and the index of a class to the `occlusion` or `evidence`.
+Explainer = Callable[[np.ndarray, int], np.ndarray]
+
+
+def explainer(predictor: Predictor) -> Explainer:
+    """Return `evidence` if the model has class maps, and otherwise `occlusion`, which is slow."""
+    if maps := ClassMaps.of(predictor):
+        return partial(evidence, maps)
+    passes = 1 + (STEPS - 1) ** 2
+    print(f"saliency: this model needs {passes} passes per image, which is slow", file=sys.stderr)
+    return partial(occlusion, predictor)
+
+
+def evidence(maps: ClassMaps, pixels: np.ndarray, label: int) -> np.ndarray:
+    """Return how much each place adds to the logit of a class, float32 `(size, size)`.
+
+    Values are smoothed, and scaled to [0, 1]. Places that lower the logit are zero.
+    """
+    side = len(pixels)
+    heat = cv2.GaussianBlur(maps.explain(pixels, label).astype(np.float32), (0, 0), side / BLUR)
+    return _scaled(heat)
+
+
+def _scaled(heat: np.ndarray) -> np.ndarray:
+    heat = np.maximum(heat, 0)
+    return heat / heat.max() if heat.any() else heat
+
+
+def saliency_of(predictor: Predictor, image: Image.Image, heat_of: Explainer) -> np.ndarray:
     """Draw the heat map of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
     metadata = predictor.metadata
     label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
-    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
+    heat = heat_of(resize(image, metadata.image_size, metadata.resize), label)
     heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
@@ -80,9 +116,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
     for (top, left), value in zip(windows, scores):
         fall[top : top + 2, left : left + 2] += whole - value
         covers[top : top + 2, left : left + 2] += 1
-    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    heat = np.maximum(heat, 0)
-    return heat / heat.max() if heat.any() else heat
+    return _scaled(cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 
 
 def _log_odds(

@@ -92,6 +92,16 @@ def _read(content: bytes) -> openvino.Model:
         ) from None
 
 
+def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
+    """Return the side of the images that a file takes, if it is fixed, and its output names."""
+    with _refusing(path, 0):
+        with silent_stderr():
+            network = _read(read_bytes(path))
+        shape = list(network.input().partial_shape)[1:]
+        sides = {length.get_length() for length in shape if length.is_static} - {3}
+        return next(iter(sides), None), [port.get_any_name() for port in network.outputs]
+
+
 @contextlib.contextmanager
 def _refusing(path: Path, size: int) -> Iterator[None]:
     """Convert every error about the file to a one-line InputError."""
@@ -299,6 +309,8 @@ def _with_pixels(outputs: list[openvino.Output], file: OnnxNetwork, params: Onnx
     source.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
     source.model().set_layout(openvino.Layout(file.layout))
     pixels = source.preprocess().convert_element_type(openvino.Type.f32)
+    if params.channels == "BGR":
+        pixels = pixels.reverse_channels()
     pixels.mean([255 * value for value in params.mean]).scale([255 * value for value in params.std])
     return steps.build()
 

@@ -204,7 +204,7 @@ def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
 
 
 def block_statistics(blocks: list[Block]) -> openvino.Output:
-    """Compute the statistics of `block_statistics` in model.py, float32 `(batch, features)`."""
+    """Compute the statistics of `keras_model.block_statistics`, float32 `(batch, features)`."""
     columns = []
     for block in blocks:
         maps = operations.convert(block.output, np.float32)

@@ -105,14 +105,16 @@ MIN_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 class Onnx(Section):
     """Information about a backbone that is missing from its ONNX file.
 
-    `mean` and `std` describe red, green and blue in its training images, divided by 255. The
-    defaults are those of ImageNet, as in https://docs.pytorch.org/vision/stable/models.html.
+    `channels` is the order in which it takes the colours. `mean` and `std` describe the colours in
+    this order in its training images, divided by 255. The defaults are ImageNet's, as in
+    https://docs.pytorch.org/vision/stable/models.html.
     """
 
     output: Text | None = None
     tokens: Literal["class", "mean", "both"] | None = None
     mean: list[UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
     std: list[Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
+    channels: Literal["RGB", "BGR"] = "RGB"
 
 
 class Model(Section):
@@ -208,7 +210,6 @@ Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
     "rmsprop", "sgd",
 ]  # fmt: skip
-LBFGS = "lbfgs"  # former optimizer for a head that is fitted in one step
 
 
 class EarlyStopping(Section):
@@ -244,16 +245,6 @@ class Epochs(Section):
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
     seed: Seed = 1
-
-    @field_validator("optimizer", mode="before")
-    @classmethod
-    def _is_not_lbfgs(cls, optimizer: object) -> object:
-        if optimizer == LBFGS:
-            raise ValueError(
-                "expected a Keras optimizer, such as adam. Received: lbfgs. To fit the head "
-                "without epochs, as lbfgs did, set train_extract.epochs to null"
-            )
-        return optimizer
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

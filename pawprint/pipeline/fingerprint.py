@@ -37,8 +37,9 @@ OURS_DECIDE_NO_BYTE = {
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),
 }
-# Distributions that affect bytes although another one imports them: h5py writes Keras' files.
-BROUGHT = {"keras": {"h5py"}}
+# Distributions that affect bytes although another one imports them: h5py writes Keras' files. The
+# lines of `keras` and `keras-nightly`, which only one Python each has, are in every fingerprint.
+BROUGHT = {"keras": {"h5py", "keras-nightly"}, "keras-nightly": {"h5py", "keras"}}
 OURS = ("pawprint", "stages")  # folders that contain code
 # The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
 # bytes of a file.

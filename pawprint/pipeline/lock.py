@@ -18,9 +18,9 @@ from pawprint.paths import REQUIREMENTS
 SAME = {"tensorflow-cpu": "tensorflow"}
 # Distributions in the fingerprints of stages, for which `init` writes a line.
 DECIDE_BYTES = (
-    *("h5py", "jinja2", "keras", "markupsafe", "matplotlib", "numpy", "opencv-python-headless"),
-    *("openvino", "pandas", "pi-heif", "pillow", "pyyaml", "requests", "scikit-learn", "scipy"),
-    *("simplejpeg", "tensorflow", "threadpoolctl", "urllib3"),
+    *("h5py", "jinja2", "keras", "keras-nightly", "markupsafe", "matplotlib", "numpy"),
+    *("opencv-python-headless", "openvino", "pandas", "pi-heif", "pillow", "pyyaml", "requests"),
+    *("scikit-learn", "scipy", "simplejpeg", "tensorflow", "threadpoolctl", "urllib3"),
 )
 PIN = re.compile(r"([\w.-]+)(?:\s*\[[^]]*\])?\s*==\s*([^\s;,*]+\s*(?:;.*)?)$")
 NAME = re.compile(r"[\w.-]+")

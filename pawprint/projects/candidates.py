@@ -19,6 +19,7 @@ import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -34,11 +35,13 @@ from pawprint.features.rows import row_function
 from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import IDENTITY
-from pawprint.files import read_labels
+from pawprint.files import digest, read_labels
 from pawprint.images.archive import Archive, open_archive
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
+from pawprint.network.onnx_backbone import size_and_outputs
+from pawprint.network.preprocessing import TIMM, TRANSFORMERS, read_preprocessing
 from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
@@ -66,6 +69,7 @@ RULE = (
     f"take at most {CHEAPER:.0%} of their time."
 )
 TODAY = "today"
+LAST_STATE = "last_hidden_state"
 VIEWS = "augment.views"
 MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
 # Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
@@ -87,26 +91,68 @@ class Candidate(NamedTuple):
     params: Params
 
 
-def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
-    """Return the `candidates` for the params and images of a project."""
+def candidates_of(
+    folder: Path, choices: Mapping[str, list], backbones: Sequence[str] = ()
+) -> list[Candidate]:
+    """Return the `candidates` for the params and images of a project.
+
+    `backbones` are paths of ONNX files, relative to the project.
+    """
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
-    return candidates(read_mapping(folder / paths.PARAMS), choices, images)
+    files = {path: params_of_file(path, folder) for path in backbones}
+    return candidates(read_mapping(folder / paths.PARAMS), choices, images, files)
 
 
-def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
+def candidates(
+    content: dict,
+    choices: Mapping[str, list],
+    images: pd.DataFrame,
+    files: Mapping[str, dict[str, object]] = MappingProxyType({}),
+) -> list[Candidate]:
     """Return the current params, then each combination of `choices` or the default candidates.
 
     `content` is the content of params.yaml, and `choices` maps keys, such as `model.image_size`, to
     values. `images` must have `width` and `height`, because all methods of `model.resize` have the
-    same effect on square images. Raises InputError if the choices are wrong.
+    same effect on square images. `files` contains the params of further candidates, keyed by name.
+    Raises InputError if the choices are wrong.
     """
     found = [_candidate(TODAY, {}, content)]
-    wanted = _combinations(choices) if choices else _defaults(found[0].params, images)
+    today = found[0].params
+    wanted = _combinations(choices) if choices else _defaults(today, images)
+    one_view = {VIEWS: 1} if _is_solved(today) else {}
+    wanted |= {name: values | one_view for name, values in files.items()}
     for name, values in wanted.items():
         candidate = _candidate(name, values, content)
         if all(candidate.changes != other.changes for other in found):
             found.append(candidate)
     return found
+
+
+def params_of_file(source: str, folder: Path) -> dict[str, object]:
+    """Return the params for the ONNX file at a path relative to the project, keyed by name.
+
+    The preprocessing comes from the file that transformers or timm saves next to the network. If
+    there is none, it is ImageNet's, and a line on stderr says so. If the network has several
+    outputs, the features are `last_hidden_state`, as transformers calls them. Raises InputError if
+    a file is missing or damaged.
+    """
+    path = folder / source
+    side, outputs = size_and_outputs(path)
+    settings = read_preprocessing(path)
+    if not settings:
+        print(
+            f"try: {source}: no {TRANSFORMERS} or {TIMM} of its library next to it, so ImageNet's "
+            "mean and standard deviation are used",
+            file=sys.stderr,
+        )
+    if side:
+        settings["image_size"] = side
+    if len(outputs) > 1 and LAST_STATE in outputs:
+        settings["onnx"] = {"output": LAST_STATE, **settings.get("onnx", {})}
+    values: dict[str, object] = {"backbone": ONNX, "alpha": None, "pooling": "average"}
+    values |= {"fine_tune_at": None, "onnx": None} | settings
+    params: dict[str, object] = {"weights.source": source, "weights.sha256": digest(path)}
+    return params | {f"model.{key}": value for key, value in values.items()}
 
 
 def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
@@ -300,7 +346,7 @@ def _measure(
     learned = augment if is_solved else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
+    earlier = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

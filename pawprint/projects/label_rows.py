@@ -3,19 +3,22 @@
 All changes in a project are made under one lock. Cells that are not changed stay as they are.
 """
 
+import contextlib
 import csv
 import functools
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock
 
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError
-from pawprint.files import write_text
-from pawprint.named_file import read_bytes
+from pawprint.files import replacing, write_text
+from pawprint.named_file import naming, read_bytes
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
@@ -27,9 +30,18 @@ def lock_of(project: Path) -> FileLock:
     return _lock((project / LABELS_LOCK).resolve())
 
 
+class NamedLock(FileLock):
+    """A lock whose errors include its name, for example on a network drive without locks."""
+
+    def acquire(self, *arguments: Any, **options: Any) -> AcquireReturnProxy:
+        """Acquire the lock. Raises OSError with its name."""
+        with naming(self.lock_file):
+            return super().acquire(*arguments, **options)
+
+
 @functools.cache
 def _lock(path: Path) -> FileLock:
-    return FileLock(path)  # another lock of the same file would wait for this one
+    return NamedLock(path)  # another lock of the same file would wait for this one
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,21 @@ class Written:
         InputError or OSError if the file cannot be read.
         """
         return write_rows(self.project, self.table, self.key, self.before, self.after)
+
+
+@contextlib.contextmanager
+def kept_on_error(table: Path) -> Iterator[None]:
+    """Restore a CSV file if the block, which changes it and another file, fails."""
+    before = read_bytes(table) if os.path.lexists(table) else None
+    try:
+        yield
+    except (InputError, OSError):
+        if before is None:
+            table.unlink(missing_ok=True)
+        elif read_bytes(table) != before:
+            with replacing(table) as partial:
+                partial.write_bytes(before)
+        raise
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:

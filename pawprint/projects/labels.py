@@ -29,7 +29,15 @@ from pawprint.paths import (
     UNLABELLED_CSV,
 )
 from pawprint.projects.class_folders import class_named, lacks_classes
-from pawprint.projects.label_rows import Changes, Written, image_of, lock_of, read_rows, write_rows
+from pawprint.projects.label_rows import (
+    Changes,
+    Written,
+    image_of,
+    kept_on_error,
+    lock_of,
+    read_rows,
+    write_rows,
+)
 from pawprint.tables import read_table
 
 ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
@@ -84,8 +92,9 @@ def label_images(
             return _write_undecided(project, rows), had_one
         how = OF_PAGE if len(images) > 1 else ""
         rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
-        written = write_rows(project, project / LABELS_CSV, "path", rows)
-        return [written, *decide(project, rows)], had_one
+        with kept_on_error(project / LABELS_CSV):
+            written = write_rows(project, project / LABELS_CSV, "path", rows)
+            return [written, *decide(project, rows)], had_one
 
 
 def decide(project: Path, paths: Iterable[str]) -> list[Written]:
@@ -123,8 +132,9 @@ def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Written:
             of_undecided |= dict.fromkeys({path, known} & doubted.keys())
             if label == UNDECIDED:
                 of_undecided[image] = _row(path, pixels, "")
-        written = write_rows(project, project / LABELS_CSV, "path", rows)
-        _write_undecided(project, of_undecided)
+        with kept_on_error(project / LABELS_CSV):
+            written = write_rows(project, project / LABELS_CSV, "path", rows)
+            _write_undecided(project, of_undecided)
         return written
 
 

@@ -24,7 +24,7 @@ from pawprint.tables import read_table
 USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 MONTH = USE.partition("### One month")[2].partition("\n## ")[0]
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
+NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [

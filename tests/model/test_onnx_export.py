@@ -79,7 +79,7 @@ CASES = {
     ),
     "an inner output": Case(
         (FIRST, f"{VECTOR}, float[N, 3] classes", f"{MEANS}\n classes = Softmax(features)"),
-        {"output": "features", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.5]},
+        {"channels": "BGR", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.5]},
         PLAIN,
         TWO,
         False,

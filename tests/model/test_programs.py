@@ -58,7 +58,9 @@ def test_forked_process_that_leaves_the_model_alone_ends(tmp_path):
     """A worker of gunicorn does this when it calls `sys.exit`."""
     program = FORK.format(use="pass", model=str(MODEL), photo="photo.jpg")
     (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    result = run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    # Since 3.12, Python warns of each fork of a process with threads, as OpenVINO has them.
+    quiet = (sys.executable, "-W", "ignore:This process:DeprecationWarning")
+    result = run(*quiet, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
     assert (result.returncode, result.stderr) == (3, "")
 
 
@@ -143,21 +145,6 @@ def test_each_form_of_a_file_is_predicted_as_its_path(tmp_path, model):
         forms = [str(path), PHOTO, bytearray(PHOTO), memoryview(PHOTO), io.BytesIO(PHOTO)]
         for form in [*forms, file, unbuffered, Image.open(path)]:
             np.testing.assert_array_equal(model.predict(form).probabilities, expected)
-
-
-def test_array_and_other_objects_are_refused_with_what_to_do(tmp_path, model):
-    """danielgatis/darknetpy 18, notAI-tech/NudeNet 82."""
-    array = np.asarray(Image.open(io.BytesIO(PHOTO)))
-    (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    of_arrays = r"fromarray\(array\[\.\.\., ::-1\]\)"
-    of_all = "expected a path, the bytes of an image"
-    with (tmp_path / "photo.jpg").open() as text:
-        arrays = [(other, of_arrays) for other in (array, array[..., 0], array / 255)]
-        for other, message in (*arrays, *((other, of_all) for other in ([array], text, None, 1))):
-            with pytest.raises(TypeError, match=message) as raised:
-                model.predict(other)
-            assert len(str(raised.value).splitlines()) == 1
-            assert type(other).__name__ in str(raised.value)
 
 
 @pytest.mark.parametrize("kind", [str, Path])

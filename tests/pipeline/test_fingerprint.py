@@ -142,10 +142,14 @@ def test_every_stage_pins_what_decides_its_bytes():
         assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
 
 
-def test_tensorflow_for_cpus_alone_counts_as_tensorflow():
-    """The replacement distribution has another name but the same modules."""
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [("tensorflow", "tensorflow-cpu"), ("keras", "keras"), ("keras", "keras-nightly")],
+)
+def test_fingerprint_is_the_same_whichever_distribution_has_the_modules(module, distribution):
+    """TensorFlow for CPUs alone has another name, and Keras has another one on Python 3.14."""
     code = Code(PROJECT)
-    code.distributions = {**CODE.distributions, "tensorflow": ["tensorflow-cpu"]}
+    code.distributions = {**CODE.distributions, module: [distribution]}
     assert code.fingerprint("stages/backbone.py") == CODE.fingerprint("stages/backbone.py")
 
 
