@@ -40,7 +40,7 @@ from pawprint.images.reading import decode
 from pawprint.network import cross_validation
 from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples, standardise
 from pawprint.network.extractor import load_extractor
-from pawprint.network.heads import fit_regressions
+from pawprint.network.logistic_regression import fit_regressions
 from pawprint.params.model import Model, Weights
 from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test

@@ -56,7 +56,8 @@ from pawprint.network.cross_validation import (
     standardise,
 )
 from pawprint.network.extractor import load_extractor
-from pawprint.network.heads import Regression, Standardisation, fit_regressions
+from pawprint.network.heads import Standardisation
+from pawprint.network.logistic_regression import Regression, fit_regressions
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.recipes.demo import prepare, run_dvc

@@ -127,7 +127,8 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     Probabilities below 2.2e-16 count as 2.2e-16. `actual` contains class indices, int `(images,)`,
     and `probabilities` are `(images, classes)`.
     """
-    actual_probabilities = probabilities[np.arange(len(actual)), actual]
+    # Logarithms of float32 differ between processors.
+    actual_probabilities = probabilities[np.arange(len(actual)), actual].astype(np.float64)
     return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from pawprint.errors import InputError, reason
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
+from pawprint.rounding import significant
 
 Parsed = TypeVar("Parsed")
 OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # path of an object in DVC's cache
@@ -115,9 +116,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, record: dict | list) -> None:
-    """Write dicts and lists of numbers and strings. Raises ValueError for NaN, which DVC drops."""
-    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    """Write dicts and lists of numbers and strings, with six significant digits for floats.
+
+    Raises ValueError for NaN, which DVC drops.
+    """
+    text = json.dumps(_rounded(record), indent=2, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
+
+
+def _rounded(value: object) -> object:
+    """Round the floats in nested dicts, lists and tuples, as `write_json` does."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return significant(value) if isinstance(value, float) else value
 
 
 def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:

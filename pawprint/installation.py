@@ -1,6 +1,7 @@
 """Find out where the package was installed from, how to upgrade it, and how others install it."""
 
 import filecmp
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -96,7 +97,7 @@ def _address_of_clone(folder: Path, commit: str | None) -> str | None:
     Returns None if others cannot reach the origin, if the commit is not there, or if the current
     commit is meant but the clone has changes or differs from the installed package.
     """
-    if not (folder / ".git").exists():
+    if not os.access(folder / ".git", os.F_OK):  # it may be in a closed folder
         return None
     if commit is None:
         if try_git("status", "--porcelain", folder=folder) != "" or not _is_installed(folder):

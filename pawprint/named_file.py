@@ -22,6 +22,7 @@ ADVICE = {
     **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
     errno.ENAMETOOLONG: "Choose shorter names",
     errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
+    errno.ENOLCK: "Mount the drive with file locks, or move the project to another one",
     errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
 }
 CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"

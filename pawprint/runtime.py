@@ -7,7 +7,6 @@ same bytes for the same network.
 
 import ctypes
 import errno
-import functools
 import os
 import tempfile
 import threading
@@ -114,12 +113,6 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     # deadlock. Use them here, in a single thread.
     run(*(np.zeros(_row_shape(port), port.element_type.to_dtype()) for port in single.inputs))
     return run
-
-
-@functools.cache
-def processor() -> str:
-    """Return the name of the processor that runs networks. Another one may round differently."""
-    return openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
 
 
 def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:

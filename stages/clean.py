@@ -16,19 +16,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
-from pawprint.dataset.cleaning import (
-    NO_CLASS,
-    NONE_DECODED,
-    NOT_LISTED,
-    NOT_NAMED,
-    Known,
-    clean,
-    describe_bits,
-    describe_files,
-    describe_pages,
-    describe_pointers,
-    describe_unlabelled,
-)
+from pawprint.dataset import cleaning
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import Layout, count_labels, find_places
 from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
@@ -47,7 +35,7 @@ def main() -> None:
     """List the usable and rejected images and print a summary."""
     params = Clean.load()
     decoded = Recorded().table("clean", paths.DECODED_CSV, DECODED)
-    decoded = NONE_DECODED if decoded is None else decoded
+    decoded = cleaning.NONE_DECODED if decoded is None else decoded
     with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
@@ -60,8 +48,10 @@ def main() -> None:
         if not classes and (given := classes_given(corrections)):
             print(f"clean: classes from {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
         layout = Layout(classes, places, rows)
-        known = Known(read_text(paths.DECODED_ROW_CODE), decoded)
-        usable, rejected, not_applied = clean(archive, layout, params.rule, corrections, known)
+        known = cleaning.Known(read_text(paths.DECODED_ROW_CODE), decoded)
+        usable, rejected, not_applied = cleaning.clean(
+            archive, layout, params.rule, corrections, known
+        )
     is_unknown = usable["label"] == UNKNOWN
     is_unlabelled = usable["label"] == ""
     images = usable[~is_unknown & ~is_unlabelled]
@@ -95,20 +85,20 @@ def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
     """Yield lines about the files; `decoded` contains the rows of the last recorded result."""
     if len(rejected):
-        yield f"{describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
+        yield f"{cleaning.describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, because their files have not changed"
-    if pointers := describe_pointers(rejected):
+    if pointers := cleaning.describe_pointers(rejected):
         yield pointers
 
 
 def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
     """Yield lines about folders of files without a class, with advice."""
-    if folders := describe_unlabelled(rejected, NOT_LISTED):
+    if folders := cleaning.describe_unlabelled(rejected, cleaning.NOT_LISTED):
         yield f"without a row in metadata.csv: {folders}; add rows with their labels"
-    if folders := describe_unlabelled(rejected, NO_CLASS):
+    if folders := cleaning.describe_unlabelled(rejected, cleaning.NO_CLASS):
         yield f"labels in metadata.csv that are not classes: {folders}; see clean.labels"
-    if folders := describe_unlabelled(rejected, NOT_NAMED):
+    if folders := cleaning.describe_unlabelled(rejected, cleaning.NOT_NAMED):
         todo = "move the images into the folders of their classes, in train/ if there is one"
         if isinstance(params.labels, dict):
             todo = "add the folders to clean.labels, or set it to auto"
@@ -119,9 +109,9 @@ def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
     """Yield lines about images that are unlabelled, or have more than 8 bits or several pages."""
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
-    if bits := describe_bits(usable, params.bits):
+    if bits := cleaning.describe_bits(usable, params.bits):
         yield bits
-    if pages := describe_pages(usable):
+    if pages := cleaning.describe_pages(usable):
         yield pages
 
 

@@ -21,16 +21,9 @@ from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
+from pawprint.pipeline import fingerprint
 from pawprint.pipeline.compiled import compile_modules
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.fingerprint import (
-    DECODED_ROW,
-    FEATURE_ROW,
-    Code,
-    describe_code_changes,
-    row_code,
-    split_fingerprint,
-)
 from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
@@ -43,7 +36,7 @@ def main() -> None:
     require_current()
     recorded = Recorded()
     check_inputs(load_params(), recorded)
-    code = Code()
+    code = fingerprint.Code()
     after = write_fingerprints(code)
     if not sys.dont_write_bytecode:
         compile_modules(code.folders.values())
@@ -64,15 +57,21 @@ def check_inputs(params: Params, recorded: Recorded) -> None:
         require_stages(paths.PIPELINE)
 
 
-def write_fingerprints(code: Code) -> dict[str, str]:
+def write_fingerprints(code: fingerprint.Code) -> dict[str, str]:
     """Write data/code/ and return the fingerprint of each stage."""
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     stages = sorted(scripts - {"__init__", "code"})
     fingerprints = {stage: code.fingerprint(script_of(stage)) for stage in stages}
     with replacing(paths.CODE) as folder:
         folder.mkdir()
-        write_text(folder / paths.DECODED_ROW_CODE.name, row_code(code, DECODED_ROW))
-        write_text(folder / paths.FEATURE_ROW_CODE.name, row_code(code, FEATURE_ROW))
+        write_text(
+            folder / paths.DECODED_ROW_CODE.name,
+            fingerprint.row_code(code, fingerprint.DECODED_ROW),
+        )
+        write_text(
+            folder / paths.FEATURE_ROW_CODE.name,
+            fingerprint.row_code(code, fingerprint.FEATURE_ROW),
+        )
         for stage, text in fingerprints.items():
             write_text(folder / f"{stage}.txt", text)
     return fingerprints
@@ -100,7 +99,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
             "core.autostage: ignore both"
         )
     before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
-    changes = describe_code_changes(before, after) or ["no stage's code changed"]
+    changes = fingerprint.describe_code_changes(before, after) or ["no stage's code changed"]
     more = len(changes) - MAX_CHANGES
     rest = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
     return "; ".join([*changes[:MAX_CHANGES], *rest])
@@ -117,7 +116,7 @@ def describe_versions(
     stages = [stage for stage in after if after[stage] != locked[stage]]
     if not stages:
         return None
-    pins = {pin for stage in stages for pin in split_fingerprint(locked[stage])[1]}
+    pins = {pin for stage in stages for pin in fingerprint.split_fingerprint(locked[stage])[1]}
     differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} in {paths.REQUIREMENTS}"
     install = f"`pip install -r {paths.REQUIREMENTS}`"
     again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]

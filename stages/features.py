@@ -16,16 +16,9 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS
+from pawprint.features import shards
 from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
-from pawprint.features.shards import (
-    ShardComputer,
-    ViewsOf,
-    require_space,
-    tasks,
-    views_of,
-    write_shards,
-)
 from pawprint.features.store import STORED_SPLITS, count_shards
 from pawprint.files import read_text, replacing, write_json, writing
 from pawprint.images.archive import open_archive
@@ -45,27 +38,23 @@ def main() -> None:
     images = read_images()
     origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
     path = place_of_rows(origin)
-    earlier, processors = earlier_shards(Recorded(), origin)
+    earlier = earlier_shards(Recorded(), origin)
     numbers = images["split"].value_counts().to_dict()
     folders = {
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS
     }
-    todo = [task for each in folders.items() for task in tasks(images, *each, earlier)]
+    todo = [task for each in folders.items() for task in shards.tasks(images, *each, earlier)]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
         compute = row_function(network, resize)
         views = views_to_store(images, image_size_of(network))
-        computer = ShardComputer(archive, compute, output_shapes(network), views)
-        require_space(paths.FEATURES, computer.size_of(images))
-        computed = write_shards(computer, todo)
+        computer = shards.ShardComputer(archive, compute, output_shapes(network), views)
+        shards.require_space(paths.FEATURES, computer.size_of(images))
+        computed = shards.write_shards(computer, todo)
     reused = images["pixels_sha256"].nunique() - len(computed)
-    used = sorted({*(processors if reused else ()), *computed.values()})
     # If this fails, the next run finds the shards.
-    at_end(partial(publish, folders, origin | {"processors": used}))
+    at_end(partial(publish, folders, origin))
     print(f"features: {len(computed):,} images computed, {reused:,} reused")
-    if len(used) > 1:
-        names = ", ".join(used)
-        print(f"features: computed on different processors, which round differently: {names}")
 
 
 def read_images() -> pd.DataFrame:
@@ -76,7 +65,7 @@ def read_images() -> pd.DataFrame:
     return pd.concat(images, ignore_index=True)
 
 
-def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
+def views_to_store(images: pd.DataFrame, size: int) -> shards.ViewsOf:
     """Return the views of an image to store, for squares of `size` pixels.
 
     The detector of unknown inputs is fitted to unchanged training images. If no training view is
@@ -86,7 +75,7 @@ def views_to_store(images: pd.DataFrame, size: int) -> ViewsOf:
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])
-    return partial(views_of, augment, size, themselves)
+    return partial(shards.views_of, augment, size, themselves)
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:

@@ -15,14 +15,8 @@ from pawprint.decoding.formats import FORMATS
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
+from pawprint.scores import prediction_table
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.scores.prediction_table import (
-    confusion,
-    most_confused,
-    predicted_labels,
-    rank_predictions,
-    read_probabilities,
-)
 
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
@@ -34,19 +28,19 @@ def show_predictions() -> None:
     split = st.segmented_control("Split", list(PROBABILITIES_CSV), default="test", required=True)
     path = PROBABILITIES_CSV[split]
     images = read(path)
-    labels = predicted_labels(images)
+    labels = prediction_table.predicted_labels(images)
     if len(labels) == 2:
         thresholds = read_metadata(paths.SERVED_MODEL).thresholds
         choose_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
     with explain_errors():
-        show_photos(rank_predictions(images), labels, split)
+        show_photos(prediction_table.rank_predictions(images), labels, split)
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
 def read(path: Path) -> pd.DataFrame:
     """Return the PROBABILITIES table, cached because reading a thousand classes takes seconds."""
-    return read_probabilities(path)
+    return prediction_table.read_probabilities(path)
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
@@ -73,7 +67,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     The matrix shows recall for each row and precision for each column. It is used for up to
     MAX_IN_MATRIX classes.
     """
-    counts = confusion(images, labels)
+    counts = prediction_table.confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
     low, high = fraction_interval(int(correct.sum()), len(images))
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
@@ -83,7 +77,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     )
     if len(labels) > MAX_IN_MATRIX:
         st.caption(f"The most confused of {len(labels)} classes")
-        table = most_confused(images, MAX_IN_MATRIX)
+        table = prediction_table.most_confused(images, MAX_IN_MATRIX)
         st.dataframe(table, hide_index=True, alt="Most confused classes")
         return
     table = counts.astype(str)

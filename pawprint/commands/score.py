@@ -22,16 +22,7 @@ from pawprint.commands import (
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor, default_model
-from pawprint.projects.scoring import (
-    LikenessResult,
-    Photos,
-    ScoreResult,
-    compare_models,
-    compare_unlabelled,
-    find_photos,
-    load_predictors,
-    score,
-)
+from pawprint.projects import scoring
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.prediction_table import confusion, most_confused
 from pawprint.scores.verdict import ModelComparison, describe_comparison
@@ -82,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     require_existing(source)
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
-    photos = find_photos(HERE, source, labels) if source.is_dir() else None
+    photos = scoring.find_photos(HERE, source, labels) if source.is_dir() else None
     if photos is None or photos.table["label"].isna().all():
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
@@ -93,14 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
     return _score_labelled(arguments, photos)
 
 
-def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
+def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> int:
     """Score each model and compare the others with the first."""
     folders = arguments.model
-    predictors = load_predictors(folders)
+    predictors = scoring.load_predictors(folders)
     labels = predictors[0].metadata.labels
     with output(arguments, needs_all=True) as taken:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
-        compared = list(zip(folders[1:], compare_models(scored)))
+        compared = list(zip(folders[1:], scoring.compare_models(scored)))
         if arguments.format == "json":
             record = _record_of(scored[0], compared, labels)
             print_record(record, scored[0].left_out, scored[0].failed)
@@ -118,9 +109,11 @@ def _score_labelled(arguments: argparse.Namespace, photos: Photos) -> int:
     return int(any(result.failed for result in scored))
 
 
-def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreResult:
+def _score_and_say(
+    predictor: Predictor, photos: scoring.Photos, taken: Taken
+) -> scoring.ScoreResult:
     """Score a model and report which photos are left out of its scores."""
-    scored = score(HERE, predictor, photos, taken.take)
+    scored = scoring.score(HERE, predictor, photos, taken.take)
     print_left_out(scored.left_out, scored.failed)
     if not scored.has_training:
         print(
@@ -132,7 +125,7 @@ def _score_and_say(predictor: Predictor, photos: Photos, taken: Taken) -> ScoreR
     return scored
 
 
-def print_scores(scored: ScoreResult) -> None:
+def print_scores(scored: scoring.ScoreResult) -> None:
     """Print a sentence about the accuracy, a table of scores, and the most frequent errors."""
     scores = scored.scores
     first = scores.iloc[0]
@@ -151,7 +144,7 @@ def print_scores(scored: ScoreResult) -> None:
 
 
 def _record_of(
-    scored: ScoreResult, compared: Sequence[tuple[Path, ModelComparison]], labels: list[str]
+    scored: scoring.ScoreResult, compared: Sequence[tuple[Path, ModelComparison]], labels: list[str]
 ) -> dict:
     record = {"images": len(scored.predictions), "scores": scored.scores, "compared": []}
     record["confusion"] = confusion(scored.predictions, labels).to_dict("index")
@@ -163,7 +156,7 @@ def _record_of(
     return record
 
 
-def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) -> int:
+def _compare_unlabelled(arguments: argparse.Namespace, photos: scoring.Photos | None) -> int:
     """Compare the photos in a folder, or the rows of a table (None), with the test photos."""
     source = arguments.source
     folder, *others = arguments.model
@@ -174,7 +167,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
             "not have any labels."
         )
     with output(arguments, needs_all=True) as taken:
-        compared = compare_unlabelled(HERE, folder, source, photos, taken.take)
+        compared = scoring.compare_unlabelled(HERE, folder, source, photos, taken.take)
         print_left_out(compared.left_out, compared.failed)
         if arguments.format == "json":
             numbers = {"images": compared.images, "test_images": compared.test_images}
@@ -186,7 +179,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: Photos | None) ->
     return int(bool(compared.failed))
 
 
-def print_likeness(compared: LikenessResult) -> None:
+def print_likeness(compared: scoring.LikenessResult) -> None:
     """Print the verdict, and a table with fractions for the photos and the test photos."""
     titles = ("", f"{compared.images:,} photos", f"{compared.test_images:,} test photos")
     lines: list[Sequence[str]] = [titles]

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     failed: dict[str, InputError] = {}
     sample = draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
-    print(f"try: {about}, at most about {arguments.minutes:g} minutes", file=sys.stderr)
+    print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):

@@ -1,5 +1,6 @@
 """Describe what was found in folders: images per class, a tree, and problems with names."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -11,6 +12,10 @@ from pawprint.errors import name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, or classes in a line
+# Parts of a path that Windows rejects, or reads as a device.
+NOT_ON_WINDOWS = re.compile(
+    r'[<>:"|?*]|[. ](/|$)|(^|/)(aux|con|nul|prn|com[1-9]|lpt[1-9])(\.[^/]*)?(/|$)', re.IGNORECASE
+)
 
 
 def describe_class_counts(counts: Counter[str]) -> str:
@@ -23,10 +28,9 @@ def describe_class_counts(counts: Counter[str]) -> str:
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
     if len(classes) > SHOWN:
         numbers = [counts[label] for label in classes]
-        each = [
-            f"the largest {each[numbers.index(max(numbers))]}",
-            f"the smallest {each[numbers.index(min(numbers))]}",
-        ]
+        largest, smallest = (each[numbers.index(end(numbers))] for end in (max, min))
+        each = [f"the largest {largest}", f"the smallest {smallest}"]
+        each = each if largest != smallest else [f"{numbers[0]:,} images each"]
     number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
     parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
     parts += [f"{counts[UNKNOWN]:,} {UNKNOWN}"] if counts[UNKNOWN] else []
@@ -71,7 +75,9 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         paths[normalize("NFC", name).casefold()].append(name)
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:
-        yield (f"paths that macOS or Windows treats as the same file: {name_some(pairs)}")
+        yield f"paths that macOS or Windows treats as the same file: {name_some(pairs)}"
+    if rejected := sorted(filter(NOT_ON_WINDOWS.search, places)):
+        yield f"paths that cannot exist on Windows: {name_some(rejected)}"
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:

@@ -4,13 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pawprint.columns import SPLITS
-from pawprint.dataset.user_tables import (
-    EMPTY_TABLES,
-    SHA256,
-    SPLIT_COLUMNS,
-    parse_csv,
-    read_csv_rows,
-)
+from pawprint.dataset import user_tables
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.named_file import read_bytes
@@ -28,11 +22,11 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     such a table.
     """
     splits: dict[str, str] = {}
-    for line, row in read_csv_rows(path, SPLIT_COLUMNS):
+    for line, row in user_tables.read_csv_rows(path, user_tables.SPLIT_COLUMNS):
         pixels = row["pixels_sha256"]
         split = row["split"]
         problem = None
-        if not SHA256.fullmatch(pixels):
+        if not user_tables.SHA256.fullmatch(pixels):
             problem = f"expected a pixels_sha256 with 64 hexadecimal digits. Received: {pixels!r}"
         elif split not in SPLITS:
             problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
@@ -58,8 +52,8 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
     """
     import pandas as pd  # imported here because it is slow and `code` does not need it
 
-    content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
-    written = parse_csv(content, str(path), SPLIT_COLUMNS)
+    content = read_bytes(path) if path.exists() else user_tables.EMPTY_TABLES[SPLITS_CSV].encode()
+    written = user_tables.parse_csv(content, str(path), user_tables.SPLIT_COLUMNS)
     table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
     split_of = images.set_index("pixels_sha256")["split"]
     table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
@@ -68,7 +62,7 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
     if to_train:
         is_with_old = new["group"].isin(images["group"][~is_new])
         new = new.assign(split=new["split"].where(is_with_old, "train"))
-    rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
+    rows = pd.concat([table, new[list(user_tables.SPLIT_COLUMNS)]]).fillna("")
     write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
     return new
 

@@ -25,18 +25,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pawprint.decoding.formats import (
-    FORMATS,
-    PNG,
-    is_deep,
-    open_strictly,
-    scale_transparency,
-    split_png,
-    strictly,
-    to_8_bits,
-    to_srgb,
-    without_transparency,
-)
+from pawprint.decoding import formats
 from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker, scale_for
 from pawprint.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
 from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
@@ -110,7 +99,7 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
     A JPEG is large if it has more than MAX_PIXELS.
     """
     with contextlib.ExitStack() as held:
-        with strictly(MAX_PIXELS):
+        with formats.strictly(MAX_PIXELS):
             decoded = _decode(data, bits, side, held)
         yield decoded
 
@@ -140,14 +129,16 @@ def _decode(
 
 def _open(data: bytes) -> tuple[ImageFile, bytes]:
     """Open an image without decoding it and return the bytes from which to decode it."""
-    data, profile = split_png(data) if data.startswith(PNG) else (from_first_marker(data), None)
+    data, profile = (
+        formats.split_png(data) if data.startswith(formats.PNG) else (from_first_marker(data), None)
+    )
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)
-    image = open_strictly(data, FORMATS)
+    image = formats.open_strictly(data, formats.FORMATS)
     if profile:
         image.info["icc_profile"] = profile
     if image.format == "PNG":
-        scale_transparency(image, data)
+        formats.scale_transparency(image, data)
     return image, data
 
 
@@ -158,8 +149,8 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
     if is_unread(image, data):
         raise _unread(mode_of(data))
     has_more = _has_more(image, data)
-    if is_deep(image):
-        rgb, depths = to_8_bits(image, data, bits)
+    if formats.is_deep(image):
+        rgb, depths = formats.to_8_bits(image, data, bits)
         return DecodedImage(rgb, *depths, has_more)
     loaded = decode_jpeg(image, data, scale) if image.format in JPEG else image
     ImageOps.exif_transpose(loaded, in_place=True)
@@ -294,7 +285,7 @@ def _has_more(image: ImageFile, data: bytes) -> bool:
         return False
     if image.format not in ("GIF", "TIFF"):
         return True
-    pages = open_strictly(data, [image.format])
+    pages = formats.open_strictly(data, [image.format])
     with contextlib.suppress(Exception):  # a damaged page does not matter, because it is not used
         if not isinstance(pages, TiffImageFile):
             return getattr(pages, "is_animated", False)
@@ -312,10 +303,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "La":  # Pillow converts premultiplied grey only to LA
         image = image.convert("LA")
     if image.has_transparency_data:
-        image = without_transparency(image.convert("RGBA"), image.format)
+        image = formats.without_transparency(image.convert("RGBA"), image.format)
     if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
-    image = to_srgb(image, profile)
+    image = formats.to_srgb(image, profile)
     return image if image.mode == "RGB" else image.convert("RGB")  # `convert` would copy all pixels
 
 
@@ -326,9 +317,9 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     Raises DecodingError for grey images above 8 bits, because these can only be converted from
     the file.
     """
-    if is_deep(image):
+    if formats.is_deep(image):
         raise DecodingError("unsupported", "more than 8 bits: pass the path or the bytes")
-    with strictly(MAX_PIXELS):
+    with formats.strictly(MAX_PIXELS):
         orientation = 1
         with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
             image.load()

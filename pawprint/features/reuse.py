@@ -19,7 +19,6 @@ from pawprint.features.rows import Row, fits
 from pawprint.features.store import STORED_SPLITS, Shard, shard_path
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded, is_md5
-from pawprint.runtime import processor
 
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
@@ -37,10 +36,8 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     }
 
 
-def earlier_shards(
-    recorded: Recorded, origin: dict[str, object]
-) -> tuple[list[list[str]], list[str]]:
-    """Return shards that may contain rows with this origin, and the processors that computed them.
+def earlier_shards(recorded: Recorded, origin: dict[str, object]) -> list[list[str]]:
+    """Return shards that may contain rows with this origin.
 
     They include the shards of `try` and of killed runs on this computer. The shards of the last
     recorded result are included if they have this origin.
@@ -49,10 +46,9 @@ def earlier_shards(
     for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
         found += interrupted_shards(folder)
     last = recorded.json("features", paths.FEATURES_ORIGIN)
-    if not isinstance(last, dict) or not last.items() >= origin.items():
-        return found, [processor()]
-    found += recorded_shards(recorded)
-    return found, last.get("processors", ["unknown"])
+    if isinstance(last, dict) and last.items() >= origin.items():
+        found += recorded_shards(recorded)
+    return found
 
 
 def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:

@@ -21,24 +21,15 @@ from pawprint.classes import UNLABELLED
 from pawprint.columns import TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
+from pawprint.features import store
 from pawprint.features.augmentation import draw_view
 from pawprint.features.reuse import Key, keys_of, take_over
 from pawprint.features.rows import Row, fits
-from pawprint.features.store import (
-    INDEX,
-    ITSELF,
-    count_shards,
-    dtype_of,
-    shard_of,
-    shard_path,
-    write_shard,
-)
 from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.progress import count
-from pawprint.runtime import processor
 
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 
@@ -57,7 +48,7 @@ def views_of(
     if split == TRAIN:
         numbers = range(params.views)
         views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
-        return views | {ITSELF: IDENTITY} if pixels_sha256 in themselves else views
+        return views | {store.ITSELF: IDENTITY} if pixels_sha256 in themselves else views
     has_mirror_image = params.mirrors(params.views) and split != UNLABELLED
     return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
 
@@ -80,11 +71,11 @@ class ShardComputer:
     kinds: dict[str, tuple[int, ...]]  # the shape of a row for each kind
     views_of: ViewsOf
 
-    def __call__(self, task: Task) -> tuple[int, list[str], str]:
-        """Write a shard. Return the number of images, the computed ones, and the processor."""
+    def __call__(self, task: Task) -> tuple[int, list[str]]:
+        """Write a shard. Return the number of images, and the `pixels_sha256` of computed ones."""
         index = self.index_of(task)
         row_keys = keys_of(index)
-        dtypes = [dtype_of(kind, task.split) for kind in self.kinds]
+        dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
         row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, dtypes)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(row_keys):
@@ -92,14 +83,14 @@ class ShardComputer:
                 missing.setdefault(key[0], []).append(key)
         for sha256, path in task.images:
             if keys := missing.get(sha256.encode()):
-                views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for *_, drawn in keys]
+                views = [View(*np.frombuffer(drawn, store.INDEX["drawn"])[0]) for *_, drawn in keys]
                 row_of |= zip(keys, self.compute(path, views, dtypes))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
             rows = [row_of[key][number] for key in row_keys]
             columns[kind] = np.array(rows, dtypes[number]).reshape(len(rows), *shape)
-        write_shard(Path(task.path), columns)
-        return len(task.images), [sha256.decode() for sha256 in missing], processor()
+        store.write_shard(Path(task.path), columns)
+        return len(task.images), [sha256.decode() for sha256 in missing]
 
     def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
         """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
@@ -129,14 +120,14 @@ class ShardComputer:
             suffix = PurePosixPath(path).suffix.lower().encode()
             views = self.views_of(sha256, task.split).items()
             rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in views]
-        return np.array(rows, INDEX)
+        return np.array(rows, store.INDEX)
 
     def size_of(self, images: pd.DataFrame) -> int:
         """Estimate how many bytes the features of these images (table PATHS) take."""
         size = 0
         for split, number in images["split"].value_counts().items():
             numbers = (
-                math.prod(shape) * dtype_of(kind, split).itemsize
+                math.prod(shape) * store.dtype_of(kind, split).itemsize
                 for kind, shape in self.kinds.items()
             )
             size += sum(numbers) * number * len(self.views_of("0", split))
@@ -149,12 +140,12 @@ def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str
     `earlier` contains complete lists of shards, of any length, which are searched for rows.
     """
     images = images[images["split"] == split]
-    shards = count_shards(len(images))
+    shards = store.count_shards(len(images))
     rows: list[list[tuple]] = [[] for _ in range(shards)]
     columns = (images[name] for name in ("pixels_sha256", "path"))
-    for shard, image in zip(shard_of(images["pixels_sha256"], shards), zip(*columns)):
+    for shard, image in zip(store.shard_of(images["pixels_sha256"], shards), zip(*columns)):
         rows[shard].append(image)
-    paths = [str(shard_path(folder, number)) for number in range(shards)]
+    paths = [str(store.shard_path(folder, number)) for number in range(shards)]
     return [
         Task(path, split, rows[number], _sources(earlier, number, shards))
         for number, path in enumerate(paths)
@@ -170,11 +161,11 @@ def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
     return sources
 
 
-def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
+def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     """Write shards, and nothing else, into their folders.
 
-    Returns the processor for each image that had to be computed, by `pixels_sha256`. Raises
-    InputError if a worker in a cluster wrote to another folder.
+    Returns the `pixels_sha256` of the images that had to be computed. Raises InputError if a worker
+    in a cluster wrote to another folder.
     """
     expected = {Path(task.path) for task in todo}
     folders = sorted({path.parent for path in expected})
@@ -185,11 +176,11 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> dict[str, str]:
     prove = partial(_prove, computer, token)
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
-    computed: dict[str, str] = {}
+    computed: set[str] = set()
     with count("features", images) as bar:
-        for size, new, name in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
             bar.update(size)
-            computed |= dict.fromkeys(new, name)
+            computed.update(new)
     written = {path for folder in folders for path in folder.iterdir()}
     for path in written - expected:  # left behind by a killed process
         path.unlink()

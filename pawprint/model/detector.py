@@ -7,6 +7,7 @@ import numpy as np
 import openvino
 
 from pawprint.files import read_arrays
+from pawprint.rounding import to_step
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -86,7 +87,9 @@ def fit_detector(features: np.ndarray) -> Detector:
         vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
         if channels >= images:
             vectors, _ = qr(narrow.T @ vectors, mode="economic")
-    return Detector(mean.astype(np.float32), vectors.T.astype(np.float32))
+    # The sign of an eigenvector is arbitrary. Make the largest value of each positive.
+    vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), range(number)])
+    return Detector(mean.astype(np.float32), *to_step(vectors.T))
 
 
 def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:

@@ -6,7 +6,7 @@ thread, because the number of threads changes the last bits of a sum.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +17,13 @@ from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_k
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
-from pawprint.network.heads import Regression, Standardisation, fit_regressions, kinds_of
+from pawprint.network.heads import Standardisation, kinds_of
+from pawprint.network.logistic_regression import Regression, fit_exactly, fit_regressions
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # used if C is not chosen
+NEAR_TIE = 1e-3  # relative difference of losses below which rough fits, off by 5e-6, do not decide
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # fractions of the training images in a learning curve
 MAX_CROSS_VALIDATED = 10_000  # maximum number of images used for cross-validation
 MIN_OF_CLASS = 10  # minimum number of images per class in a fit
@@ -30,6 +32,7 @@ MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 MAX_SIZE = 1_000_000_000
 # Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float]], Iterator[Regression]]
 BLOCK = 4096  # number of images predicted at once
 
 
@@ -129,7 +132,8 @@ def cross_validate(examples: Examples) -> CrossValidation:
     pawprint/draws.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
-    features. Block features are added if they lower the log loss by more than its standard error.
+    features. Only fits with a loss near the lowest are exact, so that all processors choose the
+    same C. Block features are added if they lower the log loss by more than its standard error.
     If C is chosen, all views replace the first view under the same condition, but they are not
     tried above MAX_SIZE_OF_VIEWS.
 
@@ -146,7 +150,8 @@ def cross_validate(examples: Examples) -> CrossValidation:
     judged = folds.learned if is_chosen else images
     no_probabilities = np.empty((0, examples.classes), np.float32)
     first = CrossValidation(no_probabilities, 0, has_blocks=min(examples.features))
-    candidates = _judge(examples, folds, judged, first, values_of_c)
+    fit = fit_regressions if is_chosen else fit_exactly
+    candidates = _judge(examples, folds, judged, first, values_of_c, fit)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -156,6 +161,10 @@ def cross_validate(examples: Examples) -> CrossValidation:
         )
     classes = examples.actual[judged[is_judged]]
     rated = _Judged(is_judged, classes, sample_weights(examples.class_weight, classes))
+    if is_chosen:
+        losses = [rated.losses(candidate).mean() for candidate in candidates]
+        near = [c for c, loss in zip(values_of_c, losses) if loss <= min(losses) * (1 + NEAR_TIE)]
+        candidates = _judge(examples, folds, judged, first, near)
     best = min(candidates, key=lambda candidate: rated.losses(candidate).mean())
     if len(examples.features) > 1:
         (new,) = _judge(examples, folds, judged, best._replace(has_blocks=True), (best.C,))
@@ -224,12 +233,12 @@ def _judge(
     folds: Folds,
     judged: np.ndarray,
     settings: CrossValidation,
-    values_of_c: tuple[float, ...],
+    values_of_c: Sequence[float],
+    fit: Fit = fit_exactly,
 ) -> list[CrossValidation]:
     """Predict the images with the sorted indices `judged`, once for each C in increasing order.
 
-    The fits use the features and views in `settings`. All views of an image share its
-    weight.
+    The fits use the features and views in `settings`. All views of an image share its weight.
     """
     features = examples.features[settings.has_blocks]
     actual = examples.actual
@@ -249,7 +258,7 @@ def _judge(
             standardisation = standardise(rows)
             targets = np.tile(training_classes, settings.views)
             weights = sample_weights(examples.class_weight, targets) / settings.views
-            models = list(fit_regressions(rows, targets, weights, values_of_c))
+            models = list(fit(rows, targets, weights, values_of_c))
             predicted = predict_rows(models, standardisation, features, judged[places])
         probabilities[:, places] = 0
         probabilities[np.ix_(np.arange(len(models)), places, models[0].classes)] = predicted

@@ -7,19 +7,10 @@ from pathlib import Path
 import openvino
 
 from pawprint.errors import InputError, NoWeightsError, reason
+from pawprint.network import keras_model
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights
-from pawprint.network.keras_model import (
-    BACKBONE,
-    block_statistics,
-    build_model,
-    convert,
-    find_application,
-    head_with,
-    pooling_layer,
-    preprocessing,
-)
 from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
 from pawprint.params.model import IMAGENET, Head, Model, Weights
 
@@ -43,7 +34,7 @@ def application(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ignore the message about 224 px weights
-            network = find_application(name).build(
+            network = keras_model.find_application(name).build(
                 input_shape=(image_size, image_size, 3),
                 weights=weights and str(weights),
                 **({} if alpha is None else {"alpha": alpha}),
@@ -59,7 +50,7 @@ def application(
         application(name, alpha, image_size)  # raises InputError if the size is the problem
         raise _weights_problem(name, alpha, weights, error) from None
     # The layers keep the names that Keras gave them, which may start with the name of the network.
-    return keras.Model(network.input, network.output, name=BACKBONE)
+    return keras.Model(network.input, network.output, name=keras_model.BACKBONE)
 
 
 def _weights_problem(
@@ -132,8 +123,8 @@ def with_head(
     first = len(backbone.layers) if first is None else first
     if weights.has_blocks:
         backbone = with_blocks(backbone)
-    whole = head_with(weights, head, classes)
-    return build_model(params.backbone, backbone, whole, params.pooling), first
+    whole = keras_model.head_with(weights, head, classes)
+    return keras_model.build_model(params.backbone, backbone, whole, params.pooling), first
 
 
 def convert_backbone(
@@ -151,7 +142,7 @@ def convert_backbone(
     cut = cut_index(backbone, first) if has_cut and first is not None else None
     whole = backbone if model.features == "last" else with_blocks(backbone)
     built, outputs = build_extractor(model.backbone, whole, model.pooling, cut)
-    return convert(built), outputs, backbone
+    return keras_model.convert(built), outputs, backbone
 
 
 def build_extractor(
@@ -173,13 +164,15 @@ def build_extractor(
     if cut is not None:
         at_cut = backbone.operations[cut].output
         outputs = [keras.layers.Identity()(at_cut), *outputs]
-    maps = keras.Model(backbone.input, outputs)(preprocessing(name)(pixels), training=False)
+    maps = keras.Model(backbone.input, outputs)(
+        keras_model.preprocessing(name)(pixels), training=False
+    )
     maps = keras.tree.flatten(maps)
     features = {} if cut is None else {"cut": maps.pop(0)}
     *blocks, last = maps
     if blocks:
-        features["blocks"] = block_statistics(blocks)
-    features["top"] = pooling_layer(pooling)(last)
+        features["blocks"] = keras_model.block_statistics(blocks)
+    features["top"] = keras_model.pooling_layer(pooling)(last)
     if pooling != "average":
         features["means"] = keras.layers.GlobalAveragePooling2D(name="means")(last)
     return keras.Model(pixels, list(features.values())), list(features)

@@ -27,7 +27,8 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import HeadWeights, NewHead, Standardisation, fit_regressions, kinds_of
+from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
+from pawprint.network.logistic_regression import fit_exactly
 from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
@@ -147,7 +148,7 @@ def solve(
     held_out, held_out_classes = validation
     with threadpool_limits(1):
         standardisation = standardise(rows)
-        (model,) = fit_regressions(rows, targets, weights / views, (cross_validation.C,))
+        (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)
         images = np.arange(len(held_out_classes))
         (predicted,) = predict_rows([model], standardisation, held_out, images)

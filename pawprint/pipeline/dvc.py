@@ -7,6 +7,7 @@ stages can avoid. `dvc repro` runs as a separate process, which the module `runs
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -87,7 +88,7 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
     except (OSError, DvcException, DataIndexDirError, SCMError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
-            f"cache or remote. Received: {' '.join(str(error).split()).rstrip('.')}. Commit a run "
+            f"cache or remote. Received: {_one_line(error).rstrip('.')}. Commit a run "
             "with `git add .` and `git commit`, or choose another revision."
         ) from None
 
@@ -231,4 +232,5 @@ def check_out(folder: Path, pipeline: Path) -> set[str]:
 
 
 def _one_line(error: Exception) -> str:
-    return printable(" ".join(str(error).split()))
+    """Return an error on one line, without the colours of DVC's links."""
+    return printable(" ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split()))

@@ -12,6 +12,8 @@ import stat
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -68,7 +70,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
         from pawprint.installation import install_command
 
-        return (
+        return _hidden_package() or (
             f"{sys.argv[0]}: the package {error.name} is not installed. Run "
             f"`{install_command()}`, which adds all missing packages."
         )
@@ -81,6 +83,21 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         error.filename = "standard output"
         return describe_failure(error, "write")
+    return None
+
+
+def _hidden_package() -> str | None:
+    """Return a line about a package that PYTHONPATH hides, because it makes many imports fail."""
+    listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [str(Path(path).absolute()) for path in listed if path]
+    installed = [path for path in sys.path if path not in folders]
+    for name in packages_distributions():
+        found = PathFinder.find_spec(name, folders)
+        if found and found.origin and PathFinder.find_spec(name, installed):
+            return (
+                f"{found.origin}: this file replaces the installed package {name}, because "
+                "PYTHONPATH lists its folder. Run `unset PYTHONPATH`."
+            )
     return None
 
 
@@ -107,9 +124,16 @@ def _discard_unwritten() -> None:
 
 
 def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one line for Ctrl-C, as a `sys.excepthook`; Python then exits with SIGINT."""
+    """Print one line for Ctrl-C, as a `sys.excepthook`; Python then exits with SIGINT.
+
+    A failure to import a package that PYTHONPATH hides also results in one line.
+    """
     if kind is not KeyboardInterrupt:
-        sys.__excepthook__(kind, error, traceback)
+        is_import = issubclass(kind, ImportError | AttributeError | SyntaxError)
+        if is_import and (line := _hidden_package()):
+            print(line, file=sys.stderr)
+        else:
+            sys.__excepthook__(kind, error, traceback)
         return
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.stem
@@ -235,8 +259,8 @@ def _inputs() -> dict[str, object]:
             elif not keys:
                 inputs[file] = params
             else:
-                inputs |= {f"{file}: {key}": _value_of(params, key) for key in keys}
-    source = str(_value_of(params, "fetch.source"))
+                inputs |= {f"{file}: {key}": value_at(params, *key.split(".")) for key in keys}
+    source = str(value_at(params, "fetch", "source"))
     for dep in listed.get("deps", ()):
         name = dep.replace("${fetch.source}", source)
         if name in EDITED or name == source:
@@ -252,15 +276,20 @@ def _listed(stage: str) -> dict:
     """
     from pawprint.yaml_file import read_yaml
 
-    entry = _value_of(read_yaml(PIPELINE), f"stages.{stage.rpartition(':')[2]}")
+    entry = value_at(read_yaml(PIPELINE), "stages", stage.rpartition(":")[2])
     return entry if isinstance(entry, dict) else {}
 
 
-def _value_of(params: object, key: str) -> object:
-    """Return the value of a param such as `clean.bits`, or None if it is missing."""
-    for name in key.split("."):
-        params = params.get(name) if isinstance(params, dict) else None
-    return params
+def value_at(content: object, *keys: str | int) -> object:
+    """Return a value in nested mappings and lists, or None if it is missing."""
+    for key in keys:
+        if isinstance(content, dict):
+            content = content.get(key)
+        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
+            content = content[key]
+        else:
+            return None
+    return content
 
 
 def _content(path: Path) -> object:

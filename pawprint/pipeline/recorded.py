@@ -14,6 +14,7 @@ from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.git import try_git
 from pawprint.paths import CODE, LOCK, PARAMS
+from pawprint.pipeline.entry import value_at
 from pawprint.yaml_file import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Recorded:
         self.stages: dict[str, dict] = {}
         with contextlib.suppress(InputError, LookupError, TypeError, ValueError):
             content = read_yaml(folder / LOCK) if lock is None else parse_yaml(lock, str(LOCK))
-            stages = _value_at(content, "stages")
+            stages = value_at(content, "stages")
             self.stages = stages if isinstance(stages, dict) else {}
 
     @property
@@ -179,7 +180,7 @@ def _committed(path: Path) -> str | None:
 def md5_in(dvc_file: str) -> str | None:
     """Return the MD5 in the text of a file such as photos.dvc, or None if there is none."""
     with contextlib.suppress(InputError):
-        md5 = _value_at(parse_yaml(dvc_file, ".dvc"), "outs", 0, "md5")
+        md5 = value_at(parse_yaml(dvc_file, ".dvc"), "outs", 0, "md5")
         return md5 if is_md5(md5) else None
     return None
 
@@ -189,21 +190,9 @@ def find_import(path: Path) -> tuple[Path, str] | None:
     for parent in (path, *path.parents):
         if (dvc_file := Path(f"{parent}.dvc")).is_file():
             with contextlib.suppress(InputError):
-                if url := _value_at(read_yaml(dvc_file), "deps", 0, "repo", "url"):
+                if url := value_at(read_yaml(dvc_file), "deps", 0, "repo", "url"):
                     return parent, str(url)
     return None
-
-
-def _value_at(content: object, *keys: str | int) -> object:
-    """Return a value in nested mappings and lists, or None if it is missing."""
-    for key in keys:
-        if isinstance(content, dict):
-            content = content.get(key)
-        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
-            content = content[key]
-        else:
-            return None
-    return content
 
 
 def _hashes_by(path: str, list_files: Callable[[], Iterable]) -> dict[str, object]:

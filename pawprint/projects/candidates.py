@@ -346,7 +346,7 @@ def _measure(
     learned = augment if is_solved else one
     views_here = functools.partial(views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier, _ = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
+    earlier = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

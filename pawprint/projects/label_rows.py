@@ -11,13 +11,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock
 
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError
 from pawprint.files import replacing, write_text
-from pawprint.named_file import read_bytes
+from pawprint.named_file import naming, read_bytes
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
@@ -29,9 +30,18 @@ def lock_of(project: Path) -> FileLock:
     return _lock((project / LABELS_LOCK).resolve())
 
 
+class NamedLock(FileLock):
+    """A lock whose errors include its name, for example on a network drive without locks."""
+
+    def acquire(self, *arguments: Any, **options: Any) -> AcquireReturnProxy:
+        """Acquire the lock. Raises OSError with its name."""
+        with naming(self.lock_file):
+            return super().acquire(*arguments, **options)
+
+
 @functools.cache
 def _lock(path: Path) -> FileLock:
-    return FileLock(path)  # another lock of the same file would wait for this one
+    return NamedLock(path)  # another lock of the same file would wait for this one
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,10 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     correct = int((actual == predicted).sum())
     title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
     if len(classes) > MAX_DRAWN:
-        title += f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall"
+        title += (
+            f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall, without their "
+            "confusions with other classes"
+        )
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

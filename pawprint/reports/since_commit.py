@@ -2,18 +2,12 @@
 
 from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED, SPLIT
-from pawprint.dataset.changes import (
-    NOT_KNOWN,
-    Images,
-    describe_changes,
-    describe_code,
-    find_changes,
-    images_of,
-)
+from pawprint.dataset import changes
 from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5
 from pawprint.params.changes import describe_param_changes
-from pawprint.pipeline.recorded import LastCommit
+from pawprint.pipeline.entry import value_at
+from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.stored_run import read_here, read_run
 
@@ -25,7 +19,7 @@ NEXT = (
 )
 
 
-def describe_since_commit(now: Images, params: dict) -> list[str]:
+def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
     """Return the changes since the last commit, and their effect, or [] if it contains no run.
 
     `params` does not contain secrets. The verdict is the same as in `pawprint compare HEAD`; there
@@ -35,20 +29,25 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
     images = describe_images_since(commit, now)
-    parts = [describe_code(*codes(commit))]
+    parts = [changes.describe_code(*codes(commit))]
     if recorded := commit.params("plot"):  # all params
         before = {name: hide_secrets(section) for name, section in recorded.items()}
         parts.insert(0, name_some(describe_param_changes(before, params)))
     further = ", ".join(filter(None, parts))
-    if images == NOT_KNOWN:
-        found = f"{further or SAME_SETTINGS}; changes in photos and labels are {NOT_KNOWN}"
+    if images == changes.NOT_KNOWN:
+        found = f"{further or SAME_SETTINGS}; changes in photos and labels are {changes.NOT_KNOWN}"
     else:
         found = ", ".join(filter(None, [images, further])) or SAME
     lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
+    if changed := describe_param_changes(*params_of_stages(params)):
+        lines[:1] = [
+            f"params.yaml changed during this run: {name_some(changed)}. This happens after `git "
+            "switch`, for example. The results are from both versions: run `dvc repro` again."
+        ]
     return lines if found == SAME else [*lines, NEXT]
 
 
-def describe_images_since(commit: LastCommit, now: Images) -> str:
+def describe_images_since(commit: LastCommit, now: changes.Images) -> str:
     """Return how the images have changed since a commit, NOT_KNOWN, or "" if they have not."""
     outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
     if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
@@ -59,8 +58,16 @@ def describe_images_since(commit: LastCommit, now: Images) -> str:
         commit.table("clean", paths.REJECTED_CSV, REJECTED),
     ]
     if any(table is None for table in tables):
-        return NOT_KNOWN
-    return describe_changes(find_changes(images_of(*tables), now))
+        return changes.NOT_KNOWN
+    return changes.describe_changes(changes.find_changes(changes.images_of(*tables), now))
+
+
+def params_of_stages(params: dict) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the params that the stages before `plot` have used, and their values in `params`."""
+    run = Recorded()
+    stages = {path.stem for path in paths.CODE.glob("*.txt")} - {"plot"}
+    used = {key: hide_secrets(value) for name in stages for key, value in run.params(name).items()}
+    return used, {key: value_at(params, *key.split(".")) for key in used}
 
 
 def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:

@@ -12,6 +12,7 @@ from pawprint.model.detector import choose_unknown_threshold
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.params.model import Calibrate
+from pawprint.rounding import significant
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import (
     OF_A_CLASS,
@@ -25,6 +26,7 @@ from pawprint.scores.metrics import (
 # 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # the range to search
+DIGITS = 4  # significant digits of a temperature; the search is not more exact
 
 
 def fit_rules(
@@ -74,6 +76,8 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predict
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     """Return the temperature in TEMPERATURES that minimises the log loss of `to_probabilities`.
 
+    It has DIGITS significant digits.
+
     `actual` contains class indices, int `(images,)`, and `logits` are as in `to_probabilities`.
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
@@ -87,7 +91,7 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     minimum = minimize_scalar(
         _loss, bounds=np.log(TEMPERATURES), args=(logits, actual_logits), method="bounded"
     )
-    return float(np.exp(minimum.x))
+    return significant(np.exp(minimum.x), DIGITS)
 
 
 def _loss(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
@@ -148,11 +152,14 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 
     `is_class`, bool, marks the images that belong to the class, and `probability` is the class's
     predicted probability for every image; both are `(images,)`. Candidates are 0.5 and the
-    midpoints between neighbouring probabilities. In case of a tie, the candidate closest to 0.5 is
-    chosen. If no candidate reaches `recall`, the choice is among those with the highest recall.
+    midpoints between neighbouring probabilities, with six significant digits. In case of a tie, the
+    candidate closest to 0.5 is chosen. If no candidate reaches `recall`, the choice is among those
+    with the highest recall.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
-    candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
+    midpoints = (values[1:] + values[:-1]) / 2
+    candidates = np.array([significant(value) for value in (*midpoints, 0.5)])
+    candidates = candidates[candidates < 1]
     # Count images outside and inside the class at or above each candidate.
     wrong, right = (
         len(group) - np.searchsorted(np.sort(group), candidates)

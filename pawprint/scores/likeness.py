@@ -7,11 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import SIGNIFICANT
-from pawprint.scores.intervals import (
-    holm,
-    linear_interval,
-    two_sets_test,
-)
+from pawprint.scores import intervals
 from pawprint.scores.metrics import Predictions, fraction_cells
 
 LIKE = "like the test photos"
@@ -51,7 +47,7 @@ def compare_photos(photos: Predictions, test: Predictions) -> Likeness:
             cells = (_mean_with_interval(side) for side in (values, beside))
             rows.append((score, label, *chain(*cells)))
     found = _differences(photos, test)
-    levels = holm([p_value for _, p_value in found.values()], SIGNIFICANT)
+    levels = intervals.holm([p_value for _, p_value in found.values()], SIGNIFICANT)
     different = [
         name
         for level, (name, (difference, p_value)) in zip(levels, found.items())
@@ -95,15 +91,20 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
     is_photo = each < len(photos.predicted)
     is_class = predicted[:, None] == np.arange(len(photos.labels))
     gaps = is_class[is_photo].mean(axis=0) - is_class[~is_photo].mean(axis=0)
-    found = {"predicted classes": (abs(gaps).sum() / 2, two_sets_test(is_class, is_photo, each))}
+    found = {
+        "predicted classes": (
+            abs(gaps).sum() / 2,
+            intervals.two_sets_test(is_class, is_photo, each),
+        )
+    }
     confidence = np.concatenate([_confidence(photos), _confidence(test)])
     by_class = pd.Series(confidence[~is_photo]).groupby(test.predicted).mean()
     difference = np.nanmean(confidence[is_photo] - by_class.reindex(photos.predicted).to_numpy())
-    lower = two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)
+    lower = intervals.two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)
     found["mean confidence"] = float(difference), lower
     if photos.is_unknown is not None and test.is_unknown is not None:
         is_unknown = np.concatenate([photos.is_unknown, test.is_unknown])
-        higher = two_sets_test(is_unknown, is_photo, each, one_sided=True)
+        higher = intervals.two_sets_test(is_unknown, is_photo, each, one_sided=True)
         found["called unknown"] = photos.is_unknown.mean() - test.is_unknown.mean(), higher
     return found
 
@@ -113,4 +114,4 @@ def _mean_with_interval(values: np.ndarray) -> tuple[float, float, float]:
     each = np.arange(len(values))
     if values.dtype == bool:
         return fraction_cells(values, each)[:3]
-    return values.mean(), *linear_interval(values, np.zeros(len(values)), each)
+    return values.mean(), *intervals.linear_interval(values, np.zeros(len(values)), each)

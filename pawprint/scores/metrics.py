@@ -12,15 +12,7 @@ import pandas as pd
 
 from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
-from pawprint.scores.intervals import (
-    CONFIDENCE,
-    area_interval,
-    fraction_interval,
-    independent_counts,
-    linear_interval,
-    mean_by_group,
-    mean_interval,
-)
+from pawprint.scores import intervals
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
@@ -85,7 +77,7 @@ Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` an
 
 def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
     """Return the cells for a fraction of images, bool `(images,)`; see Predictions for `groups`."""
-    interval = fraction_interval(*independent_counts(is_true, groups))
+    interval = intervals.fraction_interval(*intervals.independent_counts(is_true, groups))
     return is_true.mean(), *interval, len(is_true)
 
 
@@ -96,7 +88,7 @@ def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | No
 
 
 def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
-    low, high = mean_interval(mean_by_group(losses, predictions.group_of))
+    low, high = intervals.mean_interval(intervals.mean_by_group(losses, predictions.group_of))
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
@@ -106,7 +98,7 @@ def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
     )
     return (
         mean,
-        *linear_interval(values, predictions.actual, predictions.group_of),
+        *intervals.linear_interval(values, predictions.actual, predictions.group_of),
         len(values),
     )
 
@@ -118,7 +110,9 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     the interval is conservative.
     """
     areas = [
-        area_interval(probabilities[:, index], predictions.actual == index, predictions.group_of)
+        intervals.area_interval(
+            probabilities[:, index], predictions.actual == index, predictions.group_of
+        )
         for index in _classes_with_a_curve(predictions.actual, probabilities.shape[1])
         if len(np.unique(predictions.actual)) > 1
     ]
@@ -263,7 +257,7 @@ def measure_unknown(
     """
     images = len(unknown)
     scores = np.append(unknown, known)
-    area = area_interval(scores, np.arange(len(scores)) < images, groups)
+    area = intervals.area_interval(scores, np.arange(len(scores)) < images, groups)
     rows = [
         (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images])),
         (UNKNOWN, "roc_auc", *area, images),
@@ -311,7 +305,7 @@ def tabulate_reliability(
     """
     label = labels[1] if len(labels) == 2 else PREDICTED
     rows = [
-        (label, mean, hits / images, *fraction_interval(hits, images), images)
+        (label, mean, hits / images, *intervals.fraction_interval(hits, images), images)
         for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
@@ -361,7 +355,7 @@ def describe_fractions(
         counts = f"({round(row.value * row.images)}/{row.images:.0f})"
         value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
         texts.append(f"{value}, {row.low:.4f} to {row.high:.4f}")
-    return f"{name} {'; '.join(texts) or 'no images'} ({100 * CONFIDENCE:g}% intervals)"
+    return f"{name} {'; '.join(texts) or 'no images'} ({100 * intervals.CONFIDENCE:g}% intervals)"
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:

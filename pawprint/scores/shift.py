@@ -4,11 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.columns import SCORES
-from pawprint.scores.intervals import (
-    extend_to_zero,
-    linear_interval,
-    two_sets_test,
-)
+from pawprint.scores import intervals
 from pawprint.scores.metrics import APART, fraction_cells
 
 DIFFERENCES = {  # descriptions of rows in SCORES
@@ -54,8 +50,8 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     groups = both["group"].to_numpy()
     for score, column in zip(DIFFERENCES, ("correct", "refused", "confidence")):
         tested = both[column].to_numpy(float), is_test, groups
-        interval = linear_interval(*tested, 1 - alpha, weights=(-1, 1))
-        low, high = extend_to_zero(interval, two_sets_test(*tested) < alpha)
+        interval = intervals.linear_interval(*tested, 1 - alpha, weights=(-1, 1))
+        low, high = intervals.extend_to_zero(interval, intervals.two_sets_test(*tested) < alpha)
         difference = test[column].mean() - validation[column].mean()
         rows.append(("", score, difference, low, high, len(test)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])

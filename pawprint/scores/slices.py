@@ -7,13 +7,7 @@ import pandas as pd
 
 from pawprint.columns import SCORES
 from pawprint.errors import printable
-from pawprint.scores.intervals import (
-    CONFIDENCE,
-    extend_to_zero,
-    holm,
-    linear_interval,
-    two_sets_test,
-)
+from pawprint.scores import intervals
 from pawprint.scores.metrics import SLICE, fraction_cells
 
 MIN_IMAGES = 10  # minimum number of images per slice
@@ -57,12 +51,14 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC writes plots as HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
-                slices.setdefault(name, _Slice(images, tested, difference, two_sets_test(*tested)))
+                slices.setdefault(
+                    name, _Slice(images, tested, difference, intervals.two_sets_test(*tested))
+                )
     rows = []
-    levels = holm([each.p_value for each in slices.values()], 1 - CONFIDENCE)
+    levels = intervals.holm([each.p_value for each in slices.values()], 1 - intervals.CONFIDENCE)
     for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
-        interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
-        low, high = extend_to_zero(interval, p_value < level)
+        interval = intervals.linear_interval(*tested, 1 - level, weights=(-1, 1))
+        low, high = intervals.extend_to_zero(interval, p_value < level)
         is_right = images["correct"].to_numpy()
         groups = images["group"].to_numpy()
         rows.append((name, SLICE, *fraction_cells(is_right, groups)))

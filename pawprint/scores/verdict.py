@@ -8,15 +8,7 @@ import pandas as pd
 
 from pawprint.classes import HEADLINES, headline, log_losses
 from pawprint.columns import SPLITS
-from pawprint.scores.intervals import (
-    CONFIDENCE,
-    extend_to_zero,
-    holm,
-    mean_by_group,
-    mean_interval,
-    paired_interval,
-    paired_test,
-)
+from pawprint.scores import intervals
 from pawprint.scores.prediction_table import losses_in
 
 LOG_LOSS = "log loss"
@@ -143,7 +135,9 @@ def pair_probabilities(
 
 
 def compare(
-    runs: Sequence[Mapping[str, Pair]], confidence: float = CONFIDENCE, score: str = LOG_LOSS
+    runs: Sequence[Mapping[str, Pair]],
+    confidence: float = intervals.CONFIDENCE,
+    score: str = LOG_LOSS,
 ) -> list[ModelComparison]:
     """Compare pairs of models, each given as named sets of images.
 
@@ -152,9 +146,9 @@ def compare(
     confidence` over all pairs: `holm` determines the levels for tests and intervals.
     """
     wholes = [Pair.join(list(sets.values())) for sets in runs]
-    p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
+    p_values = [intervals.paired_test(whole.differences, whole.groups) for whole in wholes]
     compared = []
-    levels = holm(p_values, 1 - confidence)
+    levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
         rows = [_row(name, pair, confidence, score) for name, pair in sets.items()]
         old, new = (float(values.mean()) for values in whole.values)
@@ -172,7 +166,7 @@ def _row(name: str, pair: Pair, confidence: float, score: str) -> dict:
     for title, values in scores.items():
         means = [float(each.mean()) for each in values]
         row |= {f"{title} old": means[0], f"{title} new": means[1]}
-    p_value = paired_test(pair.differences, pair.groups)
+    p_value = intervals.paired_test(pair.differences, pair.groups)
     test = difference_of(pair, confidence, p_value, score)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
@@ -194,17 +188,19 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     difference = float(pair.differences.mean())
     right, strata = _headline(pair)
     gains = pair.new_right.astype(float) - pair.old_right
-    of_right = paired_interval(gains, strata, pair.groups, confidence)
+    of_right = intervals.paired_interval(gains, strata, pair.groups, confidence)
     if score == LOG_LOSS:
-        groups = mean_by_group(pair.differences, pair.groups)
-        low, high = mean_interval(groups, confidence)
+        groups = intervals.mean_by_group(pair.differences, pair.groups)
+        low, high = intervals.mean_interval(groups, confidence)
         if low != low:  # NaN: all values are equal, or there are too few
             low, high = (difference, difference) if len(groups) > 2 else (-np.inf, np.inf)
     else:
         one_stratum = np.zeros(len(pair.differences))
-        low, high = paired_interval(pair.differences, one_stratum, pair.groups, confidence)
-    low, high = extend_to_zero((low, high), is_significant)
-    of_right = extend_to_zero(of_right, is_significant)
+        low, high = intervals.paired_interval(
+            pair.differences, one_stratum, pair.groups, confidence
+        )
+    low, high = intervals.extend_to_zero((low, high), is_significant)
+    of_right = intervals.extend_to_zero(of_right, is_significant)
     return ScoreTest(score, difference, low, high, confidence, p_value, right, of_right)
 
 

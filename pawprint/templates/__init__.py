@@ -146,6 +146,8 @@ def pipeline(is_outside: bool) -> str:
         "    deps: [labels.csv, params.yaml, requirements.txt, splits.csv]\n"
         "    always_changed: true\n",
     )
+    # DVC would change the mode of a file that persists, which fails if it belongs to another user.
+    text = re.sub(r"\[data/code: .*", "[data/code]", text)
     if is_outside:
         text = text.replace("[data/raw/archives]", "[data/raw/archives: {persist: true}]")
     return text

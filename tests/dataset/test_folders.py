@@ -12,7 +12,7 @@ import pytest
 from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
 
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.folder_messages import describe_class_counts
+from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.errors import InputError
@@ -199,6 +199,15 @@ def test_many_classes_are_said_by_their_number_the_largest_and_the_smallest(tmp_
     names = [*images_in(*(f"c{number:02}" for number in range(30))), "c07/9.jpg"]
     (line,) = describe(tmp_path, names)
     assert line == "30 classes: the largest c07 (3), the smallest c00 (2)"
+    assert describe(tmp_path / "equal", names[:-1]) == ["30 classes: 2 images each"]
+
+
+@pytest.mark.parametrize("name", ["aux/1.jpg", "cat/con.jpg", "cat/what?.jpg", "mug./1.jpg"])
+def test_name_that_windows_cannot_hold_is_said(name):
+    places = dict.fromkeys(["cat/1.jpg", "console/lpt10.jpg", "cat.v2/nul_1.jpg"], ("cat", ""))
+    assert list(describe_names(places)) == []
+    (line,) = describe_names({**places, name: ("cat", "")})
+    assert line.endswith(f"Windows: {name}")
 
 
 def describe(folder: Path, names: list[str]) -> list[str]:

@@ -10,11 +10,10 @@ from networks import sample_backbone
 
 from pawprint import paths
 from pawprint.files import digest
-from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.hardware import describe_missing_cuda, keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
 from pawprint.params.file import overlay
-from stages.backbone import describe_missing_cuda
 
 NETWORK = ("MobileNetV2", 0.35, 64)
 

@@ -48,6 +48,18 @@ def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path):
     assert (result.returncode, result.stderr) == (STOPPED, "\nevaluate: stopped\n")
 
 
+@pytest.mark.parametrize("module", ["stages.split", "pawprint"])
+@pytest.mark.parametrize(("file", "code"), [("yaml.py", ""), ("numpy.py", "from error import *")])
+def test_package_that_pythonpath_hides_is_one_line_with_its_file(tmp_path, module, file, code):
+    """As after `module load` on a cluster, or with the packages of ROS."""
+    (tmp_path / file).write_text(code)
+    command = ("python", "-m", module, *(["check"] if module == "pawprint" else []))
+    result = run(*command, cwd=PROJECT, PYTHONPATH=str(tmp_path))
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1
+    assert line.startswith(str(tmp_path / file)) and "PYTHONPATH" in line
+
+
 def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
     code = "from pawprint.pipeline.entry import run\nrun(lambda: print('猫'))"
     result = python(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")

@@ -44,6 +44,14 @@ def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time(tmp_pa
             assert picture.format == kind
 
 
+def test_classes_that_are_not_drawn_are_mentioned_with_their_confusions():
+    labels = [f"c{number:03}" for number in range(101)]
+    rows = [(f"{label}.jpg", label, labels[-1], label) for label in labels]
+    probabilities = {f"probability_{label}": 0.0 for label in labels}
+    figure = draw_confusion(pd.DataFrame(rows, columns=PROBABILITIES).assign(**probabilities))
+    assert "100 of 101" in figure.get_suptitle() and "other classes" in figure.get_suptitle()
+
+
 def test_class_without_test_images_has_no_fractions():
     rows = [
         ("a.jpg", "cat", "cat", "0", 0.6, 0.1, 0.3),

@@ -1,0 +1,323 @@
+"""Fit linear heads as logistic regressions, without Keras.
+
+The solver is Newton's method with conjugate-gradient steps (Nocedal and Wright, Numerical
+Optimization, 2006, section 7.1). Pawprint has its own implementation because importing scikit-learn
+takes longer than all fits to a few hundred images, and because its solvers go through all columns
+of the rows at every step.
+
+The optimal weights are a weighted sum of the rows. With fewer rows than columns, a fit therefore
+searches for one coefficient per row, which only needs the products of rows. The resulting model is
+the same.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from pawprint.rounding import to_step
+
+MAX_HALVINGS = 30
+MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continues
+BLOCK = 2**18  # number of values that are converted to float64 at once
+
+
+class Regression(NamedTuple):
+    """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
+
+    `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
+    which outputs the logit of the second class.
+    """
+
+    classes: np.ndarray
+    weights: np.ndarray
+    intercepts: np.ndarray
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
+        logits = multiply(rows, self.weights.astype(np.float64)) + self.intercepts
+        return np.exp(_log_probabilities(logits))
+
+
+def fit_regressions(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
+) -> Iterator[Regression]:
+    """Yield a fit for each C, the inverse of the penalty. Each fit starts from the previous one.
+
+    `rows` are float32 `(rows, columns)` with a length of about 1, and `targets` are their class
+    indices, from at least two classes. The loss is the sum over all rows, multiplied by `weights`.
+    These fits are for comparing values of C: their probabilities differ from the optimum by about
+    1e-4, and between processors.
+    """
+    problem = _Problem.of(rows, targets, weights)
+    model = problem.start()
+    for c in values_of_c:
+        model = _minimise(problem, c, model, ROUGH)
+        coefficients = problem.space.weights(model.coefficients)
+        yield Regression(problem.classes, coefficients, model.intercepts)
+
+
+def fit_exactly(
+    rows: np.ndarray, targets: np.ndarray, weights: np.ndarray, values_of_c: Sequence[float]
+) -> Iterator[Regression]:
+    """Yield a fit for each C, which is the same on every processor (docs/pipeline.md).
+
+    The arguments are as in `fit_regressions`. The minimum is found in float64, so exactly that
+    processors differ by far less than the step to which weights and intercepts are then rounded.
+    """
+    problem = _Problem.of(rows, targets, weights)
+    model = problem.start()
+    for c in values_of_c:
+        model = _minimise(problem, c, model, ROUGH)
+        exact = _minimise(problem, c, problem.space.exactly(model), EXACT)
+        arrays = problem.space.weights(exact.coefficients), _centred(exact.intercepts)
+        yield Regression(problem.classes, *to_step(*arrays))
+
+
+class _Model(NamedTuple):
+    """Coefficients and intercepts `(…, units)`, and the products of the rows with the weights.
+
+    The arrays are all float32 or all float64. A step from one model to another is also a `_Model`.
+    """
+
+    coefficients: np.ndarray
+    products: np.ndarray
+    intercepts: np.ndarray
+
+    @property
+    def logits(self) -> np.ndarray:
+        return self.products + self.intercepts
+
+    def plus(self, factor: float, step: "_Model") -> "_Model":
+        """Return this model after adding `factor` times a step."""
+        return _Model(*(array + factor * other for array, other in zip(self, step)))
+
+
+class _ColumnSpace:
+    """One coefficient per column, which is its weight."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+        self.size = rows.shape[1]
+
+    def model(self, coefficients: np.ndarray, intercepts: np.ndarray) -> _Model:
+        return _Model(coefficients, self.products(coefficients), intercepts)
+
+    def exactly(self, model: _Model) -> _Model:
+        """Return the same model in float64, with products that are exact enough for it."""
+        return self.model(
+            model.coefficients.astype(np.float64), model.intercepts.astype(np.float64)
+        )
+
+    def products(self, coefficients: np.ndarray) -> np.ndarray:
+        return multiply(self.rows, self.weights(coefficients))
+
+    def weights(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the weight of each column."""
+        return coefficients
+
+    def gradient(self, derivatives: np.ndarray) -> np.ndarray:
+        """Return the coefficients of the gradient, given the loss derivatives by the logits."""
+        return _multiply_transposed(self.rows, derivatives)
+
+    def dot(self, coefficients: np.ndarray, model: _Model) -> float:
+        """Return the dot product of both sets of weights."""
+        return float(np.vdot(coefficients, model.coefficients))
+
+
+class _RowSpace(_ColumnSpace):
+    """One coefficient per row. Weights are sums of rows."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+        self.size = len(rows)
+        self.squares = rows @ rows.T
+
+    def products(self, coefficients: np.ndarray) -> np.ndarray:
+        if coefficients.dtype == np.float64:  # float32 products of rows would not be exact enough
+            return super().products(coefficients)
+        return self.squares @ coefficients
+
+    def weights(self, coefficients: np.ndarray) -> np.ndarray:
+        return _multiply_transposed(self.rows, coefficients)
+
+    def gradient(self, derivatives: np.ndarray) -> np.ndarray:
+        return derivatives
+
+    def dot(self, coefficients: np.ndarray, model: _Model) -> float:
+        return float(np.vdot(coefficients, model.products))
+
+
+class _Loss(NamedTuple):
+    """The weighted sum of log losses; `is_class` is bool `(rows, classes)`."""
+
+    is_class: np.ndarray
+    weights: np.ndarray
+
+    def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss, and the float64 probabilities of the classes that have a unit."""
+        logarithms = _log_probabilities(logits.astype(np.float64))
+        loss = -float((self.weights * logarithms)[self.is_class].sum())
+        return loss, np.exp(logarithms[:, -logits.shape[1] :])
+
+
+class _Problem(NamedTuple):
+    """A regression to fit: the sorted class indices, the loss, and the space of coefficients."""
+
+    classes: np.ndarray
+    loss: _Loss
+    space: _ColumnSpace
+
+    @classmethod
+    def of(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Self:
+        classes, numbers = np.unique(targets, return_inverse=True)
+        loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
+        space = _RowSpace(rows) if len(rows) < rows.shape[1] else _ColumnSpace(rows)
+        return cls(classes, loss, space)
+
+    def start(self) -> _Model:
+        """Return a float32 model of zeros."""
+        units = len(self.classes) if len(self.classes) > 2 else 1
+        coefficients = np.zeros((self.space.size, units), np.float32)
+        return self.space.model(coefficients, np.zeros(units, np.float32))
+
+
+class _Precision(NamedTuple):
+    """The type of the numbers, and when to stop.
+
+    Newton's method stops after a step that changes no weight by more than `tolerance`, or after
+    `steps`. The equations of a step are solved up to the fraction `residual` of the gradient, so
+    the remaining error of the weights is about `tolerance * residual`.
+    """
+
+    dtype: type[np.floating]
+    tolerance: float
+    residual: float
+    steps: int
+
+
+ROUGH = _Precision(np.float32, 4e-3, 0.2, 100)  # smaller residuals take longer overall
+EXACT = _Precision(np.float64, 1e-8, 1e-3, 12)  # from a rough minimum, 3 or 4 steps suffice
+
+
+def _minimise(problem: _Problem, c: float, model: _Model, precision: _Precision) -> _Model:
+    """Minimise the sum of loss and penalty, starting from a model of this precision."""
+    space, loss = problem.space, problem.loss
+    log_loss, probabilities = loss(model.logits)
+    objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
+    is_unit = loss.is_class[:, -len(model.intercepts) :]
+    for _ in range(precision.steps):
+        derivatives = (loss.weights * (probabilities - is_unit)).astype(precision.dtype)
+        slopes = space.gradient(derivatives) + model.coefficients / c
+        gradient = (slopes, _centred(derivatives.sum(axis=0)))
+        weighted = loss.weights * probabilities
+        step = _step(space, weighted, probabilities, c, gradient, precision.residual)
+        decrease = -space.dot(gradient[0], step) - float(gradient[1] @ step.intercepts)
+        for factor in 0.5 ** np.arange(MAX_HALVINGS):
+            new = model.plus(float(factor), step)
+            log_loss, probabilities = loss(new.logits)
+            new_objective = log_loss + space.dot(new.coefficients, new) / (2 * c)
+            if new_objective <= objective * (1 + 1e-6) - 1e-4 * factor * decrease:
+                break
+        model = new
+        objective = new_objective
+        # The penalty bounds the length of the step: its square is at most `c * decrease`.
+        if factor == 1 and math.sqrt(max(c * decrease, 0)) <= precision.tolerance:
+            return model
+    print(
+        f"The logistic regression with C {c:g} on {len(space.rows):,} rows did not converge, so "
+        "other computers may find other weights."
+    )
+    return model
+
+
+def _centred(intercepts: np.ndarray) -> np.ndarray:
+    """Shift intercepts, or their derivatives, to a mean of 0, unless there is only one unit.
+
+    A shift of all intercepts changes no probability, so rounding errors would decide it.
+    """
+    return intercepts - intercepts.mean() if len(intercepts) > 1 else intercepts
+
+
+def _step(
+    space: _ColumnSpace,
+    weighted: np.ndarray,
+    probabilities: np.ndarray,
+    c: float,
+    gradient: tuple[np.ndarray, np.ndarray],
+    least: float,
+) -> _Model:
+    """Return the Newton step, computed in float32, which takes half the time of float64.
+
+    `weighted` contains the probabilities times the weights of the rows. The step has the type of
+    the gradient, of which the fraction `least` is left.
+    """
+    weighted = weighted.astype(np.float32)
+    probabilities = probabilities.astype(np.float32)
+    # In float32, the square of a small gradient would be 0.
+    scale = max(float(np.abs(part).max()) for part in gradient) or 1.0
+    residual = direction = space.model(*((-part / scale).astype(np.float32) for part in gradient))
+    step = direction.plus(-1, direction)
+    size = first = _square(space, residual)
+    for _ in range(MAX_DIRECTIONS):
+        if size <= least**2 * first:
+            break
+        logits = direction.logits
+        mean = (probabilities * logits).sum(axis=1, keepdims=True)
+        change = weighted * (logits - mean)  # derivatives with respect to the logits
+        curvature = float(np.vdot(logits, change))
+        curvature += space.dot(direction.coefficients, direction) / c
+        factor = size / curvature
+        step = step.plus(factor, direction)
+        slopes = space.gradient(change) + direction.coefficients / c
+        residual = space.model(
+            residual.coefficients - factor * slopes,
+            residual.intercepts - factor * _centred(change.sum(axis=0)),
+        )
+        new_size = _square(space, residual)
+        direction = residual.plus(new_size / size, direction)
+        size = new_size
+    if gradient[0].dtype == np.float32:
+        return _Model(*(scale * array for array in step))
+    return space.exactly(_Model(*(scale * array.astype(np.float64) for array in step)))
+
+
+def _square(space: _ColumnSpace, model: _Model) -> float:
+    """Return the sum of the squared weights and intercepts."""
+    intercepts = np.vdot(model.intercepts, model.intercepts)
+    return space.dot(model.coefficients, model) + float(intercepts)
+
+
+def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Return log probabilities `(rows, classes)` for logits `(rows, units)`."""
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    logits = logits - logits.max(axis=1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def multiply(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return `rows @ others` in the dtype of `others`, for float32 rows.
+
+    Rows are converted in blocks, because a float64 copy of all of them could take gigabytes.
+    """
+    if others.dtype == rows.dtype:
+        return rows @ others
+    return np.concatenate([rows[block].astype(others.dtype) @ others for block in _blocks(rows)])
+
+
+def _multiply_transposed(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return `rows.T @ others` as in `multiply`."""
+    if others.dtype == rows.dtype:
+        return rows.T @ others
+    result = np.zeros((rows.shape[1], others.shape[1]), others.dtype)
+    for block in _blocks(rows):
+        result += rows[block].astype(others.dtype).T @ others[block]
+    return result
+
+
+def _blocks(rows: np.ndarray) -> Iterator[slice]:
+    """Yield parts of the rows with about BLOCK values."""
+    number = max(BLOCK // rows.shape[1], 1)
+    return (slice(start, start + number) for start in range(0, len(rows), number))
