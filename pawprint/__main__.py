@@ -33,7 +33,7 @@ COMMANDS = {
     "discard": ("discard", "restore the last commit's run and params"),
     "check": (
         "check",
-        "fail if results are out of date or files are damaged",
+        "fail if results are out of date",
     ),
     "keep-splits": (
         "keep_splits",

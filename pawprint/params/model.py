@@ -210,7 +210,6 @@ Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
     "rmsprop", "sgd",
 ]  # fmt: skip
-LBFGS = "lbfgs"  # former optimizer for a head that is fitted in one step
 
 
 class EarlyStopping(Section):
@@ -246,16 +245,6 @@ class Epochs(Section):
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
     seed: Seed = 1
-
-    @field_validator("optimizer", mode="before")
-    @classmethod
-    def _is_not_lbfgs(cls, optimizer: object) -> object:
-        if optimizer == LBFGS:
-            raise ValueError(
-                "expected a Keras optimizer, such as adam. Received: lbfgs. To fit the head "
-                "without epochs, as lbfgs did, set train_extract.epochs to null"
-            )
-        return optimizer
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

@@ -247,7 +247,7 @@ def _require_archive(path: Path) -> None:
             return
     raise InputError(
         f"{path}: expected a zip of images. Received: {name_some(names) or 'no files'}. If it "
-        "contains an archive, unpack it and use the archive."
+        "contains an archive, unpack it and use the archive. For arrays, see docs/images.md."
     )
 
 
@@ -401,12 +401,12 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
-    if unread := describe_label_files(names):
+    if rows is None and (unread := describe_label_files(names)):
         if not classes and labels == AUTO:
             raise InputError(
                 f"{images}: no photo has a label, although there are files that may hold labels: "
-                f"{unread}. Name a table with --table, or write a metadata.csv; or add --labels "
-                "outer and label the photos in the app."
+                f"{unread}. Name a table with --table, or write a metadata.csv as in "
+                "docs/images.md; or add --labels outer and label the photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {unread}")
     return [note for note in notes if note]

@@ -1,31 +1,19 @@
 """Test pages of photos that look alike."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from conftest import clean_archive, photos_of, refused, write_files
 
-from pawprint import paths
 from pawprint.app.groups import (
     PER_PAGE,
     ClassProbabilities,
-    Clusters,
     Pages,
     Pool,
     find_clusters,
-    nearest,
-    read_pool,
     surest,
 )
 from pawprint.app.page_of_photos import Session, Visible
-from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
-from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.images.archive import open_archive
 from pawprint.projects.labels import ImageKey
-from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
 EACH = 60
@@ -109,17 +97,6 @@ def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not
         refused |= {(image, person.pages.refused[-1][1]) for image in unmarked}
 
 
-def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
-    rows, kinds = made_up(0.3)
-    person = Person(pool_of(rows), kinds)
-    first = set(person.page())
-    person.pages.answer(set(), "", lambda: None)
-    clusters = person.pool.clusters.number
-    number = dict(zip(person.pool.images, clusters))
-    second = set(person.page())
-    assert not {number[image] for image in first} & {number[image] for image in second}
-
-
 def test_last_page_is_taken_back_as_it_was():
     rows, kinds = made_up(2.0)
     person = Person(pool_of(rows), kinds)
@@ -189,25 +166,6 @@ def test_training_images_are_learned_from_and_photos_without_features_come_last(
     assert pages.images == [("other 0.jpg", ""), ("other 2.jpg", "")]
 
 
-def test_surest_come_first():
-    clusters = Clusters(np.array([0, 1, 1, 0]), np.array([0.9, 0.2, 0.1, 0.8]))
-    pool = Pool([], [], np.eye(4, dtype=np.float32)[[0, 1, 1, 0]], [], [], clusters, [])
-    group = nearest(np.arange(4), np.arange(4), pool, 24)
-    assert (group.photos[:2].tolist(), group.sure, len(group.photos)) == ([2, 1], 2, 4)
-    probabilities = np.array([[0.6, 0.4], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7]])
-    head = ClassProbabilities(["ant", "bee"], probabilities)
-    group = surest(np.arange(4), head, {(1, "bee")}, 2)
-    assert (group.photos.tolist(), group.label) == ([1, 0], "ant")
-    assert surest(np.array([3, 2]), head, set(), 24).photos.tolist() == [2, 3]
-    # The rest of the page may belong to the class.
-    group = surest(np.arange(4), head, {(0, "bee")}, 24)
-    assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 3], "bee", 3)
-    group = surest(np.arange(4), head, {(0, "ant")}, 24)
-    assert (group.photos.tolist(), group.sure) == ([0, 1, 2, 3], 4)
-    group = surest(np.array([0]), head, {(0, "ant"), (0, "bee")}, 24)
-    assert (group.photos.tolist(), group.label) == ([0], "")
-
-
 def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
     probabilities = np.array([[0.4, 0.35, 0.25], [0.7, 0.2, 0.1], [0.45, 0.3, 0.25]])
     group = surest(
@@ -270,39 +228,3 @@ def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
     assert pages.head.classes == ["ant", "bee", "cat"]
     likely = np.array(pages.head.classes)[pages.head.probabilities.argmax(axis=1)]
     assert np.mean(likely[kinds == "ant"] == "ant") == 1
-
-
-def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_fail(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
-    write_files(tmp_path, {"params.yaml": "clean: {labels: auto, rule: decodes, bits: null}\n"})
-    fetch(Path("photos"), paths.RAW_ARCHIVES)
-    kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")
-    write_table(paths.REJECTED_CSV, rejected, REJECTED)
-    sorted_pixels = sorted(kept["pixels_sha256"])
-    index = np.zeros(6, INDEX)
-    index["pixels_sha256"] = sorted_pixels
-    folder = paths.FEATURES / "unlabelled"
-    folder.mkdir(parents=True)
-    rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
-    write_shard(shard_path(folder, 0), {"index": index, "top": rows})
-    for labelled in (0, 2):  # photos that `clean` leaves out
-        write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
-        with open_archive(paths.RAW_ARCHIVES) as archive:
-            pool = read_pool(archive)
-        assert (pool.known, pool.classes) == ([], [])
-        pixels = [pixels for _, pixels in pool.images]
-        assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
-    write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
-    with open_archive(paths.RAW_ARCHIVES) as archive, refused("expected features"):
-        read_pool(archive)
-
-
-@pytest.mark.parametrize("number", [1, 2, 5])
-def test_few_photos_are_groups_too(number):
-    rows, _ = made_up(0.3)
-    pages = Pages()
-    pages.turn(pool_of(rows[:number]), {}, set())
-    assert pages.images

@@ -1,7 +1,7 @@
 """Test the app's pages in Streamlit's own test runner, without a browser."""
 
 import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from pawprint.app import (
 )
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
-from pawprint.errors import InputError
 from pawprint.files import pack, write_text
 from pawprint.package import script_of
 from pawprint.params.model import Model
@@ -108,20 +107,6 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
     ]
 
 
-def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
-    old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / paths.PREDICTED_CLASSES_CSV["validation"]).write_text(old, encoding="utf-8")
-    record(project)
-    for revision, expected in (
-        ("v2", "plots/predictions_validation.csv: expected a"),
-        ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
-    ):
-        page = opened("page_compare", "show_comparison", Baseline=revision)  # entered by the user
-        (warning,) = page.warning
-        assert expected in warning.value.replace("\\", "")
-        assert "\n" not in warning.value
-
-
 def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
     write_photos(project)
     record(project)
@@ -170,23 +155,6 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     source = pools.ProjectPhotos(pool)
     text = page_of_photos.describe_progress(source, (), source.given(), labelling.undecided(HERE))
     assert text == "2 photos are left (marked as not known: 1); 1 got a label."
-
-
-def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
-    """Such projects are not a dead end: a button computes what their pages need."""
-    change(project, "fetch: {source: photos}")
-    for name in ("cat/1.jpg", "dog/1.jpg", "unlabelled/1.jpg", "unlabelled/2.jpg"):
-        (project / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / "photos" / name).write_bytes(photo(len(name)))
-    page = opened("page_label", "show")
-    assert [button.label for button in page.button] == ["Prepare the photos"]
-    assert page.markdown[0].value.startswith("**2 photos were added without a label**")
-    assert not page.success
-    (project / "photos" / "unlabelled" / "1.jpg").unlink()
-    write_unlabelled(project)
-    page = opened("page_label", "show_unlabelled")
-    assert page.markdown[0].value.startswith("**1 photo was added without a label")
-    assert [button.label for button in page.button] == ["Prepare the photos"]
 
 
 def test_what_was_labelled_is_listed_and_corrected(project):
@@ -249,22 +217,6 @@ FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][3]
 HEADER = "path,label,pixels_sha256\n"
 
 
-def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
-    write_photos(project)
-    labels = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kite")
-    page = to_review(project, SUSPECTS[:2], labels)
-    press(page, "Start")
-    assert page.selectbox[0].options == ["jay", "kite"]
-    page.selectbox[0].set_value("kite").run()
-    assert not page.exception
-    assert page.selectbox[0].value is None
-    first = f"{HEADER}{FIRST},kite,{PIXELS}\n"
-    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == first
-    press(page, "Undo")
-    assert page.selectbox[0].value is None
-    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER
-
-
 def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(project):
     write_photos(project)
     change(project, "clean: {labels: auto}")
@@ -306,36 +258,6 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     assert page.caption[0].value.startswith(f"1 of {number}")
 
 
-def test_near_duplicate_with_another_label_is_named_where_its_label_is_reviewed(project):
-    """As in pratikkayal/PlantDoc-Dataset 4, where two folders have the same plants, resized."""
-    path, *others, _, pixels = SUSPECTS[0]
-    write_photos(project)
-    page = to_review(project, [(path, *others, SUSPECTS[1][0], pixels)])
-    press(page, "Start")
-    assert any(PurePosixPath(SUSPECTS[1][0]).stem in part.value for part in page.markdown)
-
-
-def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
-    write_photos(project)
-    page = to_review(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
-    press(page, "Start")
-    press(page, "None of them")
-    expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
-    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == expected
-
-
-def test_page_without_its_data_says_what_to_run(project):
-    (warning,) = opened("page_data", "show_data").warning
-    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
-    assert "`dvc pull" in warning.value.replace("\\", "")
-
-
-def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
-    change(project, "fetch: {source: photos}")
-    (project / "photos" / "train" / "cat").mkdir(parents=True)
-    assert opened("page_label", "show_new").text_input[1].value == str(Path("photos", "train"))
-
-
 def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):
     def script():
         from pawprint.app import page_run
@@ -358,29 +280,6 @@ def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(pr
     assert not page.exception
     assert Model.load().image_size > size
     assert [button.label for button in page.button] == ["Try"]
-
-
-def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project, monkeypatch):
-    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
-    images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
-    keys = [key for _, key in images]
-    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows), [])
-    source = pools.ProjectPhotos(pool)
-    pages = groups.Pages()
-    pages.turn(pool, {})
-    gone = {path for path, _ in pages.images[: pages.sure]}
-    assert len(gone) < len(pages.images)
-
-    def read(source, path, is_large):
-        if path in gone:
-            raise InputError(f"{path}: not found")
-        return ""
-
-    monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
-    cells = page_of_photos.cells_of(source, pages, {}, ())
-    assert pages.sure
-    assert len(cells) == len(pages.images)
-    assert not gone & {cell["alt"] for cell in cells}
 
 
 def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undone(project):

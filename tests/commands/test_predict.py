@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -76,16 +75,6 @@ def rows_of_four(photos):
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
 
 
-def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
-    (photos / "black.png").write_bytes(plain("black"))
-    run = lambda x: {"probability": np.array([0.2 if x.any() else np.nan])}  # noqa: E731
-    model = Predictor(photos, metadata(), run)
-    wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
-    assert (wrong["label"], wrong["probabilities"]) == ("", {})
-    assert "probability" in wrong["error"]
-    assert (right["label"], right["error"]) == ("cat", "")
-
-
 def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     FORMATS["csv"](rows_of_four, LABELS, None)
     good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
@@ -111,27 +100,6 @@ def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(pre
     assert [row["path"] for row in rows] == [str(path) for path in paths]
     assert [row["error"] for row in rows] == [*reasons.values()] * 20
     assert [row["label"] != "" for row in rows] == [False, True, False, False] * 20
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
-def test_pipe_is_not_waited_for(predictor, tmp_path):
-    os.mkfifo(tmp_path / "pipe.jpg")
-    (row,) = predict(predictor, [tmp_path / "pipe.jpg"])
-    assert row["error"] == "not a file"
-
-
-def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path, capsys):
-    try:
-        path = tmp_path / os.fsdecode(b"\x1b[31mcaf\xe9\n.jpg")
-        path.write_bytes(JPEG)
-    except (OSError, UnicodeError):
-        pytest.skip("this system has no such names")
-    for form, lines in {"table": 1, "csv": 2, "json": 14}.items():
-        FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
-        text = capsys.readouterr().out
-        text.encode()
-        assert "\x1b" not in text
-        assert len(text.splitlines()) == lines
 
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):

@@ -50,7 +50,6 @@ FILE = part('name="photo"; filename="photo.jpg"\r\nContent-Type: image/jpeg', PH
         [TEXT, FILE],
         [TEXT, NO_FILE, FILE, TEXT],
         [part("name=photo; filename=photo.jpg", PHOTO)],
-        [part("name=\"photo\"; filename*=UTF-8''%e7%8c%ab.jpg", PHOTO)],
         [part('name="filename"', b"filename"), FILE],
     ],
 )

@@ -17,7 +17,6 @@ from conftest import (
     commit,
     encode,
     git_init,
-    refused,
     replace,
     run,
 )
@@ -32,7 +31,7 @@ from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
 from pawprint.files import digest, pack, write_json
 from pawprint.params.file import overlay, set_params
-from pawprint.params.model import PACKAGES, Onnx
+from pawprint.params.model import Onnx
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
@@ -198,17 +197,6 @@ def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made,
     assert "EfficientNetLite0" in line  # not needed for serving
 
 
-def test_weights_of_another_network_name_their_file(made, tmp_path):
-    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.5_96_no_top.h5"
-    (tmp_path / "models").mkdir()
-    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)
-    choices = "-S", "model.image_size=96", "-S", "model.alpha=0.5"
-    environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(tmp_path)}
-    result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
-    line = result.stdout.splitlines()[-3]
-    assert line.startswith(f"image_size=96,alpha=0.5: {name}") and "Error" not in line
-
-
 def test_candidates_beyond_the_minutes_are_left_out(tried):
     lines = tried("-S", "model.image_size=128", "--minutes", "0")
     assert lines[1].startswith("today")
@@ -308,14 +296,6 @@ def test_mappings_with_commas_are_values():
     assert _choices(arguments) == {"model.onnx": [{"mean": [0, 0, 0], "tokens": "both"}, None]}
 
 
-def test_package_that_is_missing_is_a_line(tried, monkeypatch):
-    monkeypatch.setitem(PACKAGES, "EfficientNetLite1", "efficientnet-of-nobody")
-    choices = "-S", "model.backbone=EfficientNetLite1", "-S", "model.alpha=null"
-    *_, line, _, _ = tried(*choices, "-S", "model.image_size=64")
-    assert line.startswith("backbone=EfficientNetLite1")
-    assert "no weights on this computer" in line and "efficientnet-of-nobody" in line
-
-
 def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_used(made, tmp_path):
     folder = shutil.copytree(made, tmp_path / "project")
     published = {"weights": {"source": "imagenet", "sha256": None}}
@@ -333,23 +313,6 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     assert titles.startswith("candidate ") and row.startswith("source=")
     assert use.startswith("Use source=")
     assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
-
-
-def test_time_is_said_before_anything_is_measured(tried, monkeypatch, capsys):
-    monkeypatch.setattr(candidates, "_measure", None)
-    with pytest.raises(TypeError):
-        tried("-S", "model.image_size=160", "--minutes", "7")
-    (line, _) = capsys.readouterr().err.splitlines()
-    assert "2 candidates on 24 images" in line and "7 minutes" in line
-
-
-def test_wrong_choice_is_one_line(tried):
-    with refused("image_size", "32", "7"):
-        tried("-S", "model.image_size=7")
-    with refused("--use", "fast", "nothing"):
-        tried("--use", "nothing")
-    with refused("--minutes"):
-        tried("-S", "model.image_size=112", "--minutes", "0", "--use", "image_size=112")
 
 
 def used(losses: list[float], seconds: list[float]) -> int:

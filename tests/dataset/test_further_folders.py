@@ -5,7 +5,6 @@ from unicodedata import normalize
 import pytest
 from test_folders import images_in, labels_of, splits_of
 
-from pawprint.dataset.folder_messages import describe_names
 from pawprint.dataset.folders import find_places
 from pawprint.errors import InputError
 
@@ -57,13 +56,6 @@ def test_classes_beside_a_split_with_the_same_classes_stay_classes():
     ]
 
 
-def test_files_that_may_hold_the_labels_are_named_where_classes_are_missing():
-    """As in huggingface/datasets 4895: every folder of a split has a metadata.jsonl."""
-    names = [f"{split}/{file}" for split in ("train", "test") for file in ("1.jpg", "meta.jsonl")]
-    with pytest.raises(InputError, match=r"in a metadata\.csv.*Other files: 2 \.jsonl"):
-        labels_of(names)
-
-
 def test_classes_of_a_mapping_that_the_folders_lack_are_named():
     """open-mmlab/mmpretrain 819."""
     mapping = {"cat": ["cat"], "dog": ["dog"], "bird": ["bird", "owl"]}
@@ -83,24 +75,6 @@ def test_mapping_finds_folders_of_a_mac_by_composed_names():
     mapping = {"a": ["müller"], "b": ["개", "Groß"]}
     _, places = find_places(names, None, mapping, "photos")
     assert [places[name].label for name in names] == ["a"] * 2 + ["b"] * 4
-
-
-@pytest.mark.parametrize(
-    ("labels", "folders", "named"),
-    [
-        ("inner", ["rps/a", "rps/b", "rps-test-set/a", "rps-test-set/b"], "rps-test-set/"),
-        ("inner", ["seg_train/a", "seg_train/b", "seg_test/a"], "seg_test/, seg_train/"),
-        ({"a": ["a"], "b": ["b"]}, ["seg_train/a", "seg_train/b", "seg_test/a"], "seg_test/"),
-        ("auto", ["training_data/test_a", "training_data/test_b"], None),
-        ("auto", ["train/a", "train/b", "test/a", "test/b"], None),
-    ],
-)
-def test_folders_named_like_splits_that_give_none_are_told(labels, folders, named):
-    """As in Keras' rock-paper-scissors, where the test set is divided with the rest."""
-    _, places = find_places(images_in(*folders), None, labels, "photos")
-    lines = list(describe_names(places))
-    assert bool(lines) == bool(named)
-    assert not named or named in lines[0]
 
 
 def test_folder_that_only_validation_has_is_no_class():

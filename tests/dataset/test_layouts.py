@@ -12,7 +12,6 @@ from pawprint.classes import UNKNOWN
 from pawprint.dataset.folders import find_places
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
-from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.params.data import Split
 
@@ -95,26 +94,6 @@ def test_split_folders_of_any_name_and_depth_are_kept(tmp_path, folders):
 )
 def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
     assert find_places(names, None, "auto", "images.zip")[0] == labels
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["cat/1.jpg"], "two or more classes. Received: 1: cat"),
-        (
-            ["train/cat/1.jpg", "test/Cat/2.jpg"],
-            "labels that differ by more than case",
-        ),
-        (["none/1.jpg", "cat/2.jpg"], "labels with printable characters only"),
-    ],
-)
-def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names, message):
-    with pytest.raises(InputError) as error:
-        find_places(names, None, "auto", "images.zip")
-    line, *trees = str(error.value).split("\n")
-    assert line.startswith(f"images.zip: expected {message}")
-    assert "photos/" in trees
-    assert trees[trees.index("Received:") + 1 :]
 
 
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():

@@ -10,12 +10,11 @@ from unicodedata import normalize
 
 import pandas as pd
 import pytest
-from conftest import line_of, refused
+from conftest import refused
 
 from pawprint.dataset.kept_splits import keep_splits
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections
-from pawprint.errors import InputError
 from pawprint.projects.label_rows import read_rows, write_rows
 from pawprint.projects.service_log import read_answers
 
@@ -53,11 +52,6 @@ def test_byte_order_mark_decides_the_encoding(encoding, text):
     assert [row for _, row in csv_rows(content, "t.csv", ("path", "label"))] == EXPECTED
 
 
-def test_big_endian_utf_16_is_read():
-    content = b"\xfe\xff" + PLAIN.encode("utf-16-be")
-    assert [row for _, row in csv_rows(content, "t.csv", ("path", "label"))] == EXPECTED
-
-
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
@@ -91,37 +85,6 @@ def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
     both = {normalize(form, "ü.jpg") for form in ("NFC", "NFD")}
     for name in both:
         assert corrections(tmp_path, name, both) == [Correction(name, "dog")]
-
-
-MEANT = [
-    "Cat/Ü 1.JPG",
-    "cat\\ü 1.jpg",
-    "./cat/ü 1.jpeg",
-    "/home/me/photos/cat/ü 1.jpg",
-    "C:\\photos\\cat\\ü 1.jpg",
-    "ü 1.jpg",
-    "ü 1",
-    "photos/cat/ü 1.jpg",
-    "cats/ü 1.jpg",
-    "cat/ ü\u00a01.jpg",
-    "file:///photos/cat/%C3%BC%201.jpg",
-]
-
-
-@pytest.mark.parametrize("path", MEANT)
-def test_no_message_advises_to_remove_the_line_of_a_photo_that_is_there(tmp_path, path):
-    members = {"cat/ü 1.jpg", "dog/2.jpg", "metadata.csv"}
-    with pytest.raises(InputError, match=line_of("line 2: ", "Did you mean 'cat/ü 1.jpg'?")) as one:
-        corrections(tmp_path, path, members)
-    table = f'file_name,label\n"{path}",dog\n'.encode()
-    with pytest.raises(InputError, match=line_of("line 2: ", "Did you mean 'cat/ü 1.jpg'?")) as two:
-        parse_metadata_csv("photos", sorted(members), lambda name: table)
-    assert "remove" not in f"{one.value}{two.value}"
-
-
-def test_line_of_a_photo_that_is_gone_may_be_removed(tmp_path):
-    with refused("'cat/9.jpg'", "If the image no longer exists, remove the line."):
-        corrections(tmp_path, "cat/9.jpg", {"cat/1.jpg"})
 
 
 def test_metadata_csv_with_empty_columns_is_read():

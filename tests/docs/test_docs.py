@@ -6,16 +6,13 @@ import tomllib
 from itertools import chain
 
 import pytest
-from conftest import MODULES, PROJECT, succeed
+from conftest import PROJECT, succeed
 from PIL import Image
 
 from bench.reach import reach
-from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder
-from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
-from pawprint.params.model import Epochs, Params
 from pawprint.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
@@ -78,31 +75,6 @@ def test_make_targets_and_modules_in_commands_exist():
         assert exists or module == "stages.NAME", module
 
 
-def test_pages_explain_every_stage_param_key_and_command():
-    stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
-    rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
-    assert rows == [stage for stage in stages if stage != "code"]  # `code` has its own section
-    fields = [
-        (f"{section}.{key}", field)
-        for section, model in Params.model_fields.items()
-        for key, field in model.annotation.model_fields.items()
-    ]
-    params, epochs, layers = read("docs/params.md").split("\n## ")[:3]
-    cells = re.findall(r"^\| (`[^|]+) \|", params, re.MULTILINE)
-    written = {name for name, field in fields if field.is_required()}
-    assert set(re.findall(r"`([\w.]+)`", " ".join(cells))) == written
-    rows = re.findall(r"^\| (`\w+`) \|", layers, re.MULTILINE)
-    assert [f"augment.{row.strip('`')}" for row in rows] == [
-        name for name, field in fields if not field.is_required()
-    ]
-    assert re.findall(r"^\| `(\w+)` \|", epochs, re.MULTILINE) == list(Epochs.model_fields)
-    section = read("docs/use.md").partition("## The served model")[2].partition("\n## ")[0]
-    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
-    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
-    text = "".join(map(read, PAGES))
-    assert [name for name in COMMANDS if not re.search(rf"[`$] ?pawprint {name}", text)] == []
-
-
 def test_locks_have_every_direct_requirement_and_no_index():
     project = tomllib.loads(read("pyproject.toml"))
     extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
@@ -123,12 +95,6 @@ def test_locks_have_every_direct_requirement_and_no_index():
         assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}
         assert locked.items() <= versions.items()
         assert "--" not in read(lock)
-
-
-def test_page_of_development_names_every_room():
-    section = read("docs/development.md").partition("## Package layout")[2].partition("\n## ")[0]
-    named = set(re.findall(r"^\| `(\w+)/` \| ", section, re.MULTILINE))
-    assert named == {path.split("/")[1] for path in MODULES if path.count("/") == 2}
 
 
 def test_picture_of_readme_shows_the_report_of_today():

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import dask
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
@@ -228,22 +227,6 @@ def test_image_that_kills_every_worker_is_named(start, tmp_path):
     with pytest.raises(InputError, match=r"^cannot compute 30.jpg: 4 workers died") as error:
         list(map_items(fatal, NAMES))
     assert len(str(error.value).splitlines()) == 1
-
-
-@pytest.mark.extended
-def test_workers_that_no_nanny_starts_again_leave_the_name_of_their_image(start, tmp_path):
-    cluster = start()
-    for _ in range(5):
-        cluster.worker("--no-nanny")
-
-    def fatal(name: str) -> str:
-        if name == NAMES[30]:
-            os._exit(9)
-        return name
-
-    short = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
-    with short, pytest.raises(InputError, match=r"none within 3s; the last ones died with 30\.jpg"):
-        list(map_items(fatal, NAMES))
 
 
 def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, project, capfd):

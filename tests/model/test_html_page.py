@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from app_browser import CHROMIUM, FLAGS, axe, playwright
-from conftest import MIRROR, PROJECT, encode, photo, refused
+from conftest import MIRROR, PROJECT, encode, photo
 from networks import COLOURS, colour_model, metadata
 from PIL import Image
 
@@ -28,7 +28,6 @@ from pawprint.model.html_page import (
     RUNTIME,
     About,
     fetch_runtime,
-    network_in,
     page_of,
     with_half_weights,
 )
@@ -300,28 +299,6 @@ def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(browser, r
     assert np.mean(differences) < 0.02 and max(differences) < 0.1
 
 
-def test_files_that_cannot_be_read_are_named_and_others_go_on(page, tmp_path):
-    deep = Image.fromarray(np.full((40, 40), 3000, np.uint16))
-    noise = Image.effect_noise((300, 300), 90).convert("RGB")
-    contents = {
-        "notes.jpg": b"notes",
-        "cut.jpg": encode(noise)[:20_000],
-        "scan.tiff": encode(noise, "TIFF"),
-        "phone.heic": (Path(__file__).parents[1] / "support/turned.heic").read_bytes(),
-        "deep.png": encode(deep, "PNG"),
-        "empty.png": b"",
-        "good.jpg": photo(0),
-    }
-    for name, data in contents.items():
-        (tmp_path / name).write_bytes(data)
-    *bad, good = label(page, [tmp_path / name for name in contents])
-    expected = ("not an image", "cut off", "TIFF", "HEIC", "16-bit", "empty")
-    for row, reason in zip(bad, expected, strict=True):
-        assert reason in row["error"], row
-        assert (row["label"], row["pixels_sha256"]) == ("", "")
-    assert good["label"] and not good["error"]
-
-
 def test_large_jpeg_is_reduced_nearly_as_libjpeg_does(page):
     noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
     data = encode(Image.fromarray(noise).resize((1001, 803)), quality=92)
@@ -361,36 +338,6 @@ def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path,
         assert len(text.splitlines()) == 4
 
 
-def test_photo_of_the_camera_gets_a_label(page):
-    page.get_by_role("button", name="Use camera").click()
-    page.get_by_role("button", name="Take photo").click()
-    page.locator("#answer").wait_for()
-    assert page.locator("#name").inner_text().startswith("camera ")
-    assert not page.evaluate("rows[0].error")  # not taken before the camera shows something
-
-
-DISTURBING = """const read = CanvasRenderingContext2D.prototype.getImageData;
-CanvasRenderingContext2D.prototype.getImageData = function (...box) {
-  const image = read.apply(this, box);
-  image.data[40] ^= 1;
-  return image;
-};"""
-
-
-@pytest.mark.parametrize(("script", "is_told"), [("", False), (DISTURBING, True)])
-def test_browser_that_disturbs_pixels_is_told_so(browser, file, script, is_told):
-    for page in loaded(browser, file.as_uri(), script):
-        assert page.locator("#disturbed").is_visible() == is_told
-
-
-def test_without_scripts_the_page_says_where_it_works(browser, file):
-    with browser.new_context(java_script_enabled=False) as context:
-        page = context.new_page()
-        page.goto(file.as_uri())
-        assert "static web host" in page.locator("body").inner_text()
-        assert not page.locator("#choose").is_visible()
-
-
 def test_text_of_the_project_is_text_and_notices_are_there(page):
     assert page.locator("h1").inner_text() == TEXT
     notices = page.locator("pre").text_content()
@@ -408,10 +355,3 @@ def test_half_weights_take_half_of_the_bytes_and_give_nearly_the_same():
     batch = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype(np.float32)
     first, second = (open_onnx(each)(batch)["probability"] for each in (network, half))
     assert 0 < np.abs(first - second).max() < 0.002
-
-
-def test_file_that_is_no_page_is_refused(tmp_path):
-    path = tmp_path / "model.html"
-    path.write_text("<p>", encoding="utf-8")
-    with refused(f"{path}: expected a page"):
-        network_in(path)

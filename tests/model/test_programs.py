@@ -147,21 +147,6 @@ def test_each_form_of_a_file_is_predicted_as_its_path(tmp_path, model):
             np.testing.assert_array_equal(model.predict(form).probabilities, expected)
 
 
-def test_array_and_other_objects_are_refused_with_what_to_do(tmp_path, model):
-    """danielgatis/darknetpy 18, notAI-tech/NudeNet 82."""
-    array = np.asarray(Image.open(io.BytesIO(PHOTO)))
-    (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    of_arrays = r"fromarray\(array\[\.\.\., ::-1\]\)"
-    of_all = "expected a path, the bytes of an image"
-    with (tmp_path / "photo.jpg").open() as text:
-        arrays = [(other, of_arrays) for other in (array, array[..., 0], array / 255)]
-        for other, message in (*arrays, *((other, of_all) for other in ([array], text, None, 1))):
-            with pytest.raises(TypeError, match=message) as raised:
-                model.predict(other)
-            assert len(str(raised.value).splitlines()) == 1
-            assert type(other).__name__ in str(raised.value)
-
-
 @pytest.mark.parametrize("kind", [str, Path])
 def test_url_is_refused(model, kind):
     with refused("expected a file", "https:/"):

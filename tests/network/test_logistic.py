@@ -3,7 +3,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import PROJECT, refused, run
+from conftest import PROJECT, run
 from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
@@ -15,7 +15,7 @@ from pawprint.network.cross_validation import (
     metrics_of,
 )
 from pawprint.network.heads import NewHead
-from pawprint.network.new_head import part_that_fits, solve
+from pawprint.network.new_head import solve
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -187,29 +187,6 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     assert max(number for rows, number in learned if rows < 60) == tried
     assert not np.isnan(cross_validation.probabilities).any()
     assert metrics_of(cross_validation.probabilities, actual)["accuracy"] > 0.6
-
-
-@pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
-def test_too_few_images_are_told_in_one_line(actual):
-    features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    with refused("split: expected training images of"):
-        cross_validate(examples_of({False: features}, np.array(actual), np.arange(len(actual)), 2))
-
-
-def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
-    features, actual = clusters(3, 300)
-    actual[:280] %= 2  # the third class has few images
-    examples = examples_of({False: features}, actual, np.arange(300), 3)
-    cross_validation = cross_validate(examples)
-    monkeypatch.setattr(validation, "MAX_SIZE", 150 * features[0, 0].size * 3)
-    part = part_that_fits(examples, cross_validation)
-    assert len(part) == 150 and (np.diff(part) > 0).all()
-    fractions = np.bincount(actual[part]) / np.bincount(actual)
-    assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
-    solution = solve(examples, (features, actual), ["a", "b", "c"], cross_validation, part)
-    assert solution.validation["accuracy"] > 0.6
-    monkeypatch.setattr(validation, "MAX_SIZE", 149 * features[0, 0].size * 3)
-    assert part_that_fits(examples, cross_validation) is None
 
 
 ON_SOME_CORES = """

@@ -22,12 +22,11 @@ from onnx_files import (
     write,
 )
 
-from pawprint.errors import InputError
 from pawprint.files import digest
 from pawprint.network.extractor import load_extractor
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import Weights
-from pawprint.runtime import compile_for_cpu, write_network
+from pawprint.runtime import compile_for_cpu
 
 # A picture with different colours and different quarters.
 PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)
@@ -145,20 +144,6 @@ def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_na
     assert len(features_of(path))
 
 
-def test_short_output_is_refused_and_the_input_of_the_last_layer_suggested(tmp_path):
-    """The suggestion is an inner tensor of the file."""
-    body = f"{POOLED}\n hidden = Tanh(vector)\n features = Gemm(hidden, w_3_2)"
-    path = write(tmp_path / "a.onnx", FIRST, "float[N, 2] features", body)
-    with refused(f"{path}: expected features", "2 numbers", "model.onnx.output to hidden,"):
-        features_of(path, output=None)
-    assert features_of(path, output="hidden") == pytest.approx(
-        np.tanh(SCALED.mean((0, 1))), abs=2e-3
-    )
-    assert len(features_of(path)) == 2
-    with refused("model.onnx.output: expected one of features", "inner tensor", "none"):
-        features_of(path, output="none")
-
-
 @pytest.mark.parametrize(("side", "is_exact"), [(8, False), (64, True)])
 def test_antialiasing_that_openvino_ignores_is_refused(side, is_exact, tmp_path):
     resized = f"sizes = Constant <value = int64[4] {{1, 3, {side}, {side}}}> ()\n"
@@ -171,27 +156,6 @@ def test_antialiasing_that_openvino_ignores_is_refused(side, is_exact, tmp_path)
         return
     with refused(f"{path}: expected no Resize", "[1,3,32,32] to [1,3,8,8]"):
         features_of(path)
-
-
-def test_origin_of_the_features_is_said(tmp_path):
-    for kind, origin in (("vector", "the output features"), ("maps", "the last feature maps")):
-        path = write(tmp_path / "a.onnx", *FEATURES[kind])
-        assert read_onnx(path, params_of())[1] == f"from {origin}"
-    path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
-    for tokens, origin in (("class", "class token"), ("both", "class token and the patch tokens")):
-        assert read_onnx(path, params_of(tokens=tokens))[1] == f"from the {origin}"
-
-
-def test_unknown_layout_is_that_which_the_operations_take(tmp_path):
-    """A convolution with three channels does not mistake the height for the channels."""
-    kernel = "float[3, 1, 1, 1] kernel = {1.0, 1.0, 1.0}"
-    dynamic = "float[N, A, B, C] pixels"
-    convolved = "maps = Conv <group = 3> (%s, kernel)\n"
-    pooled = "means = GlobalAveragePool(maps)\n features = Flatten(means)"
-    turned = "turned = Transpose <perm = [0, 3, 1, 2]> (pixels)\n"
-    for body in (convolved % "pixels", turned + convolved % "turned"):
-        path = write(tmp_path / "a.onnx", dynamic, VECTOR, f"{body} {pooled}", kernel)
-        assert features_of(path) == pytest.approx(SCALED.mean(axis=(0, 1)), abs=2e-3)
 
 
 UNUSABLE = {
@@ -262,27 +226,3 @@ def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expecte
     path.write_bytes(model.SerializeToString())
     with refused(f"{path}: expected {expected}"):
         features_of(path)
-
-
-def test_names_in_the_file_are_one_printable_line_and_no_part_of_the_network(tmp_path):
-    path, name = tmp_path / "a.onnx", "../a\n\x1b[31m\u202egpj.onnx"
-    body = f"{MEANS}\n other = Neg(features)"
-    write(path, FIRST, "float[N, 3] features, float[N, 3] other", body)
-    model = onnx.load(path)
-    model.graph.node[1].output[0] = model.graph.node[2].input[0] = name
-    model.graph.output[0].name = model.graph.name = model.producer_name = name
-    for node in model.graph.node:
-        node.name = node.doc_string = name
-    model.metadata_props.add(key=name, value=name)
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(InputError) as error:
-        features_of(path)
-    assert str(error.value).isprintable()
-    assert (features_of(path, output=name) == -features_of(path, output="other")).all()
-    for each in ("first", "second"):  # OpenVINO numbers nodes within a process
-        (tmp_path / each).mkdir()
-        network, _ = read_onnx(path, params_of(output=name))
-        write_network(network, tmp_path / each / "network.xml", ["top"])
-    first, second = ((tmp_path / each / "network.xml").read_text() for each in ("first", "second"))
-    assert first == second
-    assert name not in first and "means" not in first

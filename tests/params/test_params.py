@@ -189,11 +189,6 @@ def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
     assert line.startswith("head.dense: expected null, because ")
 
 
-def test_former_optimizer_of_a_fitted_head_is_refused_with_its_replacement(refusals):
-    (line,) = refusals({f"{EPOCHS}.optimizer": "lbfgs"})
-    assert line.startswith(f"{EPOCHS}.optimizer: ") and f"{EPOCHS} to null" in line
-
-
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line

@@ -12,9 +12,6 @@ from onnx_files import FIRST, MEANS, VECTOR, write
 from pawprint import paths
 from pawprint.files import digest
 
-DRAWING = {"features", "plot", "split"}
-TRAINING = {"train_extract", "train_finetune"}
-
 
 def test_stages_import_no_tensorflow_before_they_need_it():
     """`backbone` starts it for most networks, and so do the stages that train in epochs."""
@@ -41,20 +38,6 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     *_, imported = succeed("python", "-c", code, cwd=tmp_path, PYTHONPATH=str(PROJECT)).splitlines()
     assert not {"tensorflow", "keras", "matplotlib", "sklearn"} & set(imported.split())
     assert (tmp_path / paths.EXTRACTOR).exists()
-
-
-@pytest.mark.parametrize(
-    ("stages", "packages"),
-    [
-        ({"code"}, {"pandas", "PIL", "requests", "dvc"}),
-        ({*STAGES} - DRAWING - TRAINING, {"matplotlib", "sklearn"}),
-        ({*STAGES}, {"requests"}),
-    ],
-)
-def test_packages_that_take_long_are_imported_where_they_are_used(stages, packages):
-    """An example is scikit-learn, which `evaluate` and `plot` use only in special cases."""
-    code = f"import sys, {', '.join(f'stages.{stage}' for stage in stages)}; print(*sys.modules)"
-    assert not packages & {*succeed("python", "-c", code, cwd=PROJECT).split()}
 
 
 def test_predict_needs_no_pandas():

@@ -30,16 +30,13 @@ from pawprint.projects.class_folders import (
     Places,
     add,
     add_all,
-    class_named,
     find_copies,
     folder_for_training,
     places_in,
 )
 from pawprint.projects.label_rows import (
-    LABELS_LOCK,
     Changes,
     image_of,
-    lock_of,
     read_rows,
     write_rows,
 )
@@ -50,6 +47,7 @@ from pawprint.projects.labels import (
     has_unlabelled,
     label_images,
     labels_given,
+    lock_of,
     undecided,
 )
 from pawprint.tables import write_table
@@ -256,34 +254,12 @@ def test_labels_stay_as_they_are_if_the_undecided_images_cannot_be_written(tmp_p
     assert (labels.read_bytes().decode() if labels.exists() else None) == text
 
 
-def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
-    image = new(tmp_path / "new" / "1.jpg")
-    take_back = add(tmp_path, places, image, "cat")
-    image.unlink()
-    with refused("1.jpg", "it is kept because"):
-        take_back()
-    assert rows_of(target) == {"1.jpg": "cat"}
-    assert (target / "1.jpg").exists()
-
-
 def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
     first = new(tmp_path / "new" / "1.jpg")
     with refused("2.jpg"):
         add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
-
-
-def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypatch):
-    """The app runs in the project's folder, and a notebook anywhere."""
-    monkeypatch.chdir(tmp_path)
-    one, other = tmp_path / "one", tmp_path / "other"
-    assert lock_of(Path("one")) is lock_of(one) is not lock_of(other)
-    with lock_of(Path("one")):
-        assert (one / LABELS_LOCK).exists() and not (other / LABELS_LOCK).exists()
-        for folder in (one, other):  # neither waits for the lock
-            correct(folder, {("1.jpg", ""): "cat"})
-            assert labels_given(folder) == {"1.jpg": "cat"}
 
 
 def test_drive_without_locks_is_an_error_that_names_the_lock(tmp_path, monkeypatch):
@@ -323,15 +299,6 @@ def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path):
     take_back()()  # undo and redo
     correct(tmp_path, {images[1]: "cat"})
     assert reviewed_images(tmp_path / LABELS_CSV) == {images[0][1], images[1][1]}
-
-
-def test_name_of_a_class_is_that_of_the_class_in_any_case_or_a_new_one():
-    assert class_named(" Cat ", ["cat", "dog"]) == "cat"
-    assert class_named("Cafe\u0301", ["Café"]) == "Café"
-    assert class_named("owl", []) == "owl"
-    for name in ("", "none", "unknown", "a<b"):
-        with refused("Class: expected"):
-            class_named(name, ["cat"])
 
 
 @pytest.mark.parametrize(
@@ -441,31 +408,6 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
         take_back()
     assert rows_of(target) == {"1.jpg": "dog"}
     assert (target / "1.jpg").exists()
-
-
-def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_since(tmp_path):
-    table = tmp_path / "labels.csv"
-    write_again = write_rows(tmp_path, table, "path", correction("1.jpg", "cat"))()
-    take_back = write_again()
-    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
-    write_again = take_back()
-    write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
-    with refused(f"{table}: 1.jpg", "cannot undo the label"):
-        write_again()
-    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
-
-
-def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
-    """The user may add the image later."""
-    target.mkdir()
-    (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
-    add(
-        tmp_path,
-        places_in(target, NAMES, Path("images.yaml")),
-        new(tmp_path / "new" / "1.jpg"),
-        "cat",
-    )
-    assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
 
 
 def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):

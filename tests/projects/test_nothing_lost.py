@@ -3,7 +3,6 @@
 The docstrings refer to public reports, by repository and issue number.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -32,7 +31,7 @@ from conftest import (
 from pawprint import paths
 from pawprint.commands.discard import run as run_discard
 from pawprint.dataset.kept_splits import keep_splits
-from pawprint.files import is_link_of_dvc, md5, pack, write_text
+from pawprint.files import is_link_of_dvc, write_text
 from pawprint.projects import discard as last_commit
 from pawprint.projects.label_rows import write_rows
 from pawprint.projects.service_log import AnswerLog
@@ -186,44 +185,6 @@ def test_discard_names_what_the_cache_lacks(project):
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
 
-def test_discard_before_the_first_commit_says_so_and_changes_nothing(tmp_path, monkeypatch):
-    write_files(tmp_path, {"params.yaml": "fetch: {source: photos}\n"})
-    monkeypatch.chdir(tmp_path)
-    with refused("not a git repository"):
-        last_commit.discard(Path())
-    succeed("git", "init", "-q", cwd=tmp_path)
-    with refused("cannot restore a run"):
-        last_commit.discard(Path())
-    assert (tmp_path / "params.yaml").exists()
-
-
-def test_discard_leaves_a_project_that_no_commit_has(project):
-    """For example, after `pawprint init` in a clone whose commits are older than the project."""
-    succeed("git", "checkout", "-q", "--orphan", "older", cwd=project)
-    succeed("git", "rm", "-rq", "--cached", ".", cwd=project)
-    succeed("git", "add", "README.md", cwd=project)
-    succeed("git", "commit", "-qm", "README alone", cwd=project)
-    with refused("cannot restore a run", "params.yaml"):
-        last_commit.discard(Path())
-    assert all((project / name).exists() for name in (*last_commit.INPUTS, paths.STATE))
-
-
-def test_first_run_is_discarded_in_a_project_below_the_top_of_a_repository(
-    committed, tmp_path, monkeypatch
-):
-    ignored = shutil.ignore_patterns(".git")
-    folder = shutil.copytree(committed, tmp_path / "inner", symlinks=True, ignore=ignored)
-    git_init(tmp_path)
-    succeed("git", "add", ".", ":!inner/dvc.lock", ":!inner/metrics", cwd=tmp_path)
-    succeed("git", "commit", "-qm", "Without a run", cwd=tmp_path)
-    write_files(tmp_path, {"other.txt": "x"})
-    monkeypatch.chdir(folder)
-    last_commit.discard(Path())
-    assert changed(tmp_path) == "?? other.txt\n"
-    assert not (folder / paths.LOCK).exists()
-    assert len(list((folder / "photos").rglob("*.jpg"))) == len(NAMES)
-
-
 def fetched(capsys) -> list[str]:
     """Run the `fetch` stage in the current directory and return its lines."""
     fetch.main()
@@ -248,27 +209,6 @@ def test_photos_are_fetched_in_a_repository_of_another_owner(project, monkeypatc
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     first, second = fetched(capsys)
     assert "40 listed files" in first and "safe.directory" in second
-
-
-def test_photos_of_an_archive_are_compared_with_the_last_run_where_there_is_no_commit(
-    tmp_path, monkeypatch, capsys
-):
-    monkeypatch.chdir(tmp_path)
-    pack(tmp_path / "photos.zip", photos_of(NAMES).items())
-    write_files(tmp_path, {"params.yaml": "fetch: {source: photos.zip}\n", ".dvc/config": ""})
-    assert len(fetched(capsys)) == 1  # no earlier list to compare with
-    cache = tmp_path / ".dvc/cache/files/md5"
-    archive = md5(paths.RAW_IMAGES)
-    write_files(cache, {f"{archive[:2]}/{archive[2:]}": paths.RAW_IMAGES.read_bytes()})
-    listing = json.dumps([{"md5": archive, "relpath": paths.RAW_IMAGES.name}])
-    of_listing = f"{hashlib.md5(listing.encode()).hexdigest()}.dir"
-    write_files(cache, {f"{of_listing[:2]}/{of_listing[2:]}": listing})
-    out = {"path": str(paths.RAW_ARCHIVES), "md5": of_listing}
-    write_files(tmp_path, {"dvc.lock": json.dumps({"stages": {"fetch": {"outs": [out]}}})})
-    assert len(fetched(capsys)) == 1  # the same line
-    pack(tmp_path / "photos.zip", photos_of(NAMES[2:]).items())
-    _, line = fetched(capsys)
-    assert "2 fewer files than in the last run: 2 in cat" in line
 
 
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])

@@ -127,21 +127,6 @@ def test_more_images_have_the_gain_of_the_curve_and_its_interval():
     assert "+5.0 points" in sentence and "+1.0 to +9.0" in sentence
 
 
-def test_something_is_said_of_a_model_that_is_often_wrong_whatever_is_certain():
-    """There is a gain that may be due to chance, and no other limit."""
-    run = run_of(centres=1.5 * np.eye(4), gain=0.03)
-    found = find_limits(run)
-    assert "More images may save " in found.text
-    assert found.unmeasured[-1].sentence in found.text
-    assert len(found.measured) + len(found.unmeasured) <= 7
-
-
-def test_order_of_limits_is_explained_only_if_there_are_several():
-    one, several = find_limits(run_of(12 * np.eye(4), gain=0.05)), find_limits(run_of(gain=0.05))
-    assert len(one.measured) == 1 and "order" not in one.heading
-    assert len(several.measured) > 1 and "order" in several.heading
-
-
 def test_probabilities_that_are_too_sure_or_unsure_are_no_wrong_labels():
     for sharpness in (0.5, 2.0):
         run = run_of(sharpness=sharpness)
@@ -180,37 +165,6 @@ def test_size_is_reduced_by_what_chance_adds():
     assert Size(10, 9, 11).expected == pytest.approx(10, abs=0.1)
     assert Size(10, -20, 40).expected == Size(-1, -2, 0).expected == 0
     assert 4 < Size(10, 0.5, 19.5).expected < 7
-
-
-def renamed(run: RunData, paths: list[str], **columns) -> RunData:
-    new = dict(zip(run.images["path"], paths))
-    predictions = {
-        split: table.assign(path=table["path"].map(new)) for split, table in run.predictions.items()
-    }
-    return run._replace(images=run.images.assign(path=paths, **columns), predictions=predictions)
-
-
-def with_series() -> RunData:
-    run = run_of()
-    series = pd.Series(np.repeat(np.arange(96), 5), run.images.index).astype(str)
-    number = pd.Series(np.arange(480), run.images.index).astype(str)
-    paths = run.images["label"] + "/" + series + "_" + number + ".jpg"
-    names = run.images["label"] + "/" + series + "_"
-    choices = {"series": "series", "series_from": "^(.*)_", "accuracy_by_series": 0.5}
-    return renamed(run, list(paths), group=paths, series=names)._replace(choices=choices)
-
-
-@pytest.mark.parametrize(
-    ("limit", "run"),
-    [
-        (limits.divided_series, with_series()),
-        (limits.other_backbone, run_of(train_accuracy=0.65)),
-    ],
-    ids=lambda value: getattr(value, "__name__", ""),
-)
-def test_run_that_deserves_a_sentence_gets_it_and_another_does_not(limit, run):
-    assert limit(run).sentence in find_limits(run).text
-    assert limit(run).sentence not in find_limits(run_of()).text
 
 
 def hashes_of(width: int, colour: int, seed: int) -> list[str]:

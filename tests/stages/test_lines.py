@@ -16,7 +16,16 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, JUDGED, MEASURES, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT
+from pawprint.columns import (
+    IMAGES,
+    JUDGED,
+    MEASURES,
+    METADATA,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SPLIT,
+    SPLITS,
+)
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
@@ -216,7 +225,7 @@ def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
     write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     outputs = {}
-    for seed, name in enumerate(evaluate.SPLITS):
+    for seed, name in enumerate(SPLITS):
         actual, probabilities = predictions_of(labels, seed)
         outputs[name] = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
     outputs[UNKNOWN] = Outputs(*(array[:0] for array in outputs["test"]))

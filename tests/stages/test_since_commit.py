@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init, sha256
+from conftest import PROJECT, change, commit, git_init
 from made_up_run import write_photos
 
 from pawprint import paths
@@ -143,51 +143,6 @@ def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(
     assert said(capsys) == []
 
 
-def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
-    before = committed.splits()
-    pixels = before.index[before == "train"][0]
-    table = committed.folder / paths.SPLITS_CSV
-    table.write_text(f"pixels_sha256,split\n{pixels},test\n")
-    committed.split(committed.images)
-    (line,) = said(capsys)
-    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
-    assert "keep-splits" not in line
-    table.write_text("pixels_sha256,split\n")
-    change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
-    committed.split(committed.images)
-    (line,) = said(capsys)
-    assert "because split.seed, split.test_fraction changed: " in line
-    assert "keep-splits" not in line
-
-
-def test_photo_that_is_put_into_another_folder_of_the_archive_is_no_chance(tmp_path, capsys):
-    names = ("train", "validation", "test")
-    table = [images(label, range(9 * n, 9 * n + 9), names[n]) for label in "ab" for n in range(3)]
-    made = Committed(tmp_path / "project", pd.concat(table))
-    said(capsys)
-    archive_split = made.images["archive_split"].mask(made.images.index == 0, "test")
-    made.split(made.images.assign(archive_split=archive_split))
-    assert said(capsys) == [
-        "split: 1 photo moved since the last commit, according to folders, metadata.csv or dates: "
-        "a train to test"
-    ]
-
-
-def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path, capsys):
-    fewer = committed.images[1:]
-    committed.split(fewer)
-    said(capsys)
-    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
-    shutil.rmtree(committed.folder / ".dvc")
-    committed.split(fewer)
-    (line,) = said(capsys)
-    assert "are unknown" in line and "`dvc pull`" in line
-    shutil.rmtree(committed.folder / ".git")
-    committed.split(fewer)
-    assert said(capsys) == []
-    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
-
-
 def since(
     committed: Committed, unknown: pd.DataFrame = WASTE[:0], rejected=NONE_REJECTED
 ) -> list[str]:
@@ -251,24 +206,6 @@ def test_params_that_changed_during_the_run_are_named(committed):
     lock.write_text(lock.read_text().replace('"seed": 7', '"seed": 8', 1))
     line = since(committed)[0]
     assert "split.seed: 8 → 7" in line and "`dvc repro`" in line
-
-
-def test_stages_with_other_code_are_named(committed):
-    lock = committed.folder / paths.LOCK
-    content = json.loads(lock.read_text())
-    for stage in content["stages"]:
-        path = committed.folder / paths.CODE / f"{stage}.txt"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(stage)
-        content["stages"][stage].setdefault("deps", []).append(
-            {"path": f"data/code/{stage}.txt", "md5": md5(path)}
-        )
-    lock.write_text(json.dumps(content))
-    commit(committed.folder, "Run")
-    assert since(committed)[0].endswith("the same photos, labels, splits, params and code")
-    for stage in ("clean", "plot"):  # `plot` does not change predictions
-        (committed.folder / paths.CODE / f"{stage}.txt").write_text("other")
-    assert since(committed)[0] == "Since the last commit: other code or packages (of clean)"
 
 
 def predict(committed: Committed, wrong: int) -> None:
