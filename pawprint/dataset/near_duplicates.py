@@ -41,8 +41,8 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     distinct, first, numbers = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
     )
-    content = np.frombuffer(bytes.fromhex(distinct.tobytes().decode()), np.uint8)
-    content = content.reshape(len(distinct), 32)
+    digits = bytes.fromhex(distinct.tobytes().decode())
+    content = np.frombuffer(digits, np.uint8).reshape(len(distinct), 32)
     blocks = max_distance + SHARED
     edges = [LOW_BITS * index // blocks for index in range(blocks + 1)]
     masks = [np.uint64((1 << end) - (1 << start)) for start, end in itertools.pairwise(edges)]

@@ -119,7 +119,8 @@ def _linear(logits: openvino.Output, units: int) -> tuple[openvino.Output, np.nd
             factor = operand if kind == "Multiply" else 1 / operand
             weights = factor.reshape(-1, 1) * weights
         elif kind == "MatMul":
-            weights = operand @ weights
+            is_turned = node.get_attributes()["transpose_b"]
+            weights = (operand.T if is_turned else operand) @ weights
         else:
             return logits, weights, constant
         logits = node.input_value(0)
