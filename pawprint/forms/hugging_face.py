@@ -33,7 +33,7 @@ except ModuleNotFoundError:
         "cannot read Parquet and Arrow files: pyarrow is not installed. Run "
         f"`{install_command('parquet')}`."
     ) from None
-BATCH = 64  # rows that become Python objects at once
+BATCH = 8  # rows in memory at once
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow file
 PART = re.compile(r"(.*)-\d+-of-(\d+)")
 ClassNames = Mapping[str, list[str]]  # keyed by column
@@ -143,7 +143,8 @@ def _reading(path: Path) -> Iterator[Any]:
     try:
         with pa.OSFile(str(path)) as file:
             if path.suffix == ".parquet":
-                yield parquet.ParquetFile(file)
+                # By default, pyarrow keeps all row groups that it has read.
+                yield parquet.ParquetFile(file, pre_buffer=False, buffer_size=2**16)
                 return
             file.seek(max(file.size() - len(END), 0))
             if file.read() != END:  # pyarrow would return fewer rows

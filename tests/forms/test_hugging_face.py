@@ -12,7 +12,7 @@ from conftest import PROJECT, photos_of, refused
 from pyarrow import parquet
 
 from pawprint.errors import InputError
-from pawprint.forms import NOTHING, Asked
+from pawprint.forms import NOTHING, Asked, hugging_face
 from pawprint.projects.init import create
 
 SHIPPED = PROJECT / "tests/support/shipped"
@@ -126,6 +126,16 @@ def test_path_in_the_folder_is_read(tmp_path):
     parquet.write_table(table, images / "a.parquet")
     found = made(tmp_path, images)
     assert [found[data][0] for data in PHOTOS] == ["cat", "dog"] * 2
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path):
+    """By default, pyarrow keeps all that it has read; see findings/."""
+    images = pa.array([{"bytes": bytes(10**5), "path": "a.jpg"}] * 200, IMAGE)
+    options = {"row_group_size": 10, "use_dictionary": False, "compression": "none"}
+    parquet.write_table(pa.table({"image": images}), tmp_path / "a.parquet", **options)
+    before = pa.total_allocated_bytes()
+    allocated = (pa.total_allocated_bytes() for _ in hugging_face._values(tmp_path / "a.parquet"))
+    assert max(allocated) - before < 10**7
 
 
 def test_form_that_is_not_used_is_not_imported():
