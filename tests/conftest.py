@@ -144,6 +144,15 @@ def mirror() -> Path:
     return MIRROR.resolve()
 
 
+def users_python() -> list[str]:
+    """Return a Python command for which permissions apply, unlike for root."""
+    if os.geteuid():
+        return [sys.executable]
+    if not shutil.which("setpriv"):
+        pytest.skip("root without setpriv")
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable]
+
+
 def line_of(*parts: str) -> str:
     """Return a pattern for one line that contains these parts in order."""
     anything = r"[^\n]*"

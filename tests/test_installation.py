@@ -1,12 +1,22 @@
 """Test where the package was installed from, how others install it, and how to renew it."""
 
 import json
+import os
 import sys
 from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, commit, git_init, refused, set_author, succeed, write_files
+from conftest import (
+    PROJECT,
+    commit,
+    git_init,
+    refused,
+    set_author,
+    succeed,
+    users_python,
+    write_files,
+)
 
 from pawprint.installation import address_of, install_command, renewal, requirement
 from pawprint.package import installed_version, pages
@@ -70,6 +80,16 @@ def clone(tmp_path) -> Path:
     succeed("git", "remote", "add", "origin", SHARED.replace("//", "//user:token@"), cwd=path)
     succeed("git", "update-ref", "refs/remotes/origin/main", "HEAD", cwd=path)
     return path
+
+
+def test_clone_in_a_folder_that_is_closed_to_the_user_is_not_named(installed_from, clone, tmp_path):
+    installed_from(folder(clone))
+    clone.chmod(0)
+    code = "from pawprint.installation import requirement; print(requirement()[0])"
+    path = os.pathsep.join(map(str, (tmp_path, PROJECT)))
+    line = succeed(*users_python(), "-c", code, cwd=tmp_path, PYTHONPATH=path)
+    clone.chmod(0o700)
+    assert line.startswith("# pawprint-dvc 0.2.0") and str(clone) not in line
 
 
 def head(clone: Path) -> str:

@@ -414,9 +414,9 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         note = f"Other files: {count_suffixes(others)}. " if others else ""
         raise InputError(
             f"{archive}: {printable(problem)}. Each folder of images is a class, unless it is "
-            "named like a split. Move the images into one folder per class, or all into a folder "
-            "`unlabelled` to label them in `pawprint app`; put labels in a metadata.csv; or list "
-            "the classes and their folders in clean.labels. "
+            "named like a split. Extract any archives, and move the images into one folder per "
+            "class, or all into a folder `unlabelled` to label them in `pawprint app`; put labels "
+            "in a metadata.csv; or list the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
 

@@ -15,7 +15,7 @@ from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
 from pawprint.dataset.metadata_csv import further_columns, is_metadata, parse_metadata_csv
 from pawprint.decoding.looks import perceptual_hash
-from pawprint.errors import InputError, name_some, printable
+from pawprint.errors import InputError, printable
 from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
@@ -30,7 +30,12 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.service_log import OTHER_MODEL, read_answers, select_answers
+from pawprint.projects.service_log import (
+    OTHER_MODEL,
+    read_answers,
+    refuse_corrected,
+    select_answers,
+)
 from pawprint.projects.suggestion import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
@@ -250,29 +255,20 @@ def compare_unlabelled(
             "serve`, to use this model."
         )
     table = _tabulate_answers(answers, metadata)
-    _require_own_labels(source, answers, table, metadata)
+    refuse_corrected(source, _corrected(answers, table, metadata))
     predicted = predictions_in(table, metadata)
     beside = predictions_in(test.assign(group=test.index), metadata)
     likeness = compare_photos(predicted, beside)
     return LikenessResult(likeness, len(answers), len(test), left_out, failed)
 
 
-def _require_own_labels(
-    source: Path, answers: Sequence[dict], table: pd.DataFrame, metadata: Metadata
-) -> None:
-    """Raise InputError for labels that do not follow from the probabilities in `table`."""
-    given = np.array([[row["label"]] for row in answers])
-    is_given = given == metadata.labels
+def _corrected(answers: Sequence[dict], table: pd.DataFrame, metadata: Metadata) -> list[str]:
+    """Return the labels that do not follow from the probabilities in `table`, with their photos."""
+    is_given = np.array([[row["label"]] for row in answers]) == metadata.labels
     rounded = table[[f"{PROBABILITY}{label}" for label in metadata.labels]].to_numpy()
     own = metadata.classes(np.where(is_given, rounded + ROUNDING, rounded - ROUNDING))
     differs = is_given.any(axis=1) & (is_given.argmax(axis=1) != own)
-    changed = [f"{row['label']} for {row['path']}" for row in np.array(answers)[differs]]
-    if changed:
-        raise InputError(
-            f"{printable(str(source))}: expected the labels that the model predicted. Received: "
-            f"{name_some(changed)}. To score with corrected labels, move the photos into folders "
-            "named after the classes, or list them in a metadata.csv, and use their folder."
-        )
+    return [f"{row['label']} for {row['path']}" for row in np.array(answers)[differs]]
 
 
 def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.user_tables import Cells, csv_rows
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.files import detach
 from pawprint.named_file import read_bytes
 
@@ -191,6 +191,17 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
                 f"predict --format jsonl`. Received: no {missing[0]}."
             )
     return [{key: _cell(value) for key, value in record.items()} for _, record in records]
+
+
+def refuse_corrected(source: Path, corrected: Sequence[str]) -> None:
+    """Raise InputError if a table has labels that its model did not predict, with their photos."""
+    if corrected:
+        raise InputError(
+            f"{printable(str(source))}: expected the labels that the model predicted. Received: "
+            f"{name_some(corrected)}. Put corrected labels in a metadata.csv, or move the photos "
+            "into folders named after the classes; then `pawprint score` their folder, or add them "
+            "to the project."
+        )
 
 
 def _number(cell: str) -> float:

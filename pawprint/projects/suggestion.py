@@ -1,6 +1,7 @@
 """Choose which unlabelled images to label first, and compare new images with labelled ones."""
 
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -26,7 +27,7 @@ from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, 
 from pawprint.model.served_model import FEATURES
 from pawprint.params.data import Split
 from pawprint.progress import track
-from pawprint.projects.service_log import rows_with
+from pawprint.projects.service_log import refuse_corrected, rows_with
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import read_table, training_images
 
@@ -140,7 +141,7 @@ def suggest(
     chosen, because most of them do not show any class. From a table, up to half may be unknown,
     because alarms of `score` are mostly about these. The number of images left out is reported on
     stderr. If `take` ends early, the rows so far are ranked. Raises InputError for the same reasons
-    as `images_in`, and if the model has no features.
+    as `images_in`, and if the model has no features or did not predict the table's labels.
     """
     unknown = 0 if source.is_dir() else number // 2
     size = predictor.metadata.image_size
@@ -153,6 +154,8 @@ def suggest(
     known, features = _features_of_labelled(predictor, labelled)
     rows = predict_each(predictor, images, _hash_and_features, has_hashes=False)
     pairs = list(zip(images, take(rows, len(images))))
+    if not source.is_dir():
+        refuse_corrected(source, _corrected(source, pairs))
     measured = pd.DataFrame(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
@@ -176,6 +179,14 @@ def suggest(
     print(f"suggest: left out {line}", file=sys.stderr)
     failed = measured.index.difference(usable.index)
     return [pairs[index] for index in (*rest.index[chosen], *failed)]
+
+
+def _corrected(table: Path, pairs: Sequence[tuple[Path, dict]]) -> list[str]:
+    """Return the labels in a table that differ from the same model's predictions in `pairs`."""
+    rows = rows_with(table, ("path", "label"))
+    given = {(Path(row["path"]), row.get("model")): row["label"] for row in rows}
+    labels = [(path, given.get((path, row["model"])), row["label"]) for path, row in pairs]
+    return [f"{old} for {path}" for path, old, new in labels if old and new and old != new]
 
 
 def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:

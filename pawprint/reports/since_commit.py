@@ -39,7 +39,7 @@ def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
     else:
         found = ", ".join(filter(None, [images, further])) or SAME
     lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
-    if changed := describe_param_changes(*params_of_stages(params)):
+    if changed := params_changed_during(params):
         lines[:1] = [
             f"params.yaml changed during this run: {name_some(changed)}. This happens after `git "
             "switch`, for example. The results are from both versions: run `dvc repro` again."
@@ -62,12 +62,17 @@ def describe_images_since(commit: LastCommit, now: changes.Images) -> str:
     return changes.describe_changes(changes.find_changes(changes.images_of(*tables), now))
 
 
-def params_of_stages(params: dict) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the params that the stages before `plot` have used, and their values in `params`."""
-    run = Recorded()
-    stages = {path.stem for path in paths.CODE.glob("*.txt")} - {"plot"}
-    used = {key: hide_secrets(value) for name in stages for key, value in run.params(name).items()}
-    return used, {key: value_at(params, *key.split(".")) for key in used}
+def params_changed_during(params: dict) -> list[str]:
+    """Return how `params` differ from the values that a stage before `plot` has used in this run.
+
+    Each stage is compared alone, because two stages may have used different values of a param.
+    """
+    run, changed = Recorded(), []
+    for stage in sorted({path.stem for path in paths.CODE.glob("*.txt")} - {"plot"}):
+        used = {key: hide_secrets(value) for key, value in run.params(stage).items()}
+        now = {key: value_at(params, *key.split(".")) for key in used}
+        changed += describe_param_changes(used, now)
+    return list(dict.fromkeys(changed))
 
 
 def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:

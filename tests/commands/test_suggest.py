@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
+from conftest import replace as replace_text
 from networks import PLAIN, metadata, weights_of, write_colour_model
 from PIL import Image
 
@@ -159,7 +160,7 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
     assert line.startswith("suggest: left out 0 near-duplicates")
 
 
-def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path):
+def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path, monkeypatch):
     """Only photos with a label in the table of `predict` are used, not other files there."""
     write_colour_model(tmp_path / paths.SERVED_MODEL, unknown_threshold=0.25)
     for number in range(5):
@@ -178,6 +179,10 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
         assert (result.returncode, len(rows)) == (0, suggested)
         assert {row["path"] for row in rows} <= {*names} - {"text.png"}
         assert [row["label"] for row in rows].count("unknown") == unknown
+    replace_text(tmp_path / "may.csv", ",unknown,", ",cat,")
+    monkeypatch.chdir(tmp_path)
+    with refused("may.csv: expected the labels that the model predicted. Received: cat for é"):
+        suggest(load_predictor(paths.SERVED_MODEL), Path("may.csv"), read_labelled(Path()), 5)
     result = pawprint(tmp_path, "suggest", ".", "--format", "json")
     assert {row["label"] for row in json.loads(result.stdout)}.isdisjoint({"unknown"})
     assert "2 unknown images" in result.stderr

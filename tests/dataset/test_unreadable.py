@@ -5,16 +5,14 @@ is only in a cloud, so that reading it fails).
 """
 
 import errno
-import os
 import resource
-import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, photos_of, refused, run, write_files
+from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
@@ -32,15 +30,6 @@ NAMES = ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "dog/2.jpg"]
 @pytest.fixture
 def photos(tmp_path) -> Path:
     return write_files(tmp_path / "photos", photos_of(NAMES))
-
-
-def users_python() -> list[str]:
-    """Return a Python command for which permissions apply, unlike for root."""
-    if os.geteuid():
-        return [sys.executable]
-    if not shutil.which("setpriv"):
-        pytest.skip("root without setpriv")
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", sys.executable]
 
 
 @pytest.mark.parametrize("size", [0, 40_000], ids=["small", "large"])

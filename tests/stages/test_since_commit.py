@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init
+from conftest import PROJECT, change, commit, git_init, write_files
 from made_up_run import write_photos
 
 from pawprint import paths
@@ -196,15 +196,17 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
 
 def test_params_that_changed_during_the_run_are_named(committed):
     """As after `git switch`, when params.yaml is the other branch's and equals its last commit."""
-    code = committed.folder / paths.CODE / "split.txt"
-    code.parent.mkdir(parents=True, exist_ok=True)
-    code.touch()
+    codes = {f"{paths.CODE}/{stage}.txt": "" for stage in ("a", "split", "z")}
+    write_files(committed.folder, codes)
     assert "the same photos" in since(committed)[0]
     change(committed.folder, "split: {seed: 7}")
     committed.commit()
     lock = committed.folder / paths.LOCK
-    lock.write_text(lock.read_text().replace('"seed": 7', '"seed": 8', 1))
-    line = since(committed)[0]
+    stages = read_yaml(lock)["stages"]
+    used = {"params": {"params.yaml": {"split": {"seed": 7}}}}
+    of_split = {"params": {"params.yaml": {"split": {"seed": 8}}}}
+    lock.write_text(json.dumps({"stages": stages | {"a": used, "split": of_split, "z": used}}))
+    line = since(committed)[0]  # other stages used the present value
     assert "split.seed: 8 → 7" in line and "`dvc repro`" in line
 
 
