@@ -10,14 +10,10 @@ import pytest
 from conftest import commit, git_init, photos_of, refused, succeed, write_files
 
 from pawprint import __main__ as command_line
-from pawprint.files import write_json
 from pawprint.git import current_commit
-from pawprint.params.file import flat
-from pawprint.paths import STATE
 from pawprint.pipeline.dvc import read_revision
 from pawprint.projects.init import create
 from pawprint.projects.recipes import require_committed
-from pawprint.projects.state import defaults
 from pawprint.projects.upgrade import upgrade
 from pawprint.templates import names_in_git, restored_after_failure
 
@@ -249,13 +245,3 @@ def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
     command_line.name_user()
     assert getpass.getuser() == str(os.getuid())
-
-
-def test_number_of_recall_gets_the_class_that_it_was_for(tmp_path):
-    """A project from version 0.3 runs after `upgrade`, without any manual edit."""
-    params = defaults().replace("  recall: null ", "  recall: 0.9 ")
-    write_files(tmp_path, {"params.yaml": params, "data/split/labels.json": '["cat", "dog"]'})
-    write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    lines = upgrade(tmp_path)
-    assert any("calibrate.recall" in line and '"dog"' in line for line in lines)
-    assert flat((tmp_path / "params.yaml").read_text())["calibrate.recall"] == {"dog": 0.9}

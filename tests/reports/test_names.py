@@ -35,7 +35,7 @@ def fonts(tmp_path, monkeypatch) -> list[str]:
     """Return the paths of the computer's fonts, which are none at first."""
     paths = []
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
-    monkeypatch.setattr(charts, "_looked_for", set())
+    monkeypatch.setattr(drawing, "_looked_for", set())
     with matplotlib.rc_context():
         yield paths
 

@@ -57,7 +57,6 @@ def test_key_or_entry_that_is_missing_is_refused(stages):
 
 def test_option_that_decides_what_is_kept_or_noticed_is_refused(stages):
     for name, key, changed in (
-        ("code", "outs", "data/code"),
         ("clean", "metrics", {"metrics/clean.json": {"cache": True}}),
         ("plot", "params", {"params.yaml": ["clean"]}),
     ):
