@@ -21,6 +21,7 @@ FOLDER = ".*/)[^/]+$"
 # The name without the mark of an edited copy, such as _aug3, -edited, (+2.0) or .rf.0f3a9c17.
 WORDS = "aug|augmented|edited|original"
 MARK = rf"(?:[ _-]?\([+-][0-9.]+\)|[ _-](?:{WORDS})[_-]?[0-9]*|\.rf\.[0-9A-Za-z]+)"
+MARKED = rf"{MARK}\.[^./]+$"
 WITHOUT_MARK = rf"(?:[^/]+/)*[^/]+?){MARK}*\.[^./]+$"
 
 
@@ -35,7 +36,11 @@ def find_series(images: pd.DataFrame) -> tuple[str, pd.Series]:
     for end in (*UP_TO_NUMBER, FOLDER, WITHOUT_MARK):
         expression = f"{start}({folders}{end}"
         keys = images["path"].str.extract(expression, expand=False)
-        found[expression] = _series_among(keys, images, 0 if end == WITHOUT_MARK else MIN_FRACTION)
+        min_fraction = MIN_FRACTION
+        if end == WITHOUT_MARK:  # the same name in two split folders is no edited copy
+            keys = keys.where(keys.isin(keys[images["path"].str.contains(MARKED)]))
+            min_fraction = 0
+        found[expression] = _series_among(keys, images, min_fraction)
     return _widest(found, images)
 
 
