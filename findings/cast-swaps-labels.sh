@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # Surprise: casting a column of labels to the same names in another order relabels every photo.
-# Guess: `cast_column("label", ClassLabel(names=["dog", "cat"]))` renumbers the labels by name, as
-# pandas' `set_categories` does, or refuses.
+# Guess: `cast_column("label", ClassLabel(names=["dog", "cat"]))` renumbers the labels by name,
+# or refuses.
 # Seen with datasets 5.2.0: it keeps the numbers and exchanges the names, without a warning, so that
-# cat.jpg is a dog. `concatenate_datasets` refuses two such datasets, and its message suggests that
-# their types must agree, which this cast achieves. `align_labels_with_mapping` renumbers by name.
+# cat.jpg is a dog. `concatenate_datasets` refuses two such datasets. `align_labels_with_mapping` renumbers by name.
 # Why it matters: the order of classes that a trained model expects is forced on a new dataset with
 # this line, and every metric is computed with wrong labels.
 set -euo pipefail

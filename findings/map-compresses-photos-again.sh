@@ -3,9 +3,8 @@
 # Guess: `map(lambda row: {**row, "sharp": True})` leaves the column `image` as it is, since the
 # function does not change it.
 # Seen with datasets 5.2.0 and Pillow 12.0.0: a row that names `image` decodes it, and the image is
-# encoded anew, as JPEG with Pillow's default quality. Bytes and pixels change, with each such `map`
-# again. A photo that EXIF turns becomes a PNG. Returning only the new column keeps all bytes. Photos
-# that are stored as paths, such as those of a folder, are not affected.
+# encoded anew, as JPEG with Pillow's default quality. Bytes and pixels change. A photo
+# that EXIF turns becomes a PNG. Returning only the new column keeps all bytes.
 # Why it matters: photos from Parquet or the Hub lose quality in a step that only counts or filters.
 # Hashes of files no longer find duplicates, and a model is trained on other pixels than it will see.
 set -euo pipefail

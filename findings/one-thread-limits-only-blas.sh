@@ -4,9 +4,9 @@
 # Guess: the variables that Dask sets for each worker, such as OMP_NUM_THREADS=1, hold for all native
 # libraries in it.
 # Seen with distributed 2026.8.0, OpenVINO 2026.4.1, OpenCV 4.12.0 and NumPy 2.2.6: neither of the two
-# reads OMP_NUM_THREADS. Each has a setting of its own: `INFERENCE_NUM_THREADS` and `setNumThreads`.
-# Why it matters: on 32 cores, 32 workers that classify photos start 1,024 threads each for resizing
-# and inference. The usual advice against this, to set OMP_NUM_THREADS, has no effect.
+# follows OMP_NUM_THREADS, which the worker sets to 1.
+# Why it matters: many workers of one thread that classify photos start as many threads as there are
+# cores in each of them, for resizing and for inference.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

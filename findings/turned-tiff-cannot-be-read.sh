@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Surprise: OpenCV 5 reads a TIFF that its orientation tag turns from memory (`imdecode`), but not
-# from a file: `imread` gives None, with any flag. JPEG, PNG and WebP with the same tag are fine.
+# from a file: `imread` gives None. JPEG, PNG and WebP with the same tag are fine.
 # Guess: of the photos with an orientation, `imread` turns JPEG and PNG, and leaves WebP and TIFF.
 # Seen with OpenCV 5.0.0 and Pillow 12.0.0: JPEG, PNG and WebP are turned, also by a WebP's EXIF. The
 # TIFF is decoded with turned sides into an array of the sides before turning, so `imread` rejects its
 # own result with a message in the log. `imdecode` of the same bytes turns the image correctly.
-# Why it matters: scanners and cameras write such files. A loop that skips what `imread` cannot read
+# Why it matters: a loop that skips what `imread` cannot read
 # drops them as if they were damaged, while a service that decodes uploads from memory accepts them.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -4,8 +4,7 @@
 # image (`asymmetric`), opset 11 from the centres of pixels (`half_pixel`).
 # Guess: the converter writes `coordinate_transformation_mode="asymmetric"`, and the values stay.
 # Seen with onnx 1.20.0 and ONNX Runtime 1.23.2: the graph passes the checker and has the same shapes,
-# and the pixels move by half a pixel of the result, which changes values by up to 1.3 times their
-# standard deviation. The old Upsample of opset 9 changes in the same way. Setting the attribute by
+# and values of random input change by up to 1.3 times their standard deviation. The old Upsample of opset 9 changes in the same way. Setting the attribute by
 # hand restores all values.
 # Why it matters: raising the opset of an old network, for a runtime that asks for a newer one, moves
 # the photo or the feature maps under a network that was trained without this.
