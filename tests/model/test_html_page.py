@@ -35,8 +35,8 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
-from pawprint.network.keras_backbone import application, preprocessing
-from pawprint.network.keras_model import convert
+from pawprint.network.keras_backbone import application
+from pawprint.network.keras_model import convert, preprocessing
 
 pytestmark = pytest.mark.slow
 SIZE = 32
