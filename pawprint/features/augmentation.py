@@ -12,6 +12,8 @@ from pawprint.features.views import View
 from pawprint.params import data
 from pawprint.params.data import Augment
 
+# Steps per pixel, to which transformations are rounded. Processors differ in the last bits.
+STEPS = 2**16
 ERASED = (0.02, 0.33)  # fraction of the image that RandomErasing covers, as in Keras
 
 
@@ -34,7 +36,7 @@ def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> Vi
                     matrix = matrix @ value
                 else:
                     colours[name.removeprefix("Random").lower()] = value
-    return View(matrix[:2], **colours)
+    return View(np.round(matrix[:2] * STEPS) / STEPS, **colours)
 
 
 def _flip(layer: data.Flip, random: Generator, size: int) -> np.ndarray:
