@@ -12,7 +12,6 @@ from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
     Data,
-    KeepBest,
     Phase,
     compile_model,
     cosine_decay,
@@ -89,13 +88,6 @@ def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
     assert (history["validation_loss"] > before).all()
     assert validate(model, validation)["loss"] == pytest.approx(before)
     assert history["kept"].tolist() == [False] * 4
-
-
-def test_lower_loss_with_a_lower_accuracy_is_said():
-    _, history, validation, _ = diverging(keep_best=True)
-    keeper = KeepBest(validation)
-    keeper.losses, keeper.difference = np.array([0.6]), Difference(-0.1, 0.05)
-    assert describe_kept(history, keeper).endswith("but a lower validation accuracy")
 
 
 def test_best_epoch_between_others_is_kept():
