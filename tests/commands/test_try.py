@@ -17,7 +17,6 @@ from conftest import (
     commit,
     encode,
     git_init,
-    replace,
     run,
 )
 from onnx_files import FIRST, MEANS, VECTOR, write
