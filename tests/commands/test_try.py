@@ -161,21 +161,6 @@ def write_inputs_of_features() -> None:
     backbone.main()
 
 
-def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made, tmp_path):
-    sources = f"weights.source={SAMPLE_WEIGHTS},imagenet"
-    choices = "-S", sources, "-S", "model.image_size=96"
-    no_network = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    environment = {"PYTHONPATH": str(PROJECT), **no_network}
-    result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
-    assert result.returncode == 0
-    assert "try: 2 of 3: " in result.stderr and "Traceback" not in result.stderr
-    _, today, row, line, *_ = result.stdout.splitlines()
-    assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
-    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
-    assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
-    assert "EfficientNetLite0" in line  # not needed for serving
-
-
 def test_json_is_one_line_with_every_candidate_and_nothing_else(tried):
     choices = ("-S", "model.image_size=128", "--minutes", "0")
     (line,) = tried(*choices, "--format", "json")
