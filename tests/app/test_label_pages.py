@@ -10,7 +10,6 @@ from app_browser import (
     FLAGS,
     PATIENCE,
     expect,
-    open_part,
     opened,
     playwright,
     serious,
@@ -179,22 +178,6 @@ def test_photos_of_a_closed_browser_are_offered_at_once_and_those_of_an_open_one
         with opened(browser, address, viewport=WIDE) as page:
             page.locator(".photo").first.wait_for()
             assert photos_on(page) == shown
-
-
-def test_photo_is_larger_in_the_list_of_labels_when_clicked_however_small_it_is(project, browser):
-    with served(project) as address, opened(browser, address, viewport=WIDE) as page:
-        prepare(page)
-        press(page, "+", *"cat", "Enter")
-        open_part(page, "Labelled")
-        small = page.locator('[class*="st-key-photo-"] img').first
-        small.click(force=True)  # where its button covers it
-        large = page.get_by_role("dialog").get_by_role("img")
-        expect(large).to_be_visible()
-        assert large.bounding_box()["width"] > 2 * small.bounding_box()["width"]
-        page.keyboard.press("Escape")
-        page.get_by_role("tab", name="Unlabelled").click()
-        press(page, "u")
-        assert labels_in(project) == {}
 
 
 def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):

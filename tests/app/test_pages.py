@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import PROJECT, change, complaint, photo, printed, succeed
+from conftest import PROJECT, change, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
@@ -105,22 +105,6 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
         "dog → cat, labelled cat",
         "cat → dog, labelled dog",
     ]
-
-
-def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
-    write_photos(project)
-    record(project)
-    page = opened("page_compare", "show_comparison", Baseline="v2")
-    assert not page.warning
-    assert "identical" in page.markdown[1].value
-    change(project, "calibrate: {temperature: false}")
-    page = opened("page_compare", "show_comparison", Baseline="v2")
-    (warning,) = page.warning
-    line = complaint(project, "compare", "v2")
-    assert "out of date" in line and "params.yaml calibrate" in line
-    assert line.removesuffix(".") in warning.value.replace("\\", "")
-    page.selectbox[1].set_value(git("rev-parse", "--short", "v2~", cwd=project)).run()
-    assert not page.warning
 
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):

@@ -104,18 +104,6 @@ def test_correction_follows_its_pixels_to_another_name_and_leaves_other_pixels_a
     assert not_applied == []
 
 
-def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path):
-    files = {"cats/1.jpg": 10, "cats/1 (1).jpg": 10, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [
-        Correction("cats/1.jpg", "none", pixels_of(1)),
-        Correction("dogs/gone.jpg", "cat", pixels_of(5)),
-        Correction("cats/2.jpg", "dog", pixels_of(2)),
-    ]
-    images, _, not_applied = corrected(tmp_path, files, corrections)
-    assert labels_of(images) == {"cats/1.jpg": "cat", "cats/2.jpg": "dog", "dogs/3.jpg": "dog"}
-    assert not_applied == ["cats/1.jpg", "dogs/gone.jpg"]
-
-
 @pytest.mark.parametrize(("number", "label"), [("", "dog"), (1, "dog"), (4, None)])
 def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
     tmp_path, number, label

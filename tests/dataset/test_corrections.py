@@ -8,14 +8,6 @@ LABELS = ["cat", "dog"]
 PIXELS, OTHER = 64 * "a", 64 * "b"
 
 
-def test_corrections_are_read_as_spreadsheets_write_them(tmp_path):
-    labels = tmp_path / "labels.csv"
-    # The file begins with a byte order mark.
-    labels.write_text("path,label\ncats/1.jpg,dog\ndogs/4.jpg,none\n", encoding="utf-8-sig")
-    expected = [Correction("cats/1.jpg", "dog"), Correction("dogs/4.jpg", "none")]
-    assert read_corrections(labels, MEMBERS, LABELS) == expected
-
-
 def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     labels = tmp_path / "labels.csv"
     rows = [f"old.jpg,dog,{PIXELS}\n", f"old.jpg,cat,{OTHER}\n", "dogs/4.jpg,none,\n"]

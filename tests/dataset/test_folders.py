@@ -195,23 +195,12 @@ def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tm
     assert len(unknown) == 0
 
 
-def test_many_classes_are_said_by_their_number_the_largest_and_the_smallest(tmp_path):
-    names = [*images_in(*(f"c{number:02}" for number in range(30))), "c07/9.jpg"]
-    (line,) = describe(tmp_path, names)
-    assert line == "30 classes: the largest c07 (3), the smallest c00 (2)"
-    assert describe(tmp_path / "equal", names[:-1]) == ["30 classes: 2 images each"]
-
-
 @pytest.mark.parametrize("name", ["aux/1.jpg", "cat/con.jpg", "cat/what?.jpg", "mug./1.jpg"])
 def test_name_that_windows_cannot_hold_is_said(name):
     places = dict.fromkeys(["cat/1.jpg", "console/lpt10.jpg", "cat.v2/nul_1.jpg"], ("cat", ""))
     assert list(describe_names(places)) == []
     (line,) = describe_names({**places, name: ("cat", "")})
     assert line.endswith(f"Windows: {name}")
-
-
-def describe(folder: Path, names: list[str]) -> list[str]:
-    return describe_classes(write_files(folder / "photos", dict.fromkeys(names, b"")), "auto")
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])

@@ -8,12 +8,9 @@ PowerShell/PowerShell 8636 (UTF-16 with its mark).
 from pathlib import Path
 from unicodedata import normalize
 
-import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.dataset.kept_splits import keep_splits
-from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections
 from pawprint.projects.label_rows import read_rows, write_rows
 from pawprint.projects.service_log import read_answers
@@ -87,15 +84,6 @@ def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
         assert corrections(tmp_path, name, both) == [Correction(name, "dog")]
 
 
-def test_metadata_csv_with_empty_columns_is_read():
-    table = b"file_name,label,,\n1.jpg,a,,\n,,,\n2.jpg,b,,\n"
-    rows = parse_metadata_csv("g", ["metadata.csv", "1.jpg", "2.jpg"], lambda name: table)
-    assert [(name, row.label, row.further) for name, row in rows.items()] == [
-        ("1.jpg", "a", {}),
-        ("2.jpg", "b", {}),
-    ]
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tmp_path, encoding):
     table = tmp_path / "metadata.csv"
@@ -108,16 +96,6 @@ def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tm
     assert "0;1.jpg;cät;;seen by Ann" in written.splitlines()
     take_back()
     assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "dog"]
-
-
-def test_kept_splits_stay_with_the_notes_beside_them(tmp_path):
-
-    table, pixels = tmp_path / "splits.csv", "a" * 64
-    table.write_bytes(f"pixels_sha256;split;;\r\n{pixels};test;;mine\r\n;;;\r\n".encode("utf-16"))
-    new = pd.DataFrame({"pixels_sha256": ["b" * 64], "split": ["train"], "group": ["1.jpg"]})
-    keep_splits(table, new)
-    rows = table.read_text(encoding="utf-8").splitlines()
-    assert rows == ["pixels_sha256,split,,", f"{pixels},test,,mine", f"{'b' * 64},train,,"]
 
 
 def test_numbers_with_a_comma_are_read(tmp_path):

@@ -95,16 +95,6 @@ def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(
     assert of_head == pytest.approx(expected, abs=2e-4)
 
 
-def test_balanced_classes_weigh_the_same_in_the_fit():
-    """Without features that distinguish the classes, each class has the same probability."""
-    features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
-    for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        cross_validation, solution = fitted(features, actual, class_weight)
-        of_head = probabilities_by(solution, features[:1, 0])
-        assert of_head[0, 1] == pytest.approx(expected, abs=0.01)
-        assert cross_validation.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
-
-
 @pytest.mark.parametrize("is_better", [True, False])
 def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than_its_error(
     is_better,

@@ -6,7 +6,7 @@ from networks import DENSE, LOGITS, epochs_of, model_with, pixels
 from pawprint.model.outputs import to_probabilities
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.keras_model import build_head, parts
-from pawprint.network.training import Batches, Data, Phase, describe_kept, fine_tune, train_head
+from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 
 IMAGES = 12
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
@@ -49,25 +49,3 @@ def test_diverged_phase_is_named():
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
     with refused("train_finetune.epochs: expected"):
         fine_tune(model, layers, batches_of(maps), Phase("train_finetune", params))
-
-
-@pytest.mark.parametrize(("epochs", "learning_rate", "kept"), [(3, 1e-3, [1, 2, 3]), (2, 1e3, [0])])
-def test_history_tells_the_epoch_that_is_kept_or_none(epochs, learning_rate, kept):
-    make_deterministic(1)
-    model = model_with()
-    _, backbone, *_ = parts(model)
-    maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
-    params = epochs_of(epochs, learning_rate=learning_rate, keep_best=True)
-    layers = len(backbone.layers)
-    _, history, keeper = fine_tune(model, layers, batches_of(maps), Phase("", params))
-    rows = history[history["kept"]]
-    assert (rows["epoch"].iloc[0] if len(rows) else 0) in kept
-    text = describe_kept(history, keeper)
-    if len(rows):
-        (row,) = rows.itertuples()
-        assert text.startswith(f"epoch {row.epoch} is kept")
-        assert row.validation_loss < keeper.losses.mean()
-        change = keeper.losses.mean() + keeper.difference.mean
-        assert change == pytest.approx(row.validation_loss, rel=1e-4)
-    else:
-        assert "the head" in text and "kept" in text

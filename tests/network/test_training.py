@@ -5,14 +5,12 @@ import pandas as pd
 import pytest
 from networks import epochs_of, write_features
 
-from pawprint import progress
 from pawprint.classes import Difference
 from pawprint.features.store import stored_examples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
     Data,
-    KeepBest,
     Phase,
     compile_model,
     cosine_decay,
@@ -82,20 +80,6 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     data.validation.labels = 1 - LABELS
     before = validate(model, data.validation)["loss"]
     return model, fit_epochs(model, data, Phase("", params))[0], data.validation, before
-
-
-def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
-    model, history, validation, before = diverging(keep_best=True)
-    assert (history["validation_loss"] > before).all()
-    assert validate(model, validation)["loss"] == pytest.approx(before)
-    assert history["kept"].tolist() == [False] * 4
-
-
-def test_lower_loss_with_a_lower_accuracy_is_said():
-    _, history, validation, _ = diverging(keep_best=True)
-    keeper = KeepBest(validation)
-    keeper.losses, keeper.difference = np.array([0.6]), Difference(-0.1, 0.05)
-    assert describe_kept(history, keeper).endswith("but a lower validation accuracy")
 
 
 def test_best_epoch_between_others_is_kept():
@@ -169,28 +153,3 @@ def test_measured_loss_is_without_the_penalty_on_weights():
     probability = 1 / (1 + np.exp(-9.0))  # for each image, one of its two features is 1
     expected = -(np.log(probability) + np.log(1 - probability)) / 2
     assert validate(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)
-
-
-def test_progress_of_training_counts_batches_and_has_the_losses(tmp_path, monkeypatch):
-    file = tmp_path / "progress"
-    monkeypatch.setenv(progress.VARIABLE, str(file))
-    monkeypatch.setattr(progress, "SECONDS", 0)
-    data = learnable()
-    seen = []
-    start_epoch = data.train.start_epoch
-
-    def watch(epoch: int) -> None:
-        seen.append(progress.read_progress(file))
-        start_epoch(epoch)
-
-    monkeypatch.setattr(data.train, "start_epoch", watch)
-    model = new_model()
-    params = epochs_of(4)
-    compile_model(model, params, False)
-    fit_epochs(model, data, Phase("train_extract", params))
-    assert [found and found[:2] for found in seen] == [
-        None,
-        *(("train_extract", percent) for percent in (25, 50, 75)),
-    ]
-    assert "epoch=2" in seen[-1].detail and "validation_loss=" in seen[-1].detail
-    assert not file.exists()

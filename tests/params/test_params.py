@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import yaml
 from conftest import PROJECT
-from dvc.exceptions import InvalidArgumentError
-from dvc.utils.hydra import apply_overrides
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -167,22 +165,6 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
     assert is_named(lines, key) if key else lines == []
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "written"),
-    [
-        ("augment.views", None, "null"),
-        ("weights.source", True, "true"),
-        ("model.fine_tune_at", True, "true"),
-        ("model.fine_tune_at", ["secret"], "a list"),
-        ("clean.labels", None, "null"),
-        ("calibrate.recall", {1: 0.5}, "a mapping"),
-    ],
-)
-def test_received_value_is_named_as_yaml_has_it(refusals, key, value, written):
-    (line,) = refusals({key: value})
-    assert line.endswith(f"Received: {written}")
-
-
 def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
     assert refusals({EPOCHS: None, "head.dense": None}) == []
     (line,) = refusals({EPOCHS: None})
@@ -246,35 +228,3 @@ def test_changed_params_are_told_with_both_values_even_if_python_calls_them_equa
 def test_text_that_yaml_reads_as_something_else_is_in_quotes(text):
     (line,) = describe_param_changes({"a.b": None, "a.c": "x y"}, {"a.b": text, "a.c": "x y"})
     assert line == f'a.b: null → "{text}"'
-
-
-MAPPING = {"number": 5, "learning_rate": 0.1}
-
-
-@pytest.mark.parametrize(
-    ("before", "override", "after"),
-    [
-        (None, "a.epochs={learning_rate: 0.01}", {"learning_rate": 0.01}),
-        (None, "a.epochs.learning_rate=0.01", "Could not override"),
-        (None, "+a.epochs.learning_rate=0.01", {"learning_rate": 0.01}),
-        (MAPPING, "a.epochs={number: 3}", {"number": 3, "learning_rate": 0.1}),
-        (MAPPING, "a.epochs.number=3", {"number": 3, "learning_rate": 0.1}),
-        (MAPPING, "a.epochs={optimizer: sgd}", "Could not override"),
-        (MAPPING, "a.epochs.optimizer=sgd", "Could not override"),
-        (MAPPING, "+a.epochs.optimizer=sgd", MAPPING | {"optimizer": "sgd"}),
-        (MAPPING, "a.epochs=null", None),
-    ],
-)
-def test_dvc_sets_merges_and_adds_keys_of_epochs_as_the_page_says(
-    tmp_path, before, override, after
-):
-    """With the function that `dvc exp run -S` calls."""
-    path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump({"a": {"epochs": before}}), encoding="utf-8")
-    if isinstance(after, str):
-        with pytest.raises(InvalidArgumentError) as error:
-            apply_overrides(path, [override])
-        assert after in str(error.value.__cause__ or error.value)
-    else:
-        apply_overrides(path, [override])
-        assert yaml.safe_load(path.read_text(encoding="utf-8"))["a"]["epochs"] == after

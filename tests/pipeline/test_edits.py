@@ -103,17 +103,3 @@ def test_fingerprints_are_never_taken_from_dvcs_cache(project, edited):
     repro(project, "code")
     succeed("git", "checkout", "-q", "--", "pawprint", cwd=project)
     assert "Running stage 'code'" in succeed("dvc", "repro", "code", cwd=project)
-
-
-def test_python_runs_a_module_that_has_time_and_size_of_an_earlier_one(project):
-    module = project / "pawprint" / "unused.py"
-    show = ("python", "-c", "from pawprint.unused import A; print(A)")
-    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
-    module.write_text("A = 1\n")
-    os.utime(module, (10**9, 10**9))
-    assert succeed(*show, cwd=project, **compiled) == "1\n"
-    succeed("python", "-m", "stages.code", cwd=project, **compiled)
-    module.write_text("A = 2\n")
-    os.utime(module, (10**9, 10**9))
-    assert succeed(*show, cwd=project, **compiled) == "2\n"
-    module.unlink()

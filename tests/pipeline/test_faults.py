@@ -12,7 +12,6 @@ from conftest import (
     PROJECT,
     TINY,
     clean_archive,
-    encode,
     pawprint,
     photos_of,
     replace,
@@ -30,7 +29,7 @@ from faults import (
     REASONS,
     write_archive,
 )
-from PIL import Image, ImageChops, ImageStat
+from PIL import ImageChops, ImageStat
 
 from pawprint.columns import IMAGES as IMAGE_COLUMNS
 from pawprint.columns import REJECTED
@@ -168,18 +167,6 @@ def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
     """The mean difference of the values, in [0, 255], is bounded."""
     image = decode(IMAGES[name].made)
     assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
-
-
-def test_transparent_pixels_are_white():
-    """This holds unless alpha hides a picture: partial transparency, or a single colour."""
-    photo = PHOTO.convert("RGBA")
-    photo.putalpha(0)
-    photo.putpixel((0, 0), (0, 0, 0, 255))
-    one_colour = Image.new("RGBA", PHOTO.size, (200, 0, 0, 0))
-    for form in ("PNG", "WEBP"):
-        image = decode(encode(photo, form, lossless=True))
-        assert sorted(image.getcolors()) == [(1, (0, 0, 0)), (96 * 64 - 1, (255, 255, 255))]
-        assert decode(encode(one_colour, form)).getcolors() == [(96 * 64, (255, 255, 255))]
 
 
 @pytest.mark.parametrize("name", ["exif orientation.jpg", "turned.heic"])

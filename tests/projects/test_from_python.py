@@ -284,23 +284,6 @@ def test_interrupt_stops_the_run_and_the_next_one_goes_on_there(waiting):
 
 
 @pytest.mark.slow
-def test_second_notebook_is_told_that_a_run_goes_on(waiting):
-    told = []
-
-    def start_again() -> None:
-        with pytest.raises(pawprint.InputError) as refusal:
-            Project(waiting.folder).run()
-        told.append(str(refusal.value))
-        (waiting.folder / "go").touch()
-
-    thread = when_started(waiting, start_again)
-    with refused("second: nothing to read. Write it."):
-        waiting.run()
-    thread.join()
-    assert told and "another run is active" in told[0]
-
-
-@pytest.mark.slow
 def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
     """They run in order, on the pictures of the tutorial."""
     monkeypatch.chdir(tmp_path)

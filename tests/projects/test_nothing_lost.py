@@ -204,13 +204,6 @@ def test_photos_that_vanish_are_counted_by_folder(project):
     assert "more" in told[1] and "1 in bird" in told[1]
 
 
-def test_photos_are_fetched_in_a_repository_of_another_owner(project, monkeypatch, capsys):
-    """As in libgit2/pygit2 1156: in a container, where DVC does not need Git."""
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    first, second = fetched(capsys)
-    assert "40 listed files" in first and "safe.directory" in second
-
-
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])
 def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypatch, capsys):
     """As in treeverse/dvc 10157 and 9738: changes in an import are never pushed."""

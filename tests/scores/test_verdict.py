@@ -9,7 +9,6 @@ from pawprint.scores.verdict import (
     Pair,
     ScoreTest,
     compare,
-    describe_verdict,
     difference_of,
 )
 
@@ -105,17 +104,6 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)
     assert [*compared.sets["difference"]] == pytest.approx([(better - losses).mean(), 0])
     assert [*compared.sets["log loss old"]] == pytest.approx([losses.mean()] * 2)
-
-
-def test_sentence_has_the_interval_that_decides_where_the_accuracy_may_not_differ():
-    losses = np.random.default_rng(0).uniform(0.1, 0.6, IMAGES)  # all are correct
-    (compared,) = compare([{"test": of_losses(losses, losses * 0.8)}])
-    sentence = describe_verdict("old", "new", compared)
-    assert sentence.startswith("new is better than old: log loss ")
-    low, high = (f"{end:+.4f}" for end in compared.test[2:4])
-    assert high.startswith("-")
-    assert f"{low} to {high}" in sentence
-    assert compared.test.of_right[0] <= 0 <= compared.test.of_right[1]
 
 
 @pytest.mark.parametrize("images", [40, 200, 1000])

@@ -78,22 +78,6 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
             split.main()
 
 
-def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, capsys):
-    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
-    images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
-    rows = "".join(f"{name},{name[:3]}\n" for name in names[:5]) + f"{names[5]},bird\n"
-    table = ("metadata.csv", f"file_name,label\n{rows}".encode())
-    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
-    write_text(folder / paths.DECODED_ROW_CODE, "code\n")
-    pack(folder / paths.RAW_IMAGES, [table, *zip(names, images)])
-    (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
-    with contextlib.chdir(folder):
-        clean.main()
-    lines = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
-    without_row, no_class = lines
-    assert "dog/ (2)" in without_row and "dog/ (1)" in no_class and "clean.labels" in no_class
-
-
 def test_clean_counts_classes_after_corrections(folder, capsys):
     """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
@@ -106,19 +90,6 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
         clean.main()
     out = capsys.readouterr().out
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
-
-
-def test_split_names_classes_with_few_test_images(folder, capsys):
-    sizes = {"ant": 60, "bee": 3, "cow": 60}
-    table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
-    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
-    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
-    write_photos(folder, table["path"])
-    (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
-    with contextlib.chdir(folder):
-        split.main()
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "bee" in line]
-    assert "1 of bee" in line and "ant" not in line
 
 
 @pytest.mark.parametrize("tracks", [40, 6])

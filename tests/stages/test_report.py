@@ -146,28 +146,6 @@ def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
     assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
 
 
-def result_of(workspace: Path, capsys, changes: str = "{}") -> list[str]:
-    """Return the lines that the stage prints; without a commit, there is no line about changes."""
-    capsys.readouterr()
-    reports(workspace, changes)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    return lines
-
-
-def test_last_lines_are_the_result_of_test_photos_beside_naming_one_class(other, capsys):
-    test = read_probabilities(other / paths.PROBABILITIES_CSV["test"])
-    right = (test["actual"] == test["predicted"]).sum()
-    result, last = result_of(other, capsys)
-    assert result.startswith(
-        f"Correct on {right} of {len(test)} test photos: {right / len(test):.1%}"
-    )
-    largest = test["actual"].value_counts().max() / len(test)
-    assert f"Always predicting one class gets {largest:.1%}" in result
-    assert "not been shown to be better" not in result and str(paths.REPORT) in last
-    assert result in html.unescape((other / paths.REPORT).read_text(encoding="utf-8"))
-
-
 def test_card_says_nothing_that_the_params_deny(other):
     """The run has other classes, random weights, no calibration and a fixed threshold."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))

@@ -210,8 +210,8 @@ def test_params_that_changed_during_the_run_are_named(committed):
     assert "split.seed: 8 → 7" in line and "`dvc repro`" in line
 
 
-def predict(committed: Committed, wrong: int) -> None:
-    """Write predictions of a run without fine-tuning, with `wrong` errors in each set."""
+def predict(committed: Committed, wrong: int, *, is_tuned: bool = False) -> None:
+    """Write predictions of a run with `wrong` errors in each set."""
     rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
     rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
@@ -227,15 +227,14 @@ def predict(committed: Committed, wrong: int) -> None:
     for name, path in paths.PREDICTED_CLASSES_CSV.items():
         part = with_image(tables[tables["split"] == name])
         write_table(committed.folder / path, part, PREDICTED_CLASSES)
-    none = pd.DataFrame(columns=list(HISTORY))
-    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
+    history = pd.DataFrame({name: [1] for name in HISTORY}).assign(kept=is_tuned)
+    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     training = tables[tables["split"] == "train"]
     write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
     write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {})
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
-    """tests/pipeline/test_committed_run.py compares the verdict with that of `compare`."""
     predict(committed, 0)
     committed.commit()
     identical = "The predictions of the last commit and this run are identical on all 120 images"
@@ -244,6 +243,9 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
     assert "on the 120 images" in verdict  # includes cross-validated training images
+    predict(committed, 15, is_tuned=True)
+    assert "on the 48 validation and test images" in since(committed)[1]
+    predict(committed, 15)
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
