@@ -1,6 +1,6 @@
 """Test that the scripts in examples/ return the same as `predict`, without using this project.
 
-Each script runs in a virtual environment with the packages that docs/programs.md lists. The TensorFlow
+Each script runs in a virtual environment with the packages in docs/programs.md. The TensorFlow
 script runs with the Python of the tests, because TensorFlow is large.
 """
 
