@@ -171,33 +171,6 @@ def test_folder_of_images_without_classes_beside_splits_is_unlabelled(beside):
     assert set(found.values()) == {"", *BOTH}
 
 
-def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tmp_path):
-    """qarmin/czkawka 2007, ultralytics/ultralytics 25749, treeverse/dvc 3318, docker/docs 16481.
-
-    The files are unread camera formats, cloud placeholders, and names that differ in case.
-    """
-    photos = photos_of(
-        [*images_in("cat", "dog"), "cat/IMG1.jpg", "cat/img1.jpg", "_unlabeled/1.jpg"]
-    )
-    raw = {f"bird/IMG_{number}.CR2": b"II*\0" for number in range(3)}
-    photos |= raw | {"fox/.1.jpg.icloud": b"bplist00", "owl/1.jpg?w=300": photo(99)}
-    write_files(tmp_path / "photos", photos)
-    result = pawprint(tmp_path, "init", "project", "--images", "photos")
-    assert result.returncode == 0, result.stderr
-    repro = run("dvc", "repro", "clean", cwd=tmp_path / "project")
-    said = [line[7:] for line in repro.stdout.splitlines() if line.startswith("clean: ")]
-    for lines in (result.stdout.splitlines(), said):
-        assert lines[0] == "2 classes: cat (4), dog (2); 1 unlabelled"
-        (unread,) = [line for line in lines if "bird/ (3 .cr2)" in line]
-        assert "fox/ (1 .icloud)" in unread and "owl/ (1 .jpg?w=300)" in unread
-        assert any("cat/IMG1.jpg and cat/img1.jpg" in line for line in lines)
-    assert any("1 unlabelled" in line for line in said)
-    unlabelled = pd.read_csv(tmp_path / "project/data/clean/unlabelled.csv")
-    assert unlabelled["path"].tolist() == ["_unlabeled/1.jpg"]
-    unknown = pd.read_csv(tmp_path / "project/data/clean/unknown.csv")
-    assert len(unknown) == 0
-
-
 @pytest.mark.parametrize("name", ["aux/1.jpg", "cat/con.jpg", "cat/what?.jpg", "mug./1.jpg"])
 def test_name_that_windows_cannot_hold_is_said(name):
     places = dict.fromkeys(["cat/1.jpg", "console/lpt10.jpg", "cat.v2/nul_1.jpg"], ("cat", ""))
@@ -300,13 +273,6 @@ def test_classes_beside_a_split_with_the_same_classes_stay_classes():
     assert [found[name] for name in images_in("cat", "test/dog", "examples")] == [
         *("cat", "cat", "dog", "dog", "", "")
     ]
-
-
-def test_classes_of_a_mapping_that_the_folders_lack_are_named():
-    """open-mmlab/mmpretrain 819."""
-    mapping = {"cat": ["cat"], "dog": ["dog"], "bird": ["bird", "owl"]}
-    with pytest.raises(InputError, match=r"named bird or owl \(clean\.labels\.bird\)"):
-        find_places(images_in("cat", "dog"), None, mapping, "photos")
 
 
 def test_folders_that_differ_in_case_are_no_two_classes():

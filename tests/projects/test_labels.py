@@ -472,3 +472,50 @@ def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
     write_rows(tmp_path, link, "path", correction("1.jpg", "cat"))
     assert link.is_symlink()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+
+
+def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    take_back = class_folders.add(tmp_path, places, image, "cat")
+    image.unlink()
+    with refused("1.jpg"):
+        take_back()
+    assert rows_of(target) == {"1.jpg": "cat"}
+    assert (target / "1.jpg").exists()
+
+
+def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypatch):
+    """The app runs in the project's folder, and a notebook anywhere."""
+    monkeypatch.chdir(tmp_path)
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert labelling.lock_of(Path("one")) is labelling.lock_of(one) is not labelling.lock_of(other)
+    with labelling.lock_of(Path("one")):
+        assert (one / paths.LABELS_LOCK).exists() and not (other / paths.LABELS_LOCK).exists()
+        for folder in (one, other):  # neither waits for the lock
+            labelling.correct(folder, {("1.jpg", ""): "cat"})
+            assert labelling.labels_given(folder) == {"1.jpg": "cat"}
+
+
+def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_since(tmp_path):
+    table = tmp_path / "labels.csv"
+    write_again = write_rows(tmp_path, table, "path", correction("1.jpg", "cat"))()
+    take_back = write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+    write_again = take_back()
+    write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
+    with refused(f"{table}: 1.jpg", "cannot undo the label"):
+        write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
+
+
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
+    """The user may add the image later."""
+    target.mkdir()
+    (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
+    class_folders.add(
+        tmp_path,
+        class_folders.places_in(target, NAMES, Path("images.yaml")),
+        new(tmp_path / "new" / "1.jpg"),
+        "cat",
+    )
+    assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
