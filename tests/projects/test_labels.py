@@ -490,7 +490,7 @@ def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     assert labelling.lock_of(Path("one")) is labelling.lock_of(one) is not labelling.lock_of(other)
     with labelling.lock_of(Path("one")):
-        assert (one / paths.LABELS_LOCK).exists() and not (other / paths.LABELS_LOCK).exists()
+        assert (one / labelling.LABELS_LOCK).exists() and not (other / labelling.LABELS_LOCK).exists()
         for folder in (one, other):  # neither waits for the lock
             labelling.correct(folder, {("1.jpg", ""): "cat"})
             assert labelling.labels_given(folder) == {"1.jpg": "cat"}
