@@ -18,23 +18,20 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
-    "Start": ["tutorial", "notebook", "from-notebook", "install"],
-    "Guides": [
-        "images",
+    "Start": ["tutorial", "notebook", "from-notebook", "install", "compared"],
+    "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
+    "Use the model": ["predict", "export", "programs", "serve", "after-deployment"],
+    "Reference": [
         "params",
-        "recipes",
-        "backbones",
         "pipeline",
-        "evaluation",
-        "use",
-        "app",
-        "sharing",
         "speed",
         "scale",
         "troubleshooting",
         "security",
+        "reference/python",
+        "reference/commands",
+        "reference/params",
     ],
-    "Reference": ["reference/python", "reference/commands", "reference/params"],
     "Project": [
         "model_card",
         "development",

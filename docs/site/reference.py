@@ -27,7 +27,7 @@ RESULTS = {
 PYTHON = """# Python
 
 A program imports `pawprint` and calls the functions below. [Notebook](../notebook.md) and
-[Use the model](../use.md#in-other-programs) have examples.
+[Predict](../predict.md#in-python) have examples.
 """
 COMMANDS_PAGE = """# Commands
 
