@@ -22,6 +22,7 @@ from pawprint.files import write_text
 from pawprint.projects import class_folders
 from pawprint.projects import labels as labelling
 from pawprint.projects.label_rows import (
+    LABELS_LOCK,
     Changes,
     image_of,
     read_rows,
@@ -490,7 +491,7 @@ def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypa
     one, other = tmp_path / "one", tmp_path / "other"
     assert labelling.lock_of(Path("one")) is labelling.lock_of(one) is not labelling.lock_of(other)
     with labelling.lock_of(Path("one")):
-        assert (one / labelling.LABELS_LOCK).exists() and not (other / labelling.LABELS_LOCK).exists()
+        assert (one / LABELS_LOCK).exists() and not (other / LABELS_LOCK).exists()
         for folder in (one, other):  # neither waits for the lock
             labelling.correct(folder, {("1.jpg", ""): "cat"})
             assert labelling.labels_given(folder) == {"1.jpg": "cat"}
