@@ -8,7 +8,6 @@ import pytest
 from app_browser import (
     CHROMIUM,
     FLAGS,
-    PATIENCE,
     expect,
     opened,
     playwright,
@@ -158,26 +157,6 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         for _ in range(3):
             press(page, "u")
         assert labels_in(project) == {}
-
-
-def test_photos_of_a_closed_browser_are_offered_at_once_and_those_of_an_open_one_are_not(
-    project, browser
-):
-    with served(project) as address:
-        with opened(browser, address, viewport=WIDE) as page:
-            prepare(page)
-            shown = photos_on(page)
-            tab = page.context.new_page()  # the same browser takes over its photos
-            tab.goto(address)
-            tab.locator(".photo").first.wait_for(timeout=PATIENCE)
-            assert photos_on(tab) == shown
-            tab.close()
-            with opened(browser, address, viewport=WIDE) as other:
-                other.locator(".photo").first.wait_for()
-                assert not set(photos_on(other)) & set(shown)
-        with opened(browser, address, viewport=WIDE) as page:
-            page.locator(".photo").first.wait_for()
-            assert photos_on(page) == shown
 
 
 def test_photos_get_their_classes_in_two_browsers_and_nothing_is_lost(project, browser):

@@ -218,8 +218,6 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
     set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
-    assert len(list(candidates.measure_each(options, sample, minutes=60))) == 2
-    assert computed == []
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
     features.main()

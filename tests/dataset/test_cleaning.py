@@ -8,7 +8,7 @@ import pytest
 from conftest import clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
-from pawprint.dataset.cleaning import describe_bits, describe_files
+from pawprint.dataset.cleaning import describe_bits, describe_files, without_duplicates
 from pawprint.dataset.user_tables import Correction
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.files import pack
@@ -189,3 +189,15 @@ def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsy
     paths = find_images([tmp_path / "photos"])
     assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
     assert counted in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
+def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
+    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
+    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
+    kept, rejected = without_duplicates(images)
+    if "dog" in labels:
+        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
+    else:
+        assert kept["label"].tolist() == [max(labels)]
+        assert rejected["reason"].tolist() == ["duplicate"]

