@@ -30,6 +30,7 @@ class CompiledNetwork:
     """
 
     def __init__(self, network: openvino.Model, compiled: openvino.CompiledModel) -> None:
+        self.rows: int = compiled.inputs[0].shape[0]
         self._network = network
         self._compiled = compiled
         self._local = threading.local()
@@ -40,17 +41,22 @@ class CompiledNetwork:
 
         Raises RuntimeError in a process that was forked from the one that compiled the network.
         """
+        return [output[0] for output in self.run_block(*(array[None] for array in inputs))]
+
+    def run_block(self, *inputs: np.ndarray) -> list[np.ndarray]:
+        """Do the same for as many rows at once as the network was compiled for."""
         require_unforked()
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
-        results = self._local.request.infer([array[None] for array in inputs])
-        return [results[output][0] for output in self._compiled.outputs]
+        results = self._local.request.infer([*inputs])
+        return [results[output] for output in self._compiled.outputs]
 
     def __reduce__(self) -> tuple:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "network.xml")
             openvino.serialize(self._network, path)
-            return _read_and_compile, (path.read_bytes(), path.with_suffix(".bin").read_bytes())
+            files = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+            return _read_and_compile, (*files, self.rows)
 
 
 FORKED = (
@@ -85,18 +91,18 @@ def require_unforked() -> None:
         raise RuntimeError(FORKED)
 
 
-def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
-    """Compile a network for one row of each input, `(batch, …)`, such as uint8 pixels.
+def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
+    """Compile a network for this number of rows of each input `(batch, …)`, such as uint8 pixels.
 
     Raises RuntimeError like `require_unforked`.
     """
     global _process
     require_unforked()
     _process = os.getpid()
-    single = network.clone()
-    single.reshape({port: [1, *_row_shape(port)] for port in single.inputs})
+    block = network.clone()
+    block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
     compiled = openvino.compile_model(
-        single,
+        block,
         "CPU",
         {
             "NUM_STREAMS": CORES,
@@ -111,14 +117,16 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
     run = CompiledNetwork(network, compiled)
     # OpenVINO's NumPy bindings are initialised on first use, where two threads at once would
     # deadlock. Use them here, in a single thread.
-    run(*(np.zeros(_row_shape(port), port.element_type.to_dtype()) for port in single.inputs))
+    run.run_block(*(np.zeros(port.shape, port.element_type.to_dtype()) for port in block.inputs))
     return run
 
 
-def _read_and_compile(network: bytes, weights: bytes) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _read_and_compile(
+    network: bytes, weights: bytes, rows: int
+) -> Callable[[np.ndarray], list[np.ndarray]]:
     if _is_forked():  # a pool would wait forever if a worker failed here
         return _refuse
-    return compile_for_cpu(openvino.Core().read_model(network, weights))
+    return compile_for_cpu(openvino.Core().read_model(network, weights), rows)
 
 
 def _refuse(pixels: np.ndarray) -> NoReturn:

@@ -25,7 +25,6 @@ from pawprint.errors import InputError
 from pawprint.files import read_labels, write_json
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
-from pawprint.model.mirror_image import averages_both
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
@@ -88,7 +87,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     )
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = averages_both(Augment.load(), paths.NETWORK_JSON)
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"

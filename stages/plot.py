@@ -27,7 +27,6 @@ from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, write_text
 from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
-from pawprint.model.mirror_image import averages_both
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, drawing, pages, photos
@@ -136,7 +135,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": averages_both(Augment.load(), paths.NETWORK_JSON),
+        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
         "scores": scores,
     }
 

@@ -17,12 +17,12 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
-from pawprint.model.mirror_image import averages_both
-from pawprint.model.outputs import Outputs, run_on_stored
+from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import compile_for_cpu, read_network
+from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     labels = pd.Index(read_labels(paths.LABELS_JSON))
     split = read_table(paths.SPLIT_CSV, SPLIT)
     network = read_network(paths.NETWORK)
-    run = partial(run_on_stored, network, compile_for_cpu(network))
+    run = partial(run_on_stored, network, compile_for_stored(network))
     train = training_images(split, DETECTOR_IMAGES)
     folder = paths.FEATURES / TRAIN
     logits, features = run(folder, train["pixels_sha256"], themselves=True)
@@ -41,7 +41,7 @@ def main() -> None:
     outputs.write(paths.OUTPUTS / "train.npz", train["pixels_sha256"])
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
-    is_mirrored = averages_both(Augment.load(), paths.NETWORK_JSON)
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         folder = paths.FEATURES / name
         logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)

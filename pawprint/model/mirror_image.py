@@ -6,14 +6,11 @@ chooses.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import openvino
 
-from pawprint.params.data import Augment
 from pawprint.runtime import image_size_of
-from pawprint.yaml_file import read_mapping
 
 operations = openvino.opset15
 
@@ -70,11 +67,3 @@ def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
 
 def _first(mean: openvino.Output) -> openvino.Output:
     return mean.get_node().input_value(0).get_node().input_value(0)
-
-
-def averages_both(augment: Augment, network_json: Path) -> bool:
-    """Return whether predictions average over an image and its mirror image.
-
-    They do if training saw mirror images; `network_json` has the number of views that it saw.
-    """
-    return augment.mirrors(read_mapping(network_json)["views"])

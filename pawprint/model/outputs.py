@@ -16,7 +16,9 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.store import Features, open_features
 from pawprint.files import read_arrays, write_arrays
-from pawprint.runtime import CompiledNetwork, input_shapes, output_shapes
+from pawprint.runtime import CompiledNetwork, compile_for_cpu, input_shapes, output_shapes
+
+BLOCK = 32  # number of rows of vectors that the network computes at once
 
 
 class Outputs(NamedTuple):
@@ -59,6 +61,14 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def compile_for_stored(network: openvino.Model) -> CompiledNetwork:
+    """Compile a network on stored features for several rows at once, or for one row with maps.
+
+    Each row has the same result as alone (docs/decisions/25).
+    """
+    return compile_for_cpu(network, 1 if "cut" in input_shapes(network) else BLOCK)
+
+
 def run_on_stored(
     network: openvino.Model,
     compute: CompiledNetwork,
@@ -80,14 +90,20 @@ def run_on_stored(
         for kind in input_shapes(network)
     ]
     images, views = stored[0].shape[:2]
-    results = map_in_threads(partial(run_row, compute, stored), np.ndindex(images, views))
-    logits, features = (np.array(values, np.float64) for values in zip(*results))
+    places = np.indices((images, views)).reshape(2, -1)
+    # A block has a fixed number of rows, so that a result does not depend on the number of images.
+    places = np.pad(places, ((0, 0), (0, -images * views % compute.rows)), mode="edge")
+    blocks = np.split(places, places.shape[1] // compute.rows, axis=1)
+    results = map_in_threads(partial(run_block, compute, stored), blocks)
+    logits, features = (
+        np.concatenate(values).astype(np.float64)[: images * views] for values in zip(*results)
+    )
     return logits.reshape(images, views, -1), features.reshape(images, views, -1)
 
 
-def run_row(
-    compute: CompiledNetwork, stored: list[Features], place: tuple[int, int]
+def run_block(
+    compute: CompiledNetwork, stored: list[Features], places: np.ndarray
 ) -> list[np.ndarray]:
-    """Return the outputs of the network for the view at a position in the features."""
-    image, view = (np.array([number]) for number in place)
-    return compute(*(rows[image, view][0].astype(np.float32) for rows in stored))
+    """Return the outputs of the network for positions in the features, int `(2, rows)`."""
+    image, view = places
+    return compute.run_block(*(rows[image, view].astype(np.float32) for rows in stored))

@@ -25,7 +25,8 @@ VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # used if C is not chosen
 NEAR_TIE = 1e-3  # relative difference of losses below which rough fits, off by 5e-6, do not decide
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # fractions of the training images in a learning curve
-MAX_CROSS_VALIDATED = 10_000  # maximum number of images used for cross-validation
+MAX_CROSS_VALIDATED = 10_000  # maximum number of images in cross-validated fits
+MAX_COMPARED = 5_000  # maximum number of images for choosing C, features and views
 MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 # Rows x features x classes. At this limit, a fit takes a minute or two on one core, and the
 # features of two classes take 2 GB.
@@ -138,16 +139,19 @@ def cross_validate(examples: Examples) -> CrossValidation:
     tried above MAX_SIZE_OF_VIEWS.
 
     Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or too
-    many for one fit, the fits use a random sample, and all choices are made for that sample.
-    With many classes, the sample exceeds this limit, and C is USUAL_C. An image has
-    no prediction if no other group contains its class. Raises InputError if no image has a
-    prediction.
+    many for one fit, the fits learn from a random sample. The choices are made on MAX_COMPARED
+    images of it, because more of them hardly change a choice. With many classes, the sample exceeds
+    the limit, and C is USUAL_C. An image has no prediction if no other group contains its class.
+    Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
-    images = np.arange(len(examples.actual))
-    is_chosen = len(folds.learned) <= most_rows(examples.columns, examples.classes)
+    judged = images = np.arange(len(examples.actual))
+    learned = len(folds.learned)
+    is_chosen = learned <= most_rows(examples.columns, examples.classes)
     values_of_c = VALUES_OF_C if is_chosen else USUAL_C
-    judged = folds.learned if is_chosen else images
+    if is_chosen:
+        judged = _sample(examples, folds.learned, MAX_COMPARED)
+        folds = folds._replace(learned=judged)
     no_probabilities = np.empty((0, examples.classes), np.float32)
     first = CrossValidation(no_probabilities, 0, has_blocks=min(examples.features))
     fit = fit_regressions if is_chosen else fit_exactly
@@ -171,14 +175,12 @@ def cross_validate(examples: Examples) -> CrossValidation:
         best, gain = rated.choose(new, best)
         best = best._replace(gain=gain)
     views = examples.features[first.has_blocks].shape[1]
-    size = views * len(folds.learned) * examples.columns * examples.classes
+    size = views * learned * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
         (new,) = _judge(examples, folds, judged, best._replace(views=views), (best.C,))
         best, gain = rated.choose(new, best)
         best = best._replace(views_gain=gain)
-    if len(judged) == len(images):
-        return best
-    return _judge(examples, folds, images, best, (best.C,))[0]
+    return best if len(judged) == len(images) else cross_validate_as(best, examples)
 
 
 def learning_curve(
@@ -304,10 +306,16 @@ def _folds(examples: Examples) -> Folds:
     """
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
-    sample = np.argsort(hash_keys(examples.pixels_sha256, "cross-validated"), kind="stable")[:most]
     label = np.array(examples.labels)[examples.actual]
     fold = draw_folds(label, examples.groups, examples.pixels_sha256)
-    return Folds(fold, np.sort(sample))
+    images = np.arange(len(fold))
+    return Folds(fold, _sample(examples, images, most))
+
+
+def _sample(examples: Examples, images: np.ndarray, most: int) -> np.ndarray:
+    """Return at most this many of the sorted `images`. A larger sample contains a smaller one."""
+    keys = hash_keys(examples.pixels_sha256[images], "cross-validated")
+    return np.sort(images[np.argsort(keys, kind="stable")[:most]])
 
 
 def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:

@@ -22,13 +22,13 @@ from pawprint.images.archive import Archive, open_archive
 from pawprint.images.folder import find_images
 from pawprint.images.reading import open_image
 from pawprint.model.detector import unit_length
-from pawprint.model.outputs import run_on_stored
+from pawprint.model.outputs import compile_for_stored, run_on_stored
 from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, take_all
 from pawprint.model.served_model import FEATURES
 from pawprint.params.data import Split
 from pawprint.progress import track
 from pawprint.projects.service_log import refuse_corrected, rows_with
-from pawprint.runtime import compile_for_cpu, read_network
+from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
@@ -244,7 +244,7 @@ def _stored_features(folder: Path, pixels_sha256: pd.Series) -> np.ndarray | Non
     try:
         network = read_network(folder / paths.NETWORK)
         rows = folder / paths.FEATURES / TRAIN
-        compute = compile_for_cpu(network)
+        compute = compile_for_stored(network)
         _, features = run_on_stored(network, compute, rows, pixels_sha256, themselves=True)
     except (InputError, OSError, RuntimeError):
         return None

@@ -1,4 +1,3 @@
-import functools
 import os
 
 import numpy as np
@@ -7,6 +6,7 @@ from conftest import PROJECT, run
 from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
+from pawprint.draws import FOLDS
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.class_weights import sample_weights
@@ -139,7 +139,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
     examples = examples_of({False: features}, actual, np.arange(90), 2, "balanced")
-    for c in validation.VALUES_OF_C:
+    for c in VALUES_OF_C:
         of_one = cross_validate_as(CrossValidation(None, c), examples)
         weights = np.where(actual == 1, 80 / 10, 1)
         losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
@@ -160,26 +160,32 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 
-@pytest.mark.parametrize(
-    ("limit", "tried"), [(10**9, len(validation.VALUES_OF_C)), (29 * 12 * 3, 1)]
-)
-def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, tried):
-    monkeypatch.setattr(validation, "MAX_CROSS_VALIDATED", 60)
+@pytest.mark.parametrize(("limit", "is_chosen"), [(10**9, True), (29 * 12 * 3, False)])
+def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, is_chosen):
+    """C, features and views are chosen on fewer images. With many classes, C is not chosen."""
+    monkeypatch.setattr(validation, "MAX_CROSS_VALIDATED", 90)
+    monkeypatch.setattr(validation, "MAX_COMPARED", 60)
     monkeypatch.setattr(validation, "MAX_SIZE", limit)
-    learned = []
+    learned, compared = [], []
 
-    def counted(fit, rows, targets, weights, values_of_c):
-        learned.append((len(rows), len(values_of_c)))
-        return fit(rows, targets, weights, values_of_c)
+    def standardised(rows):
+        learned.append(len(rows))
+        return standardise(rows)
 
-    for name in ("fit_regressions", "fit_exactly"):
-        fit = getattr(validation, name)
-        monkeypatch.setattr(validation, name, functools.partial(counted, fit))
+    def counted(rows, targets, weights, values_of_c):
+        compared.append((len(rows), len(values_of_c)))
+        return fit_regressions(rows, targets, weights, values_of_c)
+
+    monkeypatch.setattr(validation, "standardise", standardised)
+    monkeypatch.setattr(validation, "fit_regressions", counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
     cross_validation = cross_validate(examples_of({False: features}, actual, groups, 3))
-    assert max(rows for rows, _ in learned) < 2 * 60  # for both views
-    assert max(number for rows, number in learned if rows < 60) == tried
+    assert {number for _, number in compared} == ({len(VALUES_OF_C)} if is_chosen else set())
+    assert max((rows for rows, _ in compared), default=0) < 60
+    of_recorded = learned[-FOLDS:]
+    most = 90 if is_chosen else 30
+    assert sum(of_recorded) == most * (FOLDS - 1) * cross_validation.views
     assert not np.isnan(cross_validation.probabilities).any()
     assert metrics_of(cross_validation.probabilities, actual)["accuracy"] > 0.6
 

@@ -30,9 +30,9 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
 from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs, run_on_stored
+from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.file import overlay
-from pawprint.runtime import compile_for_cpu, read_network
+from pawprint.runtime import read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, predict, split, train_extract, train_finetune
@@ -174,8 +174,10 @@ def test_prediction_averages_over_mirror_images_only_if_the_head_learned_from_th
         predict.main()
         outputs = Outputs.read(paths.OUTPUTS / "test.npz")
         network = read_network(paths.NETWORK)
-        run = partial(run_on_stored, network, compile_for_cpu(network), paths.FEATURES / "test")
+        run = partial(run_on_stored, network, compile_for_stored(network), paths.FEATURES / "test")
         logits, _ = run(held_out["pixels_sha256"])
+        of_three, _ = run(held_out["pixels_sha256"][:3])
+    np.testing.assert_array_equal(of_three, logits[:3])
     assert np.abs(logits[:, 0] - logits[:, 1]).max() > 0.1
     seen = logits.mean(axis=1) if is_like_the_image else logits[:, 0]
     np.testing.assert_allclose(outputs.logits, seen)
