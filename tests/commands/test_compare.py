@@ -20,7 +20,6 @@ from conftest import (
     write_files,
 )
 
-from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
 from pawprint.paths import (
     CROSS_VALIDATION_CSV,
@@ -31,7 +30,7 @@ from pawprint.paths import (
     SPLIT_CSV,
 )
 from pawprint.scores.prediction_table import tabulate, write_probabilities
-from pawprint.tables import read_table, write_table
+from pawprint.tables import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT, read_table, write_table
 
 IMAGES = 200
 

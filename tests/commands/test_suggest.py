@@ -12,7 +12,6 @@ from networks import PLAIN, metadata, weights_of, write_colour_model
 from PIL import Image
 
 from pawprint import paths
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
@@ -22,7 +21,7 @@ from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.projects.suggestion import SAMPLE, read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
-from pawprint.tables import write_table
+from pawprint.tables import IMAGES, SPLIT, write_table
 
 
 def re_encoded(data: bytes) -> bytes:

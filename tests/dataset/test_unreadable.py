@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
-from pawprint.dataset.tar_files import is_tar, tar_files
+from pawprint.dataset.sources import is_tar, tar_files
 from pawprint.features.store import write_shard
-from pawprint.files import pack
+from pawprint.files import copy_file, pack, read_bytes
 from pawprint.images import pointers
 from pawprint.images.archive import open_archive, read_member
-from pawprint.named_file import copy_file, read_bytes
 from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
@@ -121,7 +120,7 @@ def test_shard_that_has_no_room_is_named(tmp_path):
     [("read_bytes(Path('/proc/self/mem'))", "/proc/self/mem"), ("print('a' * 9999)", "output")],
 )
 def test_standard_output_is_named_where_printing_fails_and_nowhere_else(main, named):
-    code = "from pathlib import Path\nfrom pawprint.named_file import read_bytes\n"
+    code = "from pathlib import Path\nfrom pawprint.files import read_bytes\n"
     code += f"from pawprint.pipeline.entry import run\nrun(lambda: {main})"
     result = run("bash", "-c", f'python -c "{code}" >/dev/full', cwd=PROJECT)
     (line,) = result.stderr.splitlines()

@@ -32,8 +32,6 @@ from faults import (
 )
 from PIL import Image, ImageChops, ImageStat
 
-from pawprint.columns import IMAGES as IMAGE_COLUMNS
-from pawprint.columns import REJECTED
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import pack, read_json
@@ -42,7 +40,8 @@ from pawprint.images.reading import decode, open_image
 from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
-from pawprint.tables import read_table
+from pawprint.tables import IMAGES as IMAGE_COLUMNS
+from pawprint.tables import REJECTED, read_table
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.

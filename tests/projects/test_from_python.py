@@ -28,13 +28,12 @@ from PIL import Image
 
 import pawprint
 from pawprint import paths
-from pawprint.columns import IMAGES, SCORES
 from pawprint.dataset.sources import fetch
 from pawprint.pipeline import runs
 from pawprint.projects.labels import labels_given, undecided
 from pawprint.projects.project import Project
 from pawprint.recipes.demo import draw_tutorial
-from pawprint.tables import write_table
+from pawprint.tables import IMAGES, SCORES, write_table
 from pawprint.yaml_file import read_yaml
 
 

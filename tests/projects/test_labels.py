@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused, write_files
 
-from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
@@ -50,7 +49,7 @@ from pawprint.projects.labels import (
     lock_of,
     undecided,
 )
-from pawprint.tables import write_table
+from pawprint.tables import IMAGES, REJECTED, write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()

@@ -3,9 +3,9 @@ import pandas as pd
 from conftest import PROJECT, succeed
 from PIL import Image
 
-from pawprint.columns import PROBABILITIES
 from pawprint.reports.charts import draw_confusion
 from pawprint.reports.drawing import save
+from pawprint.tables import PROBABILITIES
 
 DRAW = """
 import sys
