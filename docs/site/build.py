@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from reference import commands_page, params_page, python_page
+from reference import commands_page, params_page, python_page, stages_page
 from sphinx.cmd.build import main as sphinx
 
 HERE = Path(__file__).parent
@@ -31,6 +31,7 @@ NAVIGATION = {
         "reference/python",
         "reference/commands",
         "reference/params",
+        "reference/stages",
     ],
     "Project": [
         "model_card",
@@ -79,7 +80,12 @@ def gather(docs: Path, pages: Path) -> None:
     for page in pages.glob("*.md"):
         text = page.read_text(encoding="utf-8")
         write(page, re.sub(r"\]\(\.\./(\w+\.md)", renamed, text))
-    reference = {"python": python_page(), "commands": commands_page(), "params": params_page()}
+    reference = {
+        "python": python_page(),
+        "commands": commands_page(),
+        "params": params_page(),
+        "stages": stages_page(),
+    }
     for name, text in reference.items():
         write(pages / "reference" / f"{name}.md", text)
     for caption, names in NAVIGATION.items():

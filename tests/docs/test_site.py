@@ -36,6 +36,13 @@ def test_reference_has_every_command_param_and_public_function(reference):
     assert all(f"\n## {name}\n" in page for name in pawprint.__all__)
 
 
+def test_reference_has_what_each_stage_depends_on_and_writes(reference):
+    sections = dict(part.split("\n", 1) for part in reference.stages_page().split("\n## ")[1:])
+    for name, stage in read_yaml(PROJECT / "dvc.yaml")["stages"].items():
+        for item in [*stage.get("deps", []), *stage.get("params", []), *stage.get("outs", [])]:
+            assert f"`{item if isinstance(item, str) else next(iter(item))}`" in sections[name]
+
+
 @pytest.mark.slow
 def test_dead_link_fails_the_build_and_is_named(tmp_path):
     pytest.importorskip("sphinx", reason="Sphinx is not installed")
