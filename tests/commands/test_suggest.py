@@ -158,8 +158,6 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
     *good, bad = result.stdout.splitlines()
     assert (len(good), result.returncode) == (2, 1)
     assert bad.endswith("a.jpg  (not an image: no image format recognised)")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("suggest: left out 0 near-duplicates")
 
 
 def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path, monkeypatch):

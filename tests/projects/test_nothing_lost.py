@@ -25,6 +25,7 @@ from conftest import (
     succeed,
     write_files,
 )
+from dvc.repo import Repo
 
 from pawprint import paths
 from pawprint.commands.discard import run as run_discard
@@ -181,6 +182,12 @@ def test_discard_names_what_the_cache_lacks(project):
         last_commit.discard(Path())
     assert changed(project) == ""  # params are restored anyway
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
+
+
+def test_discard_during_another_command_of_dvc_prints_its_reason_without_colours(project):
+    with Repo() as repo, repo.lock, refused("no other running `dvc`", "dvc.org/") as caught:
+        last_commit.discard(Path())
+    assert "[36m" not in str(caught.value)
 
 
 def fetched(capsys) -> list[str]:

@@ -135,7 +135,6 @@ def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(
     label_of = committed.images.set_index("pixels_sha256")["label"]
     for pixels in moved.index:
         assert f"{label_of[pixels]} {before[pixels]} to {after[pixels]} 1" in line
-    assert "`pawprint keep-splits`" in line
     committed.split(committed.images)
     committed.commit()
     said(capsys)
@@ -261,8 +260,6 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
     assert "of the 24 with the same label in both runs, 87.5% are correct" in line
-    assert "compared with 87.5% before" in line
-    assert "8 of a new class (wood)" in line
 
 
 def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
