@@ -1,13 +1,12 @@
 """Measure how the pipeline scales with the number of images: `python -m bench.growth`.
 
 The images are made from those in the archive at 96 px: random parts of them, mirrored, rotated and
-inverted. With more than two `--classes`, the parts of each original image form a class. The params
-are the committed ones except for 96 px and one epoch of fine-tuning. For each number of images and
-each stage, this prints the seconds and the peak resident memory, including DVC's share, and the
-size of the outputs. It then prints the seconds of a `dvc repro` that has nothing to do. With
-`--added`, it repeats everything after adding this number of images, and also prints how many bytes
-a remote would receive. A million images take an hour, and 40 GB in TMPDIR. Run this after `dvc
-repro`, on a machine that is otherwise idle.
+inverted. The params are the committed ones except for 96 px and one epoch of fine-tuning. For each
+number of images and each stage, this prints the seconds and the peak resident memory, including
+DVC's share, and the size of the outputs. It then prints the seconds of a `dvc repro` that has
+nothing to do. With `--added`, it repeats everything after adding this number of images, and also
+prints how many bytes a remote would receive. A million images take an hour, and 40 GB in TMPDIR.
+Run this after `dvc repro`, on a machine that is otherwise idle.
 """
 
 import argparse
@@ -29,7 +28,6 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import paths
-from pawprint.files import digest
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import decode
 from pawprint.params.file import overlay
@@ -52,11 +50,9 @@ def originals() -> list[tuple[str, Image.Image]]:
     return images
 
 
-def altered(classes: int, start: int, end: int) -> Iterator[tuple[str, bytes]]:
+def altered(start: int, end: int) -> Iterator[tuple[str, bytes]]:
     """Yield the names and JPEG bytes of altered parts of the originals."""
     images = originals()
-    if classes > 2:
-        images = [(f"{number:04}", image) for number, (_, image) in enumerate(images[:classes])]
     for number in range(start, end):
         label, image = images[number % len(images)]
         yield f"{label}/{number}.jpg", alter(image, random.Random(number))
@@ -74,15 +70,15 @@ def alter(image: Image.Image, rng: random.Random) -> bytes:
     return buffer.getvalue()
 
 
-def write_images(archive: Path, classes: int, start: int, end: int) -> None:
+def write_images(archive: Path, start: int, end: int) -> None:
     """Append images to the archive in another process, so that its memory does not count."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        process.submit(_write_images, archive, classes, start, end).result()
+        process.submit(_write_images, archive, start, end).result()
 
 
-def _write_images(archive: Path, classes: int, start: int, end: int) -> None:
+def _write_images(archive: Path, start: int, end: int) -> None:
     with zipfile.ZipFile(archive, "a") as file:
-        for name, data in altered(classes, start, end):
+        for name, data in altered(start, end):
             file.writestr(name, data)
 
 
@@ -114,22 +110,16 @@ def stored(workspace: Path) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
-def measure(
-    folder: Path, images: int, classes: int, added: int, weights: Path | None
-) -> dict[str, Cells]:
+def measure(folder: Path, images: int, added: int) -> dict[str, Cells]:
     """Return the cells, by title, for this number of images and after adding images, if any."""
     archive, workspace = folder / "images.zip", folder / "workspace"
-    write_images(archive, classes, 0, images)
+    write_images(archive, 0, images)
     changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: {{number: 1}}}}\n"
-    if classes > 2:
-        changes += "clean: {labels: auto}\n"
-    if weights:
-        changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
     workspace.mkdir()
     prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
     cells = {f"{images:,}": run_stages(workspace)}
     if added:
-        write_images(archive, classes, images, images + added)
+        write_images(archive, images, images + added)
         before = stored(workspace)
         grown = cells[f"{images:,} + {added}"] = run_stages(workspace)
         grown["bytes to a remote"] = [0, 0, stored(workspace) - before]
@@ -140,15 +130,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     default = [10_000, 100_000, 1_000_000]
     parser.add_argument("--images", type=int, nargs="+", default=default)
-    parser.add_argument("--classes", type=int, default=2, help="2, or up to 2,999")
-    parser.add_argument("--weights", type=Path, help="a file of weights, in place of Keras' own")
     parser.add_argument("--added", type=int, default=0, help="more images, after the first run")
     arguments = parser.parse_args()
-    settings = arguments.classes, arguments.added, arguments.weights
     columns = {}
     for images in arguments.images:
         with tempfile.TemporaryDirectory() as folder:
-            columns |= measure(Path(folder), images, *settings)
+            columns |= measure(Path(folder), images, arguments.added)
     print("| stage | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for row in dict.fromkeys(itertools.chain(*columns.values())):

@@ -1,4 +1,4 @@
-"""Measure how edits affect a run: `python -m bench.stability --public FOLDER [NAME …]`.
+"""Measure how edits affect a run: `python -m bench.stability --public FOLDER`.
 
 FOLDER contains clones of the repositories of SETS. For each data set and each draw, a starting set
 of photos is drawn, with a fifth for test and a fifth for validation. After each edit to its
@@ -9,17 +9,11 @@ The script prints how often the second run is called better or worse: with folds
 (the former method), with folds drawn by a hash (pawprint/draws.py), and if the log loss must also
 differ by a fraction of the old one. It also prints how many other photos change to another fold,
 and how much the cross-validated log loss changes. For each image, its mirror image and a
-near-duplicate, features come from MobileNetV2 1.0 or, with --lite, from EfficientNet-Lite0, at 224
-px. They are stored in --features together with the rows of each draw, so that a stopped run can be
-continued. C is USUAL_C, and the temperature is 1.
-
-With --limits, one photo is removed from a single starting set, EDITED times, each time from the
-whole set. This prints the numbers of `limits` (pawprint/scores/limits.py), and how often their
-order changes.
+near-duplicate, features come from MobileNetV2 1.0 at 224 px. C is USUAL_C, and the temperature is
+1.
 """
 
 import argparse
-import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -42,11 +36,7 @@ from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples
 from pawprint.network.extractor import load_extractor
 from pawprint.network.logistic_regression import fit_regressions
 from pawprint.params.model import Model, Weights
-from pawprint.scores import limits
 from pawprint.scores.intervals import paired_test
-from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.prediction_table import tabulate
 from pawprint.scores.verdict import LOG_LOSS, MARGIN, ModelComparison, Pair, difference_of
 
 SIDE = 224
@@ -59,7 +49,6 @@ SETS = {
 }
 PHOTOS = {"textures": 600}  # in a starting set
 USUAL_PHOTOS = 500
-EDITED = 30  # how often a photo is removed, for --limits
 MARGINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05)
 CALLED = ("better", "worse")
 # Slightly closer, shifted and brighter.
@@ -102,30 +91,19 @@ def compute(rows_of: Callable[..., list[Row]], data: bytes) -> tuple[str, np.nda
     return pixels_sha256(image), np.stack([row[-1].ravel() for row in rows]).astype(np.float16)
 
 
-def stored(folder: Path, name: str, is_lite: bool) -> Path:
-    """Return the path, without suffix, of the stored features of a data set."""
-    return folder / (f"{name}-lite" if is_lite else name)
-
-
-def read_photos(name: str, clones: Path, folder: Path, is_lite: bool) -> Photos:
-    """Return the photos of a data set without exact duplicates. Features are computed only once."""
-    path = stored(folder, name, is_lite).with_suffix(".npz")
-    if not path.exists():
-        width = ("EfficientNetLite0", None) if is_lite else ("MobileNetV2", 1.0)
-        changes = dict(zip(("backbone", "alpha"), width))
-        changes |= {"image_size": SIDE, "fine_tune_at": None, "features": "last"}
-        model = Model.load().model_copy(update=changes)
-        network = load_extractor(model, Weights.load(), has_cut=False).network
-        names, files = zip(*files_of(name, clones))
-        computed = map_in_threads(partial(compute, row_function(network, model.resize)), files)
-        keys, rows = map(np.array, zip(*computed))
-        first = np.unique(keys, return_index=True)[1]
-        labels = np.array([file.split("/")[0] for file in names])[first]
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez(path, labels=labels, keys=keys[first], rows=rows[first])
-    with np.load(path) as arrays:
-        labels, actual = np.unique(arrays["labels"], return_inverse=True)
-        return Photos(arrays["rows"], actual, arrays["keys"], arrays["keys"], labels.tolist())
+def read_photos(name: str, clones: Path) -> Photos:
+    """Return the photos of a data set without exact duplicates, with computed features."""
+    changes = {"backbone": "MobileNetV2", "alpha": 1.0, "image_size": SIDE}
+    changes |= {"fine_tune_at": None, "features": "last"}
+    model = Model.load().model_copy(update=changes)
+    network = load_extractor(model, Weights.load(), has_cut=False).network
+    names, files = zip(*files_of(name, clones))
+    computed = map_in_threads(partial(compute, row_function(network, model.resize)), files)
+    keys, rows = map(np.array, zip(*computed))
+    first = np.unique(keys, return_index=True)[1]
+    labels = np.array([file.split("/")[0] for file in names])[first]
+    classes, actual = np.unique(labels, return_inverse=True)
+    return Photos(rows[first], actual, keys[first], keys[first], classes.tolist())
 
 
 def remove(photos: Photos, rng: np.random.Generator, number: int) -> Photos:
@@ -173,12 +151,6 @@ def folds_by_number(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) ->
     return fold[group]
 
 
-KINDS = {  # keyed by the first words of the sentence
-    "More images": "more images",
-    "Telling": "confused classes",
-    "A recall": "weak class",
-    "Corrected": "wrong labels",
-}
 FOLDS_BY = {"number": folds_by_number, "hash": draw_folds}
 
 
@@ -274,97 +246,6 @@ def draw(photos: Photos, name: str, seed: int) -> list[dict[str, float | str]]:
     return rows
 
 
-def read_draws(photos: Photos, name: str, path: Path, number: int) -> pd.DataFrame:
-    """Return the rows for all draws of a data set. Rows that are already in a file are reused."""
-    done = set(pd.read_csv(path)["draw"]) if path.exists() else set()
-    for seed in sorted(set(range(number)) - done):
-        rows = pd.DataFrame(draw(photos, name, seed)).assign(draw=seed)
-        rows.to_csv(path, mode="a", header=not path.exists(), index=False)
-    rows = pd.read_csv(path)
-    return rows[rows["draw"] < number]
-
-
-def limits_run(photos: Photos, held_out: Photos) -> limits.RunData:
-    """Train on photos and return the run for `limits`; half of the other photos are for test."""
-    images = photos.actual, photos.groups, photos.keys
-    examples = Examples({False: photos.rows}, *images, photos.labels)
-    settings = cross_validation.cross_validate_as(CrossValidation(np.empty(0), *USUAL_C), examples)
-    learned, fits = cross_validation.learning_curve(examples, settings)
-    curve = tabulate_curve(photos.actual[learned], photos.groups[learned], fits)
-    halves = np.array_split(np.arange(len(held_out.actual)), 2)
-    sets = {
-        "train": photos,
-        "validation": held_out.take(halves[0]),
-        "test": held_out.take(halves[1]),
-    }
-    tables = {name: images_of(part).assign(split=name) for name, part in sets.items()}
-    predictions = {}
-    judged = []
-    for name, table in tables.items():
-        is_training = name == "train"
-        probabilities = settings.probabilities if is_training else predict(photos, sets[name])
-        known = ~np.isnan(probabilities[:, 0])
-        judged.append(judge(table[known], probabilities[known], photos.labels))
-        if not is_training:
-            classes = probabilities.argmax(axis=1)
-            predictions[name] = tabulate(table, probabilities, classes, photos.labels)
-    to_review = list_suspects(pd.concat(judged, ignore_index=True))
-    images = pd.concat(tables.values(), ignore_index=True)
-    return limits.RunData(
-        images, judged[0], predictions, 1.0, curve, pd.DataFrame(), None, to_review
-    )
-
-
-def images_of(photos: Photos) -> pd.DataFrame:
-    """Return the columns of the tables SPLIT and IMAGES that `limits` needs."""
-    label = np.array(photos.labels)[photos.actual]
-    columns = {"path": photos.keys, "label": label, "group": photos.groups}
-    return pd.DataFrame({**columns, "pixels_sha256": photos.keys})
-
-
-def limits_of_edits(photos: Photos, name: str) -> list[dict[str, object]]:
-    """Return a row for each limit before and after each edit, which removes a training photo."""
-    rng = np.random.default_rng(0)
-    places = rng.permutation(len(photos.actual))[: PHOTOS.get(name, USUAL_PHOTOS)]
-    training, held_out = (photos.take(part) for part in np.split(places, [len(places) * 3 // 5]))
-    rows = []
-    for edit in range(EDITED + 1):
-        changed = remove(training, rng, 1) if edit else training
-        for place, limit in enumerate(limits.rank_limits(limits_run(changed, held_out))):
-            cells = {"size": limit.size, "sentence": limit.sentence}
-            kind = next(kind for start, kind in KINDS.items() if limit.sentence.startswith(start))
-            rows.append({"set": name, "edit": edit, "limit": kind, "place": place, **cells})
-    return rows
-
-
-def describe_limits(rows: pd.DataFrame) -> str:
-    """Return the numbers of the limits in each data set, and how often their order changes.
-
-    A number counts as changed if it changes by more than the standard error before the edit.
-    """
-    lines = []
-    for name, of_set in rows.groupby("set", sort=False):
-        sizes = of_set.pivot(index="edit", columns="limit", values="size")
-        orders = of_set.groupby("edit")["limit"].agg(tuple)
-        has_changed = pd.Series(False, index=sizes.index)
-        for limit, column in sizes.items():
-            errors = column.map(lambda size: size.errors if isinstance(size, limits.Size) else 0)
-            changes = (errors - errors[0]).abs()
-            error = column[0].standard_error
-            has_changed |= changes > error
-            numbers = ", ".join(f"{size.number}" for size in column.dropna())
-            of_change = f"largest change {changes.max():.2f}, standard error {error:.2f}"
-            lines.append(f"{name}, {limit}: {numbers}; {of_change}")
-        is_other = orders != orders[0]
-        lines.append(
-            f"{name}: {len(orders) - 1} edits, {is_other.sum()} with another order, "
-            f"{(is_other & ~has_changed).sum()} of them without a change by more than an error"
-        )
-        first = of_set[(of_set["edit"] == 0)]["sentence"]
-        lines += [f"  {sentence}" for sentence in first]
-    return "\n".join(lines)
-
-
 def describe(rows: pd.DataFrame) -> str:
     """Return tables of verdicts, verdicts with MARGIN by data set, moves, and loss in folds."""
     verdicts = [column for column in rows if column.startswith("margin")]
@@ -387,23 +268,14 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.stability")
     parser.add_argument("--public", type=Path, required=True, help="of clones: OWNER/NAME")
-    parser.add_argument("--features", type=Path, help="folder; default: a temporary one")
     parser.add_argument("--draws", type=int, default=100, help="default: %(default)s")
-    parser.add_argument("--lite", action="store_true", help="EfficientNet-Lite0")
-    parser.add_argument("--limits", action="store_true", help="after EDITED edits of each set")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all")
     arguments = parser.parse_args()
-    tables = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = arguments.features or Path(scratch)
-        for name in arguments.names or SETS:
-            photos = read_photos(name, arguments.public, folder, arguments.lite)
-            if arguments.limits:
-                tables.append(pd.DataFrame(limits_of_edits(photos, name)))
-                continue
-            path = stored(folder, name, arguments.lite).with_suffix(".draws.csv")
-            tables.append(read_draws(photos, name, path, arguments.draws))
-    print((describe_limits if arguments.limits else describe)(pd.concat(tables)))
+    rows = []
+    for name in SETS:
+        photos = read_photos(name, arguments.public)
+        for seed in range(arguments.draws):
+            rows += draw(photos, name, seed)
+    print(describe(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

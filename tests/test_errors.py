@@ -3,19 +3,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pawprint.errors import (
-    LONGEST,
-    InputError,
-    is_printable,
-    printable,
-    silent_stderr,
-    without_secrets,
-)
+from pawprint import errors
 
 
 def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
     def use(_) -> None:
-        with silent_stderr():
+        with errors.silent_stderr():
             os.write(2, b"discarded")
 
     with ThreadPoolExecutor(8) as threads:
@@ -26,9 +19,9 @@ def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
 
 def test_marks_that_reverse_text_are_escaped_and_joiners_are_not():
     family = "\U0001f469\u200d\U0001f467"
-    assert printable(f"{family} \u202egpj.exe\n") == f"{family} \\u202egpj.exe\\n"
-    assert is_printable(family)
-    assert not is_printable("\u202egpj")
+    assert errors.printable(f"{family} \u202egpj.exe\n") == f"{family} \\u202egpj.exe\\n"
+    assert errors.is_printable(family)
+    assert not errors.is_printable("\u202egpj")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +39,14 @@ def test_marks_that_reverse_text_are_escaped_and_joiners_are_not():
     ],
 )
 def test_only_what_is_public_of_a_source_is_shown(source, shown):
-    assert without_secrets(source) == shown
+    assert errors.without_secrets(source) == shown
     message = f"params.yaml: fetch.source: expected a file. Received: {source!r}"
-    assert str(InputError(message)) == message.replace(repr(source), repr(shown))
+    assert str(errors.InputError(message)) == message.replace(repr(source), repr(shown))
 
 
 def test_long_line_of_a_message_is_shortened_in_its_middle():
-    first, second = str(InputError(f"labels.csv: a: {10**6 * 'x:@'}. Do this.\nb")).split("\n")
+    first, second = str(errors.InputError(f"labels.csv: a: {10**6 * 'x:@'}. Do this.\nb")).split(
+        "\n"
+    )
     assert first.startswith("labels.csv: a: ") and first.endswith(". Do this.")
-    assert (len(first) < 2 * LONGEST, second) == (True, "b")
+    assert (len(first) < 2 * errors.LONGEST, second) == (True, "b")

@@ -11,30 +11,28 @@ import shutil
 import sys
 from pathlib import Path
 
-from reference import commands_page, params_page, python_page
+from reference import commands_page, params_page, python_page, stages_page
 from sphinx.cmd.build import main as sphinx
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
-    "Start": ["tutorial", "notebook", "from-notebook", "install"],
-    "Guides": [
-        "images",
+    "Start": ["tutorial", "notebook", "from-notebook", "install", "compared"],
+    "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
+    "Use the model": ["predict", "export", "programs", "serve", "after-deployment"],
+    "Reference": [
         "params",
-        "recipes",
-        "backbones",
         "pipeline",
-        "evaluation",
-        "use",
-        "app",
-        "sharing",
         "speed",
         "scale",
         "troubleshooting",
         "security",
+        "reference/python",
+        "reference/commands",
+        "reference/params",
+        "reference/stages",
     ],
-    "Reference": ["reference/python", "reference/commands", "reference/params"],
     "Project": [
         "model_card",
         "development",
@@ -82,7 +80,12 @@ def gather(docs: Path, pages: Path) -> None:
     for page in pages.glob("*.md"):
         text = page.read_text(encoding="utf-8")
         write(page, re.sub(r"\]\(\.\./(\w+\.md)", renamed, text))
-    reference = {"python": python_page(), "commands": commands_page(), "params": params_page()}
+    reference = {
+        "python": python_page(),
+        "commands": commands_page(),
+        "params": params_page(),
+        "stages": stages_page(),
+    }
     for name, text in reference.items():
         write(pages / "reference" / f"{name}.md", text)
     for caption, names in NAVIGATION.items():

@@ -1,4 +1,4 @@
-"""Generate the reference from the sources: the public Python API, the commands, and the params."""
+"""Generate the reference: the public Python API, the commands, the params and the stages."""
 
 import argparse
 import importlib
@@ -27,7 +27,7 @@ RESULTS = {
 PYTHON = """# Python
 
 A program imports `pawprint` and calls the functions below. [Notebook](../notebook.md) and
-[Use the model](../use.md#in-other-programs) have examples.
+[Predict](../predict.md#in-python) have examples.
 """
 COMMANDS_PAGE = """# Commands
 
@@ -37,6 +37,10 @@ PARAMS = """# Values of params
 
 The first stage checks `params.yaml` against these tables. [Params](../params.md) says what each
 param does. The last column has the value in the example.
+"""
+STAGES = """# Stages
+
+`dvc.yaml` lists these files and params. [Pipeline](../pipeline.md) says when a stage runs.
 """
 
 
@@ -119,6 +123,27 @@ def params_page() -> str:
         page += f"\n## {section}\n\n{inspect.getdoc(model)}\n\n"
         page += _table(["param", "values", "example"], rows)
     return page
+
+
+def stages_page() -> str:
+    """Return the page of what each stage depends on and writes, from dvc.yaml."""
+    page = STAGES
+    for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items():
+        rows = [
+            (title, ", ".join(f"`{_path(item)}`" for key in keys for item in stage.get(key, [])))
+            for title, keys in (
+                ("reads", ["deps"]),
+                ("params", ["params"]),
+                ("writes", ["outs", "metrics", "plots"]),
+            )
+        ]
+        page += f"\n## {name}\n\n{stage['desc']}.\n\n{_table(['', ''], rows)}"
+    return page
+
+
+def _path(item: str | dict[str, dict]) -> str:
+    """Return the path in an entry of dvc.yaml, which may have options."""
+    return item if isinstance(item, str) else next(iter(item))
 
 
 def _values(model: type[BaseModel]) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,6 @@ import pytest
 from app_browser import (
     CHROMIUM,
     FLAGS,
-    choose,
     expect,
     open_page,
     open_part,
@@ -122,16 +121,6 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page):
         assert serious(page) == {}, name
 
 
-def test_photos_are_those_that_the_filters_ask_for(page, workspace):
-    open_page(page, "This run")
-    choose(page, "True label", "cat")
-    for split, file in (("test", "probabilities"), ("validation", "probabilities_validation")):
-        page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
-        cats = list(table(workspace, f"data/{file}.csv")["actual"]).count("cat")
-        expect(page.get_by_text(f"{cats} images")).to_be_visible()
-        expect(page.get_by_role("img", name=PHOTO)).to_have_count(min(cats, 24))
-
-
 def test_click_on_a_photo_opens_it_large_with_its_saliency_as_part_of_the_page(page):
     open_page(page, "This run")
     page.get_by_role("img", name=PHOTO).first.click(force=True)  # click on its button
@@ -239,36 +228,6 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     open_part(page, "New images")
     for name, path in (("of unlabelled images", folder), ("for labelled images", target)):
         expect(page.get_by_role("textbox", name=re.compile(name))).to_have_value(str(path))
-
-
-def test_photos_of_a_folder_elsewhere_are_copied_by_pages_and_taken_back(page, tmp_path):
-    folder, target = tmp_path / "new", tmp_path / "labelled"
-    folder.mkdir()
-    for name, data in draw_dataset(train=26, validation=0):
-        if re.search(r"\.002[1-6]\.", name):
-            (folder / Path(name).name).write_bytes(data)
-    number = len(list(folder.iterdir()))
-    open_page(page, "Label")
-    start(page, folder, target, "page by page")
-    for place in range(2):
-        page.locator(f'.page[data-number="{place}"] .photo').first.wait_for()
-        photos = page.locator('.photo[aria-pressed="true"] img')
-        first = [Path(each.get_attribute("alt")).name for each in photos.all()]
-        page.keyboard.press("1")  # cat
-    page.locator('.page[data-number="2"]').wait_for()
-    rows = rows_in(target, tmp_path / "raw")
-    assert len(rows) == len(list(target.glob("*.jpg"))) == number and set(first) <= set(rows)
-    assert set(rows.values()) == {"cat"}
-    page.keyboard.press("u")
-    page.locator('.page[data-number="3"] .photo').first.wait_for()
-    assert set(rows_in(target, tmp_path / "again")) == set(rows) - set(first)
-    page.keyboard.press("+")
-    page.keyboard.type("owl")
-    page.keyboard.press("Enter")
-    page.locator('.page[data-number="4"]').wait_for()
-    labels = rows_in(target, tmp_path / "last")
-    assert {name for name in labels if labels[name] == "owl"} == set(first)
-    assert len(list(folder.iterdir())) == number
 
 
 def rows_in(target: Path, raw: Path) -> dict[str, str]:

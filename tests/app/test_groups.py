@@ -1,19 +1,29 @@
 """Test pages of photos that look alike."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from conftest import clean_archive, photos_of, refused, write_files
 
+from pawprint import paths
 from pawprint.app.groups import (
     PER_PAGE,
     ClassProbabilities,
     Pages,
     Pool,
     find_clusters,
+    read_pool,
     surest,
 )
 from pawprint.app.page_of_photos import Session, Visible
+from pawprint.columns import IMAGES, REJECTED
+from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
+from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.images.archive import open_archive
 from pawprint.projects.labels import ImageKey
+from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
 EACH = 60
@@ -228,3 +238,50 @@ def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
     assert pages.head.classes == ["ant", "bee", "cat"]
     likely = np.array(pages.head.classes)[pages.head.probabilities.argmax(axis=1)]
     assert np.mean(likely[kinds == "ant"] == "ant") == 1
+
+
+def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
+    rows, kinds = made_up(0.3)
+    person = Person(pool_of(rows), kinds)
+    first = set(person.page())
+    person.pages.answer(set(), "", lambda: None)
+    clusters = person.pool.clusters.number
+    number = dict(zip(person.pool.images, clusters))
+    second = set(person.page())
+    assert not {number[image] for image in first} & {number[image] for image in second}
+
+
+def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_fail(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
+    write_files(tmp_path, {"params.yaml": "clean: {labels: auto, rule: decodes, bits: null}\n"})
+    fetch(Path("photos"), paths.RAW_ARCHIVES)
+    kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")
+    write_table(paths.REJECTED_CSV, rejected, REJECTED)
+    sorted_pixels = sorted(kept["pixels_sha256"])
+    index = np.zeros(6, INDEX)
+    index["pixels_sha256"] = sorted_pixels
+    folder = paths.FEATURES / "unlabelled"
+    folder.mkdir(parents=True)
+    rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
+    write_shard(shard_path(folder, 0), {"index": index, "top": rows})
+    for labelled in (0, 2):  # photos that `clean` leaves out
+        write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
+        with open_archive(paths.RAW_ARCHIVES) as archive:
+            pool = read_pool(archive)
+        assert (pool.known, pool.classes) == ([], [])
+        pixels = [pixels for _, pixels in pool.images]
+        assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
+    write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
+    with open_archive(paths.RAW_ARCHIVES) as archive, refused("expected features"):
+        read_pool(archive)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_few_photos_are_groups_too(number):
+    rows, _ = made_up(0.3)
+    pages = Pages()
+    pages.turn(pool_of(rows[:number]), {}, set())
+    assert pages.images

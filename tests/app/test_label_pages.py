@@ -8,9 +8,7 @@ import pytest
 from app_browser import (
     CHROMIUM,
     FLAGS,
-    PATIENCE,
     expect,
-    open_part,
     opened,
     playwright,
     serious,
@@ -158,42 +156,6 @@ def test_keys_are_those_of_the_page_whatever_the_keyboard_and_the_focus(project,
         assert page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
         for _ in range(3):
             press(page, "u")
-        assert labels_in(project) == {}
-
-
-def test_photos_of_a_closed_browser_are_offered_at_once_and_those_of_an_open_one_are_not(
-    project, browser
-):
-    with served(project) as address:
-        with opened(browser, address, viewport=WIDE) as page:
-            prepare(page)
-            shown = photos_on(page)
-            tab = page.context.new_page()  # the same browser takes over its photos
-            tab.goto(address)
-            tab.locator(".photo").first.wait_for(timeout=PATIENCE)
-            assert photos_on(tab) == shown
-            tab.close()
-            with opened(browser, address, viewport=WIDE) as other:
-                other.locator(".photo").first.wait_for()
-                assert not set(photos_on(other)) & set(shown)
-        with opened(browser, address, viewport=WIDE) as page:
-            page.locator(".photo").first.wait_for()
-            assert photos_on(page) == shown
-
-
-def test_photo_is_larger_in_the_list_of_labels_when_clicked_however_small_it_is(project, browser):
-    with served(project) as address, opened(browser, address, viewport=WIDE) as page:
-        prepare(page)
-        press(page, "+", *"cat", "Enter")
-        open_part(page, "Labelled")
-        small = page.locator('[class*="st-key-photo-"] img').first
-        small.click(force=True)  # where its button covers it
-        large = page.get_by_role("dialog").get_by_role("img")
-        expect(large).to_be_visible()
-        assert large.bounding_box()["width"] > 2 * small.bounding_box()["width"]
-        page.keyboard.press("Escape")
-        page.get_by_role("tab", name="Unlabelled").click()
-        press(page, "u")
         assert labels_in(project) == {}
 
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import PROJECT, change, complaint, photo, printed, succeed
+from conftest import PROJECT, change, photo, printed, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
@@ -26,6 +26,7 @@ from pawprint.app import (
 )
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
+from pawprint.errors import InputError
 from pawprint.files import pack, write_text
 from pawprint.package import script_of
 from pawprint.params.model import Model
@@ -105,22 +106,6 @@ def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
         "dog → cat, labelled cat",
         "cat → dog, labelled dog",
     ]
-
-
-def test_results_that_are_out_of_date_are_refused_as_compare_does(project):
-    write_photos(project)
-    record(project)
-    page = opened("page_compare", "show_comparison", Baseline="v2")
-    assert not page.warning
-    assert "identical" in page.markdown[1].value
-    change(project, "calibrate: {temperature: false}")
-    page = opened("page_compare", "show_comparison", Baseline="v2")
-    (warning,) = page.warning
-    line = complaint(project, "compare", "v2")
-    assert "out of date" in line and "params.yaml calibrate" in line
-    assert line.removesuffix(".") in warning.value.replace("\\", "")
-    page.selectbox[1].set_value(git("rev-parse", "--short", "v2~", cwd=project)).run()
-    assert not page.warning
 
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
@@ -331,3 +316,77 @@ def test_experiment_is_compared_again_once_its_name_belongs_to_another_commit(pr
         git("update-ref", experiment, commit, cwd=project)
         assert page_run.commit_of("tall-pine") == commit
     assert page_run.commit_of("HEAD~1") == commits[0] != commits[1]
+
+
+def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
+    """Such projects are not a dead end: a button computes what their pages need."""
+    change(project, "fetch: {source: photos}")
+    for name in ("cat/1.jpg", "dog/1.jpg", "unlabelled/1.jpg", "unlabelled/2.jpg"):
+        (project / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "photos" / name).write_bytes(photo(len(name)))
+    page = opened("page_label", "show")
+    assert [button.label for button in page.button] == ["Prepare the photos"]
+    (project / "photos" / "unlabelled" / "1.jpg").unlink()
+    write_unlabelled(project)
+    page = opened("page_label", "show_unlabelled")
+    assert [button.label for button in page.button] == ["Prepare the photos"]
+
+
+def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
+    write_photos(project)
+    labels = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kite")
+    page = to_review(project, SUSPECTS[:2], labels)
+    press(page, "Start")
+    assert page.selectbox[0].options == ["jay", "kite"]
+    page.selectbox[0].set_value("kite").run()
+    assert not page.exception
+    assert page.selectbox[0].value is None
+    first = f"{HEADER}{FIRST},kite,{PIXELS}\n"
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == first
+    press(page, "Undo")
+    assert page.selectbox[0].value is None
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER
+
+
+def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
+    write_photos(project)
+    page = to_review(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
+    press(page, "Start")
+    press(page, "None of them")
+    expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == expected
+
+
+def test_page_without_its_data_says_what_to_run(project):
+    (warning,) = opened("page_data", "show_data").warning
+    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
+    assert "`dvc pull" in warning.value.replace("\\", "")
+
+
+def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
+    change(project, "fetch: {source: photos}")
+    (project / "photos" / "train" / "cat").mkdir(parents=True)
+    assert opened("page_label", "show_new").text_input[1].value == str(Path("photos", "train"))
+
+
+def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
+    keys = [key for _, key in images]
+    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows), [])
+    source = pools.ProjectPhotos(pool)
+    pages = groups.Pages()
+    pages.turn(pool, {})
+    gone = {path for path, _ in pages.images[: pages.sure]}
+    assert len(gone) < len(pages.images)
+
+    def read(source, path, is_large):
+        if path in gone:
+            raise InputError(f"{path}: not found")
+        return ""
+
+    monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
+    cells = page_of_photos.cells_of(source, pages, {}, ())
+    assert pages.sure
+    assert len(cells) == len(pages.images)
+    assert not gone & {cell["alt"] for cell in cells}

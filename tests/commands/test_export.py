@@ -185,22 +185,10 @@ def test_warning_where_surely_more_than_one_percent_of_labels_change(changed, is
     assert any("warning" in line for line in said) == is_warned
 
 
-def test_int8_of_another_format_than_litert_is_refused():
-    for names in (["onnx"], ["litert", "keras"]):
-        with refused("--int8: ", "litert", f"Received: {names[-1]}"):
-            run_export(argparse.Namespace(format=names, single=False, int8=True))
-
-
 def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_modules("onnx")
-
-
-def test_keras_that_writes_no_litert_is_one_line(monkeypatch):
-    monkeypatch.setattr(keras, "__version__", "3.12.1")
-    with refused("litert: expected Keras 3.13 or later", "3.12.1"):
-        require_modules("litert")
 
 
 def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(

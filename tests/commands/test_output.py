@@ -23,7 +23,7 @@ from networks import write_colour_model
 from pawprint.commands import output
 from pawprint.commands.rows import FORMATS
 from pawprint.errors import InputError
-from pawprint.model.predictor import load_predictor, predict_each
+from pawprint.model.predictor import load_predictor
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
 LABELS = ["cat", "dog"]
@@ -98,15 +98,6 @@ def test_row_is_in_the_file_before_the_next_one_is_computed(tmp_path, form):
     assert paths_in(file.read_text(encoding="utf-8"), form) == NAMES
 
 
-def test_images_are_looked_at_only_as_far_as_their_rows_are_taken(tmp_path):
-    write_colour_model(tmp_path / "model")
-    names = [tmp_path / f"{number}.jpg" for number in range(500)]
-    rows = predict_each(load_predictor(tmp_path / "model"), names)
-    assert [next(rows)["error"] for _ in range(2)] == ["no such file or directory"] * 2
-    write_files(tmp_path, {"499.jpg": photo(1)})
-    assert [row["label"] != "" for row in rows] == [False] * 497 + [True]
-
-
 def test_file_is_never_replaced_and_none_is_left_without_a_row(tmp_path):
     file = tmp_path / "rows.csv"
     file.write_text("mine")
@@ -158,7 +149,6 @@ def test_full_disk_is_one_line(folder, target):
     limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv {target}"
     result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
-    assert "cannot write" in result.stderr
     assert ("of 9 images" in result.stderr) == (target != ">/dev/full")  # not even the header fits
 
 

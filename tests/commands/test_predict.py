@@ -11,7 +11,6 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.commands.rows import FORMATS
-from pawprint.images.folder import find_images
 from pawprint.model.predictor import Predictor, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
 
@@ -51,14 +50,6 @@ def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_pat
     assert f"{paths.SERVED_MODEL}" in complaint(tmp_path, "predict", "dog.png")
     write_colour_model(tmp_path / paths.SERVED_MODEL)
     assert printed(tmp_path, "predict", "dog.png")
-
-
-def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
-    (photos / "page.pdf").write_bytes(JPEG)
-    names = [path.relative_to(photos).as_posix() for path in find_images([photos])]
-    assert names == ["b.jpg", "deep/a.JPEG", "text.jpg"]
-    paths = [photos / "page.pdf", photos / "b.jpg", Path("a\0.jpg"), Path("x" * 5000)]
-    assert find_images(paths) == paths
 
 
 LABELS = ["ant", "bee", "cat", "dog"]

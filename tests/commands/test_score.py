@@ -9,6 +9,7 @@ from conftest import (
     complaint,
     encode,
     pawprint,
+    photos_in,
     printed,
     printed_here,
     refused,
@@ -22,6 +23,7 @@ from pawprint import paths
 from pawprint.classes import UNLABELLED
 from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
+from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor
 from pawprint.projects.scoring import (
     CONTRADICTORY,
@@ -32,7 +34,7 @@ from pawprint.projects.scoring import (
     find_photos,
     score,
 )
-from pawprint.projects.service_log import COPY
+from pawprint.projects.service_log import COPY, read_answers
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 
@@ -289,3 +291,71 @@ def test_status_is_3_for_other_images_on_request_only(sure, photos, tmp_path):
         assert first == "Without labels: compared with the test photos."
         assert second.startswith("The photos: other images (")
     assert pawprint(sure, "score", str(photos), "--fail").returncode == 0
+
+
+OTHERS = "file_name,label\n1.png,bird\n"
+HEADER = "label,probability_cat,probability_dog,unknown_score,pixels_sha256,model\n"
+
+
+def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
+    images = new("cat", 40) | {"cat/text.jpg": b"a cat"}
+    folder = write_files(tmp_path / "photos", images)
+    sheet = tmp_path / "sheet.html"
+    result = pawprint(Path.cwd(), "score", str(folder), "--sheet", str(sheet))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"score: {folder / 'cat' / 'text.jpg'}: not an image")
+    with_errors = scored(folder).predictions.query("actual != predicted")
+    assert sorted(photos_in(sheet.read_text(encoding="utf-8"))) == sorted(with_errors["path"])
+    assert len(with_errors)
+
+
+def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_path):
+    for files in ({"text.txt": b"a cat"}, {"1.png": coloured("cat", 1), "metadata.csv": OTHERS}):
+        folder = write_files(tmp_path / str(len(files)), files)
+        with refused(f"{folder}: expected images in folders named cat, dog"):
+            scored(folder)
+    absent = str(tmp_path / "absent")
+    assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: no such file or folder")
+
+
+def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
+    header, *rows = predicted(sure, photos)
+    model = read_metadata(sure / paths.SERVED_MODEL).model
+    failed = [f"{number}.png,,,,,empty: 0 bytes,,{model}\n" for number in range(30)]
+    (tmp_path / "table.csv").write_text("".join([header, *rows, *failed]))
+    result = pawprint(sure, "score", str(tmp_path / "table.csv"))
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines == [f"score: {number}.png: empty: 0 bytes" for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("path,label\n", "line 1: expected the columns label,probability_cat"),
+        *(
+            (
+                f"{HEADER}cat,1,0,0.1,,\n{row},,\n",
+                "line 3: expected the label cat, dog, unsure or unknown",
+            )
+            for row in ("cat,1,high,0.1", "cat,98.5,1.5,0.1", "cat,1,0,nan", "cow,1,0,0.1")
+        ),
+        (HEADER.replace("dog", "cow"), "line 1: expected the columns label,probability_cat"),
+    ],
+)
+def test_other_table_is_one_line(tmp_path, table, line):
+    (tmp_path / "table.csv").write_text(table)
+    with refused(line):
+        read_answers(tmp_path / "table.csv", ["cat", "dog"], has_scores=True)
+
+
+def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text(HEADER)
+    assert "expected labels predicted by the model" in complaint(sure, "score", str(empty))
+    absent = str(tmp_path / "absent")
+    assert complaint(sure, "score", absent).startswith(f"{absent}: no such file")
+    other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
+    line = complaint(sure, "score", str(photos), "--model", str(other))
+    assert line.startswith(f"{other}: cannot compare with the test split")

@@ -78,15 +78,6 @@ def test_answers_under_load_are_those_of_predict(ask, answers):
             assert answer == (200, answers[index % 2])
 
 
-def test_first_file_of_a_form_is_answered_as_the_bytes_alone(ask, answers):
-    begin = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n'
-    begin += b"Content-Type: image/jpeg\r\n\r\n"
-    header = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert ask("/predict", begin + PHOTO + b"\r\n--x--\r\n", **header) == (200, answers[0])
-    for broken in (b"", b"--x--", begin, b"\xff" * 1000):
-        assert ask("/predict", broken, **header)[0] == 422
-
-
 PAGE = "https://example.org"
 PREFLIGHT = {
     "Origin": PAGE,

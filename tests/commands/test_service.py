@@ -1,8 +1,6 @@
 """Test requests to `pawprint serve` as browsers, load balancers and `curl` send them."""
 
-import base64
 import http.client
-import json
 import socket
 from contextlib import closing
 from functools import partial
@@ -107,22 +105,6 @@ def test_load_balancers_are_told_that_the_service_is_up(port, path, method):
         content = answer.read()
     assert answer.status == 200
     assert (content == b"") == (method == "HEAD")
-
-
-@pytest.mark.parametrize(
-    ("kind", "body"),
-    [
-        ("application/json", json.dumps({"image": base64.b64encode(PHOTO).decode()}).encode()),
-        ("text/plain; charset=utf-8", base64.b64encode(PHOTO)),
-        # This is what `curl --data @photo.jpg` sends.
-        ("application/x-www-form-urlencoded", PHOTO.translate(None, b"\r\n\0")),
-    ],
-)
-def test_body_that_is_no_image_is_named_by_its_type(ask, kind, body):
-    status, answer = ask(body, **{"Content-Type": kind})
-    assert status == 422
-    assert f"Received: {kind.partition(';')[0]}. Send the bytes of the file" in answer["detail"]
-    assert len(answer["detail"].splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "application/x-www-form-urlencoded", "text/plain"])

@@ -10,6 +10,7 @@ from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
 from conftest import replace as replace_text
 from networks import PLAIN, metadata, weights_of, write_colour_model
 from PIL import Image
+from scipy.sparse import csr_array
 
 from pawprint import paths
 from pawprint.columns import IMAGES, SPLIT
@@ -19,7 +20,8 @@ from pawprint.images.archive import open_archive
 from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.network.feature_network import OUTPUTS, on_features
-from pawprint.projects.suggestion import SAMPLE, read_labelled, suggest
+from pawprint.projects import suggestion
+from pawprint.projects.suggestion import SAMPLE, Candidates, choose, read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
 from pawprint.tables import write_table
@@ -156,8 +158,6 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
     *good, bad = result.stdout.splitlines()
     assert (len(good), result.returncode) == (2, 1)
     assert bad.endswith("a.jpg  (not an image: no image format recognised)")
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("suggest: left out 0 near-duplicates")
 
 
 def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path, monkeypatch):
@@ -212,3 +212,35 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     with refused("cannot read the image again"):
         write_suggestions(path, None, ranked)
     assert path.read_text(encoding="utf-8") == text
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Return features of two channels that point in these directions."""
+    angle = np.radians(degrees)
+    return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9, unsure=()):
+    images = len(features)
+    rows, columns = np.array([*pairs, *(pair[::-1] for pair in pairs)], int).reshape(-1, 2).T
+    alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
+    weight = np.ones(images) if weight is None else np.array(weight)
+    is_limited = np.isin(np.arange(images), limited)
+    is_unsure = np.isin(np.arange(images), unsure)
+    images = Candidates(features, weight, alike, is_limited, is_unsure)
+    return choose(images, at(*labelled), number, limit).tolist()
+
+
+def test_most_uncertain_of_equally_distant_images_is_first():
+    assert chosen(at(30, -30, 30, -30), [0.1, 0.4, 0.2, 0.3], labelled=[0])[0] == 1
+    assert chosen(at(30, -30), [0.1, 0.4])[0] == 1
+
+
+def test_unsure_images_are_first():
+    assert chosen(at(30, -30, 90, 60), [0.1, 0.4, 0.2, 0.3], unsure=[0, 2]) == [2, 0, 1, 3]
+
+
+def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
+    monkeypatch.setattr(suggestion, "BLOCK", 2)
+    assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
+    assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]

@@ -17,7 +17,6 @@ from conftest import (
     commit,
     encode,
     git_init,
-    replace,
     run,
 )
 from onnx_files import FIRST, MEANS, VECTOR, write
@@ -136,26 +135,6 @@ def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypa
     assert (folder / paths.INTERRUPTED_FEATURES).is_dir()
 
 
-def test_rows_are_computed_once_and_taken_by_the_stage_features(
-    made, tmp_path, monkeypatch, capsys
-):
-    """`try` does not use validation and test images, so their rows are still missing."""
-    folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
-    monkeypatch.chdir(folder)
-    replace(folder / "params.yaml", "views: 4", "views: 1")
-    computed = count_images(monkeypatch)
-    today, sample = candidates.candidates_of(Path(), {})[:1], candidates.draw_sample(Path())
-    for images in (24, 0):
-        computed.clear()
-        assert len(list(candidates.measure_each(today, sample, minutes=60))) == 1
-        assert len(computed) == images
-    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
-    write_inputs_of_features()
-    features.main()
-    assert len(computed) == 24
-    assert "24 images computed, 24 reused" in capsys.readouterr().out
-
-
 def count_images(monkeypatch) -> list[str]:
     """Return the paths of the images for which rows are computed from now on."""
     computed, compute = [], ShardComputer.compute
@@ -180,27 +159,6 @@ def write_inputs_of_features() -> None:
     paths.CODE.mkdir()
     paths.FEATURE_ROW_CODE.write_text(row_code(Code(), FEATURE_ROW))
     backbone.main()
-
-
-def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made, tmp_path):
-    sources = f"weights.source={SAMPLE_WEIGHTS},imagenet"
-    choices = "-S", sources, "-S", "model.image_size=96"
-    no_network = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    environment = {"PYTHONPATH": str(PROJECT), **no_network}
-    result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
-    assert result.returncode == 0
-    assert "try: 2 of 3: " in result.stderr and "Traceback" not in result.stderr
-    _, today, row, line, *_ = result.stdout.splitlines()
-    assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
-    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_"
-    assert line.startswith(f"source=imagenet: no weights on this computer: {name}")
-    assert "EfficientNetLite0" in line  # not needed for serving
-
-
-def test_candidates_beyond_the_minutes_are_left_out(tried):
-    lines = tried("-S", "model.image_size=128", "--minutes", "0")
-    assert lines[1].startswith("today")
-    assert lines[2].startswith("image_size=128: ") and "--minutes" in lines[2]
 
 
 def test_json_is_one_line_with_every_candidate_and_nothing_else(tried):
@@ -244,9 +202,10 @@ def test_views_are_a_candidate_where_a_solved_head_alone_learns_from_them(made):
     assert "views" not in {each.name for each in candidates.candidates(content, {}, SIZES)}
 
 
-def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
+def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_features(
     made, tmp_path, monkeypatch, capsys
 ):
+    """`try` does not use validation and test images, so their rows are still missing."""
     folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
     monkeypatch.chdir(folder)
     params = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
@@ -259,6 +218,7 @@ def test_views_are_measured_with_their_price_and_taken_by_the_stage_features(
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
     set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
+    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
     features.main()
     assert len(computed) == 24
@@ -308,9 +268,8 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     command = "python", "-m", "pawprint", "try", *choices, "--use"
     result = run(*command, cwd=folder, **environment)
     assert result.returncode == 0, result.stderr
-    today, titles, row, use, *_ = result.stdout.splitlines()
+    today, _, _, use, *_ = result.stdout.splitlines()
     assert today.startswith("today: no weights on this computer")
-    assert titles.startswith("candidate ") and row.startswith("source=")
     assert use.startswith("Use source=")
     assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
 

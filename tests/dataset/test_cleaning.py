@@ -8,7 +8,7 @@ import pytest
 from conftest import clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
-from pawprint.dataset.cleaning import describe_bits, describe_files
+from pawprint.dataset.cleaning import describe_bits, describe_files, without_duplicates
 from pawprint.dataset.user_tables import Correction
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.files import pack
@@ -104,18 +104,6 @@ def test_correction_follows_its_pixels_to_another_name_and_leaves_other_pixels_a
     assert not_applied == []
 
 
-def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path):
-    files = {"cats/1.jpg": 10, "cats/1 (1).jpg": 10, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [
-        Correction("cats/1.jpg", "none", pixels_of(1)),
-        Correction("dogs/gone.jpg", "cat", pixels_of(5)),
-        Correction("cats/2.jpg", "dog", pixels_of(2)),
-    ]
-    images, _, not_applied = corrected(tmp_path, files, corrections)
-    assert labels_of(images) == {"cats/1.jpg": "cat", "cats/2.jpg": "dog", "dogs/3.jpg": "dog"}
-    assert not_applied == ["cats/1.jpg", "dogs/gone.jpg"]
-
-
 @pytest.mark.parametrize(("number", "label"), [("", "dog"), (1, "dog"), (4, None)])
 def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
     tmp_path, number, label
@@ -201,3 +189,15 @@ def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsy
     paths = find_images([tmp_path / "photos"])
     assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
     assert counted in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
+def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
+    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
+    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
+    kept, rejected = without_duplicates(images)
+    if "dog" in labels:
+        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
+    else:
+        assert kept["label"].tolist() == [max(labels)]
+        assert rejected["reason"].tolist() == ["duplicate"]

@@ -6,19 +6,22 @@ The docstring of each test refers to the public report that its input comes from
 from collections import Counter
 from pathlib import Path
 from shutil import make_archive
+from unicodedata import normalize
 
 import pandas as pd
 import pytest
-from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
+from conftest import clean_archive, complaint, pawprint, photo, photos_of, refused, run, write_files
 
+from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
-from pawprint.dataset.folders import read_folders
+from pawprint.dataset.folders import find_places, read_folders
 from pawprint.dataset.sources import describe_empty, fetch
+from pawprint.dataset.user_tables import Correction, classes_given
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.folder import find_images
-from pawprint.projects.init import create, describe_classes
+from pawprint.projects.init import WITHOUT_CLASSES, create, describe_classes
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
@@ -168,50 +171,12 @@ def test_folder_of_images_without_classes_beside_splits_is_unlabelled(beside):
     assert set(found.values()) == {"", *BOTH}
 
 
-def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tmp_path):
-    """qarmin/czkawka 2007, ultralytics/ultralytics 25749, treeverse/dvc 3318, docker/docs 16481.
-
-    The files are unread camera formats, cloud placeholders, and names that differ in case.
-    """
-    photos = photos_of(
-        [*images_in("cat", "dog"), "cat/IMG1.jpg", "cat/img1.jpg", "_unlabeled/1.jpg"]
-    )
-    raw = {f"bird/IMG_{number}.CR2": b"II*\0" for number in range(3)}
-    photos |= raw | {"fox/.1.jpg.icloud": b"bplist00", "owl/1.jpg?w=300": photo(99)}
-    write_files(tmp_path / "photos", photos)
-    result = pawprint(tmp_path, "init", "project", "--images", "photos")
-    assert result.returncode == 0, result.stderr
-    repro = run("dvc", "repro", "clean", cwd=tmp_path / "project")
-    said = [line[7:] for line in repro.stdout.splitlines() if line.startswith("clean: ")]
-    for lines in (result.stdout.splitlines(), said):
-        assert lines[0] == "2 classes: cat (4), dog (2); 1 unlabelled"
-        (unread,) = [line for line in lines if "bird/ (3 .cr2)" in line]
-        assert "fox/ (1 .icloud)" in unread and "owl/ (1 .jpg?w=300)" in unread
-        assert any("cat/IMG1.jpg and cat/img1.jpg" in line for line in lines)
-    assert any("1 unlabelled" in line for line in said)
-    unlabelled = pd.read_csv(tmp_path / "project/data/clean/unlabelled.csv")
-    assert unlabelled["path"].tolist() == ["_unlabeled/1.jpg"]
-    unknown = pd.read_csv(tmp_path / "project/data/clean/unknown.csv")
-    assert len(unknown) == 0
-
-
-def test_many_classes_are_said_by_their_number_the_largest_and_the_smallest(tmp_path):
-    names = [*images_in(*(f"c{number:02}" for number in range(30))), "c07/9.jpg"]
-    (line,) = describe(tmp_path, names)
-    assert line == "30 classes: the largest c07 (3), the smallest c00 (2)"
-    assert describe(tmp_path / "equal", names[:-1]) == ["30 classes: 2 images each"]
-
-
 @pytest.mark.parametrize("name", ["aux/1.jpg", "cat/con.jpg", "cat/what?.jpg", "mug./1.jpg"])
 def test_name_that_windows_cannot_hold_is_said(name):
     places = dict.fromkeys(["cat/1.jpg", "console/lpt10.jpg", "cat.v2/nul_1.jpg"], ("cat", ""))
     assert list(describe_names(places)) == []
     (line,) = describe_names({**places, name: ("cat", "")})
     assert line.endswith(f"Windows: {name}")
-
-
-def describe(folder: Path, names: list[str]) -> list[str]:
-    return describe_classes(write_files(folder / "photos", dict.fromkeys(names, b"")), "auto")
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
@@ -260,3 +225,152 @@ def test_empty_folder_of_a_split_is_not_said_to_be_no_class(tmp_path):
     of_b, of_c = describe_empty(tmp_path)
     assert str(Path("val", "b")) in of_b and "not a class" not in of_b
     assert str(Path("val", "c")) in of_c and "not a class" in of_c
+
+
+SETS = [
+    ["train", "test1"],  # Kaggle's dogs-vs-cats
+    ["cars_train", "cars_test"],  # Stanford Cars
+    ["train_images", "test_images"],
+    ["ISIC_Training_Input/ISIC_Training_Input", "ISIC_Test_Input"],  # ISIC 2019
+    ["cats_train", "cats_val", "dogs_train", "dogs_val"],
+]
+
+
+@pytest.mark.parametrize("folders", SETS)
+def test_sets_of_images_without_classes_are_not_taken_for_classes(folders):
+    with pytest.raises(InputError, match=r"classes\. Received: 0.*in a metadata\.csv"):
+        labels_of(images_in(*folders))
+
+
+@pytest.mark.parametrize(
+    "folders", [["training_shoe", "test_tube"], ["valid_ticket", "invalid_ticket"]]
+)
+def test_folders_that_more_than_the_word_of_a_split_tells_apart_are_classes(folders):
+    assert set(labels_of(images_in(*folders)).values()) == set(folders)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("Final_Training/Images", "Final_Test/Images"),  # GTSRB
+        ("asl_train/asl_train", "asl_test/asl_test"),  # Kaggle's asl-alphabet
+        ("Plants/Plants/train", "test/test"),  # Kaggle's new-plant-diseases-dataset
+    ],
+)
+def test_test_images_without_classes_are_unlabelled(train, test):
+    """As in fastai/fastai 1552, where the test images became a class."""
+    names = images_in(f"{train}/1", f"{train}/2", test)
+    found = labels_of(names)
+    assert {found[name] for name in images_in(test)} == {""}
+    assert set(found.values()) == {"", "1", "2"}
+    assert set(splits_of(names).values()) == {"train", "test"}
+
+
+def test_classes_beside_a_split_with_the_same_classes_stay_classes():
+    """fastai/fastai 1552."""
+    names = images_in("cat", "dog", "test/cat", "test/dog", "examples")
+    found = labels_of(names)
+    assert [found[name] for name in images_in("cat", "test/dog", "examples")] == [
+        *("cat", "cat", "dog", "dog", "", "")
+    ]
+
+
+def test_folders_that_differ_in_case_are_no_two_classes():
+    """caltechlibrary/dataset 81."""
+    with pytest.raises(InputError, match="more than case"):
+        labels_of(images_in("Cat", "cat", "dog"))
+
+
+def test_mapping_finds_folders_of_a_mac_by_composed_names():
+    """uewepuep/FPVTracksideCore 75."""
+    names = [normalize("NFD", name) for name in images_in("Müller", "개", "Groß")]
+    mapping = {"a": ["müller"], "b": ["개", "Groß"]}
+    _, places = find_places(names, None, mapping, "photos")
+    assert [places[name].label for name in names] == ["a"] * 2 + ["b"] * 4
+
+
+def test_folder_that_only_validation_has_is_no_class():
+    """As in ultralytics/ultralytics 26182, where its images counted as the first class."""
+    found = labels_of(images_in("train/a", "train/b", "val/c"))
+    assert {found[name] for name in images_in("val/c")} == {""}
+    assert {found[name] for name in images_in("train/a")} == {"a"}
+
+
+NAMES = [f"IMG_{number}.jpg" for number in range(6)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        NAMES,
+        ["unlabelled/1.jpg", "2.jpg", "unknown/3.jpg"],
+        ["archive/unsorted/1.jpg", "readme.txt"],
+    ],
+)
+def test_no_folder_is_a_class(names):
+    places = read_folders(names, "auto", "photos")
+    assert {places[name].label for name in names} - {"unknown"} == {""}
+
+
+@pytest.mark.parametrize(
+    "names", [["cat/1.jpg"], ["cat/1.jpg", "2.jpg"], ["unknown/1.jpg"], ["a.txt"]]
+)
+def test_one_class_and_no_photo_are_mistakes(names):
+    with pytest.raises(InputError, match=r"^photos: expected two or more classes"):
+        read_folders(names, "auto", "photos")
+
+
+def test_all_photos_are_set_aside_until_labels_csv_gives_some_a_label(tmp_path):
+    write_files(tmp_path / "photos", photos_of(NAMES) | {"notes.txt": b"text"})
+    fetch(tmp_path / "photos", tmp_path / "raw")
+    assert describe_classes(tmp_path / "photos", "auto")[-1] == WITHOUT_CLASSES
+    kept, rejected, _ = clean_archive(tmp_path / "raw", labels="auto")
+    assert dict(zip(kept["path"], kept["label"])) == dict.fromkeys(NAMES, "")
+    assert rejected["path"].tolist() == ["notes.txt"]
+    pixels = dict(zip(kept["path"], kept["pixels_sha256"]))
+    corrections = [
+        Correction(NAMES[0], "cat", pixels[NAMES[0]]),
+        Correction("old name.jpg", "dog", pixels[NAMES[1]]),  # renamed later
+        Correction(NAMES[2], "none", pixels[NAMES[2]]),
+        Correction("gone.jpg", "dog", 64 * "0"),
+    ]
+    kept, rejected, not_applied = clean_archive(tmp_path / "raw", "decodes", "auto", corrections)
+    labels = dict(zip(kept["path"], kept["label"]))
+    assert labels == dict(zip(NAMES, ["cat", "dog"])) | dict.fromkeys(NAMES[3:], "")
+    assert dict(zip(rejected["path"], rejected["reason"]))[NAMES[2]] == "label_none"
+    assert not_applied == ["gone.jpg"]
+
+
+def test_classes_are_the_labels_of_labels_csv():
+    given = [Correction(f"{n}.jpg", label) for n, label in enumerate(("owl", "cat", "none", "owl"))]
+    assert classes_given(given) == ["cat", "owl"]
+    assert classes_given([]) == []
+    for label in ("Cat", "unknown", "<b>"):
+        with refused("labels.csv: expected labels"):
+            classes_given([*given, Correction("9.jpg", label)])
+
+
+def stages(folder: Path, name: str) -> tuple[list[str], str]:
+    """Run `dvc repro` up to a stage and return that stage's lines and its stderr."""
+    result = run("dvc", "repro", name, cwd=folder)
+    return result.stdout.splitlines(), result.stderr
+
+
+def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
+    write_files(tmp_path / "photos", {name: photo(n) for n, name in enumerate(NAMES)})
+    result = pawprint(tmp_path, "init", "project", "--images", "photos")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "pawprint app"
+    folder = tmp_path / "project"
+    said, _ = stages(folder, "split")
+    assert "clean: no classes; 6 unlabelled" in said
+    (missing,) = [line for line in said if line.startswith("split: nothing can be trained yet: ")]
+    assert "pawprint app" in missing
+    aside = pd.read_csv(folder / paths.UNLABELLED_CSV)
+    assert aside["path"].tolist() == NAMES
+    assert complaint(folder, "try").startswith("cannot try candidates: labels are missing: ")
+    rows = [f"{name},{label}\n" for name, label in zip(NAMES, "aaabbb")]
+    (folder / paths.LABELS_CSV).write_text("path,label\n" + "".join(rows), encoding="utf-8")
+    said, _ = stages(folder, "split")
+    assert "clean: classes from labels.csv: a, b" in said
+    assert sorted(pd.read_csv(folder / paths.SPLIT_CSV)["label"]) == list("aaabbb")

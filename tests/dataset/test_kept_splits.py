@@ -6,7 +6,7 @@ import pytest
 from conftest import refused
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from test_splitting import CLASSES, CURATED, PARAMS, WHOLE, grouped, image, images, like
+from test_splitting import CLASSES, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.dataset.kept_splits import describe_kept_splits, keep_splits, read_kept_splits
 from pawprint.dataset.splitting import split
@@ -104,14 +104,6 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     assert written == kept_of(rows) | {64 * "0": "test"}
     assert list(written)[:4] == list(kept)
     assert len(describe_kept_splits(rows, written, {})) == 1
-
-
-def test_file_comes_before_the_splits_of_the_archive():
-    pixels = dict(zip(CURATED["path"], CURATED["pixels_sha256"]))
-    chosen = {pixels["test/a/1.jpg"]: "train", pixels["train/a/1.jpg"]: "test"}
-    rows = split(CURATED, PARAMS, chosen)[0]
-    changed = rows[rows["split"] != rows["archive_split"]]
-    assert dict(zip(changed["pixels_sha256"], changed["split"])) == chosen
 
 
 def test_all_validation_images_of_the_archive_may_be_kept_in_training():

@@ -5,7 +5,6 @@ from PIL import Image, ImageOps
 
 from pawprint.dataset import near_duplicates as module
 from pawprint.dataset.near_duplicates import near_duplicates
-from pawprint.dataset.splitting import describe_contradictions
 from pawprint.decoding.looks import perceptual_hash
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
@@ -91,13 +90,3 @@ def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
     pairs = near_duplicates(as_text(bits), 8)
     assert set(pairs[["first", "second"]].to_numpy().ravel()) == set(range(200))
     assert len(pairs) < 200 * 199 / 4
-
-
-def test_near_duplicates_with_different_labels_are_counted():
-    """As in pratikkayal/PlantDoc-Dataset 4, where two folders have the same plants, resized."""
-    rows = [("a", "leaf", "b"), ("b", "rust", "a"), ("c", "leaf", ""), ("d", "leaf", "")]
-    table = pd.DataFrame(rows, columns=["path", "label", "contradicts"])
-    line = describe_contradictions(table)
-    assert line.startswith("2 images")
-    assert "leaf or rust" in line
-    assert describe_contradictions(table[2:]) == ""

@@ -114,16 +114,3 @@ def test_shard_that_has_no_room_is_named(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("main", "named"),
-    [("read_bytes(Path('/proc/self/mem'))", "/proc/self/mem"), ("print('a' * 9999)", "output")],
-)
-def test_standard_output_is_named_where_printing_fails_and_nowhere_else(main, named):
-    code = "from pathlib import Path\nfrom pawprint.named_file import read_bytes\n"
-    code += f"from pawprint.pipeline.entry import run\nrun(lambda: {main})"
-    result = run("bash", "-c", f'python -c "{code}" >/dev/full', cwd=PROJECT)
-    (line,) = result.stderr.splitlines()
-    assert result.returncode == 1 and named in line
-    assert ("standard output" in line) == (named == "output")

@@ -1,12 +1,10 @@
 """Test photos as cameras, scanners and programs write them: complete pictures are kept as seen."""
 
-import contextlib
 import io
 import re
 import shutil
 import threading
 import tracemalloc
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -27,7 +25,6 @@ from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive
 from pawprint.images.reading import decode, decode_file
 from pawprint.tables import read_table, write_table
-from stages import clean
 
 END = b"\xff\xd9"
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -148,19 +145,6 @@ def test_many_extra_bytes_are_damage_as_they_may_stand_for_data():
     assert is_kept(data[:-2] + varied[:-1] + END)
     assert not is_kept(data[:-2] + 2 * varied + END)
     assert not is_kept(data[:-2] + bytes(MAX_PADDING + 10) + END)
-
-
-def test_real_photos_are_kept_with_extra_bytes_and_rejected_with_damage(mirror):
-    with zipfile.ZipFile(mirror / "cats_and_dogs_filtered.zip") as archive:
-        names = [name for name in archive.namelist() if name.endswith(".jpg")]
-        for name in names[::60]:
-            data = archive.read(name)
-            whole = with_bytes(data[:2] + b"\0" + data[2:], b"\0", bytes(12))
-            assert same_picture(whole, data), name
-            for percent in (30, 50, 70, 90):
-                zeros = part(data, percent).ljust(len(data) - 2, b"\0") + END
-                for bad in (part(data, percent) + END, zeros):
-                    assert not is_kept(with_bytes(data[:2] + b"\0" + bad[2:], b"\0", bytes(12)))
 
 
 def bmp_with_alpha(image: Image.Image, alpha: int) -> bytes:
@@ -320,13 +304,6 @@ def folder(tmp_path) -> Path:
     pack(path, sorted(files.items()))
     write_files(tmp_path, {str(paths.DECODED_ROW_CODE): "code"})
     return tmp_path
-
-
-def test_clean_says_how_many_files_have_further_pages(folder, capsys):
-    with contextlib.chdir(folder):
-        clean.main()
-    line = "3 files have several pages or frames; the first of each is used"
-    assert f"clean: {line}\n" in capsys.readouterr().out
 
 
 def test_count_of_known_files_is_that_of_their_rows(folder):

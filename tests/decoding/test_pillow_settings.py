@@ -147,7 +147,7 @@ COPIES = {
 }
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_of_a_turned_photo_is_predicted_as_its_file(served, how, form):
     """mflux-community/mflux 495, ollama/ollama 18418."""

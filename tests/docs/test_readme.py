@@ -1,6 +1,6 @@
 """Test that README's commands work with the installed package, and what follows later.
 
-The commands in docs/use.md, "One month", are also run, which completes the cycle.
+The commands in docs/after-deployment.md are also run, which completes the cycle.
 """
 
 import contextlib
@@ -21,8 +21,7 @@ from pawprint.images.reading import decode
 from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
-USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
-MONTH = USE.partition("### One month")[2].partition("\n## ")[0]
+MONTH = (PROJECT / "docs" / "after-deployment.md").read_text(encoding="utf-8")
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"

@@ -1,6 +1,6 @@
 """Test that the scripts in examples/ return the same as `predict`, without using this project.
 
-Each script runs in a virtual environment with the packages that docs/use.md lists. The TensorFlow
+Each script runs in a virtual environment with the packages in docs/programs.md. The TensorFlow
 script runs with the Python of the tests, because TensorFlow is large.
 """
 
@@ -29,7 +29,7 @@ from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, with_features
 
 pytestmark = pytest.mark.slow
-PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "docs" / "programs.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")

@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
-from networks import SIZE, sample_backbone
+from networks import SIZE, pixels, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import fits, row_function
@@ -9,7 +11,7 @@ from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
-from pawprint.runtime import read_network, write_network
+from pawprint.runtime import compile_for_cpu, read_network, write_network
 
 MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)
 
@@ -58,3 +60,19 @@ def test_row_that_a_type_cannot_hold_does_not_fit(number):
 def test_view_that_is_mirrored_is_the_image_from_right_to_left():
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     assert (apply(pixels, mirrored(SIZE)) == pixels[:, ::-1]).all()
+
+
+PIXELS = pixels(6)
+
+
+def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time():
+    backbone = sample_backbone()
+    cut = cut_index(backbone, 100)
+    extractor, _ = build_extractor("MobileNetV2", with_blocks(backbone), "average", cut)
+    compute = compile_for_cpu(convert(extractor))
+    alone = [compute(image) for image in PIXELS]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(compute, np.tile(PIXELS, (10, 1, 1, 1))))
+    for index, outputs in enumerate(together):
+        for output, expected in zip(outputs, alone[index % len(PIXELS)]):
+            assert np.array_equal(output, expected)

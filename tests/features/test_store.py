@@ -3,15 +3,7 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.features.store import (
-    INDEX,
-    Shard,
-    count_shards,
-    open_features,
-    shard_of,
-    shard_path,
-    write_shard,
-)
+from pawprint.features import store
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}
@@ -25,7 +17,7 @@ def features(kind: str) -> np.ndarray:
 
 
 def write(folder, shards: int) -> None:
-    shard = shard_of(SHA256, shards)
+    shard = store.shard_of(SHA256, shards)
     for number in range(shards):
         images = np.flatnonzero(shard == number)
         names = [(SHA256[image].encode(), b".jpg") for image in images]
@@ -33,7 +25,9 @@ def write(folder, shards: int) -> None:
         columns = {
             kind: np.concatenate([features(kind)[:0, 0], *features(kind)[images]]) for kind in KINDS
         }
-        write_shard(shard_path(folder, number), {"index": np.array(index, INDEX)} | columns)
+        store.write_shard(
+            store.shard_path(folder, number), {"index": np.array(index, store.INDEX)} | columns
+        )
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4, 8, 128])  # with 128 shards, some have no images
@@ -42,13 +36,13 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
     order = np.random.default_rng(0).permutation(len(SHA256))[:40]
     image, view = np.arange(40), np.arange(40) % VIEWS
     for kind in KINDS:
-        stored = open_features(tmp_path, [kind], SHA256[order])
+        stored = store.open_features(tmp_path, [kind], SHA256[order])
         assert stored.shape == (40, VIEWS, *KINDS[kind])
         assert stored[image, view].dtype == np.float16
         assert (stored[image, view] == features(kind)[order[image], view]).all()
         assert (stored[:, 0] == features(kind)[order, 0]).all()
         assert (stored[image[::-1], view] == features(kind)[order[image[::-1]], view]).all()
-    both = open_features(tmp_path, list(KINDS), SHA256[order])
+    both = store.open_features(tmp_path, list(KINDS), SHA256[order])
     side_by_side = [features(kind)[order].reshape(40, VIEWS, -1) for kind in KINDS]
     assert both.shape == (40, VIEWS, 7)
     assert (both[image, view] == np.concatenate(side_by_side, axis=2)[image, view]).all()
@@ -56,14 +50,14 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
 
 def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     write(tmp_path, 1)
-    path = shard_path(tmp_path, 0)
+    path = store.shard_path(tmp_path, 0)
     data = path.read_bytes()
-    start = Shard(path).places["top"][0]
+    start = store.Shard(path).places["top"][0]
     path.write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
-    open_features(tmp_path, ["cut"], SHA256)
+    store.open_features(tmp_path, ["cut"], SHA256)
     with refused("shard-0.npy: expected the bytes"):
-        open_features(tmp_path, ["cut", "top"], SHA256)
+        store.open_features(tmp_path, ["cut", "top"], SHA256)
 
 
 def test_small_set_has_shards_for_several_threads_and_a_huge_one_not_too_many_files():
-    assert count_shards(200) >= 4 and count_shards(10**8) == 4096
+    assert store.count_shards(200) >= 4 and store.count_shards(10**8) == 4096

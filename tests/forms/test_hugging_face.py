@@ -1,4 +1,7 @@
-"""Test forms that other tools wrote: tests/support/shipped/, by tests/support/shipped_forms.py."""
+"""Test forms that other tools wrote: tests/support/shipped/.
+
+The program that wrote them is tests/support/shipped_forms.py in commit c7d09dff.
+"""
 
 import csv
 import shutil

@@ -22,15 +22,8 @@ from onnx_files import (
 )
 
 from pawprint.errors import InputError
+from pawprint.model import exports
 from pawprint.model.detector import fit_detector
-from pawprint.model.exports import (
-    Reference,
-    all_outputs,
-    export,
-    largest_difference,
-    open_onnx,
-    require_modules,
-)
 from pawprint.model.onnx_export import Parts, write_onnx
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
@@ -90,7 +83,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
     try:
-        require_modules("onnx", is_of_keras=False)
+        exports.require_modules("onnx", is_of_keras=False)
     except InputError as error:
         pytest.skip(str(error))
     case = CASES[name]
@@ -115,26 +108,26 @@ def test_file_and_head_give_the_outputs_of_the_served_model(name, tmp_path):
     served = tmp_path / "served"
     network = join(extractor, tail)
     write_served_model(network, described, detector, served, is_mirrored=case.is_mirrored)
-    expected = all_outputs(load_predictor(served).run, IMAGES)
+    expected = exports.all_outputs(load_predictor(served).run, IMAGES)
     assert len(np.unique(expected["probability"].round(3))) > 3
     parts = Parts(weights, case.head, described.temperature, detector)
     writer = partial(write_onnx, path, model, parts, case.is_mirrored)
     new = tmp_path / "new"
-    outputs = export("onnx", writer, described, new, Reference(IMAGES, expected))
+    outputs = exports.export("onnx", writer, described, new, exports.Reference(IMAGES, expected))
     assert list(outputs) == ["probability", "unknown_score"]
-    assert largest_difference(outputs, expected) < 1e-4
+    assert exports.largest_difference(outputs, expected) < 1e-4
     if name == "one image, tokens":
         with pytest.raises(Exception, match="dimensions"):
-            open_onnx(new / "model.onnx")(IMAGES.astype(np.float32))
+            exports.open_onnx(new / "model.onnx")(IMAGES.astype(np.float32))
         return
-    batch = open_onnx(new / "model.onnx")(IMAGES.astype(np.float32))
+    batch = exports.open_onnx(new / "model.onnx")(IMAGES.astype(np.float32))
     assert batch["unknown_score"] == pytest.approx(outputs["unknown_score"], abs=1e-4)
 
 
 def test_difference_from_nan_is_nan():
     zeros = {"probability": np.zeros((1, 2)), "unknown_score": np.zeros((1, 1))}
     wrong = zeros | {"unknown_score": np.full((1, 1), np.nan)}
-    assert np.isnan(largest_difference(wrong, zeros))
+    assert np.isnan(exports.largest_difference(wrong, zeros))
 
 
 def named(network, outputs, inputs, folder: Path):

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.special import expit, softmax
 
 import pawprint
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, class_probabilities
 from pawprint.images.reading import decode
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
@@ -114,3 +114,17 @@ def test_loaded_model_takes_a_path_bytes_and_an_image(tmp_path):
     images = *images, Image.open(tmp_path / "photo.jpg"), decode(content)
     first, *others = (model.predict(image).probabilities for image in images)
     assert all((other == first).all() for other in others)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [
+        ([[0.25], [1.0]], [[0.75, 0.25], [0.0, 1.0]]),
+        ([[0.2, 0.3, 0.5]], [[0.2, 0.3, 0.5]]),
+        ([[0.5, 0.25, 0.5]], [[0.4, 0.2, 0.4]]),  # rounded values that do not add up to 1
+    ],
+)
+def test_probabilities_of_an_image_sum_to_1(output, expected):
+    assert class_probabilities(np.array(output)) == pytest.approx(np.array(expected))
+    of_one = class_probabilities(np.array(output[0]))
+    assert of_one == pytest.approx(expected[0])

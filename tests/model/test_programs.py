@@ -91,8 +91,8 @@ def test_pool_gets_the_model_or_an_error(tmp_path, model):
 
 @pytest.fixture
 def use_page(tmp_path) -> Path:
-    """Return a folder with the programs in docs/use.md, named by their first line, and a model."""
-    page = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
+    """Return a folder with a model and the programs in docs/predict.md, named by line one."""
+    page = (PROJECT / "docs/predict.md").read_text(encoding="utf-8")
     programs = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page, re.DOTALL)
     write_files(tmp_path, {name: text for text, name in programs} | {"photo.jpg": PHOTO})
     shutil.copytree(MODEL, tmp_path / "models/served")

@@ -8,15 +8,8 @@ from scipy.special import expit, softmax
 
 from pawprint.model.detector import fit_detector
 from pawprint.model.exports import for_export
+from pawprint.network import keras_model
 from pawprint.network.hardware import keras
-from pawprint.network.keras_model import (
-    build_head,
-    build_model,
-    load_model,
-    parts,
-    save_model,
-    with_features,
-)
 
 PIXELS = pixels(3).astype(np.float32)
 
@@ -32,11 +25,11 @@ def probabilities_of(logits: np.ndarray) -> np.ndarray:
 def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params, pooling, classes):
     """This holds for the model, for the one with logits and features, and for the exported one."""
     model = model_with(params, pooling, classes)
-    _, backbone, _, head = parts(model)
+    _, backbone, _, head = keras_model.parts(model)
     maps = backbone(PIXELS / 127.5 - 1, training=False).numpy()
     means, flat = maps.mean(axis=(1, 2)), maps.reshape(len(maps), -1)
     of_head = head(flat if pooling == "flatten" else means, training=False).numpy()
-    logits, features = with_features(model).predict(PIXELS, verbose=0)
+    logits, features = keras_model.with_features(model).predict(PIXELS, verbose=0)
     logits = logits.astype(np.float64)
     assert np.ptp(logits, axis=0).min() > 0.01
     assert features == pytest.approx(means, abs=1e-5)
@@ -61,10 +54,12 @@ def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
     inputs = keras.Input((32, 32, 3))
     backbone = keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs), name="backbone")
-    model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
+    model = keras_model.build_model(
+        "MobileNetV2", backbone, keras_model.build_head(PLAIN, classes), "average"
+    )
     optimizer = keras.optimizers.Adam(name="adam")
     optimizer.build(model.trainable_variables)
-    save_model(model, tmp_path / "model.keras", optimizer)
+    keras_model.save_model(model, tmp_path / "model.keras", optimizer)
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
@@ -79,7 +74,7 @@ def flat_model(layer: keras.layers.Layer) -> keras.Model:
 
 
 def cut_off(path: Path) -> None:
-    save_model(model_with(), path)
+    keras_model.save_model(model_with(), path)
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -98,4 +93,4 @@ def test_file_that_holds_no_model_of_this_project_is_one_line(tmp_path, file):
     path, (write, message) = tmp_path / "model.keras", OTHER_FILES[file]
     write(path)
     with refused(f"{path}: ", message):
-        load_model(path)
+        keras_model.load_model(path)

@@ -8,13 +8,18 @@ from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import cross_validation as validation
+from pawprint.network import logistic_regression
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
+    VALUES_OF_C,
     CrossValidation,
     cross_validate,
     cross_validate_as,
     metrics_of,
+    standardise,
 )
 from pawprint.network.heads import NewHead
+from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
 from pawprint.network.new_head import solve
 
 
@@ -93,16 +98,6 @@ def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(
     expected = plain.predict_proba(rows)
     of_head = probabilities_by(solution, features.reshape(-1, 12))
     assert of_head == pytest.approx(expected, abs=2e-4)
-
-
-def test_balanced_classes_weigh_the_same_in_the_fit():
-    """Without features that distinguish the classes, each class has the same probability."""
-    features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
-    for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        cross_validation, solution = fitted(features, actual, class_weight)
-        of_head = probabilities_by(solution, features[:1, 0])
-        assert of_head[0, 1] == pytest.approx(expected, abs=0.01)
-        assert cross_validation.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize("is_better", [True, False])
@@ -221,3 +216,77 @@ def test_number_of_cores_changes_no_byte_of_the_head_and_tensorflow_does_not_sta
         code = run("python", "-c", ON_SOME_CORES, cores, tmp_path / f"{cores}.npz", cwd=PROJECT)
         assert not code.stdout.strip()
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / "2.npz").read_bytes()
+
+
+ROWS, COLUMNS = 60, 20
+
+
+def rows_of(classes: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return standardised rows, float32 `(ROWS, columns)`, and classes, half the first class.
+
+    Two rows are equal but have different labels. All columns after COLUMNS are 0.
+    """
+    rng = np.random.default_rng(0)
+    targets = np.where(np.arange(ROWS) < ROWS / 2, 0, 1 + np.arange(ROWS) % (classes - 1))
+    points = rng.normal(0, 1, (classes, COLUMNS))[targets]
+    rows = (points + rng.normal(0, 1, (ROWS, COLUMNS))).astype(np.float32)
+    rows[-1] = rows[0]
+    standardise(rows)
+    return np.pad(rows, ((0, 0), (0, columns - COLUMNS))), targets
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_fit_is_converged_for_every_c_and_the_same_however_it_is_computed(
+    classes, class_weight, capsys
+):
+    """Sums in another order, and in the space of rows, have other rounding errors."""
+    rows, targets = rows_of(classes, COLUMNS)
+    wide_rows, _ = rows_of(classes, 2 * ROWS)
+    weights = sample_weights(class_weight, targets)
+    order = np.random.default_rng(0).permutation(ROWS)
+    reference = LogisticRegression(
+        class_weight=class_weight, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    )
+    fits = (
+        fit_exactly(rows, targets, weights, VALUES_OF_C),
+        fit_exactly(rows[order], targets[order], weights[order], VALUES_OF_C),
+        fit_exactly(wide_rows, targets, weights, VALUES_OF_C),
+        fit_regressions(rows, targets, weights, VALUES_OF_C),
+    )
+    for c, model, in_other_order, of_wide_rows, rough in zip(VALUES_OF_C, *fits, strict=True):
+        expected = reference.set_params(C=c).fit(rows.astype(float), targets).predict_proba(rows)
+        assert model.predict(rows) == pytest.approx(expected, abs=5e-5)
+        assert rough.predict(rows) == pytest.approx(expected, abs=5e-4)
+        for other in (in_other_order, of_wide_rows):
+            assert np.array_equal(other.weights[:COLUMNS], model.weights)
+            assert np.array_equal(other.intercepts, model.intercepts)
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
+def test_fit_for_one_c_is_that_after_others(columns):
+    rows, targets = rows_of(3, columns)
+    *_, last = fit_exactly(rows, targets, np.ones(ROWS), VALUES_OF_C)
+    (alone,) = fit_exactly(rows, targets, np.ones(ROWS), VALUES_OF_C[-1:])
+    assert np.array_equal(alone.weights, last.weights)
+
+
+def test_fit_that_does_not_converge_ends_and_says_so(monkeypatch, capsys):
+    rows, targets = rows_of(3, COLUMNS)
+    monkeypatch.setattr(logistic_regression, "EXACT", EXACT._replace(tolerance=-1))
+    (model,) = fit_exactly(rows, targets, np.ones(ROWS), [100.0])
+    assert np.isfinite(model.weights).all()
+    assert capsys.readouterr().out.count("did not converge") == 1
+
+
+@pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
+def test_rows_of_zeros_give_the_weighted_fractions_of_the_classes(columns):
+    targets = np.where(np.arange(ROWS) < 50, 0, 4)
+    for class_weight, expected in ((None, 10 / ROWS), ("balanced", 0.5)):
+        weights = sample_weights(class_weight, targets)
+        (model,) = fit_exactly(np.zeros((ROWS, columns), np.float32), targets, weights, [100.0])
+        assert model.classes.tolist() == [0, 4]
+        assert model.predict(np.zeros((1, columns), np.float32))[0, 1] == pytest.approx(
+            expected, abs=1e-4
+        )

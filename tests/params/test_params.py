@@ -6,16 +6,14 @@ import math
 import numpy as np
 import pytest
 import yaml
-from conftest import PROJECT
-from dvc.exceptions import InvalidArgumentError
-from dvc.utils.hydra import apply_overrides
+from conftest import PROJECT, refused
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.errors import InputError
 from pawprint.params.changes import describe_param_changes
 from pawprint.params.data import Flip
-from pawprint.params.file import overlay
+from pawprint.params.file import overlay, set_values
 from pawprint.params.model import TrainExtract, load_params
 
 # Every nullable param has a value, so that its inner keys are tested as well.
@@ -167,22 +165,6 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
     assert is_named(lines, key) if key else lines == []
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "written"),
-    [
-        ("augment.views", None, "null"),
-        ("weights.source", True, "true"),
-        ("model.fine_tune_at", True, "true"),
-        ("model.fine_tune_at", ["secret"], "a list"),
-        ("clean.labels", None, "null"),
-        ("calibrate.recall", {1: 0.5}, "a mapping"),
-    ],
-)
-def test_received_value_is_named_as_yaml_has_it(refusals, key, value, written):
-    (line,) = refusals({key: value})
-    assert line.endswith(f"Received: {written}")
-
-
 def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
     assert refusals({EPOCHS: None, "head.dense": None}) == []
     (line,) = refusals({EPOCHS: None})
@@ -248,33 +230,51 @@ def test_text_that_yaml_reads_as_something_else_is_in_quotes(text):
     assert line == f'a.b: null → "{text}"'
 
 
-MAPPING = {"number": 5, "learning_rate": 0.1}
+def test_null_and_comment_stay_in_their_places():
+    params = "a:\n  b: null  # why\n  c: {d: 1}  # what\n"
+    changed = overlay(params, "a: {b: {e: 1}, c: null}")
+    assert changed == "a:\n  b: {e: 1}  # why\n  c: null  # what\n"
+    assert overlay(changed, "a: {b: null, c: {d: 1}}") == params
+
+
+def test_key_that_params_lacks_is_named():
+    for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
+        with refused(f"{key}: params.yaml has no such key"):
+            overlay("split:\n  seed: 1  # why\n", recipe)
+
+
+BLOCK = "augment:\n  views: 1\n  RandomHue:\n    factor: 1\n\n  # own\n  seed: 1\n"
+ON_LINES = "augment:\n  views: 1\n  RandomHue: {factor:\n    1}  # why\n\n# own\nhead: {}\n"
+IN_FLOW = "augment: {views: 1, RandomHue: {factor: 1}, seed: 1}\n"
 
 
 @pytest.mark.parametrize(
-    ("before", "override", "after"),
+    ("before", "layer"),
     [
-        (None, "a.epochs={learning_rate: 0.01}", {"learning_rate": 0.01}),
-        (None, "a.epochs.learning_rate=0.01", "Could not override"),
-        (None, "+a.epochs.learning_rate=0.01", {"learning_rate": 0.01}),
-        (MAPPING, "a.epochs={number: 3}", {"number": 3, "learning_rate": 0.1}),
-        (MAPPING, "a.epochs.number=3", {"number": 3, "learning_rate": 0.1}),
-        (MAPPING, "a.epochs={optimizer: sgd}", "Could not override"),
-        (MAPPING, "a.epochs.optimizer=sgd", "Could not override"),
-        (MAPPING, "+a.epochs.optimizer=sgd", MAPPING | {"optimizer": "sgd"}),
-        (MAPPING, "a.epochs=null", None),
+        (BLOCK, "  RandomHue:\n    factor: 1\n"),
+        (ON_LINES, "  RandomHue: {factor:\n    1}  # why\n"),
+        (IN_FLOW, "RandomHue: {factor: 1}, "),
     ],
 )
-def test_dvc_sets_merges_and_adds_keys_of_epochs_as_the_page_says(
-    tmp_path, before, override, after
-):
-    """With the function that `dvc exp run -S` calls."""
-    path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump({"a": {"epochs": before}}), encoding="utf-8")
-    if isinstance(after, str):
-        with pytest.raises(InvalidArgumentError) as error:
-            apply_overrides(path, [override])
-        assert after in str(error.value.__cause__ or error.value)
-    else:
-        apply_overrides(path, [override])
-        assert yaml.safe_load(path.read_text(encoding="utf-8"))["a"]["epochs"] == after
+def test_layer_goes_in_any_layout_and_leaves_the_other_lines(before, layer):
+    assert set_values(before, {"augment.RandomHue": None}) == before.replace(layer, "")
+
+
+def test_layer_that_goes_takes_no_comment_of_others_with_it():
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    mine = params.replace(
+        "  RandomZoom: {height_factor: 0.15}\n", "  RandomZoom: {height_factor: 0.15}\n  # ours\n"
+    )
+    without = overlay(mine, "augment: {RandomZoom: null}")
+    assert without == mine.replace("  RandomZoom: {height_factor: 0.15}\n", "")
+    assert "RandomZoom: {height_factor: 0.2}" in overlay(
+        without, "augment: {RandomZoom: {height_factor: 0.2}}"
+    )
+
+
+def test_key_inside_a_value_is_set_alone():
+    text = "train_finetune:\n  epochs: {number: 5, seed: 1}\n"
+    changed = set_values(text, {"train_finetune.epochs.number": 7})
+    assert changed == text.replace("5", "7")
+    with refused("train_finetune.epochs.seed: train_finetune.epochs is not a mapping"):
+        set_values("train_finetune:\n  epochs: null\n", {"train_finetune.epochs.seed": 1})

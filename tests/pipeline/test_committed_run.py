@@ -1,127 +1,41 @@
-"""Test a committed run: which stages run again after a change, remotes, and merging.
+"""Test a committed run: what a clone runs after a change, remotes, and merging.
 
 DVC's own tests cover what it promises about its remotes, its cache and its errors.
 """
 
-import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from changed_params import TOGETHER_WITH, changed_values, expected_stages
 from conftest import (
     AFTER_FINETUNING,
-    SAMPLE_WEIGHTS,
+    OFFLINE,
     TINY,
     change,
     clone,
     commit,
     git_project,
-    printed,
     repro,
     run,
     succeed,
 )
-from networks import save_weights
 
 from pawprint.files import md5_of_folder, pack
-from pawprint.network.keras_backbone import application
-from pawprint.params.model import Params
 from pawprint.recipes.demo import draw_dataset
 from pawprint.yaml_file import read_yaml
 
-WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow
-PARAMS = [
-    f"{section}.{key}"
-    for section, field in Params.model_fields.items()
-    for key in field.annotation.model_fields
-    if key != "onnx"  # requires a file; see stages/test_onnx_backbone.py
-]
-# These tests are fast; the others are marked as slow.
-TESTED = ("weights.sha256", "clean.labels")
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Iterator[Path]:
-    """Return a project with a committed tiny run; next to it are images and a KERAS_HOME."""
+def workspace(tmp_path_factory) -> Path:
+    """Return a project with a committed tiny run; the images are next to it."""
     folder = tmp_path_factory.mktemp("committed")
-    images = dict(draw_dataset(train=12, validation=8))
-    dates = pd.date_range("2026-01-01", periods=len(images)).strftime("%Y-%m-%d")
-    rows = [f"{path},{Path(path).parent.name},{date}" for path, date in zip(images, dates)]
-    table = "\n".join(["file_name,label,taken", *rows])
-    pack(folder / "images.zip", [*images.items(), ("metadata.csv", table.encode())])
-    pack(folder / "others.zip", draw_dataset(train=12, validation=8, seed=8))
-    published = folder / "keras" / "models"
-    published.mkdir(parents=True)
-    for name in ("0.35_96", "0.35_128"):
-        shutil.copy(SAMPLE_WEIGHTS, published / WEIGHTS.format(name))
-    save_weights(application("MobileNetV2", 0.5, 96), published / WEIGHTS.format("0.5_96"))
-    save_weights(application("MobileNet", 0.5, 96), published / "mobilenet_5_0_224_tf_no_top.h5")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_HOME", str(folder / "keras"))
-        project = git_project(folder / "project", TINY)
-        assert repro(project)
-        commit(project, "Tiny run")
-        yield project
-
-
-@pytest.fixture
-def restored(workspace):
-    yield
-    succeed("git", "reset", "-q", "--hard", cwd=workspace)
-    succeed("dvc", "checkout", "-q", cwd=workspace)
-
-
-@pytest.mark.parametrize(
-    "param",
-    [
-        param if param in TESTED else pytest.param(param, marks=pytest.mark.extended)
-        for param in PARAMS
-    ],
-)
-def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, param):
-    section, key = param.split(".")
-    changes = {key: changed_values(workspace)[param]} | TOGETHER_WITH.get(param, {})
-    before = (workspace / "params.yaml").read_bytes()
-    change(workspace, json.dumps({section: changes}))
-    assert (workspace / "params.yaml").read_bytes() != before
-    ran = repro(workspace)
-    assert sorted(ran) == sorted(expected_stages(param))
-
-
-def test_run_ends_with_the_verdict_of_compare_with_the_last_commit(workspace, restored):
-    change(workspace, "{calibrate: {temperature: false}, train_finetune: {epochs: {number: 2}}}")
-    lines = succeed("dvc", "repro", cwd=workspace).splitlines()
-    changed = (
-        "Since the last commit: train_finetune.epochs.number: 3 → 2, "
-        "train_finetune.epochs.learning_rate: 0.001 → not set, "
-        "train_finetune.epochs.keep_best: false → not set, calibrate.temperature: true → false"
-    )
-    verdict = printed(workspace, "compare", "HEAD").splitlines()[0]
-    for name, said in (("HEAD", "the last commit"), ("workspace", "this run")):
-        verdict = verdict.replace(name, said)
-    after = lines[lines.index(changed) + 1]
-    assert after.lower() == verdict.lower()
-
-
-@pytest.mark.extended
-def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
-    """Also, `1e-6` is read as a number."""
-    sweep = ("evaluate", "-S", "calibrate.max_error=1e-6,0.8")
-    queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
-    assert queued.stdout.count("Queued experiment") == 2, queued.stderr
-    succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
-    entries = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
-    (head,) = (entry for entry in entries if entry["experiments"])
-    levels = set()
-    for experiment in head["experiments"]:
-        data = experiment["revs"][0]["data"]
-        levels.add(data["params"]["params.yaml"]["data"]["calibrate"]["max_error"])
-        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
-    assert levels == {1e-6, 0.8}
+    pack(folder / "images.zip", draw_dataset(train=12, validation=8))
+    project = git_project(folder / "project", TINY + OFFLINE)
+    assert repro(project)
+    commit(project, "Tiny run")
+    return project
 
 
 @pytest.fixture
@@ -147,7 +61,7 @@ def origin(workspace, tmp_path) -> Path:
         ),
         (
             "calibrate: {recall: {dog: 0.5}}",
-            expected_stages("calibrate.recall"),
+            ["evaluate", "plot"],
             "data/outputs/test.npz",
             "data/features",
         ),

@@ -64,10 +64,3 @@ def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
     code = "from pawprint.pipeline.entry import run\nrun(lambda: print('猫'))"
     result = python(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (result.returncode, result.stdout, result.stderr) == (0, "\\u732b\n", "")
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
-def test_reader_that_ends_early_is_no_traceback():
-    code = "from pawprint.pipeline.entry import run\nrun(lambda: print('a' * 10**6))"
-    result = run("bash", "-c", f'python -c "{code}" | head -c 1', cwd=PROJECT)
-    assert (result.stdout, result.stderr) == ("a", "")

@@ -1,22 +1,14 @@
 """Test that no faulty image or archive breaks anything, and that nothing is dropped silently."""
 
-import csv
-import io
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import (
     PROJECT,
-    TINY,
     clean_archive,
-    encode,
-    pawprint,
     photos_of,
-    replace,
-    repro,
     write_files,
 )
 from faults import (
@@ -30,19 +22,16 @@ from faults import (
     REASONS,
     write_archive,
 )
-from PIL import Image, ImageChops, ImageStat
+from networks import write_colour_model
+from PIL import ImageChops, ImageStat
 
-from pawprint.columns import IMAGES as IMAGE_COLUMNS
-from pawprint.columns import REJECTED
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
-from pawprint.files import pack, read_json
+from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.reading import decode, open_image
-from pawprint.params.file import overlay
-from pawprint.projects.recipes import apply_recipe
-from pawprint.recipes.demo import draw_dataset, prepare
-from pawprint.tables import read_table
+from pawprint.model.predictor import load_predictor, predict
+from pawprint.recipes.demo import draw_dataset
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.
@@ -67,39 +56,13 @@ def test_every_reason_is_tested_and_explained():
     assert [name for name in REASONS if f"`{name}`" not in page] == []
 
 
-@pytest.fixture(scope="module")
-def dirty(tmp_path_factory) -> tuple[Path, dict[str, str]]:
-    """Return a workspace in which the pipeline ran on drawn images among all faults.
-
-    Also return the name of the fault behind each path in the archive.
-    """
-    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    folder = tmp_path_factory.mktemp("dirty")
-    drawn = draw_dataset(train=10, validation=6)
-    folders = ["drawn/train/cats", "drawn/validation/cats"]
-    faults = write_archive(folder / "images.zip", folders, drawn, FAULTS)
-    workspace = folder / "workspace"
-    prepare(workspace, overlay(apply_recipe(params, "sample"), TINY))
-    # Draw every image, because otherwise only the network would read some of them.
-    photos = workspace / "pawprint/reports/photos.py"
-    for number in ("SAMPLES = 18", "PREDICTIONS = 24"):
-        replace(photos, number, number.split(" = ")[0] + " = 1000")
-    before = {path for path in folder.rglob("*") if path.is_file()}
-    repro(workspace)
-    after = {path for path in folder.rglob("*") if path.is_file()}
-    assert all(path.is_relative_to(workspace) for path in after - before)
-    return workspace, faults
-
-
-@pytest.mark.slow
-def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
-    workspace, faults = dirty
-    kept = read_table(workspace / "data/clean/images.csv", IMAGE_COLUMNS)
-    rejected = read_table(workspace / "data/clean/rejected.csv", REJECTED)
-    with open_archive(workspace / "data/raw/archives/images.zip") as archive:
+def test_every_file_of_an_archive_is_kept_or_rejected_as_promised(tmp_path):
+    drawn, path = draw_dataset(train=4, validation=0), tmp_path / "images.zip"
+    faults = write_archive(path, ["drawn/train/cats"], drawn, FAULTS)
+    kept, rejected, _ = clean_archive(path)
+    with open_archive(path) as archive:
         names = [printable(name) for name in members(archive)]
     assert sorted([*kept["path"], *rejected["path"]]) == sorted(names)
-    assert read_json(workspace / "metrics/clean.json") == {"rejected": len(rejected)}
     reasons = dict(zip(rejected["path"], rejected["reason"]))
     for path, name in faults.items():
         outcome, promise = reasons.get(path, KEPT), FAULTS[name].promise
@@ -107,15 +70,10 @@ def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
         assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
 
 
-@pytest.mark.slow
-def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
-    write_files(tmp_path, {name: fault.made for name, fault in IMAGES.items()})
-    paths = [str(tmp_path / name) for name in IMAGES]
-    result = pawprint(dirty[0], "predict", "--format", "csv", *paths)
-    assert (result.returncode, result.stderr) == (1, "")
-    rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["path"] for row in rows] == paths
-    for row, fault in zip(rows, IMAGES.values()):
+def test_predict_gives_every_file_a_label_or_a_reason(tmp_path):
+    predictor = load_predictor(write_colour_model(tmp_path / "model"))
+    photos = write_files(tmp_path / "photos", {name: each.made for name, each in IMAGES.items()})
+    for row, fault in zip(predict(predictor, [photos / name for name in IMAGES]), IMAGES.values()):
         promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
         assert row["error"].split(":")[0] == promised, row
         assert bool(row["label"]) != bool(row["error"]), row
@@ -168,18 +126,6 @@ def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
     """The mean difference of the values, in [0, 255], is bounded."""
     image = decode(IMAGES[name].made)
     assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
-
-
-def test_transparent_pixels_are_white():
-    """This holds unless alpha hides a picture: partial transparency, or a single colour."""
-    photo = PHOTO.convert("RGBA")
-    photo.putalpha(0)
-    photo.putpixel((0, 0), (0, 0, 0, 255))
-    one_colour = Image.new("RGBA", PHOTO.size, (200, 0, 0, 0))
-    for form in ("PNG", "WEBP"):
-        image = decode(encode(photo, form, lossless=True))
-        assert sorted(image.getcolors()) == [(1, (0, 0, 0)), (96 * 64 - 1, (255, 255, 255))]
-        assert decode(encode(one_colour, form)).getcolors() == [(96 * 64, (255, 255, 255))]
 
 
 @pytest.mark.parametrize("name", ["exif orientation.jpg", "turned.heic"])

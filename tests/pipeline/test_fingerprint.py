@@ -206,12 +206,6 @@ def test_package_that_is_not_installed_says_so(project):
         Code(project).fingerprint("stages/two.py")
 
 
-def test_fetch_does_not_follow_the_pin_of_scipy():
-    pins = [line for line in CODE.fingerprint("stages/fetch.py").splitlines() if "==" in line]
-    assert pins
-    assert not any(pin.startswith("scipy==") for pin in pins)
-
-
 def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
     """Rows of features also depend on the JPEG decoder, which decodes at a reduced size."""
     rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}

@@ -5,15 +5,8 @@ from importlib.metadata import version
 import pytest
 from conftest import CODE, MODULES, PROJECT, as_installed
 
+from pawprint.pipeline import lock as lock_file
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code, split_fingerprint
-from pawprint.pipeline.lock import (
-    DECIDE_BYTES,
-    locked_versions,
-    not_as_pinned,
-    read_pins,
-    renew_lock,
-    versions_of,
-)
 
 NO_STAGE = ("stages/__init__.py", "stages/code.py")
 STAGES = [name for name in MODULES if name.startswith("stages/") and name not in NO_STAGE]
@@ -22,7 +15,7 @@ PILLOW = f"pillow=={version('pillow')}"
 
 def pins_of(text: str, folder) -> dict[str, list[str]]:
     (folder / "requirements.txt").write_text(text, encoding="utf-8")
-    return read_pins(folder / "requirements.txt")
+    return lock_file.read_pins(folder / "requirements.txt")
 
 
 def test_lines_that_name_one_version_are_pins(tmp_path):
@@ -55,7 +48,7 @@ def test_lines_that_name_one_version_are_pins(tmp_path):
     ],
 )
 def test_another_installed_version_takes_the_place_of_the_lines(pins, lines):
-    assert versions_of("pillow", pins) == (lines or pins)
+    assert lock_file.versions_of("pillow", pins) == (lines or pins)
 
 
 def test_lock_of_a_project_names_what_the_fingerprints_name():
@@ -64,8 +57,8 @@ def test_lock_of_a_project_names_what_the_fingerprints_name():
         pin for text in [*texts, row_code(CODE, FEATURE_ROW)] for pin in split_fingerprint(text)[1]
     }
     named = {pin.partition("==")[0] for pin in pins}
-    assert named == {*DECIDE_BYTES}
-    assert pins == {*locked_versions()} or not_as_pinned(sorted(pins))
+    assert named == {*lock_file.DECIDE_BYTES}
+    assert pins == {*lock_file.locked_versions()} or lock_file.not_as_pinned(sorted(pins))
 
 
 BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2\n\n# Your own:\n"
@@ -104,15 +97,15 @@ BASE = "pawprint-dvc @ git+https://h/p@1\n\n# Versions:\nnumpy==2.0\npandas==2.2
     ],
 )
 def test_lines_that_the_user_has_not_changed_are_renewed(current, new, renewed, kept):
-    assert renew_lock(current, BASE, new) == (renewed, kept)
-    assert renew_lock(renewed, new, new) == (renewed, [])
+    assert lock_file.renew_lock(current, BASE, new) == (renewed, kept)
+    assert lock_file.renew_lock(renewed, new, new) == (renewed, [])
 
 
 def test_line_that_stands_for_the_package_gives_way_to_one_of_the_user():
     missing, mine = "# pawprint-dvc 0.4.0: add the line\n", "pawprint-dvc @ git+https://h/p@1\n"
     newer = missing.replace("4", "5")
-    assert renew_lock(missing, missing, newer) == (newer, [])
-    assert renew_lock(mine, missing, newer) == (mine, ["pawprint-dvc"])
+    assert lock_file.renew_lock(missing, missing, newer) == (newer, [])
+    assert lock_file.renew_lock(mine, missing, newer) == (mine, ["pawprint-dvc"])
 
 
 @pytest.fixture

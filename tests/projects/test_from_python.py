@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from app_project import PHOTOS, write_photos, write_project
@@ -16,6 +17,7 @@ from conftest import (
     encode,
     environment_with,
     git_init,
+    photo,
     photos_of,
     refused,
     set_author,
@@ -30,9 +32,17 @@ import pawprint
 from pawprint import paths
 from pawprint.columns import IMAGES, SCORES
 from pawprint.dataset.sources import fetch
+from pawprint.model.exports import FORMATS
+from pawprint.params.file import set_params
 from pawprint.pipeline import runs
+from pawprint.pipeline.dvc import WORKSPACE
+from pawprint.projects.comparison import read_revision_run
+from pawprint.projects.discard import discard, find_uncommitted, to_discard
+from pawprint.projects.init import create
 from pawprint.projects.labels import labels_given, undecided
-from pawprint.projects.project import Project
+from pawprint.projects.project import FORMS, Project
+from pawprint.projects.recipes import use_recipe
+from pawprint.projects.upgrade import upgrade
 from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
 from pawprint.yaml_file import read_yaml
@@ -284,23 +294,6 @@ def test_interrupt_stops_the_run_and_the_next_one_goes_on_there(waiting):
 
 
 @pytest.mark.slow
-def test_second_notebook_is_told_that_a_run_goes_on(waiting):
-    told = []
-
-    def start_again() -> None:
-        with pytest.raises(pawprint.InputError) as refusal:
-            Project(waiting.folder).run()
-        told.append(str(refusal.value))
-        (waiting.folder / "go").touch()
-
-    thread = when_started(waiting, start_again)
-    with refused("second: nothing to read. Write it."):
-        waiting.run()
-    thread.join()
-    assert told and "another run is active" in told[0]
-
-
-@pytest.mark.slow
 def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
     """They run in order, on the pictures of the tutorial."""
     monkeypatch.chdir(tmp_path)
@@ -327,3 +320,106 @@ def test_examples_of_the_docstrings_hold(tmp_path, monkeypatch):
     load = parser.get_doctest(pawprint.load.__doc__ or "", namespace, "load", None, 0)
     runner.run(load)
     assert runner.summarize().failed == 0
+
+
+WASTE = Path("waste")
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch) -> Path:
+    """Return the current folder, which contains photos."""
+    names = [f"photos/{label}/{number}.jpg" for label in ("can", "jar") for number in range(2)]
+    write_files(tmp_path, {name: photo(number) for number, name in enumerate(names)})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_project_is_made_changed_and_discarded_from_outside(outside):
+    source, _ = create(WASTE, Path("photos"), None, is_outside=False)
+    assert (WASTE / source / "can/0.jpg").exists() and Path("photos/can/0.jpg").exists()
+    set_author(WASTE)
+    commit(WASTE, "Project")
+    before = read_yaml(WASTE / "params.yaml")
+    set_params(WASTE, {"model.image_size": 96})
+    write_files(WASTE, {"photos/jar/new.jpg": photo(9)})
+    kept, lost, stages = find_uncommitted(WASTE)
+    assert kept == ["1 photo of jar added"]
+    assert lost == [f"model.image_size: {before['model']['image_size']} → 96"]
+    assert stages[:2] == ["fetch", "clean"]
+    assert to_discard(WASTE) == ["params.yaml"]
+    discard(WASTE)
+    assert read_yaml(WASTE / "params.yaml") == before
+    assert (WASTE / "photos/jar/new.jpg").exists()
+    use_recipe(WASTE, "filtered-160")
+    assert read_yaml(WASTE / "params.yaml")["fetch"] == before["fetch"]
+    assert read_yaml(WASTE / "params.yaml")["model"]["image_size"] == 160
+    assert upgrade(WASTE) == []
+    assert sorted(path.name for path in outside.iterdir()) == ["photos", "waste"]
+
+
+def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
+    write_project(WASTE)
+    revision = read_revision_run(WASTE, "v2", "v2")
+    here = read_revision_run(WASTE, WORKSPACE, "this run")
+    assert (revision.name, here.name) == ("v2", "this run")
+    for split, table in here.judged.items():
+        assert revision.judged[split].equals(table)
+    assert succeed("git", "status", "--short", cwd=WASTE) == "?? .dvc/\n"
+
+
+def test_corrected_label_replaces_the_row_of_the_image_however_it_is_written(tmp_path):
+    """A row by hand has no hash. An image with the label none is in no table of the run."""
+    folder = tmp_path / "pets"
+    names = ["cat/e\u0301.jpg", "cat/1.jpg", "cat/2.jpg", "dog/3.jpg"]
+    write_files(tmp_path / "photos", photos_of(names))
+    write_files(folder, {"params.yaml": "clean: {labels: auto, rule: decodes, bits: null}\n"})
+    (folder / paths.RAW_ARCHIVES).parent.mkdir(parents=True)
+    fetch(tmp_path / "photos", folder / paths.RAW_ARCHIVES)
+    rows = f"cat/\xe9.jpg,dog,\n cat/1.jpg ,dog,\ncat/2.jpg,none,{64 * '2'}\n"
+    table = folder / "labels.csv"
+    table.write_text(f"path,label,pixels_sha256\n{rows}", encoding="utf-8")
+    project = Project(folder)
+    project.correct_labels({names[0]: None, names[1]: "cat", names[2]: "dog"})
+    given = labels_given(folder)
+    assert {path.strip(): label for path, label in given.items()} == {
+        "cat/1.jpg": "cat",
+        64 * "2": "dog",
+    }
+    before = table.read_bytes()
+    with refused("one label", "'cat' and 'dog'"):
+        project.correct_labels(pd.Series(["cat", "dog"], [names[0], "cat/\xe9.jpg"]))
+    write_files(folder, {paths.UNDECIDED_CSV.name: "no table"})
+    with refused(paths.UNDECIDED_CSV.name):
+        project.correct_labels({names[3]: "cat"})
+    assert table.read_bytes() == before
+    (folder / paths.UNDECIDED_CSV).write_text("path,label\ncat/2.jpg,\n", encoding="utf-8")
+    project.correct_labels({names[2]: "cat"})
+    assert not undecided(folder)
+
+
+def test_format_to_export_is_checked_before_anything_runs(with_params):
+    with refused("export: ", "saved_model", "oonx"):
+        with_params.export("oonx")  # type: ignore[arg-type]
+    assert not (with_params.folder / runs.LOG).exists()
+    assert {*FORMS} == {*FORMATS}
+
+
+def test_model_labels_any_series_of_paths_and_refuses_arrays_and_images_in_one(tmp_path):
+    write_colour_model(tmp_path / "served")
+    red = Image.new("RGB", (40, 40), (200, 0, 0))
+    write_files(tmp_path, {"all/1.png": encode(red, "PNG"), "all/2.png": encode(red, "PNG")})
+    model = pawprint.load(tmp_path / "served")
+    folder = tmp_path / "all"
+    expected = model.predict(folder)["label"].tolist()
+    for paths_of in (tuple, iter, pd.Series):
+        assert model.predict(paths_of(sorted(folder.iterdir())))["label"].tolist() == expected
+    for wrong in (np.asarray(red), [np.asarray(red)]):
+        with pytest.raises(TypeError, match=r"ndarray.*fromarray"):
+            model.predict(wrong)
+    for wrong in ([red], [folder, None], None, 7):
+        with pytest.raises(TypeError, match="list") as raised:
+            model.predict(wrong)
+        assert "fromarray" not in str(raised.value)
+    with (folder / "1.png").open("rb") as file:  # an open file, not its lines
+        assert model.predict(file).label == expected[0]
+    assert len(repr(model)) < 200 + len(str(tmp_path))

@@ -14,41 +14,19 @@ import pandas as pd
 import pytest
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused, write_files
 
+from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
-from pawprint.paths import (
-    IMAGES_CSV,
-    LABELS_CSV,
-    RAW_ARCHIVES,
-    REJECTED_CSV,
-    UNDECIDED_CSV,
-    UNLABELLED_CSV,
-)
-from pawprint.projects.class_folders import (
-    Places,
-    add,
-    add_all,
-    find_copies,
-    folder_for_training,
-    places_in,
-)
+from pawprint.projects import class_folders
+from pawprint.projects import labels as labelling
 from pawprint.projects.label_rows import (
+    LABELS_LOCK,
     Changes,
     image_of,
     read_rows,
     write_rows,
-)
-from pawprint.projects.labels import (
-    UNDECIDED,
-    correct,
-    find_waiting,
-    has_unlabelled,
-    label_images,
-    labels_given,
-    lock_of,
-    undecided,
 )
 from pawprint.tables import write_table
 
@@ -68,8 +46,8 @@ def target(tmp_path) -> Path:
 
 
 @pytest.fixture
-def places(target) -> Places:
-    return places_in(target, NAMES, Path("images.yaml"))
+def places(target) -> class_folders.Places:
+    return class_folders.places_in(target, NAMES, Path("images.yaml"))
 
 
 def new(path: Path) -> Path:
@@ -108,7 +86,7 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
     if os.name == "posix":  # Windows does not allow such names
         names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
-        add(tmp_path, places, new(tmp_path / "new" / name), label)
+        class_folders.add(tmp_path, places, new(tmp_path / "new" / name), label)
     labels = after_clean(target, tmp_path / "raw", "label")
     assert labels == rows_of(target)
     assert Counter(labels.values()) == dict.fromkeys(NAMES, len(names) // 2)
@@ -121,7 +99,7 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
         new(target / name)
     before = contents(target)
     image = new(tmp_path / "new" / "1.jpg")
-    take_back = add(tmp_path, places, image, "cat")
+    take_back = class_folders.add(tmp_path, places, image, "cat")
     assert rows_of(target) == {"1-3.jpg": "cat"}
     assert (target / "1-3.jpg").read_bytes() == image.read_bytes()
     take_back()
@@ -132,10 +110,10 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
 
 def label_all(barrier, photos: Path, target: Path) -> None:
     """Copy photos to a folder that other processes also use, and undo every other copy."""
-    places = places_in(target, NAMES, Path("images.yaml"))
+    places = class_folders.places_in(target, NAMES, Path("images.yaml"))
     barrier.wait()
     for number, image in enumerate(sorted(photos.iterdir())):
-        take_back = add(target.parent, places, image, "cat")
+        take_back = class_folders.add(target.parent, places, image, "cat")
         path = f"{photos.name}/{number}.jpg"
         write_rows(target.parent, target.parent / "labels.csv", "path", correction(path, "cat"))
         if number % 2:
@@ -169,20 +147,20 @@ def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
     """For example, another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
     with refused(f"cannot read {image}: No such file"):
-        add(tmp_path, places, image, "cat")
+        class_folders.add(tmp_path, places, image, "cat")
     assert list(target.iterdir()) == []
 
 
 def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     """For example, a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
-    take_back = add(tmp_path, places, other, "cat")
-    assert find_copies([first, other], places) == {other}
-    add(tmp_path, places, first, "cat")
+    take_back = class_folders.add(tmp_path, places, other, "cat")
+    assert class_folders.find_copies([first, other], places) == {other}
+    class_folders.add(tmp_path, places, first, "cat")
     take_back()
-    assert find_copies([first, other], places) == {first}
+    assert class_folders.find_copies([first, other], places) == {first}
     with refused("1.jpg: "):
-        add(tmp_path, places, first, "dog")
+        class_folders.add(tmp_path, places, first, "dog")
 
 
 def images(*names: str) -> list[tuple[str, str]]:
@@ -192,51 +170,62 @@ def images(*names: str) -> list[tuple[str, str]]:
 
 def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_path):
     """Two browsers may show the same photos."""
-    write_text(tmp_path / LABELS_CSV, "path,label\nmine.jpg,owl\n")
-    (take_back,), had_one = label_images(tmp_path, [*images("a", "b"), ("mine.jpg", "")], "cat")
+    write_text(tmp_path / paths.LABELS_CSV, "path,label\nmine.jpg,owl\n")
+    (take_back,), had_one = labelling.label_images(
+        tmp_path, [*images("a", "b"), ("mine.jpg", "")], "cat"
+    )
     assert had_one == 1
-    _, had_one = label_images(tmp_path, images("b", "c"), "dog")
+    _, had_one = labelling.label_images(tmp_path, images("b", "c"), "dog")
     assert had_one == 1
     expected = {64 * "a": "cat", 64 * "b": "cat", 64 * "c": "dog"}
-    assert labels_given(tmp_path) == {"mine.jpg": "owl"} | expected
+    assert labelling.labels_given(tmp_path) == {"mine.jpg": "owl"} | expected
     take_back()
-    assert labels_given(tmp_path) == {"mine.jpg": "owl", 64 * "c": "dog"}
+    assert labelling.labels_given(tmp_path) == {"mine.jpg": "owl", 64 * "c": "dog"}
     with refused("labels.csv"):
         take_back()
 
 
 def test_photo_whose_class_a_person_does_not_know_is_kept_apart_until_it_has_one(tmp_path):
-    (take_back,), _ = label_images(tmp_path, images("a", "b"), UNDECIDED)
-    assert labels_given(tmp_path) == {}
-    assert undecided(tmp_path) == {64 * "a": "a.jpg", 64 * "b": "b.jpg"}
-    assert label_images(tmp_path, images("a"), UNDECIDED) == ([], 0)
-    changes, _ = label_images(tmp_path, images("a"), "cat")
-    assert (labels_given(tmp_path), [*undecided(tmp_path)]) == ({64 * "a": "cat"}, [64 * "b"])
+    (take_back,), _ = labelling.label_images(tmp_path, images("a", "b"), labelling.UNDECIDED)
+    assert labelling.labels_given(tmp_path) == {}
+    assert labelling.undecided(tmp_path) == {64 * "a": "a.jpg", 64 * "b": "b.jpg"}
+    assert labelling.label_images(tmp_path, images("a"), labelling.UNDECIDED) == ([], 0)
+    changes, _ = labelling.label_images(tmp_path, images("a"), "cat")
+    assert (labelling.labels_given(tmp_path), [*labelling.undecided(tmp_path)]) == (
+        {64 * "a": "cat"},
+        [64 * "b"],
+    )
     for change in changes:
         change()
     take_back()
-    assert (labels_given(tmp_path), undecided(tmp_path)) == ({}, {})
+    assert (labelling.labels_given(tmp_path), labelling.undecided(tmp_path)) == ({}, {})
 
 
 def test_label_is_corrected_removed_and_doubted(tmp_path):
-    label_images(tmp_path, images("a", "b"), "cat")
-    correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
-    assert labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
-    correct(tmp_path, {("a.jpg", 64 * "a"): UNDECIDED})
-    assert 64 * "a" in (tmp_path / UNDECIDED_CSV).read_text(encoding="utf-8")
-    assert (labels_given(tmp_path), [*undecided(tmp_path)]) == ({64 * "b": "cat"}, [64 * "a"])
-    correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
-    assert (labels_given(tmp_path), undecided(tmp_path)) == ({64 * "b": "cat", 64 * "a": "dog"}, {})
-    correct(tmp_path, {("b.jpg", 64 * "b"): None})
-    assert labels_given(tmp_path) == {64 * "a": "dog"}
+    labelling.label_images(tmp_path, images("a", "b"), "cat")
+    labelling.correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
+    assert labelling.labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
+    labelling.correct(tmp_path, {("a.jpg", 64 * "a"): labelling.UNDECIDED})
+    assert 64 * "a" in (tmp_path / paths.UNDECIDED_CSV).read_text(encoding="utf-8")
+    assert (labelling.labels_given(tmp_path), [*labelling.undecided(tmp_path)]) == (
+        {64 * "b": "cat"},
+        [64 * "a"],
+    )
+    labelling.correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
+    assert (labelling.labels_given(tmp_path), labelling.undecided(tmp_path)) == (
+        {64 * "b": "cat", 64 * "a": "dog"},
+        {},
+    )
+    labelling.correct(tmp_path, {("b.jpg", 64 * "b"): None})
+    assert labelling.labels_given(tmp_path) == {64 * "a": "dog"}
 
 
 def give_as_a_page(project: Path) -> None:
-    label_images(project, images("a"), "dog")
+    labelling.label_images(project, images("a"), "dog")
 
 
 def give_as_a_correction(project: Path) -> None:
-    correct(project, {("a.jpg", 64 * "a"): "dog", ("mine.jpg", ""): None})
+    labelling.correct(project, {("a.jpg", 64 * "a"): "dog", ("mine.jpg", ""): None})
 
 
 @pytest.mark.parametrize("give", [give_as_a_page, give_as_a_correction])
@@ -245,8 +234,8 @@ def test_labels_stay_as_they_are_if_the_undecided_images_cannot_be_written(tmp_p
     """The undecided images are on another drive, where the name leaves no room for a new file's."""
     table = tmp_path / "drive" / f"{'u' * 251}.csv"
     write_files(table.parent, {table.name: f"path,label,pixels_sha256\na.jpg,,{64 * 'a'}\n"})
-    (tmp_path / UNDECIDED_CSV).symlink_to(table)
-    labels = tmp_path / LABELS_CSV
+    (tmp_path / paths.UNDECIDED_CSV).symlink_to(table)
+    labels = tmp_path / paths.LABELS_CSV
     if text:
         labels.write_bytes(text.encode())
     with refused("name too long"):
@@ -257,7 +246,7 @@ def test_labels_stay_as_they_are_if_the_undecided_images_cannot_be_written(tmp_p
 def test_all_images_of_a_page_are_copied_or_none(target, places, tmp_path):
     first = new(tmp_path / "new" / "1.jpg")
     with refused("2.jpg"):
-        add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
+        class_folders.add_all(tmp_path, places, [first, tmp_path / "new" / "2.jpg"], "cat")
     assert rows_of(target) == {}
     assert not (target / "1.jpg").exists()
 
@@ -269,7 +258,10 @@ def test_drive_without_locks_is_an_error_that_names_the_lock(tmp_path, monkeypat
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.raises(OSError, match=r"No locks available: .*labels\.lock"), lock_of(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"No locks available: .*labels\.lock"),
+        labelling.lock_of(tmp_path),
+    ):
         pass
 
 
@@ -278,27 +270,27 @@ def label_pages(barrier, folder: Path, label: str) -> None:
     barrier.wait()
     for start in range(0, 200, 20):
         pixels = [f"{number:064}" for number in range(start, start + 30)]
-        label_images(folder, [(f"{number}.jpg", number) for number in pixels], label)
+        labelling.label_images(folder, [(f"{number}.jpg", number) for number in pixels], label)
 
 
 def test_two_processes_that_label_pages_lose_no_image_and_give_none_two_labels(tmp_path):
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
-    write_text(tmp_path / LABELS_CSV, "path,label,pixels_sha256\n")
+    write_text(tmp_path / paths.LABELS_CSV, "path,label,pixels_sha256\n")
     label_at_once(label_pages, (tmp_path, "cat"), (tmp_path, "dog"))
-    rows = read_rows(tmp_path / LABELS_CSV, "path")
+    rows = read_rows(tmp_path / paths.LABELS_CSV, "path")
     assert sorted(row["pixels_sha256"] for row in rows) == [f"{n:064}" for n in range(210)]
 
 
 def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path):
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(3)]
-    write_text(tmp_path / LABELS_CSV, "path,label\n")
-    label_images(tmp_path, images[:1], "cat")
-    (take_back,), _ = label_images(tmp_path, images[1:], "cat")
-    assert reviewed_images(tmp_path / LABELS_CSV) == {images[0][1]}
+    write_text(tmp_path / paths.LABELS_CSV, "path,label\n")
+    labelling.label_images(tmp_path, images[:1], "cat")
+    (take_back,), _ = labelling.label_images(tmp_path, images[1:], "cat")
+    assert reviewed_images(tmp_path / paths.LABELS_CSV) == {images[0][1]}
     take_back()()  # undo and redo
-    correct(tmp_path, {images[1]: "cat"})
-    assert reviewed_images(tmp_path / LABELS_CSV) == {images[0][1], images[1][1]}
+    labelling.correct(tmp_path, {images[1]: "cat"})
+    assert reviewed_images(tmp_path / paths.LABELS_CSV) == {images[0][1], images[1][1]}
 
 
 @pytest.mark.parametrize(
@@ -317,7 +309,7 @@ def test_photos_without_classes_are_known_before_a_run(tmp_path, names, expected
     (tmp_path / "photos").mkdir()
     for name in names:
         new(tmp_path / "photos" / name)
-    assert has_unlabelled(tmp_path) == expected
+    assert labelling.has_unlabelled(tmp_path) == expected
 
 
 def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(tmp_path):
@@ -325,12 +317,12 @@ def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(t
     write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
     for name in ("cat/1.jpg", "dog/2.jpg", "unlabelled/3.jpg", "unlabelled/4.jpg"):
         new(tmp_path / "photos" / name)
-    assert sorted(find_waiting(tmp_path)) == ["unlabelled/3.jpg", "unlabelled/4.jpg"]
-    write_table(tmp_path / UNLABELLED_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
+    assert sorted(labelling.find_waiting(tmp_path)) == ["unlabelled/3.jpg", "unlabelled/4.jpg"]
+    write_table(tmp_path / paths.UNLABELLED_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     rows = [("unlabelled/3.jpg", "not_an_image", "text")]
-    write_table(tmp_path / REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
-    assert find_waiting(tmp_path) == ["unlabelled/4.jpg"]
-    assert has_unlabelled(tmp_path)
+    write_table(tmp_path / paths.REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
+    assert labelling.find_waiting(tmp_path) == ["unlabelled/4.jpg"]
+    assert labelling.has_unlabelled(tmp_path)
 
 
 def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp_path):
@@ -339,16 +331,16 @@ def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp
     names = ("1.jpg", "2.jpg")
     for name in names:
         new(tmp_path / "photos" / name)
-    fetch(tmp_path / "photos", tmp_path / RAW_ARCHIVES)
-    kept, *_ = clean_archive(tmp_path / RAW_ARCHIVES, labels="auto")
-    write_table(tmp_path / IMAGES_CSV, kept.assign(pixels_sha256=["a1", "b2"]), IMAGES)
+    fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
+    kept, *_ = clean_archive(tmp_path / paths.RAW_ARCHIVES, labels="auto")
+    write_table(tmp_path / paths.IMAGES_CSV, kept.assign(pixels_sha256=["a1", "b2"]), IMAGES)
     write_text(tmp_path / "labels.csv", "path,label,pixels_sha256\nold.jpg,cat,a1\n2.jpg,dog,\n")
-    assert find_waiting(tmp_path) == []
-    correct(tmp_path, {("old.jpg", "a1"): None})
-    assert find_waiting(tmp_path) == ["1.jpg"]
+    assert labelling.find_waiting(tmp_path) == []
+    labelling.correct(tmp_path, {("old.jpg", "a1"): None})
+    assert labelling.find_waiting(tmp_path) == ["1.jpg"]
     write_text(tmp_path / "photos/metadata.csv", "file_name,label\n1.jpg,cat\n2.jpg,dog\n")
-    fetch(tmp_path / "photos", tmp_path / RAW_ARCHIVES)
-    assert find_waiting(tmp_path) == []
+    fetch(tmp_path / "photos", tmp_path / paths.RAW_ARCHIVES)
+    assert labelling.find_waiting(tmp_path) == []
 
 
 def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(
@@ -359,8 +351,8 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
     text = "file_name,label,split,Group,camera\n0.jpg,cat,{},g1,x\n"
     for split, added in (("test", "train"), ("", "")):
         table.write_text(text.format(split), encoding="utf-8")
-        places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
-        take_back = add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
+        places = class_folders.places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
+        take_back = class_folders.add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
         assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{added},,\n"
         take_back()
         assert table.read_text(encoding="utf-8") == text.format(split)
@@ -402,7 +394,7 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
     second()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
 
-    take_back = add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
+    take_back = class_folders.add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "cat")
     write_rows(tmp_path, target / "metadata.csv", "file_name", {"1.jpg": {"label": "dog"}})
     with refused("metadata.csv: 1.jpg"):
         take_back()
@@ -432,9 +424,9 @@ def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
 def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     for name in ("Cats/0.jpg", "dog/0.jpg", "birds/0.jpg"):
         new(target / name)
-    places = places_in(target, CATS_AND_DOGS, target)
-    take_back = add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
-    add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "dog")
+    places = class_folders.places_in(target, CATS_AND_DOGS, target)
+    take_back = class_folders.add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
+    class_folders.add(tmp_path, places, new(tmp_path / "new" / "1.jpg"), "dog")
     labels = after_clean(target, tmp_path / "raw", "label")
     cats = dict.fromkeys(("Cats/0.jpg", "Cats/0-2.jpg"), "cat")
     assert labels == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
@@ -449,7 +441,7 @@ def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
     new(target / name)
     chosen = target / "new labels" if name.startswith("new") else target
     with refused(str(chosen), "metadata.csv", "cat, dog"):
-        places_in(chosen, NAMES, target)
+        class_folders.places_in(chosen, NAMES, target)
 
 
 IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
@@ -462,9 +454,11 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
         new(target / name / "0.jpg")
     if names is IN_TRAIN:
         with refused(f"{target}: expected", f"{target / 'train'}"):
-            places_in(target, NAMES, target)
-    places = places_in(folder_for_training(target) or target, NAMES, target)
-    add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
+            class_folders.places_in(target, NAMES, target)
+    places = class_folders.places_in(
+        class_folders.folder_for_training(target) or target, NAMES, target
+    )
+    class_folders.add(tmp_path, places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
 
 
@@ -479,3 +473,50 @@ def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
     write_rows(tmp_path, link, "path", correction("1.jpg", "cat"))
     assert link.is_symlink()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+
+
+def test_copy_whose_image_is_gone_since_stays(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    take_back = class_folders.add(tmp_path, places, image, "cat")
+    image.unlink()
+    with refused("1.jpg"):
+        take_back()
+    assert rows_of(target) == {"1.jpg": "cat"}
+    assert (target / "1.jpg").exists()
+
+
+def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypatch):
+    """The app runs in the project's folder, and a notebook anywhere."""
+    monkeypatch.chdir(tmp_path)
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert labelling.lock_of(Path("one")) is labelling.lock_of(one) is not labelling.lock_of(other)
+    with labelling.lock_of(Path("one")):
+        assert (one / LABELS_LOCK).exists() and not (other / LABELS_LOCK).exists()
+        for folder in (one, other):  # neither waits for the lock
+            labelling.correct(folder, {("1.jpg", ""): "cat"})
+            assert labelling.labels_given(folder) == {"1.jpg": "cat"}
+
+
+def test_row_that_was_taken_back_can_be_written_again_unless_another_wrote_one_since(tmp_path):
+    table = tmp_path / "labels.csv"
+    write_again = write_rows(tmp_path, table, "path", correction("1.jpg", "cat"))()
+    take_back = write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+    write_again = take_back()
+    write_rows(tmp_path, table, "path", correction("1.jpg", "dog"))
+    with refused(f"{table}: 1.jpg", "cannot undo the label"):
+        write_again()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
+
+
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
+    """The user may add the image later."""
+    target.mkdir()
+    (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
+    class_folders.add(
+        tmp_path,
+        class_folders.places_in(target, NAMES, Path("images.yaml")),
+        new(tmp_path / "new" / "1.jpg"),
+        "cat",
+    )
+    assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}

@@ -14,9 +14,7 @@ import pandas as pd
 import pytest
 from conftest import (
     change,
-    clone,
     commit,
-    git_init,
     photo,
     photos_of,
     printed,
@@ -27,6 +25,7 @@ from conftest import (
     succeed,
     write_files,
 )
+from dvc.repo import Repo
 
 from pawprint import paths
 from pawprint.commands.discard import run as run_discard
@@ -185,6 +184,12 @@ def test_discard_names_what_the_cache_lacks(project):
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
 
+def test_discard_during_another_command_of_dvc_prints_its_reason_without_colours(project):
+    with Repo() as repo, repo.lock, refused("no other running `dvc`", "dvc.org/") as caught:
+        last_commit.discard(Path())
+    assert "[36m" not in str(caught.value)
+
+
 def fetched(capsys) -> list[str]:
     """Run the `fetch` stage in the current directory and return its lines."""
     fetch.main()
@@ -204,13 +209,6 @@ def test_photos_that_vanish_are_counted_by_folder(project):
     assert "more" in told[1] and "1 in bird" in told[1]
 
 
-def test_photos_are_fetched_in_a_repository_of_another_owner(project, monkeypatch, capsys):
-    """As in libgit2/pygit2 1156: in a container, where DVC does not need Git."""
-    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    first, second = fetched(capsys)
-    assert "40 listed files" in first and "safe.directory" in second
-
-
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])
 def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypatch, capsys):
     """As in treeverse/dvc 10157 and 9738: changes in an import are never pushed."""
@@ -225,45 +223,6 @@ def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypat
     (line,) = capsys.readouterr().out.splitlines()
     assert "example.org/registry.git" in line and f"dvc remove {name}.dvc" in line
     assert "password" not in line
-
-
-def dvc_repository(folder: Path) -> Path:
-    """Return a Git and DVC repository with its own remote."""
-    config = f"[core]\n remote = storage\n['remote \"storage\"']\n url = {folder}_remote\n"
-    write_files(folder, {".dvc/config": config, ".dvc/.gitignore": "/cache\n/tmp\n"})
-    git_init(folder)
-    return folder
-
-
-def share(folder: Path, *command: str) -> Path:
-    """Clone the repository with its photos, run this DVC command, and push."""
-    succeed("dvc", *command, cwd=folder)
-    commit(folder, " ".join(command))
-    succeed("dvc", "push", "-q", cwd=folder)
-    return clone(folder, f"{folder.name}_{command[0]}")
-
-
-@pytest.mark.slow
-def test_photos_of_an_import_reach_a_clone_in_both_ways_of_the_page(tmp_path):
-    """See docs/sharing.md: change them in the registry, or make them the project's own."""
-    registry = dvc_repository(tmp_path / "registry")
-    write_files(registry, photos_of(f"photos/{name}" for name in NAMES))
-    share(registry, "add", "photos")
-    project = dvc_repository(tmp_path / "project")
-    succeed("dvc", "import", "-q", str(registry), "photos", cwd=project)
-    commit(project, "Import")
-    write_files(registry, {"photos/cat/of registry.jpg": photo(300)})
-    succeed("dvc", "add", "-q", "photos", cwd=registry)
-    commit(registry, "More photos")
-    succeed("dvc", "push", "-q", cwd=registry)
-    copy = share(project, "update", "photos.dvc")
-    succeed("dvc", "pull", "-q", cwd=copy)
-    assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 1
-    write_files(project, {"photos/cat/own.jpg": photo(301)})
-    succeed("dvc", "remove", "photos.dvc", cwd=project)
-    copy = share(project, "add", "photos")
-    succeed("dvc", "pull", "-q", cwd=copy)
-    assert len(list(copy.glob("photos/*/*.jpg"))) == len(NAMES) + 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")

@@ -119,14 +119,6 @@ def test_sizes_that_differ_by_chance_are_in_one_order(gain):
     assert starts[:2] == ["More", "Distinguishing"]
 
 
-def test_more_images_have_the_gain_of_the_curve_and_its_interval():
-    sentence = limits.more_images(run_of(gain=0.05)).sentence
-    # Subtract the part that is due to chance.
-    assert sentence.startswith("More images would save 3 errors of 100")
-    assert "from 115 to 230 training images" in sentence
-    assert "+5.0 points" in sentence and "+1.0 to +9.0" in sentence
-
-
 def test_probabilities_that_are_too_sure_or_unsure_are_no_wrong_labels():
     for sharpness in (0.5, 2.0):
         run = run_of(sharpness=sharpness)

@@ -6,17 +6,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_
 from pawprint.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
+from pawprint.scores import metrics
 from pawprint.scores.evaluation import evaluate
 from pawprint.scores.intervals import fraction_interval
-from pawprint.scores.metrics import (
-    Predictions,
-    expected_calibration_error,
-    measure_unknown,
-    reliability,
-    tabulate_reliability,
-    tabulate_roc,
-    tabulate_scores,
-)
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])
@@ -26,7 +18,9 @@ THREE = ["ant", "bee", "cow"]
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
-    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, np.arange(5))
+    rows = metrics.measure_unknown(
+        np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, np.arange(5)
+    )
     rows = rows.set_index("score")
     assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
     assert tuple(rows.loc["refused", ["low", "high"]]) == fraction_interval(2, 3)
@@ -37,7 +31,7 @@ def measured(
     actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS
 ) -> pd.DataFrame:
     predicted = predicted_classes(probabilities, {} if threshold is None else {1: threshold})
-    return tabulate_scores(Predictions(actual, probabilities, predicted, labels))
+    return metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
 
 
 def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
@@ -59,7 +53,7 @@ def test_scores_of_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
     labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
-    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels))
+    scores = metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
     theirs = precision_recall_fscore_support(actual, predicted)
     for name, expected in zip(("precision", "recall", "f1"), theirs):
         assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
@@ -71,13 +65,13 @@ def test_class_without_images_or_predictions_has_no_such_score():
     labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
     probabilities = np.full((12, 4), 0.25)
     predicted = np.repeat([0, 1, 1], 4)
-    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels))
+    scores = metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
     assert set(scores["label"]) == {"", *THREE}
     of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
     assert of_classes["ant"] - of_classes["cow"] == {"precision"}
     assert value(scores, "mean_recall") == pytest.approx(2 / 3)
     assert value(scores, "roc_auc") == 0.5
-    assert set(tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
+    assert set(metrics.tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
 
 
 def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portion():
@@ -87,7 +81,7 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
 
 
 def test_roc_goes_from_none_to_all():
-    points = tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
+    points = metrics.tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
     assert set(points["label"]) == {"dog"}
     assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
     assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
@@ -96,23 +90,23 @@ def test_roc_goes_from_none_to_all():
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     second = np.array([0.01, 0.03, 0.03, 0.9])
     probabilities = np.column_stack([1 - second, second])
-    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS)
+    table = metrics.tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
     assert (low["low"], low["high"]) == fraction_interval(1, 3)
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
-    of_three = tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE)
+    of_three = metrics.tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE)
     assert set(of_three["label"]) == {"the predicted class"}
 
 
 def test_top_label_of_more_than_two_classes_is_looked_at():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
-    mean, of_class, images = reliability(np.array([0, 2, 2]), probabilities)
+    mean, of_class, images = metrics.reliability(np.array([0, 2, 2]), probabilities)
     assert mean == pytest.approx([0.5, 0.8])
     assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
-    error = expected_calibration_error(np.array([0, 2, 2]), probabilities)
+    error = metrics.expected_calibration_error(np.array([0, 2, 2]), probabilities)
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)
 
 

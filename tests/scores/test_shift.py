@@ -47,14 +47,6 @@ def test_test_images_of_another_kind_raise_an_alarm(ability, refused, expected):
     assert pd.Series([warning]).str.contains(expected).all()
 
 
-def test_images_of_a_group_count_as_one():
-    rng = np.random.default_rng(0)
-    pair = judged(rng, 600, 3, 60), judged(rng, 600, 30, 60)
-    assert describe_shift(compare_splits(*pair)) == ""
-    alone = [table.assign(group=table.index.astype(str)) for table in pair]
-    assert describe_shift(compare_splits(*alone))
-
-
 def test_small_differences_of_many_images_are_no_alarm():
     rng = np.random.default_rng(0)
     one = judged(rng, 400_000, 20)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, refused
-from made_up_run import PER_CLASS, predictions_of, write_photos, write_run
+from conftest import PROJECT, encode
+from made_up_run import PER_CLASS, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
@@ -35,7 +35,7 @@ from pawprint.params.file import overlay
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.tables import read_table, write_table
-from stages import clean, evaluate, predict, split, train_extract, train_finetune
+from stages import clean, evaluate, predict, train_extract, train_finetune
 
 
 @pytest.fixture
@@ -58,42 +58,6 @@ def images_of(paths: list[str]) -> pd.DataFrame:
     )
 
 
-def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
-    table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
-    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
-    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
-    write_photos(folder, table["path"])
-    kept = table["pixels_sha256"][:8]
-    rows = "".join(f"{pixels},test\n" for pixels in kept)
-    (folder / paths.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
-    with contextlib.chdir(folder):
-        split.main()
-        splits = read_table(paths.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
-        assert set(splits[kept]) == {"test"}
-        new, line = [line for line in capsys.readouterr().out.splitlines() if "splits.csv" in line]
-        assert "12 images are not in the file" in new
-        assert "80.0% of 10 images of cat for test" in line
-        paths.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
-        with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
-            split.main()
-
-
-def test_clean_names_folders_of_images_that_metadata_csv_gives_no_class(folder, capsys):
-    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
-    images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
-    rows = "".join(f"{name},{name[:3]}\n" for name in names[:5]) + f"{names[5]},bird\n"
-    table = ("metadata.csv", f"file_name,label\n{rows}".encode())
-    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
-    write_text(folder / paths.DECODED_ROW_CODE, "code\n")
-    pack(folder / paths.RAW_IMAGES, [table, *zip(names, images)])
-    (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
-    with contextlib.chdir(folder):
-        clean.main()
-    lines = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
-    without_row, no_class = lines
-    assert "dog/ (2)" in without_row and "dog/ (1)" in no_class and "clean.labels" in no_class
-
-
 def test_clean_counts_classes_after_corrections(folder, capsys):
     """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
@@ -106,19 +70,6 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
         clean.main()
     out = capsys.readouterr().out
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
-
-
-def test_split_names_classes_with_few_test_images(folder, capsys):
-    sizes = {"ant": 60, "bee": 3, "cow": 60}
-    table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
-    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
-    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
-    write_photos(folder, table["path"])
-    (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
-    with contextlib.chdir(folder):
-        split.main()
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "bee" in line]
-    assert "1 of bee" in line and "ant" not in line
 
 
 @pytest.mark.parametrize("tracks", [40, 6])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init, write_files
+from conftest import PROJECT, change, commit, git_init, sha256, write_files
 from made_up_run import write_photos
 
 from pawprint import paths
@@ -135,7 +135,6 @@ def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(
     label_of = committed.images.set_index("pixels_sha256")["label"]
     for pixels in moved.index:
         assert f"{label_of[pixels]} {before[pixels]} to {after[pixels]} 1" in line
-    assert "`pawprint keep-splits`" in line
     committed.split(committed.images)
     committed.commit()
     said(capsys)
@@ -210,8 +209,8 @@ def test_params_that_changed_during_the_run_are_named(committed):
     assert "split.seed: 8 → 7" in line and "`dvc repro`" in line
 
 
-def predict(committed: Committed, wrong: int) -> None:
-    """Write predictions of a run without fine-tuning, with `wrong` errors in each set."""
+def predict(committed: Committed, wrong: int, *, is_tuned: bool = False) -> None:
+    """Write predictions of a run with `wrong` errors in each set."""
     rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
     rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
@@ -227,15 +226,14 @@ def predict(committed: Committed, wrong: int) -> None:
     for name, path in paths.PREDICTED_CLASSES_CSV.items():
         part = with_image(tables[tables["split"] == name])
         write_table(committed.folder / path, part, PREDICTED_CLASSES)
-    none = pd.DataFrame(columns=list(HISTORY))
-    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
+    history = pd.DataFrame({name: [1] for name in HISTORY}).assign(kept=is_tuned)
+    write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     training = tables[tables["split"] == "train"]
     write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
     write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {})
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
-    """tests/pipeline/test_committed_run.py compares the verdict with that of `compare`."""
     predict(committed, 0)
     committed.commit()
     identical = "The predictions of the last commit and this run are identical on all 120 images"
@@ -244,6 +242,9 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     _, verdict = since(committed)
     assert verdict.startswith("This run is worse than the last commit: log loss ")
     assert "on the 120 images" in verdict  # includes cross-validated training images
+    predict(committed, 15, is_tuned=True)
+    assert "on the 48 validation and test images" in since(committed)[1]
+    predict(committed, 15)
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
         shutil.rmtree(committed.folder / ".dvc/cache/files/md5" / committed.md5s[name][:2])
         assert not any("This run is" in line for line in since(committed))
@@ -259,5 +260,53 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
     assert "of the 24 with the same label in both runs, 87.5% are correct" in line
-    assert "compared with 87.5% before" in line
-    assert "8 of a new class (wood)" in line
+
+
+def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
+    before = committed.splits()
+    pixels = before.index[before == "train"][0]
+    table = committed.folder / paths.SPLITS_CSV
+    table.write_text(f"pixels_sha256,split\n{pixels},test\n")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
+    assert "keep-splits" not in line
+    table.write_text("pixels_sha256,split\n")
+    change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
+    committed.split(committed.images)
+    (line,) = said(capsys)
+    assert "because split.seed, split.test_fraction changed: " in line
+    assert "keep-splits" not in line
+
+
+def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path, capsys):
+    fewer = committed.images[1:]
+    committed.split(fewer)
+    said(capsys)
+    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
+    shutil.rmtree(committed.folder / ".dvc")
+    committed.split(fewer)
+    (line,) = said(capsys)
+    assert "are unknown" in line and "`dvc pull`" in line
+    shutil.rmtree(committed.folder / ".git")
+    committed.split(fewer)
+    assert said(capsys) == []
+    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
+
+
+def test_stages_with_other_code_are_named(committed):
+    lock = committed.folder / paths.LOCK
+    content = json.loads(lock.read_text())
+    for stage in content["stages"]:
+        path = committed.folder / paths.CODE / f"{stage}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(stage)
+        content["stages"][stage].setdefault("deps", []).append(
+            {"path": f"data/code/{stage}.txt", "md5": md5(path)}
+        )
+    lock.write_text(json.dumps(content))
+    commit(committed.folder, "Run")
+    assert since(committed)[0].endswith("the same photos, labels, splits, params and code")
+    for stage in ("clean", "plot"):  # `plot` does not change predictions
+        (committed.folder / paths.CODE / f"{stage}.txt").write_text("other")
+    assert since(committed)[0] == "Since the last commit: other code or packages (of clean)"

@@ -27,7 +27,7 @@ from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import draw_dataset, prepare
 
 # The weights are not in a workspace, because test_pipeline.py tracks all of its files. The other
-# two params have values that changed_params.py and test_pipeline.py can change.
+# two params have values that test_pipeline.py can change.
 CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
 train_extract: {{epochs: {{number: 3, learning_rate_decay: cosine, keep_best: false}}}}

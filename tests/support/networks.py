@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
@@ -24,18 +23,6 @@ LOGITS = Head(dense=None, dropout=0.0, output="logits")
 DENSE = PLAIN.model_copy(
     update={"dense": Dense(units=8, l2=0.01, batch_normalization=True), "dropout": 0.5}
 )
-
-
-def save_weights(backbone: keras.Model, path: Path) -> None:
-    """Write weights in the HDF5 layout in which Keras publishes them."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
-        for layer in backbone.layers:
-            group = file.create_group(layer.name)
-            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
-            group.attrs["weight_names"] = np.array(names, dtype="S")
-            for name, weight in zip(names, layer.weights):
-                group[name] = weight.numpy()
 
 
 def pixels(images: int, size: int = SIZE) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""Test the most important messages as a whole; `GOLDEN=write` writes tests/golden/ again."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT, photo, photos_of, replace, write_files
+from networks import model_params
+
+from pawprint.dataset.folders import find_places, read_folders
+from pawprint.dataset.sources import fetch
+from pawprint.dataset.splitting import split
+from pawprint.dataset.user_tables import read_corrections
+from pawprint.errors import InputError
+from pawprint.model.metadata import read_metadata
+from pawprint.network.extractor import load_extractor
+from pawprint.params.data import Split
+from pawprint.params.model import Weights, load_params
+from pawprint.projects.init import describe_classes
+from pawprint.scores.verdict import Pair, compare, describe_verdict
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def misspelt_param(folder: Path) -> None:
+    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    write_files(folder, {"params.yaml": text})
+    replace(folder / "params.yaml", "  dropout:", "  droput:")
+    load_params(folder / "params.yaml")
+
+
+def wrong_label(folder: Path) -> None:
+    write_files(folder, {"labels.csv": "path,label\ncats/1.jpg,cow\n"})
+    read_corrections(folder / "labels.csv", {"cats/1.jpg"}, ["cat", "dog"])
+
+
+def nested_folders(folder: Path) -> None:
+    names = [f"{label}/{day}/1.jpg" for label in ("cat", "dog") for day in ("monday", "tuesday")]
+    read_folders(names, "auto", "photos")
+
+
+def class_without_folder(folder: Path) -> None:
+    find_places(
+        ["cat/1.jpg", "dog/1.jpg"], None, {"cat": ["cat"], "bird": ["bird", "owl"]}, "photos"
+    )
+
+
+def odd_photos(folder: Path) -> str:
+    """Camera formats that are not read, cloud placeholders, and names that differ in case."""
+    files = photos_of(
+        ["cat/1.jpg", "cat/IMG1.jpg", "cat/img1.jpg", "dog/1.jpg", "_unlabeled/1.jpg"]
+    )
+    files |= {"bird/IMG_1.CR2": b"II*\0", "fox/.1.jpg.icloud": b"", "owl/1.jpg?w=300": photo(99)}
+    return "\n".join(describe_classes(write_files(folder / "photos", files), "auto"))
+
+
+def page_for_an_archive(folder: Path) -> None:
+    write_files(folder, {"photos.zip": "<html>Log in"})
+    fetch(folder / "photos.zip", folder / "raw")
+
+
+def group_that_matches_nothing(folder: Path) -> None:
+    params = Split.load(path=PROJECT / "params.yaml").model_copy(update={"group": "/site([0-9]+)/"})
+    columns = ("path", "label", "archive_split", "group", "pixels_sha256", "perceptual_hash")
+    split(pd.DataFrame([dict.fromkeys(columns, "") | {"path": "cats/1.jpg"}]), params, {})
+
+
+def weights_of_a_missing_package(folder: Path) -> None:
+    changes = {"backbone": "EfficientNetLite2", "alpha": None, "fine_tune_at": None}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [])
+        load_extractor(model_params(**changes), Weights(source="imagenet", sha256=None))
+
+
+def no_model(folder: Path) -> None:
+    read_metadata(folder / "models")
+
+
+def worse_run(folder: Path) -> str:
+    losses = np.linspace(0.1, 0.6, 200)  # all images are correct
+    right, images = np.ones(200, bool), np.arange(200)
+    pair = Pair(images * 0, right, right, images, (losses, losses * 1.2))
+    (compared,) = compare([{"test": pair}])
+    return describe_verdict("old", "new", compared)
+
+
+CASES = [
+    *(misspelt_param, wrong_label, nested_folders, class_without_folder, odd_photos),
+    *(page_for_an_archive, group_that_matches_nothing, weights_of_a_missing_package),
+    *(no_model, worse_run),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_message_is_the_one_that_was_reviewed(case: Callable[[Path], str | None], tmp_path):
+    try:
+        text = case(tmp_path)
+    except InputError as error:
+        text = str(error)
+    shown = f"{text}\n".replace(f"{tmp_path}{os.sep}", "")
+    path = GOLDEN / f"{case.__name__}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8")
