@@ -158,26 +158,36 @@ def test_address_of_a_remote_that_others_reach(remote, address):
     assert address_of(remote) == address
 
 
+DOCS = "docs/ of the repository"
+
+
 @pytest.mark.parametrize(
-    ("origin", "install", "place"),
+    ("origin", "install", "place", "docs"),
     [
-        (None, "'pawprint-dvc[app]'", "--upgrade pawprint-dvc"),
-        (git("https://u:t@h/p"), f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'", "https://h/p"),
-        (folder(Path("/my p")), "-e '/my p[app]'", "/my p"),
-        (folder(Path("/p"), editable=False), "'/p[app]'", "/p"),
-        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", "/p.whl"),
+        (None, "'pawprint-dvc[app]'", "--upgrade pawprint-dvc", DOCS),
+        (
+            git("https://u:t@h/p"),
+            f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'",
+            "https://h/p",
+            f"docs/ of https://h/p at commit {COMMIT[:10]}",
+        ),
+        (folder(Path("/my p")), "-e '/my p[app]'", "/my p", str(Path("/my p/docs"))),
+        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", "/p.whl", DOCS),
         (
             {"url": "https://h/p.whl", "archive_info": {}},
             "'pawprint-dvc[app] @ https://h/p.whl'",
             "https://h/p.whl",
+            DOCS,
         ),
     ],
 )
-def test_messages_say_how_this_installation_is_renewed(installed_from, origin, install, place):
+def test_messages_name_the_origin_of_this_installation(
+    installed_from, origin, install, place, docs
+):
     """Somebody else could publish the name of the package on an index."""
     installed_from(origin)
     assert install_command("app") == f"pip install {install}"
-    assert place in renewal()
+    assert place in renewal() and pages() == docs
 
 
 @pytest.mark.parametrize("left", [False, True])
@@ -193,17 +203,3 @@ def test_without_installation_the_folder_of_the_code_is_named(tmp_path, monkeypa
     assert (installed_version(), pages()) == (None, str(PROJECT / "docs"))
     with refused("the package is not installed", install_command()):
         requirement()
-
-
-@pytest.mark.parametrize(
-    ("origin", "where"),
-    [
-        (None, "docs/ of the repository"),
-        ({"url": "file:///p.whl", "archive_info": {}}, "docs/ of the repository"),
-        (folder(Path("/my p")), str(Path("/my p/docs"))),
-        (git("https://user:token@h/p.git"), f"docs/ of https://h/p.git at commit {COMMIT[:10]}"),
-    ],
-)
-def test_pages_are_where_the_origin_has_them(installed_from, origin, where):
-    installed_from(origin)
-    assert pages() == where

@@ -149,7 +149,6 @@ def test_full_disk_is_one_line(folder, target):
     limited = f"ulimit -f 1; {sys.executable} -m pawprint predict photos --format csv {target}"
     result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
-    assert "cannot write" in result.stderr
     assert ("of 9 images" in result.stderr) == (target != ">/dev/full")  # not even the header fits
 
 

@@ -24,7 +24,6 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.__main__ import main
-from pawprint.columns import IMAGES, PATHS, SPLIT
 from pawprint.commands.try_ import _choices
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
@@ -34,7 +33,7 @@ from pawprint.params.model import Onnx
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
-from pawprint.tables import read_table, write_table
+from pawprint.tables import IMAGES, PATHS, SPLIT, read_table, write_table
 from pawprint.yaml_file import read_yaml
 from stages import backbone, features
 
@@ -268,9 +267,8 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     command = "python", "-m", "pawprint", "try", *choices, "--use"
     result = run(*command, cwd=folder, **environment)
     assert result.returncode == 0, result.stderr
-    today, titles, row, use, *_ = result.stdout.splitlines()
+    today, _, _, use, *_ = result.stdout.splitlines()
     assert today.startswith("today: no weights on this computer")
-    assert titles.startswith("candidate ") and row.startswith("source=")
     assert use.startswith("Use source=")
     assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
 

@@ -81,7 +81,6 @@ def test_a_line_says_that_names_are_in_another_code_page(tmp_path, encoding, nam
     found, line = read(named(tmp_path / "images.zip", *names, encoding=encoding))
     assert found == sorted(name.encode(encoding).decode("cp437") for name in names)
     assert f"{sum(not name.isascii() for name in names)} names in the zip are not UTF-8" in line
-    assert "`unzip -O gbk`" in line
     assert "\n" not in line
 
 

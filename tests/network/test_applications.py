@@ -38,6 +38,31 @@ EACH = [
 ]
 
 
+LOADS = {"MobileNetV2", "EfficientNetB0", "DenseNet121", "EfficientNetLite0"}
+OTHERS = {"ResNet50", "VGG16", "MobileNetV3Small", "ConvNeXtTiny"}
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("has_blocks", [False, True])
+@pytest.mark.parametrize("name", sorted(LOADS | OTHERS))
+def test_hdf5_loads_as_docs_recipes_says(name, has_blocks, tmp_path):
+    network = application(name, TESTED.get(name, 1.0 if "MobileNet" in name else None), 64, None)
+    network = with_blocks(network) if has_blocks else network
+    head = keras_model.build_head(PLAIN, 2)
+    model = keras_model.build_model(name, network, head, "average")
+    model.save(tmp_path / "model.h5")
+    if name in LOADS and not has_blocks:
+        keras.saving.load_model(tmp_path / "model.h5")
+    else:
+        with pytest.raises(ValueError, match=r"Unknown layer|Only input tensors"):
+            keras.saving.load_model(tmp_path / "model.h5")
+    model.save_weights(tmp_path / "model.weights.h5")
+    rebuilt = keras.models.model_from_json(model.to_json())
+    rebuilt.load_weights(tmp_path / "model.weights.h5")
+    images = pixels(2, 64).astype(np.float32)
+    assert np.array_equal(rebuilt(images), model(images))
+
+
 @pytest.mark.parametrize("name", get_args(Backbone))
 def test_preprocessing_is_that_of_the_application(name):
     images = pixels(2, SIZE).astype(np.float32)

@@ -1,16 +1,12 @@
 """Test that Git keeps what dvc.yaml and this code say."""
 
-import re
 from pathlib import PurePosixPath
 
-import pandas as pd
 from conftest import PROJECT, succeed
 from dvc_yaml import OUTPUTS, STAGES, outputs_of
 
 from pawprint.git import ignored
 from pawprint.templates import IGNORED
-
-TEMPLATES = PROJECT / ".dvc" / "plots"  # where DVC looks for templates
 
 
 def test_pictures_that_show_photos_are_kept_out_of_git(tmp_path):
@@ -34,19 +30,3 @@ def test_no_stage_depends_on_a_part_of_a_folder():
         assert "data/features" not in stage["deps"]
         for dep in stage["deps"]:
             assert not folders.intersection(map(str, PurePosixPath(dep).parents)), (name, dep)
-
-
-def test_templates_select_rows_of_their_tables():
-    filtered = 0
-    for stage in STAGES.values():
-        for plot in stage.get("plots", []):
-            [(path, properties)] = plot.items()
-            if not (TEMPLATES / f"{properties.get('template')}.json").is_file():
-                continue
-            template = (TEMPLATES / f"{properties['template']}.json").read_text(encoding="utf-8")
-            rows = pd.read_csv(PROJECT / path, dtype=str)
-            for column, value in re.findall(r"datum\.(\w+) == '(\w+)'", template):
-                rows = rows[rows[column] == value]
-                filtered += 1
-            assert len(rows) and {properties["x"], properties["y"]} <= set(rows.columns), path
-    assert filtered

