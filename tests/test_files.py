@@ -15,6 +15,12 @@ def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
     assert read_json(path) == {"loss": 1.0}
 
 
+def test_last_bits_of_a_number_do_not_reach_the_file(tmp_path):
+    for name, bits in (("a.json", 0), ("b.json", 1e-12)):
+        write_json(tmp_path / name, {"scores": [{"loss": 0.1 + bits}]})
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_failure_while_writing_leaves_nothing_behind(tmp_path, is_folder):
     def fail() -> None:

@@ -78,6 +78,12 @@ def test_layers_together_are_the_layers_one_after_another():
         assert matrix == pytest.approx(product[:2], abs=2e-4)  # each matrix is rounded
 
 
+def test_last_bits_of_a_rotation_are_rounded():
+    """The cosines of two processors differ in them."""
+    matrices = draw_transformations(augment(**ROTATION), 1, 20) * 2**16
+    assert np.array_equal(matrices, np.round(matrices))
+
+
 @pytest.mark.parametrize("layer", [ROTATION, TRANSLATION, SHEAR, ZOOM, BOTH_ZOOMS])
 def test_view_is_what_the_layer_of_keras_gives_for_the_same_draw(layer):
     (name,) = layer

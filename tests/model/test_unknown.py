@@ -51,6 +51,14 @@ def test_score_is_what_principal_components_leave(images, channels):
     np.testing.assert_allclose(detector.score(new), np.linalg.norm(residual, axis=1), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("images", "channels"), [(300, 90), (90, 300)])
+def test_components_do_not_depend_on_the_last_bits_of_features(images, channels):
+    features = np.random.default_rng(0).exponential(1, (images, channels)) ** 3
+    others = features * (1 + 1e-12 * np.random.default_rng(1).normal(size=features.shape))
+    here, there = fit_detector(features), fit_detector(others)
+    assert np.array_equal(here.components, there.components)
+
+
 def test_images_that_are_all_the_same_have_a_detector():
     detector = fit_detector(np.ones((10, 64)))
     assert detector.score(np.ones((1, 64))) == 0

@@ -42,6 +42,19 @@ def test_temperature_has_the_lowest_loss_with_a_prior_that_is_normal_in_its_loga
     assert fit_temperature(actual, logits[:, None]) == pytest.approx(best, rel=1e-3)
 
 
+def test_rules_do_not_depend_on_the_last_bits_of_logits():
+    """A processor that adds in another order computes other last bits."""
+    params = Calibrate(
+        temperature=True, threshold=None, recall={"b": 0.9}, max_error=None, unknown_quantile=None
+    )
+    here, there = (
+        calibrate(params, ["a", "b", "c"], ACTUAL_OF_THREE, 2 * OF_THREE * (1 + bits))
+        for bits in (0, 1e-12)
+    )
+    assert here[0] > 1
+    assert here == there
+
+
 @pytest.mark.parametrize(("temperature", "low", "high"), [(1.0, 0, 0.08), (2.0, 0.95, 1)])
 def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
     temperature, low, high
