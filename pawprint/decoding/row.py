@@ -1,8 +1,65 @@
-"""Compute the columns of a DECODED row, which depend only on a file's bytes and this code."""
+"""Compute the columns of a DECODED row, which depend only on a file's bytes and this code.
+
+A row has an image's size, its hashes, and how it looks: brightness, contrast, sharpness, entropy.
+"""
+
+import numpy as np
+from PIL import Image
 
 from pawprint.decoding.decoder import DecodedImage, decoding, pixels_sha256
+from pawprint.decoding.jpeg import scale_for
 from pawprint.decoding.limits import DecodingError
-from pawprint.decoding.looks import measure, perceptual_hash, reduced
+
+SIDE = 256  # side of the measured square, in pixels; close to a network's input size
+HASH_SIDE = 16  # bits per side of the square hash
+HASHED = 512  # minimum side of the reduced image before hashing, in pixels
+
+
+def measure(grey: Image.Image) -> dict[str, float]:
+    """Measure the appearance of a grey image of any size.
+
+    `brightness` is the mean value of the square and `contrast` the standard deviation, both in [0,
+    255]. `sharpness` is the Laplacian's variance (Pech-Pacheco and others, Diatom autofocusing in
+    brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. Only whole
+    numbers are added, so the results are the same on every processor.
+    """
+    square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int64)
+    inner = square[1:-1, 1:-1]
+    around = square[:-2, 1:-1] + square[2:, 1:-1] + square[1:-1, :-2] + square[1:-1, 2:]
+    counts = np.bincount(square.ravel(), minlength=256)
+    part = counts[counts > 0] / square.size
+    return {
+        "brightness": round(int(square.sum()) / square.size, 1),
+        "contrast": round(_variance(square) ** 0.5, 1),
+        "sharpness": round(_variance(4 * inner - around), 1),
+        "entropy": round(float(-(part * np.log2(part)).sum()), 2),
+    }
+
+
+def _variance(values: np.ndarray) -> float:
+    """Return the variance of whole numbers."""
+    total = int(values.sum())
+    return (int((values**2).sum()) - total * total / values.size) / values.size
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
+
+    The bits are in hexadecimal, row by row. For the square, imagehash 4.3.2 returns the same value
+    as `phash(image, hash_size=16)`; see docs/decisions/10.
+    """
+    from scipy.fft import dctn  # imported here because it is slow and often not needed
+
+    side = 4 * HASH_SIDE
+    square = reduced(image).resize((side, side), Image.Resampling.LANCZOS)
+    lowest = dctn(np.asarray(square))[:HASH_SIDE, :HASH_SIDE]
+    return np.packbits(lowest > np.median(lowest)).tobytes().hex()
+
+
+def reduced(image: Image.Image) -> Image.Image:
+    """Return a grey copy. Large images are reduced, but both sides keep at least HASHED pixels."""
+    return image.reduce(scale_for(image.size, HASHED)).convert("L")
+
 
 # TensorFlow Datasets drops files of PetImages that lack these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

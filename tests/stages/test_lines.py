@@ -16,16 +16,6 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import (
-    IMAGES,
-    JUDGED,
-    MEASURES,
-    METADATA,
-    NEAR_DUPLICATES,
-    REJECTED,
-    SPLIT,
-    SPLITS,
-)
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
@@ -34,7 +24,18 @@ from pawprint.model.outputs import Outputs, run_on_stored
 from pawprint.params.file import overlay
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.scores.prediction_table import read_probabilities, tabulate
-from pawprint.tables import read_table, write_table
+from pawprint.tables import (
+    IMAGES,
+    JUDGED,
+    MEASURES,
+    METADATA,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SPLIT,
+    SPLITS,
+    read_table,
+    write_table,
+)
 from stages import clean, evaluate, predict, train_extract, train_finetune
 
 

@@ -10,7 +10,12 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import PREDICTED, predicted_classes
-from pawprint.columns import (
+from pawprint.files import pack, write_json
+from pawprint.model.metadata import Metadata
+from pawprint.scores.label_review import judge
+from pawprint.scores.metrics import Predictions, tabulate_scores
+from pawprint.scores.prediction_table import tabulate, write_probabilities
+from pawprint.tables import (
     DECIDED,
     HISTORY,
     IMAGES,
@@ -24,13 +29,8 @@ from pawprint.columns import (
     ROC,
     SCORES,
     SPLIT,
+    write_table,
 )
-from pawprint.files import pack, write_json
-from pawprint.model.metadata import Metadata
-from pawprint.scores.label_review import judge
-from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.scores.prediction_table import tabulate, write_probabilities
-from pawprint.tables import write_table
 
 PER_CLASS = 10  # per class and split
 
