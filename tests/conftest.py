@@ -204,8 +204,8 @@ def printed(folder: Path, *arguments: str) -> str:
     return result.stdout
 
 
-def printed_here(folder: Path, *arguments: str) -> str:
-    """Return the same as `printed` without a new process, which would take a second to import."""
+def pawprint_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Return the same as `pawprint` without a new process, which would take seconds to import."""
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as out,
         contextlib.redirect_stdout(out),
@@ -214,15 +214,25 @@ def printed_here(folder: Path, *arguments: str) -> str:
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setattr("sys.argv", ["pawprint", *arguments])
-        status = main()
-        assert (status or 0, errors.getvalue()) == (0, "")
+        try:
+            status = main() or 0
+        except InputError as error:
+            status = 1
+            print(error, file=errors)
         out.seek(0)
-        return out.read()
+        return subprocess.CompletedProcess(arguments, status, out.read(), errors.getvalue())
 
 
-def complaint(folder: Path, *arguments: str) -> str:
+def printed_here(folder: Path, *arguments: str) -> str:
+    """Return the same as `printed` without a new process."""
+    result = pawprint_here(folder, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def complaint(folder: Path, *arguments: str, command=pawprint) -> str:
     """Run a command, which must fail with one line on stderr and no output, and return the line."""
-    result = pawprint(folder, *arguments)
+    result = command(folder, *arguments)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -8,9 +8,8 @@ import pytest
 from conftest import (
     complaint,
     encode,
-    pawprint,
+    pawprint_here,
     photos_in,
-    printed,
     printed_here,
     refused,
     write_files,
@@ -69,7 +68,7 @@ def row_of(result: ScoreResult, name: str, label: str = "") -> dict:
 
 def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, tmp_path):
     folder = write_files(tmp_path, here)
-    record = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
+    record = json.loads(printed_here(deployed[0], "score", str(folder), "--format", "json"))
     rows = {(row["score"], row["label"]): row for row in record["scores"]}
     summary = json.loads(paths.EVALUATE_METRICS.read_text())["test"]
     assert summary["accuracy"] < 1
@@ -184,7 +183,7 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     other = write_colour_model(tmp_path / "other", bias=9, unknown_threshold=0.2)
     both = str(folder), "--model", str(paths.SERVED_MODEL), "--model"
     table, record = (
-        pawprint(deployed[0], "score", *both, str(other), "--format", form).stdout
+        pawprint_here(deployed[0], "score", *both, str(other), "--format", form).stdout
         for form in ("table", "json")
     )
     assert table.count(f"{other} is worse than {paths.SERVED_MODEL}") == 1
@@ -192,7 +191,9 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     assert (compared["images"], compared["test"]["verdict"]) == (50, "worse")
     assert compared["sets"][0]["accuracy new"] == 0.2
     of_others = write_colour_model(tmp_path / "others", labels=["ant", "bee"])
-    assert "expected the classes of" in complaint(deployed[0], "score", *both, str(of_others))
+    assert "expected the classes of" in complaint(
+        deployed[0], "score", *both, str(of_others), command=pawprint_here
+    )
 
 
 @pytest.fixture(scope="module")
@@ -258,11 +259,11 @@ def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photo
     other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.4)
     header, *others = predicted(sure, photos, other)
     table.write_text("".join([header, *others]))
-    line = complaint(sure, "score", str(table))
+    line = complaint(sure, "score", str(table), command=pawprint_here)
     assert line.startswith(f"{table}: expected labels predicted by the model")
     assert "40 of another model" in line
     table.write_text("".join([*own, *others]))
-    result = pawprint(sure, "score", str(table), "--format", "json")
+    result = pawprint_here(sure, "score", str(table), "--format", "json")
     assert result.stderr.startswith("score: photos left out: 40 of another model")
     assert json.loads(result.stdout)["scores"] == compared(sure, photos)["scores"]
 
@@ -274,7 +275,7 @@ def test_copies_of_a_photo_count_as_one(sure, photos, tmp_path):
     copies |= {path.name: path.read_bytes() for path in photos.iterdir()}
     folder = write_files(tmp_path / "folder", copies)
     for source in (tmp_path / "table.csv", folder):
-        result = pawprint(sure, "score", str(source), "--format", "json")
+        result = pawprint_here(sure, "score", str(source), "--format", "json")
         assert (result.returncode, result.stderr) == (0, "score: photos left out: 65 copies\n")
         record = json.loads(result.stdout)
         assert (record["left_out"]["copies"], record["images"]) == (65, 40)
@@ -284,12 +285,12 @@ def test_copies_of_a_photo_count_as_one(sure, photos, tmp_path):
 def test_status_is_3_for_other_images_on_request_only(sure, photos, tmp_path):
     folder = write_files(tmp_path, {f"{number}.png": green(number) for number in range(12)})
     for arguments, status in (((), 0), (("--fail",), 3)):
-        result = pawprint(sure, "score", str(folder), *arguments)
+        result = pawprint_here(sure, "score", str(folder), *arguments)
         assert (result.returncode, result.stderr) == (status, "")
         first, second, *_ = result.stdout.splitlines()
         assert first == "Without labels: compared with the test photos."
         assert second.startswith("The photos: other images (")
-    assert pawprint(sure, "score", str(photos), "--fail").returncode == 0
+    assert pawprint_here(sure, "score", str(photos), "--fail").returncode == 0
 
 
 OTHERS = "file_name,label\n1.png,bird\n"
@@ -300,7 +301,7 @@ def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
     images = new("cat", 40) | {"cat/text.jpg": b"a cat"}
     folder = write_files(tmp_path / "photos", images)
     sheet = tmp_path / "sheet.html"
-    result = pawprint(Path.cwd(), "score", str(folder), "--sheet", str(sheet))
+    result = pawprint_here(Path.cwd(), "score", str(folder), "--sheet", str(sheet))
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"score: {folder / 'cat' / 'text.jpg'}: not an image")
@@ -315,7 +316,9 @@ def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_p
         with refused(f"{folder}: expected images in folders named cat, dog"):
             scored(folder)
     absent = str(tmp_path / "absent")
-    assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: no such file or folder")
+    assert complaint(Path.cwd(), "score", absent, command=pawprint_here).startswith(
+        f"{absent}: no such file or folder"
+    )
 
 
 def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
@@ -323,7 +326,7 @@ def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
     model = read_metadata(sure / paths.SERVED_MODEL).model
     failed = [f"{number}.png,,,,,empty: 0 bytes,,{model}\n" for number in range(30)]
     (tmp_path / "table.csv").write_text("".join([header, *rows, *failed]))
-    result = pawprint(sure, "score", str(tmp_path / "table.csv"))
+    result = pawprint_here(sure, "score", str(tmp_path / "table.csv"))
     assert result.returncode == 1
     lines = result.stderr.splitlines()
     assert lines == [f"score: {number}.png: empty: 0 bytes" for number in range(30)]
@@ -352,9 +355,13 @@ def test_other_table_is_one_line(tmp_path, table, line):
 def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_path):
     empty = tmp_path / "empty.csv"
     empty.write_text(HEADER)
-    assert "expected labels predicted by the model" in complaint(sure, "score", str(empty))
+    assert "expected labels predicted by the model" in complaint(
+        sure, "score", str(empty), command=pawprint_here
+    )
     absent = str(tmp_path / "absent")
-    assert complaint(sure, "score", absent).startswith(f"{absent}: no such file")
+    assert complaint(sure, "score", absent, command=pawprint_here).startswith(
+        f"{absent}: no such file"
+    )
     other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
-    line = complaint(sure, "score", str(photos), "--model", str(other))
+    line = complaint(sure, "score", str(photos), "--model", str(other), command=pawprint_here)
     assert line.startswith(f"{other}: cannot compare with the test split")
