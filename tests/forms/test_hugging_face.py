@@ -1,7 +1,4 @@
-"""Test forms that other tools wrote: tests/support/shipped/.
-
-The program that wrote them is tests/support/shipped_forms.py in commit c7d09dff.
-"""
+"""Test forms that other tools wrote: tests/support/shipped/, by tests/support/shipped_forms.py."""
 
 import csv
 import shutil
