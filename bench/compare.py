@@ -39,6 +39,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import paths
+from pawprint.columns import SPLITS
 from pawprint.files import read_json
 from pawprint.images.archive import members, open_archive
 from pawprint.images.reading import open_image
@@ -46,7 +47,7 @@ from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
 from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
-from pawprint.tables import SPLITS, spread
+from pawprint.tables import spread
 from pawprint.yaml_file import parse_yaml
 
 SIZE = 288

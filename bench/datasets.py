@@ -32,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.compare import with_seed
 from pawprint import paths
+from pawprint.columns import SCORES, SPLIT
 from pawprint.dataset.unusual import MAX_LEFT_OUT
 from pawprint.features.rows import row_function
 from pawprint.features.store import stored_examples
@@ -46,7 +47,7 @@ from pawprint.projects.init import left_out_of
 from pawprint.projects.recipes import NEW, read_recipe
 from pawprint.recipes.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
-from pawprint.tables import SCORES, SPLIT, read_table
+from pawprint.tables import read_table
 
 Images = Iterator[tuple[str, bytes]]  # names in folders of classes, and the content of the files
 

@@ -20,11 +20,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.reading import decode
 from pawprint.model.html_page import PAGE_FILE
 from pawprint.model.predictor import load_predictor, predict
-from pawprint.tables import SPLIT, read_table, spread
+from pawprint.tables import read_table, spread
 
 PHOTOS = 250  # used unchanged
 CHANGED = 25  # for each kind of change

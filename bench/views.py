@@ -40,6 +40,7 @@ from threadpoolctl import threadpool_limits
 from bench.datasets import PUBLIC, Images, params_of, photos, public
 from pawprint import paths
 from pawprint.classes import Difference, log_losses
+from pawprint.columns import SPLIT
 from pawprint.engine.mapping import map_in_threads
 from pawprint.features.augmentation import draw_view
 from pawprint.features.rows import row_function
@@ -61,7 +62,7 @@ from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.recipes.demo import prepare, run_dvc
 from pawprint.runtime import read_network, write_network
-from pawprint.tables import SPLIT, read_table
+from pawprint.tables import read_table
 
 SIZES = (300, 1500)
 SPARE = 1.1  # ratio of images drawn to images needed, because of duplicates

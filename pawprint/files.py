@@ -1,15 +1,8 @@
-"""Write files completely or not at all, and name the file in errors.
-
-Python reports the name of a file that cannot be opened, but not of a file that fails later, because
-of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are
-therefore opened here. What is written has the same bytes on every platform.
-"""
+"""Write files completely or not at all, with the same bytes on every platform."""
 
 import contextlib
-import errno
 import functools
 import hashlib
-import io
 import json
 import os
 import re
@@ -23,97 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from pawprint.errors import InputError, printable, reason
+from pawprint.errors import InputError, reason
+from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.rounding import significant
-
-# These errors only occur when writing.
-NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
-# Advice for each error number.
-ADVICE = {
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
-    **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
-    errno.ENAMETOOLONG: "Choose shorter names",
-    errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
-    errno.ENOLCK: "Mount the drive with file locks, or move the project to another one",
-    errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
-}
-CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
-
-
-def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:
-    """Describe an error that includes a file name: action, file, reason, and what to do.
-
-    `others` is the number of other files that failed.
-    """
-    name = error.filename
-    name = printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
-    more = f" and {others:,} more" if others else ""
-    advice = ADVICE.get(error.errno or 0, CHECK)
-    return f"cannot {action} {name}{more}: {error.strerror}. {advice}."
-
-
-@contextlib.contextmanager
-def naming(name: str | Path) -> Iterator[None]:
-    """Add the name of a file to file system errors in the block that have no name."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = str(name)
-        raise
-
-
-@contextlib.contextmanager
-def reading() -> Iterator[None]:
-    """Raise InputError for a named file that cannot be read. The block must not write."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or error.filename is None:
-            raise
-        raise InputError(describe_failure(error, "read")) from None
-
-
-class NamedFile(io.FileIO):
-    """An unbuffered file whose errors include its name."""
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read into a buffer. Raises OSError with the name of the file."""
-        with naming(self.name):
-            return super().readinto(buffer) or 0
-
-    def readall(self) -> bytes:
-        """Read to the end. Raises OSError that names the file."""
-        with naming(self.name):
-            return super().readall()
-
-    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
-        """Write bytes, perhaps not all. Raises OSError that names the file."""
-        with naming(self.name):
-            return super().write(data) or 0
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file. Raises OSError that names it."""
-    with NamedFile(str(path), "r") as file:
-        return file.readall()
-
-
-def open_binary(path: Path) -> io.BufferedReader:
-    """Open a file to read. It raises OSError that names it."""
-    return io.BufferedReader(NamedFile(str(path), "r"))
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy the bytes of a file. Raises OSError that names the file that cannot be read or written.
-
-    `shutil.copyfile` names the file that it reads in both cases.
-    """
-    with open_binary(source) as read, NamedFile(str(target), "w") as written:
-        while data := read.read(2**20):
-            while data:
-                data = data[written.write(data) :]
-
 
 Parsed = TypeVar("Parsed")
 OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # path of an object in DVC's cache

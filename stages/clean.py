@@ -15,6 +15,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset import cleaning
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import Layout, count_labels, find_places
@@ -27,7 +28,7 @@ from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import DECODED, IMAGES, METADATA, REJECTED, write_table
+from pawprint.tables import write_table
 
 
 def main() -> None:

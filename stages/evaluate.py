@@ -17,7 +17,7 @@ predictions that Git keeps, plots/predictions.csv and plots/predictions_validati
 import numpy as np
 import pandas as pd
 
-from pawprint import paths, tables
+from pawprint import columns, paths
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.decoding.jpeg import decoded_side
@@ -53,10 +53,10 @@ HELD_OUT = ("validation", "test")
 
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
-    split = read_table(paths.SPLIT_CSV, tables.SPLIT)
+    split = read_table(paths.SPLIT_CSV, columns.SPLIT)
     split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
     outputs = {
-        name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (tables.TRAIN, UNKNOWN)
+        name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (columns.TRAIN, UNKNOWN)
     }
     for name in HELD_OUT:
         keys = split["pixels_sha256"][split["split"] == name]
@@ -109,20 +109,20 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     unknown = measure_unknown(test, outputs, metadata)
     of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
     scores = pd.concat([validation.scores.assign(split="validation"), of_test])
-    scores = scores.astype(tables.SCORES)
+    scores = scores.astype(columns.SCORES)
     predictions = {name: result.predictions for name, result in results.items()}
     for name, table in predictions.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
         classes = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, tables.PREDICTED_CLASSES)
+        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
-    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), tables.RELIABILITY)
-    write_table(paths.ROC_CSV, test.roc, tables.ROC)
-    write_table(paths.DECIDED_CSV, test.decided, tables.DECIDED)
-    write_table(paths.SCORES_CSV, scores, tables.SCORES)
+    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
+    write_table(paths.ROC_CSV, test.roc, columns.ROC)
+    write_table(paths.DECIDED_CSV, test.decided, columns.DECIDED)
+    write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     suspects = find_suspects(predictions)
-    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, tables.LABELS_TO_REVIEW)
+    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     lines = [
         *describe_decisions(results, metadata),
         *describe_further(**further),
@@ -135,8 +135,8 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 
 def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
     """Return further rows of SCORES for the test set, without `split`, by kind of comparison."""
-    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, tables.NEAR_DUPLICATES)
-    metadata = read_table(paths.METADATA_CSV, tables.METADATA)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    metadata = read_table(paths.METADATA_CSV, columns.METADATA)
     return {
         "apart": measure_apart(test.images, near_duplicates),
         "differences": compare_splits(validation.images, test.images),
@@ -204,13 +204,13 @@ def describe_right(results: dict[str, Evaluation]) -> str:
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table; `predictions` has PROBABILITIES tables by split."""
-    judged = [read_table(paths.CROSS_VALIDATION_CSV, tables.JUDGED).assign(split="train")]
+    judged = [read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
     for name, table in predictions.items():
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
-    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, tables.NEAR_DUPLICATES)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 

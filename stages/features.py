@@ -15,6 +15,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import IMAGES, PATHS
 from pawprint.features import shards
 from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
@@ -27,7 +28,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline.entry import at_end, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import image_size_of, output_shapes, read_network
-from pawprint.tables import IMAGES, PATHS, read_table, training_images
+from pawprint.tables import read_table, training_images
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pawprint import paths, tables
+from pawprint import columns, paths
 from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.changes import images_of
 from pawprint.dataset.cleaning import describe_files
@@ -50,13 +50,13 @@ def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     params = {name: hide_secrets(section) for name, section in read_mapping(paths.PARAMS).items()}
     metadata = read_metadata(paths.SERVED_MODEL).model_dump()
-    scores = read_table(paths.SCORES_CSV, tables.SCORES)
-    images = read_table(paths.SPLIT_CSV, tables.SPLIT)
-    judged = read_table(paths.CROSS_VALIDATION_CSV, tables.JUDGED)
+    scores = read_table(paths.SCORES_CSV, columns.SCORES)
+    images = read_table(paths.SPLIT_CSV, columns.SPLIT)
+    judged = read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED)
     predictions = {name: read_probabilities(path) for name, path in paths.PROBABILITIES_CSV.items()}
-    files = read_table(paths.IMAGES_CSV, tables.IMAGES)
-    unknown = read_table(paths.UNKNOWN_CSV, tables.IMAGES)
-    rejected = read_table(paths.REJECTED_CSV, tables.REJECTED)
+    files = read_table(paths.IMAGES_CSV, columns.IMAGES)
+    unknown = read_table(paths.UNKNOWN_CSV, columns.IMAGES)
+    rejected = read_table(paths.REJECTED_CSV, columns.REJECTED)
     context = card_context(params, metadata, scores, images) | {
         "rejected": rejected,
         "files": describe_files(pd.concat([images, unknown]), rejected),
@@ -65,7 +65,7 @@ def main() -> None:
     labels = metadata["labels"]
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, context, predictions)
-        train = images[images["split"] == tables.TRAIN]
+        train = images[images["split"] == columns.TRAIN]
         size, resize = metadata["image_size"], metadata["resize"]
         views = photos.draw_augmented(archive, train, Augment.load(), size, resize)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
@@ -109,17 +109,17 @@ def card_context(
 
     The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
     """
-    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, tables.NEAR_DUPLICATES)
-    to_review = read_table(paths.LABELS_TO_REVIEW_CSV, tables.LABELS_TO_REVIEW)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    to_review = read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     return {
         "params": params,
         "metadata": metadata,
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "extract": read_table(paths.EXTRACT_HISTORY_CSV, tables.HISTORY),
-        "finetune": read_table(paths.FINETUNE_HISTORY_CSV, tables.HISTORY),
-        "curve": read_table(paths.LEARNING_CURVE_CSV, tables.LEARNING_CURVE),
-        "decided": read_table(paths.DECIDED_CSV, tables.DECIDED),
+        "extract": read_table(paths.EXTRACT_HISTORY_CSV, columns.HISTORY),
+        "finetune": read_table(paths.FINETUNE_HISTORY_CSV, columns.HISTORY),
+        "curve": read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
+        "decided": read_table(paths.DECIDED_CSV, columns.DECIDED),
         "training": read_json(paths.CROSS_VALIDATION_JSON),
         "counts": pages.count_images(images),
         "imbalance": pages.describe_imbalance(images),
@@ -150,13 +150,13 @@ def draw(
     test = predictions["test"]
     metadata = context["metadata"]
     named = list(metadata["thresholds"])
-    reliability = read_table(paths.RELIABILITY_CSV, tables.RELIABILITY)
+    reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
     figures = {
         "learning_curves": charts.draw_learning_curves(
             context["extract"], context["finetune"], context["curve"]
         ),
         "confusion": charts.draw_confusion(test),
-        "roc": charts.draw_roc(read_table(paths.ROC_CSV, tables.ROC)),
+        "roc": charts.draw_roc(read_table(paths.ROC_CSV, columns.ROC)),
         "reliability": charts.draw_reliability(reliability),
         "decided": charts.draw_decided(context["decided"], test, metadata["min_confidence"], named),
     }

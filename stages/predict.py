@@ -14,13 +14,14 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.files import read_labels, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
-from pawprint.tables import IMAGES, SPLIT, TRAIN, read_table, training_images
+from pawprint.tables import read_table, training_images
 from pawprint.yaml_file import read_mapping
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import problem_of_labels
+from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
 from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
@@ -31,17 +32,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
 from pawprint.reports.drawing import save
-from pawprint.tables import (
-    CLASSES,
-    IMAGES,
-    METADATA,
-    NEAR_DUPLICATES,
-    PATHS,
-    SPLIT,
-    SPLITS,
-    read_table,
-    write_table,
-)
+from pawprint.tables import read_table, write_table
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import problem_of_labels
+from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.draws import FOLDS
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
@@ -32,7 +33,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, independent, lowest
-from pawprint.tables import HISTORY, JUDGED, LEARNING_CURVE, SPLIT, read_table, write_table
+from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_mapping
 
 

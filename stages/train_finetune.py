@@ -15,6 +15,7 @@ import openvino
 import pandas as pd
 
 from pawprint import paths
+from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
 from pawprint.files import read_labels, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
@@ -22,7 +23,7 @@ from pawprint.network.heads import HeadWeights
 from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
-from pawprint.tables import HISTORY, SPLIT, read_table, write_table
+from pawprint.tables import read_table, write_table
 
 
 def main() -> None:

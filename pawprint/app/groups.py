@@ -15,6 +15,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.app import HERE
 from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.images.archive import Archive
@@ -24,7 +25,7 @@ from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.logistic_regression import fit_regressions
 from pawprint.projects.labels import ImageKey, order_classes, places_in_archive
-from pawprint.tables import IMAGES, REJECTED, SPLIT, TRAIN, read_table, training_images
+from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24

@@ -8,10 +8,11 @@ import streamlit as st
 from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import explain_errors, plain
+from pawprint.columns import IMAGES, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.reports.pages import count_images
-from pawprint.tables import IMAGES, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS, read_table
+from pawprint.tables import read_table
 
 
 def show_data() -> None:

@@ -16,6 +16,7 @@ from pawprint.app import HERE, page_labelled, page_run, photos, pools
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import NEITHER
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
@@ -27,7 +28,7 @@ from pawprint.projects.class_folders import Places
 from pawprint.projects.label_rows import Written
 from pawprint.projects.labels import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
-from pawprint.tables import LABELS_TO_REVIEW, read_table
+from pawprint.tables import read_table
 
 NUMBER = 50  # number of new images shown at a time
 FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last

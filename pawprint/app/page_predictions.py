@@ -10,13 +10,13 @@ from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.columns import PROBABILITY
 from pawprint.decoding.formats import FORMATS
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
 from pawprint.scores import prediction_table
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.tables import PROBABILITY
 
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes

@@ -13,6 +13,7 @@ import streamlit as st
 from pawprint import paths
 from pawprint.app import HERE
 from pawprint.app.photos import HASHED, explain_errors, plain
+from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import current_commit, try_git
 from pawprint.installation import install_command
@@ -33,7 +34,7 @@ from pawprint.reports.pages import describe_score, headline_of, project_name, sc
 from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.verdict import tabulate_sets
-from pawprint.tables import SCORES, read_table
+from pawprint.tables import read_table
 
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # maximum number of lines shown

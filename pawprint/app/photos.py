@@ -18,6 +18,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError, one_of, printable
@@ -29,7 +30,7 @@ from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
 from pawprint.reports.pages import data_uri
 from pawprint.scores.prediction_table import with_image
-from pawprint.tables import SPLIT, read_table
+from pawprint.tables import read_table
 
 
 @contextlib.contextmanager

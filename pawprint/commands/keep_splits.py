@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
+from pawprint.columns import SPLITS
 from pawprint.paths import SPLITS_CSV
 from pawprint.projects.splits import keep_last_splits
-from pawprint.tables import SPLITS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

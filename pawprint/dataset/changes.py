@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pawprint.columns import REJECTED
 from pawprint.dataset.splitting import BY_ARCHIVE, BY_FILE, BY_RANK
 from pawprint.errors import name_some, printable
-from pawprint.tables import REJECTED
 
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.columns import DECODED, IMAGES, REJECTED
 from pawprint.dataset.folder_messages import SHOWN
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Layout
@@ -35,7 +36,6 @@ from pawprint.images.archive import (
 )
 from pawprint.images.reading import usable
 from pawprint.progress import track
-from pawprint.tables import DECODED, IMAGES, REJECTED
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"

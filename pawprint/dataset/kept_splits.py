@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pawprint.columns import SPLITS
 from pawprint.dataset import user_tables
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import read_bytes, write_text
+from pawprint.files import write_text
+from pawprint.named_file import read_bytes
 from pawprint.paths import SPLITS_CSV
-from pawprint.tables import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

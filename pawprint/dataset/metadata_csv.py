@@ -11,11 +11,11 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from pawprint.columns import METADATA
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
-from pawprint.tables import METADATA
 
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}

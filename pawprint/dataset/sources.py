@@ -24,16 +24,7 @@ from pydantic import Field
 
 from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import (
-    OF_SYSTEMS,
-    copy_file,
-    describe_failure,
-    is_link_of_dvc,
-    open_binary,
-    pack,
-    read_bytes,
-    replacing,
-)
+from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
 from pawprint.images.archive import (
     ZIP,
     members,
@@ -43,6 +34,7 @@ from pawprint.images.archive import (
     write_list,
 )
 from pawprint.images.pointers import pointer_at
+from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
 from pawprint.yaml_file import read_yaml
 

@@ -24,12 +24,12 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
 from pawprint.draws import hash_keys
 from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 from pawprint.paths import LABELS_TO_REVIEW_CSV
-from pawprint.tables import SPLITS
 
 # Near-duplicates are joined to groups of at most this fraction of all images, or this number if the
 # number is larger.

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import UNLABELLED
+from pawprint.columns import TRAIN
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features import store
@@ -29,7 +30,6 @@ from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
 from pawprint.progress import count
-from pawprint.tables import TRAIN
 
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 

@@ -25,10 +25,10 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import UNKNOWN, UNLABELLED
+from pawprint.columns import SPLITS, TRAIN
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
-from pawprint.tables import SPLITS, TRAIN
 
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS

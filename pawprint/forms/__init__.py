@@ -16,8 +16,9 @@ from pawprint.dataset.folder_messages import describe_class_counts
 from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv
 from pawprint.errors import InputError, printable
-from pawprint.files import copy_file, is_link_of_dvc, write_text
+from pawprint.files import is_link_of_dvc, write_text
 from pawprint.images.archive import is_image_name
+from pawprint.named_file import copy_file
 
 Cells = dict[str, str]  # keyed by column
 Files = Mapping[str, Path]  # keyed by the path relative to the images

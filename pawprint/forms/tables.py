@@ -13,10 +13,10 @@ from urllib.parse import unquote
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
-from pawprint.files import read_bytes
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form
 from pawprint.forms.labels import Row, find_labels
 from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.named_file import read_bytes
 
 OF_UPLOAD = re.compile("[0-9a-f]{8}-")  # added to the name of a file by Label Studio
 Ends = Mapping[str, str | None]

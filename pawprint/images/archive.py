@@ -19,8 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
-from pawprint.files import describe_failure, naming, open_binary, read_bytes, read_json, write_json
+from pawprint.files import read_json, write_json
 from pawprint.images.pointers import pointer_at
+from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
 
 # File suffixes that Pillow uses for the decoder's formats. Importing Pillow here would be slow.
 SUFFIXES = {

@@ -22,8 +22,9 @@ from pawprint.classes import (
     problem_of_named,
 )
 from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import read_bytes, write_json
+from pawprint.files import write_json
 from pawprint.installation import renewal
+from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 

@@ -16,12 +16,13 @@ from PIL import Image
 
 from pawprint import package, paths
 from pawprint.classes import class_probabilities
+from pawprint.columns import PROBABILITY
 from pawprint.decoding.decoder import DecodedImage
 from pawprint.decoding.limits import MAX_BYTES
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.features.views import resize
-from pawprint.files import md5_of_folder, reading
+from pawprint.files import md5_of_folder
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.folder import find_images
 from pawprint.images.pointers import pointer_at
@@ -36,10 +37,10 @@ from pawprint.model.served_model import (
     output_names,
     read_model,
 )
+from pawprint.named_file import reading
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
 from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
-from pawprint.tables import PROBABILITY
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
@@ -29,7 +30,6 @@ from pawprint.network.cross_validation import (
 from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.logistic_regression import fit_exactly
 from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
-from pawprint.tables import HISTORY
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
 

@@ -11,7 +11,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.files import read_bytes
+from pawprint.named_file import read_bytes
 from pawprint.network.openvino_blocks import (
     Block,
     OnnxNetwork,

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import Difference
+from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import split_before
@@ -16,7 +17,7 @@ from pawprint.network.keras_model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
 from pawprint.progress import count
-from pawprint.tables import HISTORY, write_table
+from pawprint.tables import write_table
 
 
 class Batches(keras.utils.PyDataset):

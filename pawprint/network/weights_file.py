@@ -16,8 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pawprint.errors import InputError, reason, without_secrets
-from pawprint.files import digest, read_bytes
+from pawprint.files import digest
 from pawprint.images.pointers import pointer_at
+from pawprint.named_file import read_bytes
 from pawprint.params.model import Weights
 
 FILE = "imagenet, none or a path to a file"  # the expected values of the source

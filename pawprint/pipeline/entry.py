@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from pawprint import collector
 from pawprint.errors import InputError
-from pawprint.files import NO_ROOM, describe_failure
+from pawprint.named_file import NO_ROOM, describe_failure
 from pawprint.package import script_of
 from pawprint.paths import CODE, LABELS_CSV, LOCK, PARAMS, PIPELINE, REQUIREMENTS, SPLITS_CSV
 

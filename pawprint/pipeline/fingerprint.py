@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError, name_some
-from pawprint.files import read_bytes
+from pawprint.named_file import read_bytes
 from pawprint.package import folders_of_code
 from pawprint.paths import REQUIREMENTS
 from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
+from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.git import try_git
 from pawprint.paths import CODE, LOCK, PARAMS
 from pawprint.pipeline.entry import value_at
-from pawprint.tables import Columns
 from pawprint.yaml_file import parse_yaml, read_yaml
 
 if TYPE_CHECKING:

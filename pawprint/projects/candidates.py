@@ -28,6 +28,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import SIGNIFICANT, problem_of_labels
+from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
@@ -53,7 +54,7 @@ from pawprint.scores.verdict import (
     describe_verdict,
     pair_probabilities,
 )
-from pawprint.tables import IMAGES, SPLIT, TRAIN, read_table, training_images
+from pawprint.tables import read_table, training_images
 from pawprint.yaml_file import read_mapping
 
 MAX_IMAGES = 2000

@@ -20,8 +20,9 @@ from pawprint.dataset.folder_names import SPLIT_OF_FOLDER, is_class_name, split_
 from pawprint.dataset.folders import OUTER
 from pawprint.dataset.metadata_csv import FILE_NAME
 from pawprint.errors import InputError, printable
-from pawprint.files import copy_file, replacing
+from pawprint.files import replacing
 from pawprint.images.archive import is_image_name
+from pawprint.named_file import copy_file
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PARAMS
 from pawprint.projects.label_rows import Written, lock_of, read_rows, write_rows

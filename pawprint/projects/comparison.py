@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint import paths
+from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import try_git
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
@@ -18,7 +19,7 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.check import require_reproduced
 from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
-from pawprint.tables import SCORES, parse_table
+from pawprint.tables import parse_table
 
 EXPERIMENTS = "refs/exps"
 REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
+from pawprint.columns import SCORES, SPLIT
 from pawprint.errors import InputError, name_some, silent_stderr
 from pawprint.files import md5, write_text
 from pawprint.git import current_commit
@@ -37,7 +38,7 @@ from pawprint.progress import track
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.tables import SCORES, SPLIT, read_table, spread
+from pawprint.tables import read_table, spread
 
 LITERT = "litert"
 PAGE = "page"

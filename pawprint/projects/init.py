@@ -21,16 +21,7 @@ from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import (
-    copy_file,
-    describe_failure,
-    naming,
-    read_bytes,
-    read_text,
-    reading,
-    walk,
-    write_text,
-)
+from pawprint.files import read_text, walk, write_text
 from pawprint.forms import (
     NOTHING,
     OF_DATASETS,
@@ -53,6 +44,7 @@ from pawprint.images.archive import (
 )
 from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
+from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
 from pawprint.paths import PARAMS, REQUIREMENTS, STATE

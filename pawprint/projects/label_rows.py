@@ -17,7 +17,8 @@ from filelock import AcquireReturnProxy, FileLock
 
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError
-from pawprint.files import naming, read_bytes, replacing, write_text
+from pawprint.files import replacing, write_text
+from pawprint.named_file import naming, read_bytes
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.

@@ -9,6 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from pawprint.classes import NEITHER
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Place, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
@@ -37,7 +38,7 @@ from pawprint.projects.label_rows import (
     read_rows,
     write_rows,
 )
-from pawprint.tables import IMAGES, REJECTED, read_table
+from pawprint.tables import read_table
 
 ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
 UNDECIDED = "?"  # marks an image if a person does not know its class

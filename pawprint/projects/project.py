@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     from tqdm.auto import tqdm
 
 from pawprint import paths
+from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
 from pawprint.errors import InputError, one_of
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
@@ -38,7 +39,7 @@ from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
 from pawprint.scores.series import independent
 from pawprint.scores.verdict import tabulate_sets
-from pawprint.tables import LABELS_TO_REVIEW, SCORES, SPLIT, read_table
+from pawprint.tables import read_table
 from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run

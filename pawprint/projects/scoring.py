@@ -10,12 +10,13 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNLABELLED
+from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
 from pawprint.dataset.metadata_csv import further_columns, is_metadata, parse_metadata_csv
 from pawprint.decoding.row import perceptual_hash
 from pawprint.errors import InputError, printable
-from pawprint.files import md5, md5_of_folder, read_bytes
+from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.predictor import (
@@ -26,6 +27,7 @@ from pawprint.model.predictor import (
     predict_each,
     take_all,
 )
+from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.service_log import (
@@ -40,7 +42,6 @@ from pawprint.scores.likeness import LIKE, Likeness, compare_photos
 from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
 from pawprint.scores.slices import measure_slices
 from pawprint.scores.verdict import ModelComparison, compare, pair_predictions
-from pawprint.tables import PROBABILITY, UNKNOWN_SCORE
 
 NEAR = "near-duplicates of training images"
 LABELLED = "labelled since, now training images"

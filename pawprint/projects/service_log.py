@@ -13,7 +13,8 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.user_tables import Cells, csv_rows
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import detach, read_bytes
+from pawprint.files import detach
+from pawprint.named_file import read_bytes
 
 STDOUT = ("-", "/dev/stdout")
 KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # keys that a line must have

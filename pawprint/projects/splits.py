@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from pawprint.columns import SPLIT
 from pawprint.dataset.kept_splits import keep_splits, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.paths import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import SPLIT, read_table
+from pawprint.tables import read_table
 
 
 def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.decoding.row import perceptual_hash
 from pawprint.engine.mapping import map_items
@@ -28,7 +29,7 @@ from pawprint.params.data import Split
 from pawprint.progress import track
 from pawprint.projects.service_log import refuse_corrected, rows_with
 from pawprint.runtime import read_network
-from pawprint.tables import IMAGES, SPLIT, TRAIN, read_table, training_images
+from pawprint.tables import read_table, training_images
 
 MAX_TRAINING = 2000  # maximum number of training images to compare new images with
 # Minimum uncertainty, so that distance still ranks images that the model is certain about.

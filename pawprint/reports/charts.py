@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pawprint.classes import PREDICTED
+from pawprint.columns import PROBABILITY
 from pawprint.reports.drawing import BLUE, GREY, ORANGE, RED, plt, shorten, use_fonts
 from pawprint.scores.decided import STEPS
 from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
-from pawprint.tables import PROBABILITY
 
 MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers

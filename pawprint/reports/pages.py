@@ -15,6 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from pawprint.classes import UNKNOWN, are_imbalanced, headline
+from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import name_some, printable
@@ -25,7 +26,6 @@ from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent
 from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
 from pawprint.scores.slices import DIFFERENCE
-from pawprint.tables import SPLITS
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"

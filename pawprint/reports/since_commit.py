@@ -1,6 +1,7 @@
 """At the end of a run, report changes since the last commit, and whether the model is better."""
 
 from pawprint import paths
+from pawprint.columns import IMAGES, REJECTED, SPLIT
 from pawprint.dataset import changes
 from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5
@@ -9,7 +10,6 @@ from pawprint.pipeline.entry import value_at
 from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.stored_run import read_here, read_run
-from pawprint.tables import IMAGES, REJECTED, SPLIT
 
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import UNKNOWN_SCORE
 from pawprint.errors import InputError, name_some, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import describe_found
@@ -22,7 +23,6 @@ from pawprint.scores.verdict import (
     describe_verdict,
     tabulate_sets,
 )
-from pawprint.tables import UNKNOWN_SCORE
 
 TRAINING = "training, in folds"
 IDENTICAL = "identical"

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import DECIDED
 from pawprint.errors import InputError
 from pawprint.scores.intervals import independent_counts
-from pawprint.tables import DECIDED
 
 LEVEL = 0.1  # maximum probability that the error exceeds the limit
 STEPS = 20  # number of steps in the curve and in the sequence of tests

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import SIGNIFICANT
+from pawprint.columns import UNKNOWN_SCORE
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores import metrics
 from pawprint.scores.decided import tabulate_decided
 from pawprint.scores.intervals import holm, two_sets_test
 from pawprint.scores.prediction_table import probabilities_in, tabulate
-from pawprint.tables import UNKNOWN_SCORE
 
 
 class Evaluation(NamedTuple):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import HEADLINES, headline
+from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
-from pawprint.tables import LEARNING_CURVE
 
 
 def tabulate_curve(

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
+from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
-from pawprint.tables import RELIABILITY, ROC, SCORES
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 

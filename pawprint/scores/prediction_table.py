@@ -12,15 +12,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import log_losses
+from pawprint.columns import PROBABILITIES, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.files import parse_file
-from pawprint.tables import (
-    PROBABILITIES,
-    PROBABILITY,
-    UNKNOWN_SCORE,
-    Columns,
-    parse_table,
-    write_table,
-)
+from pawprint.tables import parse_table, write_table
 
 # Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
 IMAGE_DIGITS = 16

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import SCORES
 from pawprint.scores import intervals
 from pawprint.scores.metrics import APART, fraction_cells
-from pawprint.tables import SCORES
 
 DIFFERENCES = {  # descriptions of rows in SCORES
     "accuracy_difference": "accuracy",

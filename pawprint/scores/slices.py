@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.scores import intervals
 from pawprint.scores.metrics import SLICE, fraction_cells
-from pawprint.tables import SCORES
 
 MIN_IMAGES = 10  # minimum number of images per slice
 MAX_SLICES = 50  # maximum number of slices per column

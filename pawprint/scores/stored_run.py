@@ -11,12 +11,13 @@ import pandas as pd
 
 from pawprint import paths
 from pawprint.classes import log_losses
+from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
 from pawprint.scores.series import independent
-from pawprint.tables import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT, parse_table
+from pawprint.tables import parse_table
 from pawprint.yaml_file import parse_mapping
 
 Parsed = TypeVar("Parsed")

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import HEADLINES, headline, log_losses
+from pawprint.columns import SPLITS
 from pawprint.scores import intervals
 from pawprint.scores.prediction_table import losses_in
-from pawprint.tables import SPLITS
 
 LOG_LOSS = "log loss"
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pawprint.errors import InputError, name_some
-from pawprint.files import OF_SYSTEMS, read_bytes, read_text, write_text
+from pawprint.files import OF_SYSTEMS, read_text, write_text
 from pawprint.git import git, ignored, work_tree
 from pawprint.installation import requirement
+from pawprint.named_file import read_bytes
 from pawprint.package import ROOT
 from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 from pawprint.pipeline.lock import locked_versions

@@ -25,6 +25,7 @@ from faults import black_png
 from PIL import Image
 from servers import served
 
+from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
@@ -32,7 +33,7 @@ from pawprint.images.archive import members, open_archive
 from pawprint.paths import LABELS_TO_REVIEW_CSV, SCORES_CSV
 from pawprint.recipes.demo import draw_dataset
 from pawprint.reports.pages import score_of
-from pawprint.tables import LABELS_TO_REVIEW, SCORES, read_table, write_table
+from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 

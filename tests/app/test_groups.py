@@ -17,12 +17,13 @@ from pawprint.app.groups import (
     surest,
 )
 from pawprint.app.page_of_photos import Session, Visible
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.images.archive import open_archive
 from pawprint.projects.labels import ImageKey
-from pawprint.tables import IMAGES, REJECTED, write_table
+from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
 EACH = 60

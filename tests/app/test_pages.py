@@ -25,6 +25,7 @@ from pawprint.app import (
     undo_log,
 )
 from pawprint.classes import NEITHER
+from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
 from pawprint.package import script_of
@@ -34,7 +35,7 @@ from pawprint.pipeline.fingerprint import Code
 from pawprint.projects import labels as labelling
 from pawprint.projects.comparison import find_runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.tables import IMAGES, LABELS_TO_REVIEW, REJECTED, write_table
+from pawprint.tables import write_table
 
 # A stage whose outputs `write_project` writes.
 EVALUATE = """

@@ -18,10 +18,11 @@ from conftest import (
     write_files,
 )
 
+from pawprint.columns import PREDICTED_CLASSES
 from pawprint.paths import (
     PREDICTED_CLASSES_CSV,
 )
-from pawprint.tables import PREDICTED_CLASSES, write_table
+from pawprint.tables import write_table
 
 IMAGES = 200
 

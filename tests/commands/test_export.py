@@ -13,6 +13,7 @@ from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import paths
+from pawprint.columns import SPLIT
 from pawprint.commands.export import run as run_export
 from pawprint.errors import InputError
 from pawprint.files import md5
@@ -25,7 +26,7 @@ from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
 from pawprint.projects.export import Wanted, describe_int8, export_model
-from pawprint.tables import SPLIT, write_table
+from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model

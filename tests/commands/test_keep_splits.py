@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import complaint, git_project, photo, printed, replace, repro, sha256, write_files
 
+from pawprint.columns import SPLIT
 from pawprint.dataset.kept_splits import read_kept_splits
 from pawprint.paths import SPLIT_CSV, SPLITS_CSV
-from pawprint.tables import SPLIT, read_table
+from pawprint.tables import read_table
 
 
 def add(photos: Path, first: int, number: int) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNLABELLED
+from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor
@@ -34,7 +35,7 @@ from pawprint.projects.scoring import (
 )
 from pawprint.projects.service_log import COPY, read_answers
 from pawprint.scores.intervals import fraction_interval
-from pawprint.tables import SCORES, read_table
+from pawprint.tables import read_table
 
 
 @pytest.fixture(scope="module")

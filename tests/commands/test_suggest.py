@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from pawprint import paths
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
@@ -23,7 +24,7 @@ from pawprint.projects import suggestion
 from pawprint.projects.suggestion import SAMPLE, Candidates, choose, read_labelled, suggest
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
-from pawprint.tables import IMAGES, SPLIT, write_table
+from pawprint.tables import write_table
 
 
 def re_encoded(data: bytes) -> bytes:

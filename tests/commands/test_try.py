@@ -24,6 +24,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.__main__ import main
+from pawprint.columns import IMAGES, PATHS, SPLIT
 from pawprint.commands.try_ import _choices
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
@@ -33,7 +34,7 @@ from pawprint.params.model import Onnx
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
-from pawprint.tables import IMAGES, PATHS, SPLIT, read_table, write_table
+from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_yaml
 from stages import backbone, features
 

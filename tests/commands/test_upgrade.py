@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, refused, run
 
+from pawprint.columns import IMAGES
 from pawprint.files import write_json
 from pawprint.params.file import flat, set_values
 from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.projects.upgrade import defaults, upgrade
-from pawprint.tables import IMAGES, write_table
+from pawprint.tables import write_table
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

@@ -5,8 +5,8 @@ import hashlib
 import pandas as pd
 import pytest
 
+from pawprint.columns import METADATA
 from pawprint.dataset.series import describe_single, find_metadata_series, find_series
-from pawprint.tables import METADATA
 
 LABELS = ("ash", "birch", "cedar")
 

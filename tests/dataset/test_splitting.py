@@ -9,6 +9,7 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pawprint.columns import METADATA
 from pawprint.dataset.splitting import (
     describe_completed,
     describe_dates,
@@ -18,7 +19,6 @@ from pawprint.dataset.splitting import (
 )
 from pawprint.errors import InputError
 from pawprint.params.data import Split
-from pawprint.tables import METADATA
 
 PARAMS = Split(
     seed=1,

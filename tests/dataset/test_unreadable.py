@@ -16,9 +16,10 @@ from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
 from pawprint.dataset.sources import is_tar, tar_files
 from pawprint.features.store import write_shard
-from pawprint.files import copy_file, pack, read_bytes
+from pawprint.files import pack
 from pawprint.images import pointers
 from pawprint.images.archive import open_archive, read_member
+from pawprint.named_file import copy_file, read_bytes
 from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")

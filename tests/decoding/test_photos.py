@@ -14,6 +14,7 @@ from faults import JPEG, LARGE, PHOTO, part, profile_of_swapped_colours
 from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import paths
+from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.folders import Layout, find_places
@@ -23,7 +24,7 @@ from pawprint.decoding.jpeg import MAX_EXTRA, MAX_PADDING
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive
 from pawprint.images.reading import decode, decode_file
-from pawprint.tables import DECODED, read_table, write_table
+from pawprint.tables import read_table, write_table
 
 END = b"\xff\xd9"
 RESTART = re.compile(rb"\xff[\xd0-\xd7]")

@@ -10,12 +10,13 @@ from conftest import PROJECT, succeed
 from PIL import Image
 
 from bench.reach import reach
+from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
-from pawprint.tables import SCORES, read_table
+from pawprint.tables import read_table
 from pawprint.yaml_file import read_yaml
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()

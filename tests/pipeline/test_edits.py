@@ -15,6 +15,7 @@ from conftest import PROJECT, git_project, photos_of, replace, repro, run, succe
 from openvino import opset13 as ops
 
 from pawprint import paths
+from pawprint.columns import IMAGES, PATHS
 from pawprint.files import pack
 from pawprint.package import STAGES
 from pawprint.params.data import Augment, Clean
@@ -22,7 +23,7 @@ from pawprint.params.model import Model
 from pawprint.pipeline import entry
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import write_network
-from pawprint.tables import IMAGES, PATHS, write_table
+from pawprint.tables import write_table
 from stages import features
 
 # Runs a stage during which a file changes but keeps its modification time.

@@ -178,10 +178,10 @@ def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repositor
     before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
     rows = [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
     old, new = '"false_positive_rate": "float64"', '"false_positive_rate": "float32"'
-    replace(repository / "pawprint/tables.py", old, new)
+    replace(repository / "pawprint/columns.py", old, new)
     code = Code(repository)
     after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
-    assert describe_code_changes(before, after) == ["clean, evaluate changed (pawprint/tables.py)"]
+    assert describe_code_changes(before, after) == ["clean, evaluate changed (pawprint/columns.py)"]
     assert rows == [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
 
 
@@ -218,7 +218,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
         ("decoding/jpeg.py", {"features", "decoded"}),
         ("decoding/formats.py", {"decoded"}),
         ("decoding/row.py", {"decoded"}),
-        ("tables.py", set()),
+        ("columns.py", set()),
         ("errors.py", set()),
         ("features/shards.py", set()),
         ("files.py", set()),

@@ -12,11 +12,11 @@ from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, REASONS, write_archive,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pawprint.columns import IMAGES as MANIFEST
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 from pawprint.features.views import resize
 from pawprint.images.archive import UnusableImageError, open_archive
 from pawprint.images.reading import decode, open_image
-from pawprint.tables import IMAGES as MANIFEST
 from pawprint.tables import read_table, write_table
 
 SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely

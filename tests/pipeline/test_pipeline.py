@@ -21,6 +21,7 @@ from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
+from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import open_image
@@ -29,7 +30,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay
 from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
-from pawprint.tables import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE, read_table
+from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")

@@ -84,7 +84,7 @@ def test_edit_of_clean_or_of_another_table_decodes_nothing(project):
     for module in ("dataset/cleaning.py", "dataset/near_duplicates.py"):
         with (project / "pawprint" / module).open("a", encoding="utf-8") as file:
             file.write("UNUSED = 0\n")
-    columns = project / "pawprint/tables.py"
+    columns = project / "pawprint/columns.py"
     replace(columns, "REJECTED: Columns = {", "REJECTED: Columns = {**{}, ")
     assert reused(project) == PHOTOS
     check_from_nothing(project)

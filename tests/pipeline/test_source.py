@@ -21,10 +21,11 @@ from conftest import (
 )
 from dependencies import opened, recording, surprises
 
+from pawprint.columns import SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import LIST
 from pawprint.paths import SPLIT_CSV
-from pawprint.tables import SPLIT, read_table
+from pawprint.tables import read_table
 
 CHANGES = "fetch: {source: ../photos}"
 

@@ -30,6 +30,7 @@ from PIL import Image
 
 import pawprint
 from pawprint import paths
+from pawprint.columns import IMAGES, SCORES
 from pawprint.dataset.sources import fetch
 from pawprint.model.exports import FORMATS
 from pawprint.params.file import set_params
@@ -43,7 +44,7 @@ from pawprint.projects.project import FORMS, Project
 from pawprint.projects.recipes import use_recipe
 from pawprint.projects.upgrade import upgrade
 from pawprint.recipes.demo import draw_tutorial
-from pawprint.tables import IMAGES, SCORES, write_table
+from pawprint.tables import write_table
 from pawprint.yaml_file import read_yaml
 
 

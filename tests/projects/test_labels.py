@@ -15,6 +15,7 @@ import pytest
 from conftest import CATS_AND_DOGS, clean_archive, photo, refused, write_files
 
 from pawprint import paths
+from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
@@ -27,7 +28,7 @@ from pawprint.projects.label_rows import (
     read_rows,
     write_rows,
 )
-from pawprint.tables import IMAGES, REJECTED, write_table
+from pawprint.tables import write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()

@@ -4,6 +4,7 @@ from conftest import PROJECT, succeed
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
+from pawprint.columns import PROBABILITIES
 from pawprint.features.augmentation import draw_view
 from pawprint.features.views import apply, resize
 from pawprint.images.archive import open_archive
@@ -12,7 +13,6 @@ from pawprint.params.data import Augment
 from pawprint.reports.charts import draw_confusion
 from pawprint.reports.drawing import save
 from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
-from pawprint.tables import PROBABILITIES
 
 DRAW = """
 import sys

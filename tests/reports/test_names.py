@@ -10,8 +10,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.text import Text
 
+from pawprint.columns import PROBABILITIES
 from pawprint.reports import charts, drawing
-from pawprint.tables import PROBABILITIES
 
 
 def write_font(path: Path, family: str, characters: str) -> str:

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
 from pawprint.scores.compared_runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
 from pawprint.scores.prediction_table import tabulate
 from pawprint.scores.verdict import MARGIN, NO_USE
-from pawprint.tables import SCORES
 
 LABELS = ["cat", "dog"]
 IMAGES = 100  # in each set

@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.tables import LABELS_TO_REVIEW
 
 
 def suspects(

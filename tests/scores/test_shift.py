@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.columns import NEAR_DUPLICATES
 from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift, measure_apart
-from pawprint.tables import NEAR_DUPLICATES
 
 
 def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) -> pd.DataFrame:

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.columns import METADATA
 from pawprint.reports.pages import slice_rows
 from pawprint.scores.metrics import SLICE
 from pawprint.scores.slices import DIFFERENCE, describe_slices, measure_slices
-from pawprint.tables import METADATA
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):

@@ -16,15 +16,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.features.store import stored_examples
-from pawprint.files import pack, read_json, write_json, write_text
-from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
-from pawprint.params.file import overlay
-from pawprint.runtime import read_network
-from pawprint.scores.prediction_table import read_probabilities, tabulate
-from pawprint.tables import (
+from pawprint.columns import (
     IMAGES,
     JUDGED,
     MEASURES,
@@ -33,9 +25,16 @@ from pawprint.tables import (
     REJECTED,
     SPLIT,
     SPLITS,
-    read_table,
-    write_table,
 )
+from pawprint.dataset.user_tables import EMPTY_TABLES
+from pawprint.features.store import stored_examples
+from pawprint.files import pack, read_json, write_json, write_text
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
+from pawprint.params.file import overlay
+from pawprint.runtime import read_network
+from pawprint.scores.prediction_table import read_probabilities, tabulate
+from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, predict, train_extract, train_finetune
 
 

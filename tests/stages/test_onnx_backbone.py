@@ -8,11 +8,12 @@ from conftest import OFFLINE, change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
 from pawprint import paths
+from pawprint.columns import HISTORY, PROBABILITY
 from pawprint.files import digest
 from pawprint.network.hardware import keras
 from pawprint.recipes.demo import write_archive
 from pawprint.scores.prediction_table import read_probabilities
-from pawprint.tables import HISTORY, PROBABILITY, read_table
+from pawprint.tables import read_table
 
 pytestmark = pytest.mark.slow
 

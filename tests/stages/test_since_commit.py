@@ -14,11 +14,7 @@ from made_up_run import write_photos
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.changes import images_of
-from pawprint.files import md5, write_json
-from pawprint.reports.since_commit import describe_since_commit
-from pawprint.scores.prediction_table import with_image
-from pawprint.tables import (
+from pawprint.columns import (
     HISTORY,
     IMAGES,
     JUDGED,
@@ -27,9 +23,12 @@ from pawprint.tables import (
     PREDICTED_CLASSES,
     REJECTED,
     SPLIT,
-    read_table,
-    write_table,
 )
+from pawprint.dataset.changes import images_of
+from pawprint.files import md5, write_json
+from pawprint.reports.since_commit import describe_since_commit
+from pawprint.scores.prediction_table import with_image
+from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_yaml
 from stages import split
 

@@ -8,10 +8,11 @@ import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint import paths
+from pawprint.columns import PREDICTED_CLASSES, PROBABILITIES, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.scores.prediction_table import IMAGE_DIGITS, write_probabilities
-from pawprint.tables import PREDICTED_CLASSES, PROBABILITIES, SPLIT, write_table
+from pawprint.tables import write_table
 
 PHOTOS = [
     ("cats/1.jpg", "cat", "cat", 64 * "1", 0.9, 0.1),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.features.views import resize
 from pawprint.files import pack, write_json
 from pawprint.images.archive import open_archive
@@ -20,7 +21,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import runner
 from pawprint.network.keras_model import convert
-from pawprint.tables import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT, write_table
+from pawprint.tables import write_table
 from stages import evaluate
 
 IMAGES_OF_A_CLASS = 20  # TEST of them are in the test split, and the others in training

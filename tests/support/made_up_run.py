@@ -10,12 +10,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import PREDICTED, predicted_classes
-from pawprint.files import pack, write_json
-from pawprint.model.metadata import Metadata
-from pawprint.scores.label_review import judge
-from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.scores.prediction_table import tabulate, write_probabilities
-from pawprint.tables import (
+from pawprint.columns import (
     DECIDED,
     HISTORY,
     IMAGES,
@@ -29,8 +24,13 @@ from pawprint.tables import (
     ROC,
     SCORES,
     SPLIT,
-    write_table,
 )
+from pawprint.files import pack, write_json
+from pawprint.model.metadata import Metadata
+from pawprint.scores.label_review import judge
+from pawprint.scores.metrics import Predictions, tabulate_scores
+from pawprint.scores.prediction_table import tabulate, write_probabilities
+from pawprint.tables import write_table
 
 PER_CLASS = 10  # per class and split
 
