@@ -9,7 +9,6 @@ The weights of MobileNetV2 are `imagenet` in KERAS_HOME. Run this after `dvc rep
 
 import argparse
 import io
-import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +17,7 @@ from multiprocessing import get_context
 import numpy as np
 from PIL import Image
 
-from bench.growth import SIZE, altered
+from bench.growth import SIZE, altered, originals
 from pawprint.features.rows import row_function
 from pawprint.features.views import IDENTITY
 from pawprint.network import logistic_regression
@@ -26,7 +25,7 @@ from pawprint.network.cross_validation import Examples, cross_validate, learning
 from pawprint.network.extractor import load_extractor
 from pawprint.network.new_head import solve
 from pawprint.params.model import Model, Weights
-from pawprint.rounding import BITS
+from pawprint.rounding import step_of
 
 IMAGES = 600
 CLASSES = (2, 6, 40)
@@ -83,8 +82,7 @@ def compare(fits: Iterator[tuple[Fit, Fit]]) -> list[float]:
     """Return the number of weights, the largest and the summed difference, and the crossings."""
     cells = np.zeros(4)
     for ours, others in fits:
-        largest = max(1, *(np.abs(array).max() for array in ours))
-        step = math.ldexp(1, math.frexp(largest)[1] - BITS)
+        step = step_of(*ours)
         for here, there in zip(ours, others):
             difference = np.abs(here - there) / step
             crossed = (np.round(here / step) != np.round(there / step)).sum()
@@ -98,7 +96,12 @@ def main() -> None:
     print("| network | classes | fits | weights | largest difference | expected | found |")
     print("|---|---|---|---|---|---|---|")
     for classes in CLASSES:
-        names, files = zip(*altered(classes, 0, IMAGES))
+        sources = originals()
+        if classes > 2:  # the parts of each original image form a class
+            sources = [
+                (f"{number:04}", image) for number, (_, image) in enumerate(sources[:classes])
+            ]
+        names, files = zip(*altered(sources, 0, IMAGES))
         labels, actual = np.unique([name.split("/")[0] for name in names], return_inverse=True)
         images = np.arange(IMAGES)
         for backbone, widths in NETWORKS.items():

@@ -50,9 +50,10 @@ def originals() -> list[tuple[str, Image.Image]]:
     return images
 
 
-def altered(start: int, end: int) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and JPEG bytes of altered parts of the originals."""
-    images = originals()
+def altered(
+    images: list[tuple[str, Image.Image]], start: int, end: int
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and JPEG bytes of altered parts of images, given with their labels."""
     for number in range(start, end):
         label, image = images[number % len(images)]
         yield f"{label}/{number}.jpg", alter(image, random.Random(number))
@@ -78,7 +79,7 @@ def write_images(archive: Path, start: int, end: int) -> None:
 
 def _write_images(archive: Path, start: int, end: int) -> None:
     with zipfile.ZipFile(archive, "a") as file:
-        for name, data in altered(start, end):
+        for name, data in altered(originals(), start, end):
             file.writestr(name, data)
 
 

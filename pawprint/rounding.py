@@ -18,12 +18,19 @@ def significant(value: float, digits: int = 6) -> float:
 
 
 def to_step(*arrays: np.ndarray) -> list[np.ndarray]:
-    """Round float64 arrays to multiples of one step, and return them as float32.
+    """Round float64 arrays to multiples of their `step_of`, and return them as float32.
 
-    The step is a power of two, so that the largest value of all arrays, or 1 if that is larger, has
-    at most BITS bits. One step suits results whose errors are alike: a step relative to
-    each value would be too small for values near 0.
+    One step suits results whose errors are alike: a step relative to each value would be too small
+    for values near 0.
+    """
+    step = step_of(*arrays)
+    return [(np.round(array / step) * step).astype(np.float32) for array in arrays]
+
+
+def step_of(*arrays: np.ndarray) -> float:
+    """Return a power of two, by which the largest value of all arrays has at most BITS bits.
+
+    If all values are smaller than 1, this is the step of 1.
     """
     largest = max(1, *(np.abs(array).max() for array in arrays))
-    step = math.ldexp(1, math.frexp(largest)[1] - BITS)
-    return [(np.round(array / step) * step).astype(np.float32) for array in arrays]
+    return math.ldexp(1, math.frexp(largest)[1] - BITS)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pawprint import paths
 from pawprint.dataset.kept_splits import read_kept_splits
-from pawprint.dataset.sources import list_files, require_utf8
+from pawprint.dataset.member_names import require_utf8
+from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text

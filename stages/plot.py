@@ -135,7 +135,7 @@ def card_context(
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
+        "is_mirrored": Augment.load().averages_both(paths.NETWORK_JSON),
         "scores": scores,
     }
 

@@ -22,7 +22,6 @@ from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
-from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
     outputs.write(paths.OUTPUTS / "train.npz", train["pixels_sha256"])
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
-    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
+    is_mirrored = Augment.load().averages_both(paths.NETWORK_JSON)
     for name, rows in images.items():
         folder = paths.FEATURES / name
         logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)

@@ -24,6 +24,8 @@ Cells = dict[str, str]  # keyed by column
 Files = Mapping[str, Path]  # keyed by the path relative to the images
 OF_DATASETS = {".arrow", ".parquet"}
 OF_TABLES = {".csv", ".json", ".jsonl", ".tsv"}
+BESIDE = (".cls", ".json", ".txt")  # suffixes of a file with the label of the photo beside it
+TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
 
 
 class Asked(NamedTuple):
@@ -123,10 +125,6 @@ def _metadata_csv(form: Form) -> str:
     labelled = {name: cells for name, cells in form.photos.items() if cells["label"]}
     writer.writerows({"file_name": name, **cells} for name, cells in labelled.items())
     return table.getvalue()
-
-
-BESIDE = (".cls", ".json", ".txt")  # suffixes of a file with the label of the photo beside it
-TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
 
 
 def describe_label_files(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
@@ -26,6 +27,7 @@ from pawprint.params.section import (
     UpToOne,
     either,
 )
+from pawprint.yaml_file import read_mapping
 
 
 class Fetch(Section):
@@ -203,3 +205,10 @@ class Augment(Section):
         """
         is_drawn = views > 1 or not self.keep_original
         return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"
+
+    def averages_both(self, network_json: Path) -> bool:
+        """Return whether the trained network averages over an image and its mirror image.
+
+        `network_json` has the number of views that it learned from.
+        """
+        return self.mirrors(read_mapping(network_json)["views"])

@@ -15,8 +15,10 @@ from PIL import Image
 
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import AUTO, count_labels, find_places
+from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
-from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
+from pawprint.dataset.sources import folder_files
+from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS

@@ -1,6 +1,6 @@
 """Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`pawprint.tables` describes the tables. scikit-learn's displays are not used, because importing
+`pawprint.columns` describes the tables. scikit-learn's displays are not used, because importing
 scikit-learn takes longer than drawing all charts. Charts for many classes grow in height or leave
 out numbers, so that their text stays legible.
 """

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
-from pawprint.dataset.sources import is_tar, tar_files
+from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
 from pawprint.files import pack
 from pawprint.images import pointers
