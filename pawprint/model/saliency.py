@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 import cv2
 import numpy as np
 import openvino
+from openvino.passes import ConstantFolding, Manager
 from PIL import Image
 
 from pawprint.classes import MIN_PROBABILITY, class_probabilities
@@ -61,6 +62,9 @@ class ClassMaps(NamedTuple):
         if not path.is_file():
             return None  # an export
         network = read_network(path)
+        folding = Manager()  # axes and factors may be computed from constants
+        folding.register_pass(ConstantFolding())
+        folding.run_passes(network)
         mirrors = is_mirrored(network)
         if mirrors:
             network = single(network, output_names(predictor.metadata))
