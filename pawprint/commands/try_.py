@@ -14,20 +14,7 @@ from pathlib import Path
 
 from pawprint.errors import InputError
 from pawprint.params.file import set_params
-from pawprint.projects.candidates import (
-    RULE,
-    VIEWS,
-    Candidate,
-    Measured,
-    candidates_of,
-    choose,
-    describe_choice,
-    describe_params,
-    draw_sample,
-    measure_each,
-    require_images,
-    tabulate,
-)
+from pawprint.projects import candidates
 from pawprint.yaml_file import parse_yaml
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
@@ -67,19 +54,19 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --backbone dinov2/model.onnx --use
     """
     folder = Path()
-    require_images(folder)
-    options = candidates_of(folder, _choices(arguments), arguments.backbone)
+    candidates.require_images(folder)
+    options = candidates.candidates_of(folder, _choices(arguments), arguments.backbone)
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    rows: list[Measured] = []
+    rows: list[candidates.Measured] = []
     failed: dict[str, InputError] = {}
-    sample = draw_sample(folder)
+    sample = candidates.draw_sample(folder)
     about = f"{len(options)} candidates on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
-        for option, row in measure_each(options, sample, arguments.minutes):
+        for option, row in candidates.measure_each(options, sample, arguments.minutes):
             if isinstance(row, InputError):
                 if option.name == arguments.use:
                     raise row
@@ -90,21 +77,23 @@ def run(arguments: argparse.Namespace) -> None:
                 _print_row(row, options, has_titles=len(rows) == 1)
         if not rows:
             raise next(iter(failed.values()))
-        best = rows[-1] if arguments.use else choose(rows)
-        print(f"{describe_choice(best, rows[0])}\n{RULE}")
+        best = rows[-1] if arguments.use else candidates.choose(rows)
+        print(f"{candidates.describe_choice(best, rows[0])}\n{candidates.RULE}")
         _use(folder, arguments, best.candidate)
     if not is_table:
-        print(json.dumps(tabulate(options, rows, failed, best)))
+        print(json.dumps(candidates.tabulate(options, rows, failed, best)))
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     choices: dict[str, list] = {}
     for text in arguments.S:
         key, is_given, values = text.partition("=")
-        if not is_given or (key != VIEWS and key.partition(".")[0] not in ("model", "weights")):
+        if not is_given or (
+            key != candidates.VIEWS and key.partition(".")[0] not in ("model", "weights")
+        ):
             arguments.error(
-                f"argument -S: expected model.KEY, weights.KEY or {VIEWS}, each with =VALUE. "
-                f"Received: {text}"
+                f"argument -S: expected model.KEY, weights.KEY or {candidates.VIEWS}, each with "
+                f"=VALUE. Received: {text}"
             )
         # A comma inside a mapping or list does not separate values.
         parsed = parse_yaml(f"[{values}]", "-S")
@@ -112,7 +101,7 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
     return choices
 
 
-def _named(name: str, options: Sequence[Candidate]) -> Candidate:
+def _named(name: str, options: Sequence[candidates.Candidate]) -> candidates.Candidate:
     for option in options[1:]:
         if option.name == name:
             return option
@@ -120,18 +109,20 @@ def _named(name: str, options: Sequence[Candidate]) -> Candidate:
     raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S and --backbone.")
 
 
-def _print_row(row: Measured, options: Sequence[Candidate], has_titles: bool) -> None:
+def _print_row(
+    row: candidates.Measured, options: Sequence[candidates.Candidate], has_titles: bool
+) -> None:
     test = row.comparison and row.comparison.test
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
     texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
-    texts.append(describe_params(row.candidate))
+    texts.append(candidates.describe_params(row.candidate))
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
 
 
-def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
+def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate) -> None:
     """Write the params of a candidate if --use is given, or print how to do so."""
     if arguments.use is not None:
         for line in set_params(folder, best.changes) if best.changes else ["unchanged"]:
@@ -142,4 +133,4 @@ def _use(folder: Path, arguments: argparse.Namespace, best: Candidate) -> None:
         options = [("-S", choice) for choice in arguments.S]
         options += [("--backbone", path) for path in arguments.backbone]
         words = ("pawprint", "try", *itertools.chain(*options), "--use", best.name)
-        print(f"`{shlex.join(words)}` sets {describe_params(best)}")
+        print(f"`{shlex.join(words)}` sets {candidates.describe_params(best)}")

@@ -27,16 +27,9 @@ from pawprint.images.archive import UnusableImageError
 from pawprint.images.folder import find_images
 from pawprint.images.pointers import pointer_at
 from pawprint.images.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
+from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.mirror_image import is_mirrored, single
-from pawprint.model.served_model import (
-    FEATURES,
-    FILES,
-    NETWORK_FILE,
-    identity_of_single,
-    output_names,
-    read_model,
-)
 from pawprint.named_file import reading
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
@@ -184,7 +177,7 @@ class Predictor:
         threshold = metadata.unknown_threshold
         score = None if threshold is None else float(outputs["unknown_score"][0])
         label = str(metadata.answers(probabilities, score))
-        return Prediction(label, probabilities, score, outputs.get(FEATURES))
+        return Prediction(label, probabilities, score, outputs.get(served_model.FEATURES))
 
     def _decode(self, image: object) -> Image.Image:
         """Decode an image file, given as for `bytes_of`. An error includes its path, if known."""
@@ -235,24 +228,24 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
             raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
     require_unforked()  # call this before OpenVINO reads a file
-    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    path = next((folder / name for name in served_model.FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(FILES)} should be next to "
+            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be next to "
             f"{METADATA_FILE}."
         )
-    if not mirrored and path.name != NETWORK_FILE:
+    if not mirrored and path.name != served_model.NETWORK_FILE:
         raise InputError(
             f"{folder}: expected a served model, because mirrored=False requires one. Received: "
             "an export. Write it with `pawprint export --single`."
         )
     try:
         with silent_stderr():
-            names = output_names(metadata)
-            network = read_model(path, metadata)
+            names = served_model.output_names(metadata)
+            network = served_model.read_model(path, metadata)
             if not mirrored and is_mirrored(network):
                 network = single(network, names)
-                identity = metadata.model and identity_of_single(metadata.model)
+                identity = metadata.model and served_model.identity_of_single(metadata.model)
                 metadata = metadata.model_copy(update={"model": identity})
             run = runner(network, names)
     except Exception as error:  # libraries may raise any exception for a damaged file

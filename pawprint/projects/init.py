@@ -13,6 +13,7 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
+from pawprint import forms
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.member_names import require_utf8
@@ -24,16 +25,6 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import read_text, walk, write_text
-from pawprint.forms import (
-    NOTHING,
-    OF_DATASETS,
-    Asked,
-    Form,
-    describe_form,
-    describe_label_files,
-    find_form,
-    write_form,
-)
 from pawprint.git import git, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -80,7 +71,7 @@ def create(
     recipe: str | None,
     is_outside: bool,
     labels: str = AUTO,
-    asked: Asked = NOTHING,
+    asked: forms.Asked = forms.NOTHING,
 ) -> tuple[str, list[str]]:
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
@@ -143,8 +134,8 @@ def _images_of(recipe: str | None, params: str) -> Path:
 
 
 def _find_classes(
-    images: Path, asked: Asked, labels: dict[str, list[str]] | str, is_outside: bool
-) -> tuple[Form | None, list[str]]:
+    images: Path, asked: forms.Asked, labels: dict[str, list[str]] | str, is_outside: bool
+) -> tuple[forms.Form | None, list[str]]:
     """Return the form of images that `clean` does not read by itself, and lines about the classes.
 
     `labels` is `clean.labels`. Raises InputError for a form outside the project.
@@ -152,14 +143,14 @@ def _find_classes(
     root = images if images.is_dir() else images.parent
     paths = _walk(images) if images.is_dir() else [images]
     files = {path.relative_to(root).as_posix(): path for path in paths}
-    form = find_form(images, files, asked, labels)
+    form = forms.find_form(images, files, asked, labels)
     if form and is_outside:
         raise InputError(
             f"{images}: expected folders of classes or a metadata.csv for --outside. Received: "
             f"{form.name}. Omit --outside to copy the photos."
         )
     if form:
-        return form, describe_form(images, form)
+        return form, forms.describe_form(images, form)
     return None, describe_classes(images, labels)
 
 
@@ -217,10 +208,10 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
     return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes
 
 
-def _bring(images: Path, folder: Path, source: str, form: Form | None) -> list[str]:
+def _bring(images: Path, folder: Path, source: str, form: forms.Form | None) -> list[str]:
     """Copy images into a project and track them with DVC. Return lines about a .dvcignore."""
     if form:
-        write_form(form, images, folder / source)
+        forms.write_form(form, images, folder / source)
     else:
         _copy(images, folder / source)
     track(folder, source)
@@ -231,7 +222,7 @@ def _bring(images: Path, folder: Path, source: str, form: Form | None) -> list[s
 
 def _require_archive(path: Path) -> None:
     """Raise InputError if a file is neither a complete zip with images nor a tar."""
-    if is_tar(path) or path.suffix.lower() in OF_DATASETS:
+    if is_tar(path) or path.suffix.lower() in forms.OF_DATASETS:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(
@@ -401,7 +392,7 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     classes, places = find_places(names, rows, labels, str(images))
     notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
     notes += [] if classes else [WITHOUT_CLASSES]
-    if rows is None and (unread := describe_label_files(names)):
+    if rows is None and (unread := forms.describe_label_files(names)):
         if not classes and labels == AUTO:
             raise InputError(
                 f"{images}: no photo has a label, although there are files that may hold labels: "

@@ -28,16 +28,8 @@ from pawprint.paths import (
     UNDECIDED_CSV,
     UNLABELLED_CSV,
 )
+from pawprint.projects import label_rows
 from pawprint.projects.class_folders import class_named, lacks_classes
-from pawprint.projects.label_rows import (
-    Changes,
-    Written,
-    image_of,
-    kept_on_error,
-    lock_of,
-    read_rows,
-    write_rows,
-)
 from pawprint.tables import read_table
 
 ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
@@ -46,8 +38,8 @@ UNDECIDED = "?"  # marks an image if a person does not know its class
 
 def labels_given(project: Path) -> dict[str, str]:
     """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
-    rows = read_rows(project / LABELS_CSV, "path")
-    return {image_of(row, "path"): row["label"] for row in rows}
+    rows = label_rows.read_rows(project / LABELS_CSV, "path")
+    return {label_rows.image_of(row, "path"): row["label"] for row in rows}
 
 
 def order_classes(
@@ -65,13 +57,13 @@ def order_classes(
 
 def undecided(project: Path) -> dict[str, str]:
     """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
-    rows = read_rows(project / UNDECIDED_CSV, "path")
-    return {image_of(row, "path"): row["path"] for row in rows}
+    rows = label_rows.read_rows(project / UNDECIDED_CSV, "path")
+    return {label_rows.image_of(row, "path"): row["path"] for row in rows}
 
 
 def label_images(
     project: Path, images: Iterable[ImageKey], label: str
-) -> tuple[list[Written], int]:
+) -> tuple[list[label_rows.Written], int]:
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
@@ -80,7 +72,7 @@ def label_images(
     unlikely. Returns the changes, to be undone in this order, and the number of images that already
     had a row. Raises InputError or OSError, without changing anything.
     """
-    with lock_of(project):
+    with label_rows.lock_of(project):
         images = [*images]
         labelled = labels_given(project)
         unknown = undecided(project)
@@ -88,24 +80,26 @@ def label_images(
         had_one = len(images) - len(new)
         if label == UNDECIDED:
             new = [(path, pixels) for path, pixels in new if (pixels or path) not in unknown]
-            rows: Changes = {pixels or path: _row(path, pixels, "") for path, pixels in new}
+            rows: label_rows.Changes = {
+                pixels or path: _row(path, pixels, "") for path, pixels in new
+            }
             return _write_undecided(project, rows), had_one
         how = OF_PAGE if len(images) > 1 else ""
         rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
-        with kept_on_error(project / LABELS_CSV):
-            written = write_rows(project, project / LABELS_CSV, "path", rows)
+        with label_rows.kept_on_error(project / LABELS_CSV):
+            written = label_rows.write_rows(project, project / LABELS_CSV, "path", rows)
             return [written, *decide(project, rows)], had_one
 
 
-def decide(project: Path, paths: Iterable[str]) -> list[Written]:
+def decide(project: Path, paths: Iterable[str]) -> list[label_rows.Written]:
     """Remove the rows of images from undecided.csv. Returns the change, if any."""
-    with lock_of(project):
+    with label_rows.lock_of(project):
         unknown = undecided(project)
         return _write_undecided(project, dict.fromkeys(path for path in paths if path in unknown))
 
 
-def _write_undecided(project: Path, rows: Changes) -> list[Written]:
-    return [write_rows(project, project / UNDECIDED_CSV, "path", rows)] if rows else []
+def _write_undecided(project: Path, rows: label_rows.Changes) -> list[label_rows.Written]:
+    return [label_rows.write_rows(project, project / UNDECIDED_CSV, "path", rows)] if rows else []
 
 
 def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
@@ -113,17 +107,17 @@ def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
     return row | ({"pixels_sha256": pixels} if pixels else {})
 
 
-def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Written:
+def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> label_rows.Written:
     """Set or replace the labels of images in labels.csv, or remove them if they are None.
 
     The label UNDECIDED moves the row from labels.csv to undecided.csv. `pixels_sha256` may be "".
     Returns the change to labels.csv. Raises InputError or OSError, without changing anything.
     """
-    with lock_of(project):
+    with label_rows.lock_of(project):
         given = labels_given(project)
         doubted = undecided(project)
-        rows: Changes = {}
-        of_undecided: Changes = {}
+        rows: label_rows.Changes = {}
+        of_undecided: label_rows.Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
             image = pixels or path
@@ -132,8 +126,8 @@ def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Written:
             of_undecided |= dict.fromkeys({path, known} & doubted.keys())
             if label == UNDECIDED:
                 of_undecided[image] = _row(path, pixels, "")
-        with kept_on_error(project / LABELS_CSV):
-            written = write_rows(project, project / LABELS_CSV, "path", rows)
+        with label_rows.kept_on_error(project / LABELS_CSV):
+            written = label_rows.write_rows(project, project / LABELS_CSV, "path", rows)
             _write_undecided(project, of_undecided)
         return written
 
@@ -149,8 +143,8 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
         of_source, _ = places_in_archive(project, archive)
     name_of = by_spelling(names)
     pixels = pixels_of(project)
-    with lock_of(project):
-        rows = read_rows(project / LABELS_CSV, "path")
+    with label_rows.lock_of(project):
+        rows = label_rows.read_rows(project / LABELS_CSV, "path")
         key_of = {
             find_name(row["path"], name_of): (row["path"], row.get("pixels_sha256", ""))
             for row in rows

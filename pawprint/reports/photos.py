@@ -11,8 +11,6 @@ from PIL import Image, ImageOps
 
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.engine.mapping import map_in_threads
-from pawprint.features.augmentation import draw_view
-from pawprint.features.views import apply, resize
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
@@ -137,6 +135,10 @@ def draw_augmented(
     heading = "The views of one training image"
     if train.empty:
         return photo_grid({heading: []})
+    # Imported here because it is slow, and `split` does not need it.
+    from pawprint.features.augmentation import draw_view
+    from pawprint.features.views import apply, resize
+
     first = train.iloc[0]
     photo = open_image(archive, first["path"], decoded_side(image_size))
     pixels = resize(photo, image_size, resize_by)
