@@ -9,8 +9,7 @@
 # logged line says "is not supported"; the checker finds no operator Erfc, and ONNX Runtime stops with
 # INVALID_GRAPH. GELU's approximation by tanh and depthwise convolutions are exported correctly.
 # Why it matters: a script that exports ConvNeXt and checks the exit status or the file deploys a
-# network that nobody can load. Load the file and compare its outputs, or export with Keras' torch
-# backend.
+# network that nobody can load. Load the file, and compare its outputs.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -24,7 +24,7 @@ from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.logistic_regression import fit_regressions
-from pawprint.projects.labels import ImageKey, order_classes, places_in_archive
+from pawprint.projects.labelling import ImageKey, order_classes, places_in_archive
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24

@@ -18,7 +18,7 @@ from pawprint.app import (
 from pawprint.app.photos import explain_errors, plain
 from pawprint.files import md5
 from pawprint.git import current_commit
-from pawprint.projects import labels as labelling
+from pawprint.projects import labelling
 from pawprint.reports.pages import DIGITS, project_name
 
 # The button of a photo covers it, so that clicking on the photo presses the button. A photo to be

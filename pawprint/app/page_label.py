@@ -22,11 +22,10 @@ from pawprint.errors import InputError
 from pawprint.files import read_json, read_labels, write_json
 from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
-from pawprint.projects import class_folders
-from pawprint.projects import labels as labelling
+from pawprint.projects import class_folders, labelling
 from pawprint.projects.class_folders import Places
 from pawprint.projects.label_rows import Written
-from pawprint.projects.labels import UNDECIDED
+from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
 

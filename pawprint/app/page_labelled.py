@@ -11,9 +11,8 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.errors import name_some
 from pawprint.images.archive import members
-from pawprint.projects import label_rows
-from pawprint.projects import labels as labelling
-from pawprint.projects.labels import UNDECIDED
+from pawprint.projects import label_rows, labelling
+from pawprint.projects.labelling import UNDECIDED
 
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"

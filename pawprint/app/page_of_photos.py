@@ -18,8 +18,8 @@ from pawprint.app.undo_log import Change
 from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.images.archive import UnusableImageError
-from pawprint.projects import labels as labelling
-from pawprint.projects.labels import ImageKey
+from pawprint.projects import labelling
+from pawprint.projects.labelling import ImageKey
 
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again

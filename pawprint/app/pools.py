@@ -18,10 +18,9 @@ from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.pipeline.entry import stamps
-from pawprint.projects import class_folders
-from pawprint.projects import labels as labelling
+from pawprint.projects import class_folders, labelling
 from pawprint.projects.class_folders import Change, Places
-from pawprint.projects.labels import UNDECIDED, ImageKey
+from pawprint.projects.labelling import UNDECIDED, ImageKey
 from pawprint.projects.suggestion import images_in
 
 ImageKeys = Sequence[ImageKey]

@@ -13,7 +13,7 @@ from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.projects.class_folders import Change, change_of
 from pawprint.projects.label_rows import lock_of
-from pawprint.projects.labels import ImageKey
+from pawprint.projects.labelling import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     Examples:
       pawprint init food --images ~/photos
       pawprint init dogs --images ~/kaggle --table ~/kaggle/train.csv --label breed
-      pawprint init cats --recipe default
+      pawprint init cats --recipe cats-and-dogs
     """
     folder = arguments.folder
     images = arguments.images

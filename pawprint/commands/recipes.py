@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """List recipes, show one, or write it to params.yaml.
 
-    `use` writes the `default` recipe's values, then the given recipe's. Comments, line order and
+    `use` writes the values of `cats-and-dogs`, then the given recipe's. Comments, line order and
     all other params are kept. The current images, classes and weights are also kept if the recipe's
     are not available in this project.
 

@@ -94,7 +94,7 @@ def _read(content: bytes) -> openvino.Model:
 
 def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
     """Return the side of the images that a file takes, if it is fixed, and its output names."""
-    with _refusing(path, 0):
+    with _refusing(path):
         with silent_stderr():
             network = _read(read_bytes(path))
         shape = list(network.input().partial_shape)[1:]
@@ -103,7 +103,7 @@ def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path, size: int) -> Iterator[None]:
+def _refusing(path: Path, size: int | None = None) -> Iterator[None]:
     """Convert every error about the file to a one-line InputError."""
     try:
         yield
@@ -112,9 +112,10 @@ def _refusing(path: Path, size: int) -> Iterator[None]:
     except ValueError as error:
         raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO may raise any exception for a damaged file
+        images = f" on images of {size} pixels (model.image_size)" if size else ""
         raise InputError(
-            f"{path}: expected an ONNX file with its weights that OpenVINO can run on images of "
-            f"{size} pixels (model.image_size). Received: {reason(error)}"
+            f"{path}: expected an ONNX file with its weights that OpenVINO can run{images}. "
+            f"Received: {reason(error)}"
         ) from None
 
 

@@ -34,7 +34,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.discard import has_run
-from pawprint.projects.labels import correct_labels
+from pawprint.projects.labelling import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
 from pawprint.scores.series import independent

@@ -34,7 +34,7 @@ def apply_recipe(params: str, name: str) -> str:
 
     Params that no recipe sets, such as seeds, are not changed.
     """
-    return overlay(overlay(params, read_recipe("default")), read_recipe(name))
+    return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
 
 
 def use_recipe(folder: Path, name: str) -> None:

@@ -22,7 +22,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.images.archive import open_archive
-from pawprint.projects.labels import ImageKey
+from pawprint.projects.labelling import ImageKey
 from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")

@@ -32,7 +32,7 @@ from pawprint.package import script_of
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
 from pawprint.pipeline.fingerprint import Code
-from pawprint.projects import labels as labelling
+from pawprint.projects import labelling
 from pawprint.projects.comparison import find_runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table

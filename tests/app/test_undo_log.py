@@ -8,7 +8,7 @@ from pawprint.app import HERE, undo_log
 from pawprint.app.groups import Pages
 from pawprint.projects.class_folders import add_all
 from pawprint.projects.label_rows import read_rows
-from pawprint.projects.labels import label_images, labels_given
+from pawprint.projects.labelling import label_images, labels_given
 
 
 def images(names: str) -> list[tuple[str, str]]:

@@ -39,7 +39,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.discard import discard, find_uncommitted, to_discard
 from pawprint.projects.init import create
-from pawprint.projects.labels import labels_given, undecided
+from pawprint.projects.labelling import labels_given, undecided
 from pawprint.projects.project import FORMS, Project
 from pawprint.projects.recipes import use_recipe
 from pawprint.projects.upgrade import upgrade

@@ -42,8 +42,8 @@ def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
 
 
 def test_default_is_what_is_committed_and_names_what_any_recipe_names():
-    assert apply_recipe(PARAMS, "default") == PARAMS
-    default = parse_yaml(read_recipe("default"), "default")
+    assert apply_recipe(PARAMS, "cats-and-dogs") == PARAMS
+    default = parse_yaml(read_recipe("cats-and-dogs"), "cats-and-dogs")
     for name in recipe_names():
         for section, changes in parse_yaml(read_recipe(name), name).items():
             assert changes.keys() <= default[section].keys(), f"{name}: {section}"
@@ -117,4 +117,4 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert result.stderr.startswith("params.yaml: cannot overwrite uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
-    assert complaint(project, "recipes", "use", "default").startswith("params.yaml: ")
+    assert complaint(project, "recipes", "use", "cats-and-dogs").startswith("params.yaml: ")

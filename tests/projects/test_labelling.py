@@ -19,12 +19,12 @@ from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.files import write_text
-from pawprint.projects import class_folders
-from pawprint.projects import labels as labelling
+from pawprint.projects import class_folders, labelling
 from pawprint.projects.label_rows import (
     LABELS_LOCK,
     Changes,
     image_of,
+    lock_of,
     read_rows,
     write_rows,
 )
@@ -260,7 +260,7 @@ def test_drive_without_locks_is_an_error_that_names_the_lock(tmp_path, monkeypat
     monkeypatch.setattr("fcntl.flock", refuse)
     with (
         pytest.raises(OSError, match=r"No locks available: .*labels\.lock"),
-        labelling.lock_of(tmp_path),
+        lock_of(tmp_path),
     ):
         pass
 
@@ -489,8 +489,8 @@ def test_lock_is_of_the_project_however_its_folder_is_written(tmp_path, monkeypa
     """The app runs in the project's folder, and a notebook anywhere."""
     monkeypatch.chdir(tmp_path)
     one, other = tmp_path / "one", tmp_path / "other"
-    assert labelling.lock_of(Path("one")) is labelling.lock_of(one) is not labelling.lock_of(other)
-    with labelling.lock_of(Path("one")):
+    assert lock_of(Path("one")) is lock_of(one) is not lock_of(other)
+    with lock_of(Path("one")):
         assert (one / LABELS_LOCK).exists() and not (other / LABELS_LOCK).exists()
         for folder in (one, other):  # neither waits for the lock
             labelling.correct(folder, {("1.jpg", ""): "cat"})
