@@ -13,8 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 from pawprint import paths
+from pawprint.dataset.folders import find_places
 from pawprint.dataset.kept_splits import read_kept_splits
 from pawprint.dataset.member_names import require_utf8
+from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
@@ -155,9 +157,6 @@ def check_tables(params: Params, source: Path) -> None:
     if source.is_dir() and leaves_out(str(source), names):  # they may belong to other classes
         read_corrections(paths.LABELS_CSV, names)
         return
-    from pawprint.dataset.folders import find_places  # slow to import
-    from pawprint.dataset.metadata_csv import parse_metadata_csv
-
     rows = parse_metadata_csv(str(source), names, read)
     classes, _ = find_places(names, rows, params.clean.labels, str(source))
     if corrections:

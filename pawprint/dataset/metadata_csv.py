@@ -6,16 +6,17 @@ The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets
 import posixpath
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
-
-import pandas as pd
 
 from pawprint.columns import METADATA
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILE_NAME = "metadata.csv"
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
@@ -116,8 +117,10 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, CsvR
     return None
 
 
-def further_columns(rows: dict[str, CsvRow] | None, paths: Iterable[str]) -> pd.DataFrame:
+def further_columns(rows: dict[str, CsvRow] | None, paths: Iterable[str]) -> "pd.DataFrame":
     """Return the METADATA table for these images."""
+    import pandas as pd  # imported here because it is slow and `code` does not need it
+
     cells = [
         (path, *cell)
         for path in paths
