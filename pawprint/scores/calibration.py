@@ -3,6 +3,7 @@
 `fit_rules` fits them, and `describe_rules` describes their effect on the validation images.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -26,7 +27,8 @@ from pawprint.scores.metrics import (
 # 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # the range to search
-DIGITS = 4  # significant digits of a temperature; the search is not more exact
+DIGITS = 4  # significant digits of a temperature
+PRECISION = 1e-6  # of its logarithm
 
 
 def fit_rules(
@@ -82,23 +84,27 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
     """
-    # SciPy is slow to import, and `pawprint predict` does not need it.
-    from scipy.optimize import minimize_scalar
-
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     actual_logits = logits[np.arange(len(logits)), actual]
-    minimum = minimize_scalar(
-        _loss, bounds=np.log(TEMPERATURES), args=(logits, actual_logits), method="bounded"
-    )
-    return significant(np.exp(minimum.x), DIGITS)
+    low, high = np.log(TEMPERATURES)
+    while high - low > PRECISION:  # bisection; importing SciPy would take longer
+        middle = (low + high) / 2
+        if _slope(middle, logits, actual_logits) > 0:
+            high = middle
+        else:
+            low = middle
+    return significant(np.exp(low), DIGITS)
 
 
-def _loss(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
-    """Return the log loss for all images plus the prior, given the logarithm of a temperature."""
+def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
+    """Return the derivative of the log loss for all images plus the prior.
+
+    It is the derivative with respect to `logarithm`, the logarithm of a temperature.
+    """
     temperature = np.exp(logarithm)
-    normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
-    return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
+    expected = np.sum(to_probabilities(logits, temperature) * logits, axis=-1)
+    return logarithm / PRIOR**2 + np.sum(actual_logits - expected) / temperature
 
 
 def calibrate(
@@ -139,12 +145,11 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
     The temperature must be fitted on the same images. See Wilks, The Large-Sample Distribution of
     the Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
     """
-    from scipy.special import chdtrc
-
     before, after = (
         log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
     )
-    return float(chdtrc(1, max(2 * (before - after), 0)))
+    # The probability that a chi-squared variable with one degree of freedom is larger.
+    return math.erfc(max(before - after, 0) ** 0.5)
 
 
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
