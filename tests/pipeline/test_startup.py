@@ -41,6 +41,12 @@ def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, net
     assert (tmp_path / paths.EXTRACTOR).exists()
 
 
+@pytest.mark.parametrize(("stage", "slow"), [("code", "pandas"), ("split", "cv2")])
+def test_stage_starts_without_what_it_does_not_use(stage, slow):
+    code = f"import sys, stages.{stage}; print({slow!r} in sys.modules)"
+    assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
+
+
 def test_openvino_reports_no_import_to_its_makers():
     code = "import sys, pawprint.commands.predict; print('openvino.tools.ovc' in sys.modules)"
     code += "; print(sys.modules['openvino_telemetry'])"
