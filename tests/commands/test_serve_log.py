@@ -41,7 +41,7 @@ def test_answers_of_a_full_disk_say_that_they_are_not_logged(tmp_path):
     A limit on the size of a file accepts only part of a row, like a full disk.
     """
     pytest.importorskip("fastapi", reason="install the `serve` extra")
-    limited = ("bash", "-c", 'ulimit -f 1; exec "$0" "$@"', *SERVICE)
+    limited = ("bash", "-c", 'ulimit -f 1; PYTHONDONTWRITEBYTECODE=1 exec "$0" "$@"', *SERVICE)
     table = tmp_path / "log.jsonl"
     with started(tmp_path / "output", "--log", str(table), command=limited) as (_, port):
         answers = [request(port, "/predict", photo(number)) for number in range(12)]

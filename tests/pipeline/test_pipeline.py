@@ -153,7 +153,7 @@ def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(copied, 
     before = fingerprint(copied)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
-    result = run("python", "-c", command, cwd=copied)
+    result = run("python", "-B", "-c", command, cwd=copied)
     (line,) = result.stderr.splitlines()
     assert re.search(r"cannot write .*(File too large|iostream error)", line)
     assert (result.returncode, fingerprint(copied)) == (1, before)
