@@ -144,7 +144,7 @@ def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.Da
     return table.assign(label=changed)
 
 
-@pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.extended)])
 def test_edit_of_an_image_moves_few_others_and_none_that_splits_csv_has(edits):
     """Each image is its own group. Editing twenty images moves fewer than twenty others."""
     random = Random(0)
