@@ -91,7 +91,9 @@ def _hidden_package() -> str | None:
     listed = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     folders = [str(Path(path).absolute()) for path in listed if path]
     installed = [path for path in sys.path if path not in folders]
-    for name in packages_distributions().keys() - {"pawprint"}:  # a clone may be listed
+    for name in packages_distributions():
+        if name == "pawprint":
+            continue  # PYTHONPATH may list a clone
         found = PathFinder.find_spec(name, folders)
         if found and found.origin and PathFinder.find_spec(name, installed):
             return (
