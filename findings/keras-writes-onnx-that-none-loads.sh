@@ -3,11 +3,11 @@
 # network has an operator that ONNX lacks. The operator is copied under TensorFlow's name, and no
 # runtime loads the file. Two layers of today's classifiers suffice: an exact GELU, the default of
 # `activation="gelu"` (Erfc), and a convolution with groups (StatefulPartitionedCall).
-# Guess: the export raises an error, as for SavedModel or LiteRT, or writes an equivalent in standard
-# operators: ONNX has had Erf since opset 9, and grouped convolutions since opset 1.
+# Guess: the export raises an error, or writes an equivalent in standard operators: ONNX has had Erf
+# since opset 9, and grouped convolutions since opset 1.
 # Seen with Keras 3.15.1, TensorFlow 2.21.0, tf2onnx 1.17.0, onnx 1.20.1 and ONNX Runtime 1.27.0: one
-# logged line says "is not supported"; the checker finds no operator Erfc, and ONNX Runtime stops with
-# INVALID_GRAPH. GELU's approximation by tanh and depthwise convolutions are exported correctly.
+# logged line says "is not supported", and ONNX Runtime stops with INVALID_GRAPH. GELU's approximation
+# by tanh and depthwise convolutions are exported correctly.
 # Why it matters: a script that exports ConvNeXt and checks the exit status or the file deploys a
 # network that nobody can load. Load the file, and compare its outputs.
 set -euo pipefail

@@ -41,12 +41,12 @@ def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
         load_params(path)
 
 
-def test_default_is_what_is_committed_and_names_what_any_recipe_names():
+def test_cats_and_dogs_is_what_is_committed_and_names_what_any_recipe_names():
     assert apply_recipe(PARAMS, "cats-and-dogs") == PARAMS
-    default = parse_yaml(read_recipe("cats-and-dogs"), "cats-and-dogs")
+    committed = parse_yaml(read_recipe("cats-and-dogs"), "cats-and-dogs")
     for name in recipe_names():
         for section, changes in parse_yaml(read_recipe(name), name).items():
-            assert changes.keys() <= default[section].keys(), f"{name}: {section}"
+            assert changes.keys() <= committed[section].keys(), f"{name}: {section}"
 
 
 def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
