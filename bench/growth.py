@@ -1,12 +1,12 @@
 """Measure how the pipeline scales with the number of images: `python -m bench.growth`.
 
 The images are made from those in the archive at 96 px: random parts of them, mirrored, rotated and
-inverted. The params are the committed ones except for 96 px and one epoch of fine-tuning. For each
-number of images and each stage, this prints the seconds and the peak resident memory, including
-DVC's share, and the size of the outputs. It then prints the seconds of a `dvc repro` that has
-nothing to do. With `--added`, it repeats everything after adding this number of images, and also
-prints how many bytes a remote would receive. A million images take an hour, and 40 GB in TMPDIR.
-Run this after `dvc repro`, on a machine that is otherwise idle.
+inverted. The params are those of the recipe `efficientnet-lite0`, which `pawprint init` writes, at
+96 px. For each number of images and each stage, this prints the seconds and the peak resident
+memory, including DVC's share, and the size of the outputs. It then prints the seconds of a `dvc
+repro` that has nothing to do. It repeats everything after one corrected label, and after adding
+images (`--added`), and also prints how many bytes a remote would receive. Run this after `dvc
+repro`, on a machine that is otherwise idle.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from pawprint import paths
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import decode
 from pawprint.params.file import overlay
+from pawprint.projects.recipes import apply_recipe
 from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 from pawprint.yaml_file import read_yaml
 
@@ -96,12 +97,15 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
 
 
 def run_stages(workspace: Path) -> Cells:
-    """Run all stages and return the cells of each."""
-    cells = {}
+    """Run all stages and return the cells of each, their total, and those of a run without work."""
+    before, cells = stored(workspace), {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         seconds, memory = run(workspace, "repro", "--single-item", stage)
         outs = read_yaml(workspace / paths.LOCK)["stages"][stage].get("outs", [])
         cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
+    seconds, memory, outs = zip(*cells.values())
+    cells["in all"] = [sum(seconds), max(memory), sum(outs)]
+    cells["bytes to a remote"] = [0, 0, stored(workspace) - before]
     return cells | {"nothing to do": [*min(run(workspace, "repro") for _ in range(3)), 0]}
 
 
@@ -112,26 +116,36 @@ def stored(workspace: Path) -> float:
 
 
 def measure(folder: Path, images: int, added: int) -> dict[str, Cells]:
-    """Return the cells, by title, for this number of images and after adding images, if any."""
+    """Return the cells, by title, for this number of images and after each change."""
     archive, workspace = folder / "images.zip", folder / "workspace"
     write_images(archive, 0, images)
-    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: {{number: 1}}}}\n"
     workspace.mkdir()
-    prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
+    params = apply_recipe(params_for(SIZE, seed=1), "efficientnet-lite0")
+    changes = f"fetch: {{source: {archive}}}\nmodel: {{image_size: {SIZE}}}"
+    prepare(workspace, overlay(params, changes))
     cells = {f"{images:,}": run_stages(workspace)}
+    correct_label(archive, workspace)
+    cells[f"{images:,}, a label"] = run_stages(workspace)
     if added:
         write_images(archive, images, images + added)
-        before = stored(workspace)
-        grown = cells[f"{images:,} + {added}"] = run_stages(workspace)
-        grown["bytes to a remote"] = [0, 0, stored(workspace) - before]
+        cells[f"{images:,} + {added}"] = run_stages(workspace)
     return cells
+
+
+def correct_label(archive: Path, workspace: Path) -> None:
+    """Give the first image the label of the first image of another class."""
+    with zipfile.ZipFile(archive) as file:
+        first, *others = file.namelist()
+    label = next(Path(name).parent for name in others if Path(name).parent != Path(first).parent)
+    with open(workspace / paths.LABELS_CSV, "a", encoding="utf-8") as file:
+        file.write(f"{first},{label}\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = [10_000, 100_000, 1_000_000]
+    default = [10_000, 100_000]
     parser.add_argument("--images", type=int, nargs="+", default=default)
-    parser.add_argument("--added", type=int, default=0, help="more images, after the first run")
+    parser.add_argument("--added", type=int, default=50, help="images after the first run")
     arguments = parser.parse_args()
     columns = {}
     for images in arguments.images:
