@@ -137,7 +137,7 @@ def correct_label(archive: Path, workspace: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         first, *others = file.namelist()
     label = next(Path(name).parent for name in others if Path(name).parent != Path(first).parent)
-    with open(workspace / paths.LABELS_CSV, "a", encoding="utf-8") as file:
+    with (workspace / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
         file.write(f"{first},{label}\n")
 
 
