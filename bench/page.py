@@ -24,7 +24,7 @@ from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.reading import decode
 from pawprint.model.html_page import PAGE_FILE
-from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.tables import read_table, spread
 
 PHOTOS = 250  # used unchanged
@@ -110,7 +110,7 @@ def main() -> None:
         browser = started.chromium.launch(executable_path=program, args=FLAGS)
         of_page = rows_of_page(browser.new_page(), file.resolve().as_uri(), photos)
         browser.close()
-        expected = predict(predictor, list(photos))
+        expected = [*predict_each(predictor, list(photos))]
     table = pd.DataFrame({"photos": kinds})
     table["same label"] = [a["label"] == b["label"] for a, b in zip(of_page, expected)]
     table["same pixels"] = [

@@ -18,7 +18,8 @@ runs none. Most stages take seconds, because two things are kept for each photo:
 - `clean` decodes a photo again only after an edit of `decoding/`.
 - `features` runs the frozen layers again only after an edit of `features/rows.py` and its imports.
 
-`python -m bench.reach > docs/reach.md` makes this page from the imports. Modules that are not listed run no stage.
+`python -m bench.reach > docs/reach.md` makes this page from the imports. Modules that are not
+listed run no stage.
 
 | module | stages | photos |
 |---|---|---|

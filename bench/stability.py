@@ -96,7 +96,7 @@ def read_photos(name: str, clones: Path) -> Photos:
     changes = {"backbone": "MobileNetV2", "alpha": 1.0, "image_size": SIDE}
     changes |= {"fine_tune_at": None, "features": "last"}
     model = Model.load().model_copy(update=changes)
-    network = load_extractor(model, Weights.load(), has_cut=False).network
+    network = load_extractor(model, Weights.load()).network
     names, files = zip(*files_of(name, clones))
     computed = map_in_threads(partial(compute, row_function(network, model.resize)), files)
     keys, rows = map(np.array, zip(*computed))

@@ -1,4 +1,4 @@
-"""Define the columns of a project's tables and their types, each with its own fingerprint."""
+"""Define the columns of a project's tables and their types."""
 
 Columns = dict[str, str]
 
@@ -41,7 +41,6 @@ SPLIT: Columns = {
     "metadata_series": "str",  # value in a column of metadata.csv, or ""
     "pixels_sha256": "str",
 }
-SERIES = ("series", "metadata_series")  # are written as "" if a table lacks them
 CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
 PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # columns of SPLIT
 NEAR_DUPLICATES: Columns = {

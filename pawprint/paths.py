@@ -11,6 +11,7 @@ UNLABELLED_PHOTOS = Path("unlabelled")  # folder for photos added in the app wit
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 STATE = Path(".pawprint.json")  # the files that `init` wrote, keyed by name, and the default params
+OF_URLS = (".yaml", ".yml")  # suffixes of a source that contains the URL of the images
 CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"

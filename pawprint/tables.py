@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import SERIES, Columns
+from pawprint.columns import Columns
 from pawprint.errors import printable
 from pawprint.files import parse_file, replacing
 
@@ -52,10 +52,8 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
     """Write these columns in this order, with six significant digits for floats.
 
-    Missing text becomes an empty cell, because pandas before version 3 would write "nan". A
-    table without series gets empty columns.
+    Missing text becomes an empty cell, because pandas before version 3 would write "nan".
     """
-    frame = frame.assign(**{name: "" for name in SERIES if name in columns and name not in frame})
     texts = {name: "" for name, kind in columns.items() if kind == "str"}
     with replacing(path) as partial:
         frame[list(columns)].fillna(texts).astype(columns).to_csv(

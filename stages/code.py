@@ -136,7 +136,7 @@ def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
 
 def fetched(source: Path, recorded: Recorded) -> Path:
     """Return the output of `fetch` for a YAML file with a URL, if any, otherwise the source."""
-    is_url = source.is_file() and source.suffix in (".yaml", ".yml")
+    is_url = source.is_file() and source.suffix in paths.OF_URLS
     if is_url and recorded.hash_of("fetch", source, "deps") == md5(source):
         return paths.RAW_IMAGES
     return source

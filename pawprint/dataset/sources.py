@@ -28,6 +28,7 @@ from pawprint.images.archive import (
 from pawprint.images.pointers import pointer_at
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content
+from pawprint.paths import OF_URLS
 from pawprint.yaml_file import read_yaml
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
@@ -142,7 +143,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     tracks the folder, `tracked` contains MD5 hashes keyed by path; the files are then listed and
     stay where they are. Raises InputError if the source is missing or is anything else.
     """
-    if source.is_file() and source.suffix in (".yaml", ".yml"):
+    if source.is_file() and source.suffix in OF_URLS:
         from pawprint.download import download  # slow, and few sources are URLs
 
         remote = check_content(RemoteSource, read_yaml(source), source, [])

@@ -285,16 +285,6 @@ def default_model() -> Path:
     return example
 
 
-def predict(
-    predictor: Predictor,
-    images: list[Path],
-    further: Callable[[Image.Image, Prediction], dict] | None = None,
-    has_hashes: bool = True,
-) -> list[dict]:
-    """Return all rows of `predict_each`."""
-    return list(predict_each(predictor, images, further, has_hashes))
-
-
 def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     """Return a table with a row for each of these images and each image in these folders.
 

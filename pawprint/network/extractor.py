@@ -45,8 +45,8 @@ def needs_keras(model: Model, weights: Weights) -> bool:
     return not (model.backbone in PACKAGES and has_arrays and model.fine_tune_at is None)
 
 
-def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
-    """Return the extractor for these params; with `has_cut`, it includes maps for fine-tuning.
+def load_extractor(model: Model, weights: Weights) -> Extractor:
+    """Return the extractor for these params.
 
     Raises InputError if the weights are wrong or the params do not fit the backbone.
     """
@@ -54,7 +54,7 @@ def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extr
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.keras_backbone import convert_backbone, weights_sha256
 
-        network, outputs, backbone = convert_backbone(model, weights, has_cut)
+        network, outputs, backbone = convert_backbone(model, weights)
         extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)
     elif model.backbone == ONNX:
         network, origin = read_onnx(onnx_file(weights), model)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import openvino
 
-from pawprint.network.heads import HeadWeights
+from pawprint.network.heads import HeadWeights, kinds_of
 from pawprint.params.model import Head
 
 OUTPUTS = ("logits", "features")
@@ -45,7 +45,7 @@ def on_features(
 
     `shapes` contains the shape of each stored kind.
     """
-    kinds = ["blocks", "top"] if weights.has_blocks else ["top"]
+    kinds = kinds_of(weights.has_blocks)
     means = "means" if "means" in shapes else "top"
     parameters = {kind: _parameter(shapes[kind]) for kind in dict.fromkeys([*kinds, means])}
     features = _side_by_side([parameters[kind].output(0) for kind in kinds])

@@ -68,7 +68,7 @@ class HeadWeights(NamedTuple):
         """Read a file written by `write`. Raises InputError if it is missing or damaged."""
         arrays = read_arrays(path)
         has_blocks = bool(arrays.pop("has_blocks"))
-        views = int(arrays.pop("views", 0))  # unknown in files from earlier versions
+        views = int(arrays.pop("views"))
         terms = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
         standardisation = Standardisation(*terms) if terms else None
         return cls([*arrays.values()], standardisation, has_blocks, views)

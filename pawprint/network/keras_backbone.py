@@ -128,7 +128,7 @@ def with_head(
 
 
 def convert_backbone(
-    model: Model, weights: Weights, has_cut: bool = True
+    model: Model, weights: Weights
 ) -> tuple[openvino.Model, list[str], keras.Model]:
     """Return the extractor for these params, the names of its outputs, and the backbone.
 
@@ -139,7 +139,7 @@ def convert_backbone(
     options = (model.alpha, model.image_size, weights.source, weights.sha256)
     backbone = load_backbone(model.backbone, *options)
     first = first_trained(model, backbone)
-    cut = cut_index(backbone, first) if has_cut and first is not None else None
+    cut = None if first is None else cut_index(backbone, first)
     whole = backbone if model.features == "last" else with_blocks(backbone)
     built, outputs = build_extractor(model.backbone, whole, model.pooling, cut)
     return keras_model.convert(built), outputs, backbone

@@ -74,7 +74,7 @@ def to_keep(folder: Path) -> list[str]:
         return changed_files(folder, [Path()])
     files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV, paths.STATE, OWN_STAGES]
     source = Fetch.load(path=folder / paths.PARAMS).source
-    text = Path(source) if source.endswith((".yaml", ".yml")) else Path(f"{source}.dvc")
+    text = Path(source) if source.endswith(paths.OF_URLS) else Path(f"{source}.dvc")
     is_inside = not text.is_absolute() and ".." not in text.parts
     return changed_files(folder, [*files, text] if is_inside else files)
 

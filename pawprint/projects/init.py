@@ -40,7 +40,7 @@ from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
-from pawprint.paths import PARAMS, REQUIREMENTS, STATE
+from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
 from pawprint.projects.upgrade import write_received
@@ -96,13 +96,13 @@ def create(
     images = images or _images_of(recipe, params)
     with reading():
         _require_apart(folder, images, is_outside)
-        if not (images.is_dir() or _is_url(images)):
+        if not (images.is_dir() or images.suffix in OF_URLS):
             _require_archive(images)
         labelling = parse_mapping(params, PARAMS.name)["clean"]["labels"]
         form, notes = _find_classes(images, asked, labelling, is_outside)
     source = "photos" if form else _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
-    copied = {images: images.name} if _is_url(images) else {}
+    copied = {images: images.name} if images.suffix in OF_URLS else {}
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
     if weights.is_file():  # the weights are installed by the package
         copied[weights] = weights.name
@@ -154,14 +154,9 @@ def _find_classes(
     return None, describe_classes(images, labels)
 
 
-def _is_url(images: Path) -> bool:
-    """Return whether this is a file that contains the URL of images."""
-    return images.suffix in (".yaml", ".yml")
-
-
 def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
     """Return the `fetch.source` of images."""
-    if _is_url(images):
+    if images.suffix in OF_URLS:
         return images.name
     if is_outside:
         return _path_from(folder, images)

@@ -18,18 +18,17 @@ Draw = Callable[[np.random.Generator], np.ndarray]
 STEPS = 20
 
 
-def paired_test(differences: np.ndarray, groups: np.ndarray, one_sided: bool = False) -> float:
+def paired_test(differences: np.ndarray, groups: np.ndarray) -> float:
     """Return the p-value, in [0, 1], for the hypothesis that two models have the same mean.
 
     `differences` contains one value per image, `(images,)`. Under the hypothesis, all signs in a
-    group flip together with probability 1/2. With `one_sided`, the hypothesis is that the mean
-    difference is not above 0. If one class gains what another loses, the assumed distribution of
-    the balanced accuracy is too wide, which makes the test conservative.
+    group flip together with probability 1/2. If one class gains what another loses, the assumed
+    distribution of the balanced accuracy is too wide, which makes the test conservative.
     """
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
     sums = sums[abs(sums[:, 0]) > 1e-12]
-    return _p_value(sums.sum(axis=0), np.ones(1), partial(_draw_signs, sums), one_sided)
+    return _p_value(sums.sum(axis=0), np.ones(1), partial(_draw_signs, sums), one_sided=False)
 
 
 def _draw_signs(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -11,7 +11,7 @@ from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interva
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """Return a LEARNING_CURVE table for the images that every fit predicts, or [] without any.
+    """Return a LEARNING_CURVE table for the images that every fit predicts; it may be empty.
 
     `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
     and `actual` contains class indices. Images in the same one of the `groups` count as one.

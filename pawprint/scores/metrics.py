@@ -104,7 +104,7 @@ def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
 
 
 def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
-    """Return the area under the ROC curve, or None if all images are in one class.
+    """Return the area under the ROC curve, or NaN if all images are in one class.
 
     With more than two classes, this is the mean area over all classes, each against the rest, and
     the interval is conservative.

@@ -14,13 +14,13 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from pawprint import paths
 from pawprint.errors import InputError, name_some
 from pawprint.files import OF_SYSTEMS, read_text, write_text
 from pawprint.git import git, ignored, work_tree
 from pawprint.installation import requirement
 from pawprint.named_file import read_bytes
 from pawprint.package import ROOT
-from pawprint.paths import LABELS_CSV, LOCK, MODEL_CARD, PARAMS, REQUIREMENTS, SPLITS_CSV, STATE
 from pawprint.pipeline.lock import locked_versions
 from pawprint.yaml_file import parse_mapping, read_mapping
 
@@ -30,13 +30,13 @@ IGNORE = ".gitignore"
 DVC_IGNORE = ".dvcignore"
 # The project's text is added before or after the user's text in a file with this name.
 IGNORES = (DVC_IGNORE, IGNORE)
-BEFORE = (".gitattributes", str(REQUIREMENTS))
+BEFORE = (".gitattributes", str(paths.REQUIREMENTS))
 LOCKED = "# Versions of other packages that decide the bytes of results:\n"
 OWN = "# Packages of your own:\n"
 COMMENT = "# Files of the project that other rules ignore\n"
 NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # ignored when checking that a folder is empty
 # Outputs of stages, and folders that Python would confuse with the package.
-OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(MODEL_CARD))
+OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(paths.MODEL_CARD))
 IGNORED = """\
 /.venv/
 /data/
@@ -63,7 +63,7 @@ def lies_outside(source: str) -> bool:
 
 def is_tracked(source: str) -> bool:
     """Return whether DVC tracks the images. Images elsewhere stay where they are."""
-    return not lies_outside(source) and not source.endswith((".yaml", ".yml"))
+    return not lies_outside(source) and not source.endswith(paths.OF_URLS)
 
 
 def leaves_out(source: str, names: Iterable[str]) -> bool:
@@ -92,7 +92,7 @@ def files(source: str) -> dict[str, str]:
         IGNORE: of_git,
         README: README_TEXT.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(lies_outside(source)),
-        str(REQUIREMENTS): requirements(),
+        str(paths.REQUIREMENTS): requirements(),
         **{name: template(name) for name in sorted(plots)},
     }
 
@@ -115,7 +115,7 @@ def names_in_git(source: str) -> list[str]:
     outs = [out for stage in stages for out in outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
     names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
-    names += map(str, (LABELS_CSV, LOCK, PARAMS, SPLITS_CSV, STATE))
+    names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
     if is_tracked(source):
         names.append(f"{source}.dvc")
     elif not lies_outside(source):

@@ -21,7 +21,7 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.model.detector import fit_detector
 from pawprint.model.exports import FORMATS, Reference, export, read_pixels, require_modules
 from pawprint.model.metadata import read_metadata
-from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
@@ -119,11 +119,11 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
         assert dimensions == ["batch"] * 3
 
     photos = sorted(Path("photos").iterdir())
-    expected = predict(load_predictor(paths.SERVED_MODEL), photos)
+    expected = [*predict_each(load_predictor(paths.SERVED_MODEL), photos)]
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
     if name == "keras":
         return  # only Keras reads this format
-    rows = predict(load_predictor(folder), photos)
+    rows = [*predict_each(load_predictor(folder), photos)]
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_served in zip(rows, expected):
         for key in ("probabilities", "unknown_score"):
@@ -151,8 +151,8 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
     identities = [read_metadata(paths.EXPORT / row[0]).model for row in (of_float, of_int8)]
     assert identities[0] == read_metadata(paths.SERVED_MODEL).model != identities[1]
     photos = sorted(Path("photos").iterdir())
-    rows = predict(load_predictor(paths.EXPORT / "litert_int8"), photos)
-    expected = predict(load_predictor(paths.SERVED_MODEL), photos)
+    rows = [*predict_each(load_predictor(paths.EXPORT / "litert_int8"), photos)]
+    expected = [*predict_each(load_predictor(paths.SERVED_MODEL), photos)]
     assert np.mean([a["label"] == b["label"] for a, b in zip(rows, expected)]) > 0.8
 
 

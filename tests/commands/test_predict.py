@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.commands.rows import FORMATS
-from pawprint.model.predictor import Predictor, load_predictor, predict
+from pawprint.model.predictor import Predictor, load_predictor, predict_each
 from pawprint.package import EXAMPLE_MODEL
 
 
@@ -63,7 +63,7 @@ def rows_of_four(photos):
         metadata(labels=LABELS),
         lambda _: {"probability": np.array([0.2, 0.1, 0.65, 0.05])},
     )
-    return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
+    return [*predict_each(four, [photos / "b.jpg", photos / "nothing.jpg"])]
 
 
 def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
@@ -86,7 +86,7 @@ def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(pre
     }
     (photos / "empty").mkdir()
     paths = [photos / name for name in reasons] * 20
-    *rows, zero, long = predict(predictor, [*paths, Path("a\0.jpg"), Path("x" * 5000)])
+    *rows, zero, long = predict_each(predictor, [*paths, Path("a\0.jpg"), Path("x" * 5000)])
     assert zero["error"] and long["error"]
     assert [row["path"] for row in rows] == [str(path) for path in paths]
     assert [row["error"] for row in rows] == [*reasons.values()] * 20

@@ -55,7 +55,7 @@ def write_run(folder: Path, names: list[str], splits: list[str]) -> None:
     pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
     images, *_ = clean_archive(archive)
     write_table(folder / paths.IMAGES_CSV, images, IMAGES)
-    split = images.assign(split=splits, group=images["path"])
+    split = images.assign(split=splits, group=images["path"], series="", metadata_series="")
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
 
 

@@ -64,7 +64,8 @@ def made(tmp_path_factory) -> Path:
     archive.parent.mkdir(parents=True)
     pack(archive, members)
     columns = ["path", "label", "split", "group", "pixels_sha256"]
-    write_table(folder / paths.SPLIT_CSV, pd.DataFrame(rows, columns=columns), SPLIT)
+    split = pd.DataFrame(rows, columns=columns).assign(series="", metadata_series="")
+    write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
         columns=list(IMAGES), fill_value="0"
     )

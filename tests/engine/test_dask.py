@@ -27,7 +27,7 @@ from pawprint.features.views import IDENTITY
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import open_image
-from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
@@ -159,9 +159,9 @@ def test_stages_and_predict_give_the_same_as_on_threads(project, cluster, tmp_pa
     for number, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
     photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
-    rows = predict(predictor := load_predictor(paths.SERVED_MODEL), photos)
+    rows = [*predict_each(predictor := load_predictor(paths.SERVED_MODEL), photos)]
     monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
-    assert predict(predictor, photos) == rows
+    assert [*predict_each(predictor, photos)] == rows
     for stage, module in STAGES.items():
         run_stage(stage)
         imported = set().union(*cluster.client.run(lambda: set(sys.modules)).values())

@@ -30,7 +30,7 @@ from pawprint.model.html_page import (
     with_half_weights,
 )
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import convert
@@ -188,7 +188,7 @@ def test_labels_and_table_are_those_of_predict(page, served, tmp_path):
         (tmp_path / name).write_bytes(data)
     photos = [tmp_path / name for name in contents]
     rows = label(page, photos)
-    expected = predict(load_predictor(served), photos)
+    expected = [*predict_each(load_predictor(served), photos)]
     assert {row["label"] for row in expected} >= {"red", "blue", "unsure"}
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_predict in zip(rows, expected):
@@ -228,7 +228,7 @@ def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(
         tint = Image.new("RGB", pale.size, tuple(15 * np.eye(3, dtype=int)[number % 3]))
         ImageChops.add(pale, tint).save(path)
     code = code.replace('"onnxruntime-web"', f'"./{script}"')
-    expected = predict(load_predictor(served), photos)
+    expected = [*predict_each(load_predictor(served), photos)]
     (tmp_path / "index.html").write_text("<!doctype html><input type=file>", encoding="utf-8")
     head, _, last = code.strip().rpartition("\n")
     module = f"{head}\nwindow.probability = {last}"

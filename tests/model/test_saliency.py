@@ -47,7 +47,7 @@ def served(folder: Path, network: dict, features: str, classes: int, is_mirrored
     """Return a predictor with a random head on a pre-trained network."""
     sample = Weights(source=str(SAMPLE_WEIGHTS), sha256=SAMPLE_SHA256)
     weights = Weights(source="imagenet", sha256=None) if network is LITE0 else sample
-    extractor = load_extractor(model_params(features=features, **network), weights, has_cut=False)
+    extractor = load_extractor(model_params(features=features, **network), weights)
     write_network(extractor.network, folder / "network.xml", extractor.outputs)
     network = read_network(folder / "network.xml")
     shapes = output_shapes(network)

@@ -30,7 +30,7 @@ from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.reading import decode, open_image
-from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.recipes.demo import draw_dataset
 
 FAULTS = IMAGES | MEMBERS
@@ -73,7 +73,9 @@ def test_every_file_of_an_archive_is_kept_or_rejected_as_promised(tmp_path):
 def test_predict_gives_every_file_a_label_or_a_reason(tmp_path):
     predictor = load_predictor(write_colour_model(tmp_path / "model"))
     photos = write_files(tmp_path / "photos", {name: each.made for name, each in IMAGES.items()})
-    for row, fault in zip(predict(predictor, [photos / name for name in IMAGES]), IMAGES.values()):
+    for row, fault in zip(
+        predict_each(predictor, [photos / name for name in IMAGES]), IMAGES.values()
+    ):
         promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
         assert row["error"].split(":")[0] == promised, row
         assert bool(row["label"]) != bool(row["error"]), row

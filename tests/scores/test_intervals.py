@@ -69,7 +69,6 @@ def test_paired_test_draws_the_signs_of_the_differences_of_groups():
     one_size = np.repeat([-0.5, 0.5], [3, 12])
     exact = binomtest(3, 15).pvalue
     assert paired_test(one_size, each) == pytest.approx(exact, rel=0.25)
-    assert paired_test(one_size, each, one_sided=True) == pytest.approx(exact / 2, rel=0.25)
     assert paired_test(np.zeros(15), each) == 1
 
 

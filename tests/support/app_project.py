@@ -62,6 +62,7 @@ def write_split(
     ]
     rows += [(f"{label}/0.jpg", label, "train", "", f"{label} pixels") for label in labels]
     split = pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
+    split = split.assign(series="", metadata_series="")
     write_table(project / paths.SPLIT_CSV, split, SPLIT)
     write_json(project / paths.CROSS_VALIDATION_JSON, {})
     write_json(project / paths.LABELS_JSON, sorted(split["label"].unique()))

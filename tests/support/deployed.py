@@ -56,7 +56,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     kept, *_ = clean_archive(archive)
     numbers = kept["path"].map(lambda path: int(Path(path).stem))
     splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
-    split = kept.assign(split=splits, group=kept["path"])
+    split = kept.assign(split=splits, group=kept["path"], series="", metadata_series="")
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)

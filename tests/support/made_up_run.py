@@ -63,7 +63,8 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
         for split in ("train", "validation", "test")
         for number in range(images)
     ]
-    return pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
+    table = pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
+    return table.assign(series="", metadata_series="")
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:

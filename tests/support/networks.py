@@ -131,6 +131,8 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
             "label": [("cat", "dog")[int(labels[image])] for _, image in names],
             "split": [split for split, _ in names],
             "group": "",
+            "series": "",
+            "metadata_series": "",
             "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
         }
     )
