@@ -24,6 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image, ImageOps
 
 from bench.compare import params_for
@@ -124,7 +125,7 @@ def measure(folder: Path, images: int, added: int) -> dict[str, Cells]:
     changes = f"fetch: {{source: {archive}}}\nmodel: {{image_size: {SIZE}}}"
     prepare(workspace, overlay(params, changes))
     cells = {f"{images:,}": run_stages(workspace)}
-    correct_label(archive, workspace)
+    correct_label(workspace)
     cells[f"{images:,}, a label"] = run_stages(workspace)
     if added:
         write_images(archive, images, images + added)
@@ -132,13 +133,13 @@ def measure(folder: Path, images: int, added: int) -> dict[str, Cells]:
     return cells
 
 
-def correct_label(archive: Path, workspace: Path) -> None:
-    """Give the first image the label of the first image of another class."""
-    with zipfile.ZipFile(archive) as file:
-        first, *others = file.namelist()
-    label = next(Path(name).parent for name in others if Path(name).parent != Path(first).parent)
+def correct_label(workspace: Path) -> None:
+    """Give the first image the label of another class."""
+    images = pd.read_csv(workspace / paths.SPLIT_CSV)
+    first = images.iloc[0]
+    label = images["label"][images["label"] != first["label"]].iloc[0]
     with (workspace / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
-        file.write(f"{first},{label}\n")
+        file.write(f"{first['path']},{label}\n")
 
 
 def main() -> None:
