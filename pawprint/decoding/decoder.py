@@ -311,7 +311,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
-    """Convert a Pillow image to what `decode_file` returns; its images are returned unchanged.
+    """Convert a Pillow image to upright RGB, as in `DecodedImage`; such an image stays as it is.
 
     A copied or converted image keeps its profile and its EXIF data, including the orientation.
     Raises DecodingError for grey images above 8 bits, because these can only be converted from

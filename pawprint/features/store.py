@@ -186,7 +186,7 @@ class StoredExamples(NamedTuple):
     """Stored features of the images of the SPLIT table, in the same order.
 
     `folders` contains the folder of each split. For training images, all views are stored, and for
-    other images, the images themselves and, if the model mirrors, their mirror images.
+    other images, the image and, if training may mirror and it is labelled, its mirror image.
     """
 
     folders: Mapping[str, Path]
