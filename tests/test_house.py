@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "pawprint/engine": {"pipeline"},
     "pawprint/dataset": {"decoding", "engine", "images", "params"},
     "pawprint/features": {"decoding", "engine", "images", "params", "pipeline"},
-    "pawprint/network": {"features", "images", "params"},
+    "pawprint/network": {"engine", "features", "images", "params"},
     "pawprint/model": {
         *("decoding", "engine", "features", "images", "network", "params", "pipeline"),
     },

@@ -162,16 +162,17 @@ class Features:
 
     def __getitem__(self, index: tuple) -> np.ndarray:
         image, view = index
-        shard = self.rows.shard[image].tolist()
-        row = (self.rows.first[image] + view).tolist()
-        parts = [np.empty((len(row), math.prod(shape)), self.dtype) for shape in self.shapes]
-        targets_by_row = zip(*(part.view(np.uint8) for part in parts))
-        for number, position, targets in zip(shard, row, targets_by_row):
+        shard = self.rows.shard[image]
+        row = self.rows.first[image] + view
+        widths = [math.prod(shape) for shape in self.shapes]
+        features = np.empty((len(row), sum(widths)), self.dtype)
+        kinds = np.split(features, np.cumsum(widths)[:-1], axis=1)
+        for number in np.unique(shard):
             with self.paths[number].open("rb", buffering=0) as file:
-                for starts, target in zip(self.starts, targets):
-                    file.seek(starts[number] + position * target.nbytes)
-                    file.readinto(target)
-        features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+                for place in np.flatnonzero(shard == number):
+                    for starts, kind in zip(self.starts, kinds):
+                        file.seek(starts[number] + int(row[place]) * kind[place].nbytes)
+                        file.readinto(kind[place])
         return features.reshape(len(row), *self.shape[2:])
 
 

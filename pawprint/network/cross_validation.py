@@ -1,12 +1,13 @@
 """Cross-validate logistic regressions on the features of the training images.
 
 Cross-validation chooses the features and views for the head, and how strongly its weights are
-penalised. Features are standardised, because the penalty requires it. All computations use one
-thread, because the number of threads changes the last bits of a sum.
+penalised. Features are standardised, because the penalty requires it. Each fit uses one thread,
+because the number of threads changes the last bits of a sum.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
 from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
@@ -33,6 +35,9 @@ MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 MAX_SIZE = 1_000_000_000
 # Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
+# Images x features. Folds of fewer are fitted one after another, because threads would mostly wait
+# for the interpreter lock. The bytes are the same.
+MIN_SIZE_FOR_THREADS = 2**24
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float]], Iterator[Regression]]
 BLOCK = 4096  # number of images predicted at once
 
@@ -242,31 +247,50 @@ def _judge(
 
     The fits use the features and views in `settings`. All views of an image share its weight.
     """
-    features = examples.features[settings.has_blocks]
-    actual = examples.actual
-    views = [view_of(features, view, folds.learned) for view in range(settings.views)]
     shape = (len(values_of_c), len(judged), examples.classes)
     probabilities = np.full(shape, np.nan, np.float32)
-    for held_out in range(folds.fold.max() + 1):
-        training = np.flatnonzero(folds.fold[folds.learned] != held_out)
-        training_classes = actual[folds.learned[training]]
-        is_judged = folds.fold[judged] == held_out
-        is_judged &= np.isin(actual[judged], training_classes)
-        places = np.flatnonzero(is_judged)
-        if len(np.unique(training_classes)) < 2 or not len(places):
-            continue
-        with threadpool_limits(1):
-            rows = np.concatenate([view[training] for view in views]).astype(np.float32, copy=False)
-            standardisation = standardise(rows)
-            targets = np.tile(training_classes, settings.views)
-            weights = sample_weights(examples.class_weight, targets) / settings.views
-            models = list(fit(rows, targets, weights, values_of_c))
-            predicted = predict_rows(models, standardisation, features, judged[places])
-        probabilities[:, places] = 0
-        probabilities[np.ix_(np.arange(len(models)), places, models[0].classes)] = predicted
+    predict_fold = partial(_predict_fold, examples, folds, judged, settings)
+    tasks = ((number, values_of_c, fit) for number in range(folds.fold.max() + 1))
+    is_large = len(folds.learned) * examples.columns > MIN_SIZE_FOR_THREADS
+    with threadpool_limits(1):
+        predicted_folds = (map_in_threads if is_large else map)(predict_fold, tasks)
+        for places, classes, predicted in predicted_folds:
+            probabilities[:, places] = 0
+            probabilities[np.ix_(np.arange(len(values_of_c)), places, classes)] = predicted
     return [
         settings._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)
     ]
+
+
+def _predict_fold(
+    examples: Examples,
+    folds: Folds,
+    judged: np.ndarray,
+    settings: CrossValidation,
+    task: tuple[int, Sequence[float], Fit],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the other folds predict for a fold: places in `judged`, classes, probabilities.
+
+    The task is the number of the fold, with the values of C and the fit. Nothing is predicted if
+    the other folds contain a single class.
+    """
+    held_out, values_of_c, fit = task
+    training = folds.learned[folds.fold[folds.learned] != held_out]
+    images = np.tile(training, settings.views)
+    targets = examples.actual[images]
+    is_judged = folds.fold[judged] == held_out
+    is_judged &= np.isin(examples.actual[judged], targets)
+    places = np.flatnonzero(is_judged)
+    if len(np.unique(targets)) < 2 or not len(places):
+        return places[:0], places[:0], np.empty((len(values_of_c), 0, 0), np.float32)
+    features = examples.features[settings.has_blocks]
+    views = np.repeat(np.arange(settings.views), len(training))
+    rows = features[images, views].reshape(len(images), -1).astype(np.float32, copy=False)
+    standardisation = standardise(rows)
+    weights = sample_weights(examples.class_weight, targets) / settings.views
+    models = list(fit(rows, targets, weights, values_of_c))
+    predicted = predict_rows(models, standardisation, features, judged[places])
+    return places, models[0].classes, predicted
 
 
 def predict_rows(

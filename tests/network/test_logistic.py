@@ -7,6 +7,7 @@ from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.draws import FOLDS
+from pawprint.engine.mapping import map_in_threads
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.class_weights import sample_weights
@@ -68,6 +69,20 @@ def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def test_folds_at_once_have_the_same_bytes(monkeypatch):
+    features, actual = clusters(3, 120)
+    examples = examples_of({False: features}, actual, np.arange(120), 3)
+    expected = cross_validate(examples)
+    threads = []
+    monkeypatch.setattr(validation, "MIN_SIZE_FOR_THREADS", 0)
+    monkeypatch.setattr(
+        validation, "map_in_threads", lambda *given: threads.append(given) or map_in_threads(*given)
+    )
+    found = cross_validate(examples)
+    assert threads
+    assert found.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
 @pytest.mark.parametrize("classes", [2, 3])
