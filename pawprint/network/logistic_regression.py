@@ -5,9 +5,9 @@ Optimization, 2006, section 7.1). Pawprint has its own implementation because im
 takes longer than all fits to a few hundred images, and because its solvers go through all columns
 of the rows at every step.
 
-The optimal weights are a weighted sum of the rows. With fewer rows than columns, a fit therefore
-searches for one coefficient per row, which only needs the products of rows. The resulting model is
-the same.
+The optimal weights are a weighted sum of the rows. With fewer rows than columns, but at least
+MIN_ROWS, a fit therefore searches for one coefficient per row, which only needs the products of
+rows. The resulting model is the same.
 """
 
 import math
@@ -20,6 +20,9 @@ from pawprint.rounding import to_step
 
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continues
+# With fewer rows, a fit searches for the weights of columns. The sum of standardised rows is nearly
+# 0, and steps in float32 along it, by products of rows, end before the gradient does.
+MIN_ROWS = 50
 BLOCK = 2**18  # number of values that are converted to float64 at once
 
 
@@ -173,8 +176,8 @@ class _Problem(NamedTuple):
     def of(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Self:
         classes, numbers = np.unique(targets, return_inverse=True)
         loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
-        space = _RowSpace(rows) if len(rows) < rows.shape[1] else _ColumnSpace(rows)
-        return cls(classes, loss, space)
+        space = _RowSpace if MIN_ROWS <= len(rows) < rows.shape[1] else _ColumnSpace
+        return cls(classes, loss, space(rows))
 
     def start(self) -> _Model:
         """Return a float32 model of zeros."""

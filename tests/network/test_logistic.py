@@ -293,6 +293,21 @@ def test_fit_for_one_c_is_that_after_others(columns):
     assert np.array_equal(alone.weights, last.weights)
 
 
+def test_fit_to_few_rows_is_much_more_exact_than_its_step(monkeypatch):
+    """Their sum is nearly 0, so that fits by products of rows would miss a direction."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(1, 0.2, (30, 1280)).astype(np.float32) ** 3
+    standardise(rows)
+    fits = []
+    monkeypatch.setattr(
+        logistic_regression, "to_step", lambda *arrays: fits.append(arrays) or arrays
+    )
+    targets = np.arange(30) % 2
+    for values_of_c in ([10.0], VALUES_OF_C[:3]):
+        list(fit_exactly(rows, targets, np.ones(30), values_of_c))
+    assert np.abs(fits[0][0] - fits[-1][0]).max() < 1e-12
+
+
 def test_fit_that_does_not_converge_ends_and_says_so(monkeypatch, capsys):
     rows, targets = rows_of(3, COLUMNS)
     monkeypatch.setattr(logistic_regression, "EXACT", EXACT._replace(tolerance=-1))
