@@ -251,12 +251,12 @@ def set_apart(photos: Path, later: Path) -> Path:
 
 
 def correct_label(workspace: Path, later: Path) -> None:
-    table = workspace / "labels.csv"
-    photo, other = (
-        sorted(path.iterdir())[0] for path in sorted((workspace / "photos").iterdir())[:2]
-    )
-    row = f"{photo.relative_to(workspace / 'photos')},{other.parent.name}\n"
-    table.write_text(table.read_text(encoding="utf-8") + row, encoding="utf-8")
+    """Give the first image of the last split the label of another class."""
+    images = pd.read_csv(workspace / paths.SPLIT_CSV)
+    first = images.iloc[0]
+    label = images["label"][images["label"] != first["label"]].iloc[0]
+    with (workspace / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
+        file.write(f"{first['path']},{label}\n")
 
 
 def add_photos(workspace: Path, later: Path) -> None:

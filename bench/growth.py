@@ -24,10 +24,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image, ImageOps
 
-from bench.compare import params_for
+from bench.compare import correct_label, params_for
 from pawprint import paths
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import decode
@@ -125,21 +124,12 @@ def measure(folder: Path, images: int, added: int) -> dict[str, Cells]:
     changes = f"fetch: {{source: {archive}}}\nmodel: {{image_size: {SIZE}}}"
     prepare(workspace, overlay(params, changes))
     cells = {f"{images:,}": run_stages(workspace)}
-    correct_label(workspace)
+    correct_label(workspace, folder)
     cells[f"{images:,}, a label"] = run_stages(workspace)
     if added:
         write_images(archive, images, images + added)
         cells[f"{images:,} + {added}"] = run_stages(workspace)
     return cells
-
-
-def correct_label(workspace: Path) -> None:
-    """Give the first image the label of another class."""
-    images = pd.read_csv(workspace / paths.SPLIT_CSV)
-    first = images.iloc[0]
-    label = images["label"][images["label"] != first["label"]].iloc[0]
-    with (workspace / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
-        file.write(f"{first['path']},{label}\n")
 
 
 def main() -> None:
