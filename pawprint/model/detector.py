@@ -72,8 +72,6 @@ def fit_detector(features: np.ndarray) -> Detector:
     The number of components is COMPONENTS, or one less than the number of images or channels if
     that is smaller. At least two images and two channels are required.
     """
-    # SciPy is slow to import, and `pawprint predict` does not need it.
-    from scipy.linalg import eigh, qr
     from threadpoolctl import threadpool_limits
 
     images, channels = features.shape
@@ -82,11 +80,10 @@ def fit_detector(features: np.ndarray) -> Detector:
     mean = unit.mean(axis=0)
     # Use the smaller Gram matrix, because the time grows with the cube of its size.
     narrow = (unit - mean).T if channels < images else unit - mean
-    last = (len(narrow) - number, len(narrow) - 1)
     with threadpool_limits(1):  # sums differ in the last bits if the number of threads changes
-        vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
+        vectors = np.linalg.eigh(narrow @ narrow.T)[1][:, : -number - 1 : -1]
         if channels >= images:
-            vectors, _ = qr(narrow.T @ vectors, mode="economic")
+            vectors, _ = np.linalg.qr(narrow.T @ vectors)
     # The sign of an eigenvector is arbitrary. Make the largest value of each positive.
     vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), range(number)])
     return Detector(mean.astype(np.float32), *to_step(vectors.T))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from pawprint.classes import PREDICTED
 from pawprint.columns import PROBABILITY
-from pawprint.reports.drawing import BLUE, GREY, ORANGE, RED, plt, shorten, use_fonts
+from pawprint.reports.drawing import BLUE, GREY, ORANGE, RED, shorten, use_fonts
 from pawprint.scores.decided import STEPS
 from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
 
@@ -33,7 +33,8 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
     before = max(head["epoch"], default=0)
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
     names = ("accuracy", "loss") if len(history) > 1 else ()
-    figure, axes = plt.subplots(1, len(names) + 1, figsize=(4.5 * len(names) + 4.5, 3.6))
+    figure = Figure(figsize=(4.5 * len(names) + 4.5, 3.6))
+    axes = figure.subplots(1, len(names) + 1)
     *by_epoch, by_images = np.atleast_1d(axes)
     for axis, name in zip(by_epoch, names):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
@@ -75,7 +76,8 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     is_of_two = len(labels) == 2
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
-    figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
+    figure = Figure(figsize=(size + 0.2, size - 0.2 + below))
+    axis = figure.subplots()
     counts = confusion(test, classes).loc[labels]
     fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
     axis.imshow(fractions, cmap=BLUES, vmin=0, vmax=1)
@@ -125,7 +127,8 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
         (rows["false_positive_rate"], rows["true_positive_rate"])
         for _, rows in roc.groupby("label")
     ]
-    figure, axis = plt.subplots(figsize=(4.2, 4))
+    figure = Figure(figsize=(4.2, 4))
+    axis = figure.subplots()
     title = "ROC curve"
     name = "model"
     false, true = curves[0]
@@ -159,7 +162,8 @@ def draw_decided(
     tables DECIDED and PROBABILITIES. A point marks the served model.
     """
     use_fonts(named)
-    figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))
+    figure = Figure(figsize=(4.5 * (1 + len(named)), 4))
+    axes = figure.subplots(1, 1 + len(named))
     first, *others = np.atleast_1d(axes)
     first.plot(decided["decided"], decided["error"], color=BLUE)
     if min_confidence is not None:
@@ -192,7 +196,8 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     label = reliability["label"].iloc[0]
     use_fonts([label])
     fraction = "correct predictions" if label == PREDICTED else label
-    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2))
+    figure = Figure(figsize=(8, 4.2))
+    axes = figure.subplots(1, 2)
     for axis, split in zip(axes, ("validation", "test")):
         bins = reliability[reliability["split"] == split]
         x = bins["probability"]

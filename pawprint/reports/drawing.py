@@ -8,16 +8,13 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
+from matplotlib import font_manager, rcParams, style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.errors import name_some
 from pawprint.files import replacing
-
-matplotlib.use("Agg")  # draws to files without a window
-
-import matplotlib.pyplot as plt
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart:
 # https://jfly.uni-koeln.de/color/
@@ -27,7 +24,7 @@ RED = "#D55E00"
 GREY = "#666666"
 
 matplotlib.rcdefaults()  # ignore the user's matplotlibrc
-plt.style.use(Path(__file__).with_name("drawing.mplstyle"))
+style.use(Path(__file__).with_name("drawing.mplstyle"))
 
 # Scripts are identified by the first word of a character's Unicode name.
 CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
@@ -59,9 +56,9 @@ def use_fonts(texts: Iterable[str]) -> None:
         if not missing:
             break
     if families:
-        known = plt.rcParams["font.family"]
+        known = rcParams["font.family"]
         known = ["DejaVu Sans"] if known == ["sans-serif"] else known
-        plt.rcParams["font.family"] = [*known, *families]
+        rcParams["font.family"] = [*known, *families]
     if missing:
         packages = " and ".join(sorted({_package_of(each) for each in missing}))
         print(
@@ -100,10 +97,10 @@ def shorten(text: str, length: int) -> str:
 
 
 def render(figure: Figure) -> Image.Image:
-    """Render the figure as an RGB image and close it."""
-    figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]  # Agg
-    plt.close(figure)
+    """Render the figure as an RGB image."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
+from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from pawprint.decoding.jpeg import decoded_side
@@ -50,8 +51,8 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
     rows = sum(-(-len(section) // PHOTOS_PER_ROW) for section in cells.values())
     width = CELL_WIDTH * PHOTOS_PER_ROW
     height = CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
-    dpi = plt.rcParams["figure.dpi"]
-    figure = plt.figure(figsize=np.divide((width, height), dpi), layout="none")
+    size = np.divide((width, height), rcParams["figure.dpi"])
+    figure = Figure(figsize=size, layout="none")
     placed = []
     top = 0
     for title, section in cells.items():

@@ -17,10 +17,11 @@ from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
 DRAW = """
 import sys
 from pathlib import Path
-from pawprint.reports.charts import (plt)
+from matplotlib.figure import Figure
 from pawprint.reports.drawing import (render, save)
 
-figure, axis = plt.subplots()
+figure = Figure()
+axis = figure.subplots()
 axis.plot([1, 2], label="a")
 axis.legend()
 save(render(figure), Path(sys.argv[1]))
