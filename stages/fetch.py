@@ -46,7 +46,7 @@ def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iter
     """Return lines about files added and removed since the last commit, or since the last run.
 
     Files that DVC tracks are compared with the list in the commit's .dvc file, all others with the
-    output of `fetch`. If DVC's cache lacks these, there are no lines.
+    output of `fetch`. If DVC's cache lacks these, no lines are returned.
     """
     lock = try_git("show", f"HEAD:./{paths.LOCK}")
     recorded = Recorded(lock)

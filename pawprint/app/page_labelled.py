@@ -23,7 +23,7 @@ def show() -> None:
     """Show the photos that have a row, last row first, with their labels."""
     rows = labelled()
     if not rows:
-        st.markdown("There are no rows in `labels.csv` yet. Photos that you label are listed here.")
+        st.markdown("`labels.csv` has no rows yet. Photos that you label are listed here.")
         return
     st.markdown(
         "The rows in `labels.csv`, latest first, and in `undecided.csv`, which lists photos marked "

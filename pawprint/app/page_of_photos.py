@@ -53,7 +53,7 @@ class Session:
 
 @st.cache_resource(show_spinner=False)
 def shown() -> dict[Pages, Visible]:
-    """Return the images that each session shows, so that no browser shows those of another."""
+    """Return the images that each session shows, so that no browser shows another's images."""
     return {}
 
 

@@ -126,7 +126,7 @@ def _arrows(changes: pd.DataFrame) -> pd.Series:
 
 
 def _count(noun: str, verb: str, names: pd.Series) -> str:
-    """Return text such as "20 photos added (glass 10, plastic 10)", or "" if there are no names."""
+    """Return text such as "20 photos added (glass 10, plastic 10)", or "" without names."""
     return f"{_number(names, noun)} {verb} ({_name_counts(names)})" if len(names) else ""
 
 

@@ -72,7 +72,7 @@ def clean(
     """Return the usable images, the rejected files, and the paths in corrections not applied.
 
     The tables have the columns IMAGES and REJECTED; usable images also have the DECODED columns.
-    Images in a folder for unlabelled images have the label "". If there are no classes, all images
+    Images in a folder for unlabelled images have the label "". Without classes, all images
     without a correction have this label. A file with a row in `known` is not decoded again.
 
     Each class of `layout` needs at least one usable image. `rule` is "decodes" or "jfif", as in

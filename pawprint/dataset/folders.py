@@ -72,8 +72,8 @@ def find_places(
 
     `labels` is `clean.labels`. A mapping lists, for each class, its folders or its labels in
     metadata.csv, ignoring case. A file belongs to the innermost listed folder above it. Without a
-    mapping, each label in metadata.csv is a class, or if there is no metadata.csv, `read_folders`
-    determines the classes. If no folder is a class, there are no classes yet, and labels.csv
+    mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
+    determines the classes. If no folder is a class, the source has no classes yet, and labels.csv
     provides them.
 
     Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
@@ -158,7 +158,7 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
 
     AUTO chooses the reading that finds at least two classes. Images in or below a folder called
     unknown are UNKNOWN. Images have no label if their folder `is_unlabelled`, if no folder above
-    them is a class, or if they lie beside or in a split without classes. If there are no splits,
+    them is a class, or if they lie beside or in a split without classes. Without splits,
     all images may be unlabelled.
 
     Raises InputError, with a message that begins with `archive`, if there is only one class, if no

@@ -11,7 +11,7 @@ import pandas as pd
 from pawprint.dataset.folder_names import split_in_words
 from pawprint.errors import printable
 
-# Of all images; names of random hexadecimal digits have fewer in series. Edited copies may be few.
+# Fraction of all images; random hexadecimal names have fewer in series. Edited copies may be few.
 MIN_FRACTION = 0.4
 WHOLE = 0.9  # minimum fraction of a class that seems to come from one series
 # Endings of a path from its class folder on, with the end of the group for `split.group`: up to a
@@ -37,7 +37,7 @@ def find_series(images: pd.DataFrame) -> tuple[str, pd.Series]:
         expression = f"{start}({folders}{end}"
         keys = images["path"].str.extract(expression, expand=False)
         min_fraction = MIN_FRACTION
-        if end == WITHOUT_MARK:  # the same name in two split folders is no edited copy
+        if end == WITHOUT_MARK:  # the same name in two split folders is not an edited copy
             keys = keys.where(keys.isin(keys[images["path"].str.contains(MARKED)]))
             min_fraction = 0
         found[expression] = _series_among(keys, images, min_fraction)
@@ -101,7 +101,7 @@ def describe_single(images: pd.DataFrame) -> str:
 
 
 def _folders(images: pd.DataFrame) -> tuple[str, str]:
-    """Return expressions for the folders that are no series: up to the split, and of the class."""
+    """Return expressions for the folders that are not series: up to the split, and of the class."""
     paths = images["path"]
     splits = {
         re.escape(folder)

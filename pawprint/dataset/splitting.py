@@ -133,7 +133,7 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
-    """Return the text that the pattern's group matches in each path, or "" if there is no match."""
+    """Return the text that the pattern's group matches in each path, or "" without a match."""
     groups = paths.str.extract(pattern, expand=False).fillna("")
     if (groups == "").all():
         raise InputError(

@@ -226,7 +226,7 @@ def _require_memory(needed: int) -> None:
     with contextlib.suppress(OSError, ValueError):
         if needed > 1024 * _find_number(r"MemAvailable: *(\d+)", MEMORY):
             raise MemoryError
-    with contextlib.suppress(OSError, ValueError):  # "max" means that there is no limit
+    with contextlib.suppress(OSError, ValueError):  # "max" means unlimited
         used = _find_number(r"^anon (\d+)", CONTAINER / "memory.stat")
         if needed > int((CONTAINER / "memory.max").read_text()) - used:
             raise MemoryError

@@ -1,6 +1,6 @@
 """Draw the random parameters of augmented views. The module views.py applies them.
 
-Names, arguments, units and distributions match those of the Keras layers.
+Names, arguments, units and distributions match the Keras layers.
 """
 
 from collections.abc import Callable

@@ -289,7 +289,7 @@ UPWARD = "a path with .., backslashes or empty folders"
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the directory entry of a zip member, or None for a file in a list.
 
-    Raises UnusableImageError if the name is unsafe, and KeyError if there is no such member.
+    Raises UnusableImageError if the name is unsafe, and KeyError if the member is missing.
     """
     info = None
     if archive.zip_file:
@@ -322,7 +322,7 @@ def require_safe_name(name: str) -> None:
 def describe_unsafe(names: Iterable[str]) -> str:
     """Explain, with an example, that no image has a safe name, and what to do about it.
 
-    Returns "" if there are no images, or if at least one name is safe: a program writes all names
+    Returns "" without images, or if at least one name is safe: a program writes all names
     in an archive in the same way.
     """
     below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
@@ -351,7 +351,7 @@ def advise_on_name(detail: str) -> str:
 def read_member(archive: Archive, name: str) -> bytes:
     """Return the bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
-    Raises KeyError if there is no such member; UnusableImageError if a member has an unsafe name,
+    Raises KeyError if the member is missing; UnusableImageError if a member has an unsafe name,
     is not a regular file, or cannot be read completely; InputError if a listed file is missing,
     unreadable or changed; and OSError, with the name of the zip, if the zip cannot be read.
     """

@@ -73,7 +73,7 @@ def _is_cut(backbone: keras.Model, index: int) -> bool:
 def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
     """Return the part of a backbone after operation `cut`, from its maps to the final outputs.
 
-    It shares its weights with the backbone. If there is no layer after the cut, it returns its
+    It shares its weights with the backbone. Without a layer after the cut, it returns its
     input. The second result is the number of outputs at or before the cut, which come first in the
     backbone.
     """

@@ -194,8 +194,8 @@ def learning_curve(
     """Cross-validate with an eighth, a quarter, half and all of the images.
 
     Returns the sorted indices of the scored images, and a mapping from the number of images in a
-    fit to float32 probabilities `(judged, classes)`, with NaN if there is no prediction. C and the
-    features are those of `cross_validation`, and the fits use one view. Each part contains the same
+    fit to float32 probabilities `(judged, classes)`, with NaN for missing predictions. C and the
+    features come from `cross_validation`, and the fits use one view. Each part contains the same
     fraction of the groups of every class, at least one group, and is contained in the next larger
     part. If there are too many classes for one fit, the mapping is empty.
     """

@@ -329,7 +329,7 @@ def to_openvino(model: keras.Model) -> openvino.Model:
     function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
         network = openvino.convert_model(function.get_concrete_function(spec))
-    # TensorFlow's SiLU adds its own outputs after those of the model.
+    # TensorFlow's SiLU adds its own outputs after the model's.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
     return network

@@ -295,7 +295,7 @@ def choose_tokens(count: int, tokens: str | None) -> list[range]:
 
 
 def last_maps(output: openvino.Output, layout: str) -> Block:
-    """Return the last maps as a block. If both layouts are possible, use that of the input."""
+    """Return the last maps as a block. If both layouts are possible, use the input's."""
     lengths = lengths_of(output)
     is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
     return Block(output, 1 if is_nchw else 3)

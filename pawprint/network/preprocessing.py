@@ -23,7 +23,7 @@ OF_IMAGES = ("mean", "std", "channels")  # keys of model.onnx
 def find_preprocessing(path: Path) -> tuple[Path, dict] | None:
     """Return the file next to the network at `path`, and the content that describes the images.
 
-    Returns None if there is no such file.
+    Returns None if the file is missing.
     """
     for name in (TRANSFORMERS, TIMM):
         file = path.with_name(name)
@@ -39,7 +39,7 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
     """Return the settings next to a network, keyed by the params of `model` without this prefix.
 
     They are `image_size`, `resize` and `onnx`, a mapping with `mean`, `std` and, for BGR,
-    `channels`. Returns an empty mapping if there is no such file. Raises InputError if a value is
+    `channels`. Returns an empty mapping if the file is missing. Raises InputError if a value is
     missing or of another type.
     """
     if not (found := find_preprocessing(path)):

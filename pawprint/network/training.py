@@ -247,7 +247,7 @@ class KeepBest(keras.callbacks.Callback):
     lower confidence alone can reduce the loss. If no epoch counts, the weights from before training
     are kept and `best_epoch` is None. `losses` are the validation losses of all images before
     training. `difference` compares them with the losses after the best epoch, or after the last
-    epoch if there is no best one.
+    epoch if none is best.
     """
 
     def __init__(self, validation: Batches) -> None:

@@ -163,8 +163,8 @@ class Code:
         its files, including scripts, count as data of the package above.
 
         The pins are the lines in requirements.txt for the distributions that these modules import,
-        and for BROUGHT. If another version is installed in a project, or if there is no line for
-        it, the pin is the installed version. Raises InputError for a distribution without a
+        and for BROUGHT. If another version is installed in a project, or if it has no line
+        there, the pin is the installed version. Raises InputError for a distribution without a
         version, for a relative import, and for an import of another file in the project, because
         editing that file would not run any stage.
         """
@@ -263,7 +263,7 @@ class Code:
         return "".join(f"{line}\n" for line in [*files, *sorted(locked)])
 
     def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
-        """Return the files in a folder, and in those of its subfolders that are not packages.
+        """Return the files in a folder, and in its subfolders that are not packages.
 
         Modules of a package are left out. So are hidden files, which systems and editors create.
         """

@@ -25,7 +25,7 @@ from pawprint.progress import VARIABLE, Progress, read_progress
 LOG = Path(".dvc/tmp/pawprint-run.log")
 PROGRESS = Path(".dvc/tmp/pawprint-run.progress")
 USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
-# Lines of LOG, besides those of the command.
+# Lines of LOG, besides the command's own.
 STARTED = "started as process "
 STOPPED = "stopped by the user"
 END = "exit status "

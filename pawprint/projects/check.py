@@ -32,7 +32,7 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
     require_current(folder)
     recorded = Recorded(folder=folder)
     if not (recorded.stages.keys() >= set(stages) and recorded.stages):
-        raise InputError("workspace: there are no results yet. Run `dvc repro`.")
+        raise InputError("workspace: results are missing. Run `dvc repro`.")
     changed = find_changed(folder, stages)
     # Even a changed comment affects the `code` stage, so only fingerprints are compared.
     changed.pop("code", None)

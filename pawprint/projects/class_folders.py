@@ -270,7 +270,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
 
 def folder_for_training(folder: Path) -> Path | None:
-    """Return the training folder in a folder of splits, or None if there are no splits."""
+    """Return the training folder in a folder of splits, or None without splits."""
     inner = _for_training(folder) if folder.is_dir() else None
     if inner is None or (folder / FILE_NAME).exists():
         return None

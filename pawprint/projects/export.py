@@ -183,7 +183,7 @@ def _export_int8(
     train: pd.Series,
     reference: exports.Reference,
 ) -> exports.NamedOutputs:
-    """Write the 8-bit model, whose outputs may differ from those of the served model."""
+    """Write the 8-bit model, whose outputs may differ from the served model's."""
     images = list(project.pixels(spread(train, CALIBRATION_IMAGES)))
     metadata = project.metadata
     folder = project.folder / paths.EXPORT / INT8

@@ -144,7 +144,7 @@ class Project:
 
         No candidate starts after this many `minutes`. The table has a row for each candidate, and
         the first row is for the current params. The columns are `accuracy`; `log_loss`;
-        `difference`, the log loss minus that of the first row, with its interval `low` to `high`;
+        `difference`, the log loss minus the first row's, with its interval `low` to `high`;
         `verdict`; `cpu_ms`, the CPU time for one image; `seconds`, the time for the features in the
         next run; `chosen`, True for the candidate to use; `params`, for `set`; and `error`, the
         reason if a candidate has no scores.
@@ -192,7 +192,7 @@ class Project:
             return result
         try:
             comparison = self.compare("HEAD")
-        except InputError as error:  # for example, there is no common test image
+        except InputError as error:  # for example, without a common test image
             return result._replace(verdict=str(error))
         return result._replace(verdict=comparison.sentences[0], comparison=comparison)
 
@@ -283,7 +283,7 @@ class Project:
         """
         path = self.folder / paths.REPORT
         if not path.is_file():
-            raise InputError(f"cannot show {path}: there is no report yet. Run the project.")
+            raise InputError(f"cannot show {path}: the report is missing. Run the project.")
         return Report(path)
 
     def load(self) -> Predictor:
@@ -298,7 +298,7 @@ class Project:
     def export(self, form: Form) -> Path:
         """Write the model in another format, as `pawprint export` does, and return its folder.
 
-        Prints how the outputs on the test images differ from those of the served model.
+        Prints how the outputs on the test images differ from the served model's.
 
         >>> folder = project.export("onnx")  # doctest: +ELLIPSIS
         format    MB largest difference  changed labels

@@ -70,7 +70,7 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
     Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError if there are no images, or if a metadata.csv does not contain any of the
+    Raises InputError without images, or if a metadata.csv does not contain any of the
     labels.
     """
     params = project / paths.PARAMS
@@ -130,7 +130,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` contains the rows of `tabulate_beside` followed by those of `measure_slices`.
+    `scores` contains the rows of `tabulate_beside`, then of `measure_slices`.
     `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
     reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
     whether training images were available for comparison.

@@ -57,7 +57,7 @@ class AnswerLog:
         line = json.dumps(record | {"model": self._model}, ensure_ascii=False).encode() + b"\n"
         with self._lock:
             is_cut, self._may_be_cut = self._may_be_cut, True
-            self._write(b"\n" + line if is_cut else line)  # an empty line is no answer
+            self._write(b"\n" + line if is_cut else line)  # an empty line is not an answer
             self._may_be_cut = False
 
     def _write(self, data: bytes) -> None:
@@ -215,7 +215,7 @@ def _number(cell: str) -> float:
 def select_answers(
     rows: Sequence[dict], model: str | None
 ) -> tuple[list[dict], dict[str, int], list[dict]]:
-    """Return a model's answers, each image only once, from rows like those of `predict_each`.
+    """Return a model's answers, each image only once, from rows as `predict_each` returns them.
 
     Also returns the number of ignored rows by reason, and the rows without a label.
     """

@@ -40,7 +40,7 @@ SAMPLE = 8
 ROUNDING = 1e-3  # per number in features with length 1; maps are stored as float16
 MEASURED = ("hash", "features", "uncertainty")
 
-DISTANCE = 8  # default for near-duplicates if there is no params.yaml
+DISTANCE = 8  # default for near-duplicates without a params.yaml
 
 
 class LabelledImages(NamedTuple):

@@ -225,10 +225,10 @@ def headline_of(scores: pd.DataFrame) -> str:
 
 
 def describe_score(score: pd.Series) -> str:
-    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" if there is no value.
+    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
 
     Without an interval, it looks like "0.9550". A fraction of at most FEW images looks like "1 of
-    1". If there is no column `images`, a fraction is shown without counts.
+    1". Without a column `images`, a fraction is shown without counts.
     """
     kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):

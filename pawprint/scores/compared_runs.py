@@ -254,7 +254,7 @@ def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.Dat
 
 
 def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return each image's group in a SPLIT table, or an empty series if there is no table."""
+    """Return each image's group in a SPLIT table, or an empty series without a table."""
     if split is None:
         return pd.Series(dtype=str)
     return pd.Series(split["group"].array, with_image(split)["image"])

@@ -42,7 +42,7 @@ def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 def read_run(read: Reader, name: str) -> Run:
     """Read a run with `read`. Sentences refer to it as `name`.
 
-    Files that are only in DVC's cache may be missing. Raises InputError if there are no predictions
+    Files that are only in DVC's cache may be missing. Raises InputError without predictions
     or params.
     """
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}

@@ -145,6 +145,6 @@ def test_project_without_a_run_or_a_commit_is_one_line(tmp_path):
     write_files(tmp_path, {"params.yaml": "{}\n", "dvc.yaml": DVC_YAML})
     git_init(tmp_path)
     succeed("dvc", "init", "-q", cwd=tmp_path)
-    assert complaint(tmp_path, "compare", "HEAD").startswith("workspace: there are no results yet")
+    assert complaint(tmp_path, "compare", "HEAD").startswith("workspace: results are missing")
     line = complaint(tmp_path, "compare", "nothing", "HEAD")
     assert line.startswith("nothing: expected a commit, branch, tag or experiment")
