@@ -10,15 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pawprint.commands import (
-    Taken,
-    add_format,
-    add_model,
-    add_sheet,
-    align,
-    output,
-    require_existing,
-)
+from pawprint import commands
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor, default_model
@@ -39,11 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sheet = (
         f"write a new page with up to {MAX_ERRORS} of the most confident errors on labelled photos"
     )
-    add_sheet(parser, sheet)
+    commands.add_sheet(parser, sheet)
     fail = f"exit with status {FAILED} if unlabelled photos differ from the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
-    add_format(parser, ("table", "json"))
-    add_model(parser, "; further models are compared with the first", action="append")
+    commands.add_format(parser, ("table", "json"))
+    commands.add_model(parser, "; further models are compared with the first", action="append")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint score photos --model models/served --model ../new/models/served
     """
     source = arguments.source
-    require_existing(source)
+    commands.require_existing(source)
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
     photos = scoring.find_photos(HERE, source, labels) if source.is_dir() else None
@@ -89,7 +81,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> in
     folders = arguments.model
     predictors = scoring.load_predictors(folders)
     labels = predictors[0].metadata.labels
-    with output(arguments, needs_all=True) as taken:
+    with commands.output(arguments, needs_all=True) as taken:
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         compared = list(zip(folders[1:], scoring.compare_models(scored)))
         if arguments.format == "json":
@@ -110,7 +102,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> in
 
 
 def _score_and_say(
-    predictor: Predictor, photos: scoring.Photos, taken: Taken
+    predictor: Predictor, photos: scoring.Photos, taken: commands.Taken
 ) -> scoring.ScoreResult:
     """Score a model and report which photos are left out of its scores."""
     scored = scoring.score(HERE, predictor, photos, taken.take)
@@ -137,7 +129,7 @@ def print_scores(scored: scoring.ScoreResult) -> None:
             f", and on {first['test']:.2%} of the test split; significantly different: "
             f"{', '.join(titles) or 'none'}"
         )
-    print(f"{sentence}.\n\n{align(rows_beside_test(scores))}")
+    print(f"{sentence}.\n\n{commands.align(rows_beside_test(scores))}")
     pairs = most_confused(scored.predictions, MAX_CONFUSED).itertuples()
     if named := ", ".join(f"{row.actual} as {row.predicted} ({row.images})" for row in pairs):
         print(f"\nMost frequent errors: {named}.")
@@ -166,7 +158,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: scoring.Photos | 
             f"{option}: expected labelled photos. Received: {printable(str(source))}, which does "
             "not have any labels."
         )
-    with output(arguments, needs_all=True) as taken:
+    with commands.output(arguments, needs_all=True) as taken:
         compared = scoring.compare_unlabelled(HERE, folder, source, photos, taken.take)
         print_left_out(compared.left_out, compared.failed)
         if arguments.format == "json":
@@ -187,7 +179,7 @@ def print_likeness(compared: scoring.LikenessResult) -> None:
         cells = ("{:.2%}, {:.2%} to {:.2%}".format(*side) for side in (numbers[:3], numbers[3:]))
         lines.append((f"{name} {label}", *cells))
     print("Without labels: compared with the test photos.")
-    print(f"{compared.describe()}\n\n{align(lines)}")
+    print(f"{compared.describe()}\n\n{commands.align(lines)}")
 
 
 def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:

@@ -16,24 +16,14 @@ from pydantic import (
 
 from pawprint.classes import problem_of_labels
 from pawprint.errors import without_secrets
-from pawprint.params.section import (
-    BelowOne,
-    Bits,
-    Count,
-    Fraction,
-    Section,
-    Seed,
-    Source,
-    UpToOne,
-    either,
-)
+from pawprint.params import section
 from pawprint.yaml_file import read_mapping
 
 
-class Fetch(Section):
+class Fetch(section.Section):
     """The archive or folder of images."""
 
-    source: Source
+    source: section.Source
 
     @field_validator("source")
     @classmethod
@@ -50,21 +40,21 @@ class Fetch(Section):
 BY_FOLDERS = ("auto", "outer", "inner")  # see pawprint/dataset/folders.py
 
 
-class Clean(Section):
+class Clean(section.Section):
     """Which images to keep, and their classes."""
 
     rule: Literal["decodes", "jfif"]
     # It may also be one of BY_FOLDERS, which the validator accepts.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
-        either(
+        section.either(
             BY_FOLDERS,
             "auto, outer, inner, or a mapping of each class to a list of folders",
             lambda labels: isinstance(labels, dict),
         ),
         PlainSerializer(lambda labels: labels),
     ]
-    bits: Bits
+    bits: section.Bits
 
     @field_validator("labels")
     @classmethod
@@ -100,12 +90,12 @@ def _one_capturing_group(pattern: str) -> str:
     return pattern
 
 
-class Split(Section):
+class Split(section.Section):
     """How to divide the images into training, validation and test sets."""
 
-    seed: Seed
-    validation_fraction: Fraction
-    test_fraction: Fraction
+    seed: section.Seed
+    validation_fraction: section.Fraction
+    test_fraction: section.Fraction
     group: Annotated[str, AfterValidator(_one_capturing_group)] | None
     date: Annotated[str, Field(min_length=1)] | None
     near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
@@ -122,67 +112,67 @@ class Split(Section):
         return self
 
 
-class Flip(Section):
+class Flip(section.Section):
     """The arguments of `RandomFlip`."""
 
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 
-class Factor(Section):
+class Factor(section.Section):
     """The argument of layers that have a single factor."""
 
-    factor: UpToOne
+    factor: section.UpToOne
 
 
-class Translation(Section):
+class Translation(section.Section):
     """The arguments of `RandomTranslation`."""
 
-    height_factor: UpToOne
-    width_factor: UpToOne
+    height_factor: section.UpToOne
+    width_factor: section.UpToOne
 
 
-class Shear(Section):
+class Shear(section.Section):
     """The arguments of `RandomShear`."""
 
-    x_factor: UpToOne = 0.0
-    y_factor: UpToOne = 0.0
+    x_factor: section.UpToOne = 0.0
+    y_factor: section.UpToOne = 0.0
 
 
-class Zoom(Section):
+class Zoom(section.Section):
     """The arguments of `RandomZoom`."""
 
-    height_factor: BelowOne
-    width_factor: BelowOne | None = None
+    height_factor: section.BelowOne
+    width_factor: section.BelowOne | None = None
 
 
-Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
+Interval = Annotated[list[section.UpToOne], Field(min_length=2, max_length=2)]
 
 
-class Saturation(Section):
+class Saturation(section.Section):
     """The arguments of `RandomSaturation`."""
 
     factor: Interval  # given one number, Keras does not use the documented factors
 
 
-class Grayscale(Section):
+class Grayscale(section.Section):
     """The arguments of `RandomGrayscale`."""
 
-    factor: UpToOne = 0.5
+    factor: section.UpToOne = 0.5
 
 
-class Erasing(Section):
+class Erasing(section.Section):
     """The argument of `RandomErasing`."""
 
-    factor: UpToOne = 1.0
+    factor: section.UpToOne = 1.0
 
 
-class Augment(Section):
+class Augment(section.Section):
     """Keras layers keyed by name, with Keras' arguments, units and defaults.
 
     They are applied in the order below, whatever their order in the file.
     """
 
-    views: Count
+    views: section.Count
     keep_original: bool
     RandomFlip: Flip | None = None
     RandomRotation: Factor | None = None
@@ -195,7 +185,7 @@ class Augment(Section):
     RandomHue: Factor | None = None
     RandomGrayscale: Grayscale | None = None
     RandomErasing: Erasing | None = None
-    seed: Seed
+    seed: section.Seed
 
     def mirrors(self, views: int) -> bool:
         """Return whether training on the first `views` of each image mirrors images left to right.

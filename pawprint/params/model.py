@@ -9,25 +9,8 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced, problem_of_named
 from pawprint.errors import one_of, without_secrets
+from pawprint.params import section
 from pawprint.params.data import Augment, Clean, Fetch, Split
-from pawprint.params.section import (
-    BelowOne,
-    Count,
-    Fraction,
-    NotNegative,
-    Positive,
-    Resize,
-    Section,
-    Seed,
-    Sha256,
-    Source,
-    Text,
-    UpToOne,
-    WholeNumber,
-    check_content,
-    either,
-    shown,
-)
 from pawprint.paths import PARAMS
 from pawprint.yaml_file import read_yaml
 
@@ -39,11 +22,11 @@ PACKAGES = {
 }
 
 
-class Weights(Section):
+class Weights(section.Section):
     """The weights of the backbone."""
 
-    source: Source
-    sha256: Sha256 | None
+    source: section.Source
+    sha256: section.Sha256 | None
 
     @field_validator("source")
     @classmethod
@@ -102,7 +85,7 @@ WIDTHS = {
 MIN_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
 
-class Onnx(Section):
+class Onnx(section.Section):
     """Information about a backbone that is missing from its ONNX file.
 
     `channels` is the order in which it takes the colours. `mean` and `std` describe the colours in
@@ -110,20 +93,20 @@ class Onnx(Section):
     https://docs.pytorch.org/vision/stable/models.html.
     """
 
-    output: Text | None = None
+    output: section.Text | None = None
     tokens: Literal["class", "mean", "both"] | None = None
-    mean: list[UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
-    std: list[Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
+    mean: list[section.UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[section.Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
     channels: Literal["RGB", "BGR"] = "RGB"
 
 
-class Model(Section):
+class Model(section.Section):
     """The backbone, and the features that the head uses."""
 
     backbone: Literal[Backbone, "onnx"]
     alpha: float | None
     image_size: Annotated[int, Field(ge=32, le=1024)]
-    resize: Resize
+    resize: section.Resize
     pooling: Literal["average", "flatten"]
     features: Literal["auto", "last", "blocks"]
     fine_tune_at: int | str | None
@@ -139,7 +122,7 @@ class Model(Section):
                 f"expected null, because {backbone} has only one width. Received: {alpha}"
             )
         if widths and alpha not in widths:
-            received = f"a width of {backbone}. Received: {shown(alpha)}"
+            received = f"a width of {backbone}. Received: {section.shown(alpha)}"
             raise ValueError(f"expected {one_of(widths)}, {received}")
         return alpha
 
@@ -157,7 +140,7 @@ class Model(Section):
             expected = "null, because ONNX layers stay frozen"
             is_right = False
         if not is_right:
-            raise ValueError(f"expected {expected}. Received: {shown(layer)}")
+            raise ValueError(f"expected {expected}. Received: {section.shown(layer)}")
         return layer
 
     @model_validator(mode="after")
@@ -179,28 +162,29 @@ class Model(Section):
         return self
 
 
-class Dense(Section):
+class Dense(section.Section):
     """A hidden layer of the head."""
 
-    units: Count
-    l2: NotNegative = 0.0
+    units: section.Count
+    l2: section.NotNegative = 0.0
     batch_normalization: bool = False
 
 
-class Head(Section):
+class Head(section.Section):
     """The layers on top of the features."""
 
     dense: Dense | None
-    dropout: BelowOne
+    dropout: section.BelowOne
     output: Literal["probabilities", "logits"]
 
 
-class Hardware(Section):
+class Hardware(section.Section):
     """Devices, and a dtype policy (https://keras.io/api/mixed_precision/policy/)."""
 
     devices: Literal["auto", "cpu"]
     threads: Annotated[
-        Count, either("auto", "auto, or a number", lambda threads: type(threads) is int)
+        section.Count,
+        section.either("auto", "auto, or a number", lambda threads: type(threads) is int),
     ]
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
@@ -212,39 +196,39 @@ Optimizer = Literal[
 ]  # fmt: skip
 
 
-class EarlyStopping(Section):
+class EarlyStopping(section.Section):
     """Keras' EarlyStopping callback, which watches the validation loss.
 
     https://keras.io/api/callbacks/early_stopping/
     """
 
-    patience: WholeNumber = 0
+    patience: section.WholeNumber = 0
 
 
-class ReduceLROnPlateau(Section):
+class ReduceLROnPlateau(section.Section):
     """Keras' ReduceLROnPlateau callback, which watches the validation loss.
 
     https://keras.io/api/callbacks/reduce_lr_on_plateau/
     """
 
-    factor: Fraction = 0.1
-    patience: WholeNumber = 10
-    min_lr: NotNegative = 0.0
+    factor: section.Fraction = 0.1
+    patience: section.WholeNumber = 10
+    min_lr: section.NotNegative = 0.0
 
 
-class Epochs(Section):
+class Epochs(section.Section):
     """Training in epochs with Keras. Missing keys have their defaults."""
 
-    number: Count = 10
+    number: section.Count = 10
     optimizer: Optimizer = "adam"
-    learning_rate: Positive = 0.001
+    learning_rate: section.Positive = 0.001
     learning_rate_decay: Literal["cosine"] | None = None
-    batch_size: Count = 32
+    batch_size: section.Count = 32
     views_per_epoch: Literal["one", "all"] = "one"
     keep_best: bool = True
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
-    seed: Seed = 1
+    seed: section.Seed = 1
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -254,15 +238,15 @@ class Epochs(Section):
 class FineTuningEpochs(Epochs):
     """Fine-tuning epochs, with a low learning rate because the layers are already trained."""
 
-    number: Count = 5
-    learning_rate: Positive = 0.0002
+    number: section.Count = 5
+    learning_rate: section.Positive = 0.0002
 
 
 # Used for a linear head with too many features for memory; see docs/decisions/25.
 IN_BATCHES = Epochs(learning_rate_decay="cosine", batch_size=128)
 
 
-class _Phase(Section):
+class _Phase(section.Section):
     """Params, with their allowed values, that both training phases share."""
 
     class_weight: Literal["auto", "balanced"] | None
@@ -306,8 +290,8 @@ def _are_fractions(value: object) -> bool:
 
 # A single number is only rejected once the classes are known, so that the message can list them.
 ByClass = Annotated[
-    dict[Text, Fraction] | Fraction | None,
-    either(
+    dict[section.Text, section.Fraction] | section.Fraction | None,
+    section.either(
         None,
         'null, or numbers above 0 and below 1 by class, such as {dog: 0.95} or {"1": 0.95}',
         _are_fractions,
@@ -315,14 +299,14 @@ ByClass = Annotated[
 ]
 
 
-class Calibrate(Section):
+class Calibrate(section.Section):
     """How to calibrate probabilities and choose thresholds."""
 
     temperature: bool
     threshold: ByClass
     recall: ByClass
-    max_error: Fraction | None
-    unknown_quantile: Fraction | None
+    max_error: section.Fraction | None
+    unknown_quantile: section.Fraction | None
 
     @model_validator(mode="after")
     def _recall_chooses_threshold(self) -> Self:
@@ -338,7 +322,7 @@ def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None
     return None
 
 
-class Params(Section):
+class Params(section.Section):
     """The whole file, with one attribute per section."""
 
     fetch: Fetch
@@ -368,4 +352,4 @@ class Params(Section):
 
 def load_params(path: Path = PARAMS) -> Params:
     """Read and check all sections. Raises InputError with one line for each wrong key."""
-    return check_content(Params, read_yaml(path), path, [])
+    return section.check_content(Params, read_yaml(path), path, [])
