@@ -51,8 +51,8 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:
     rows = sum(-(-len(section) // PHOTOS_PER_ROW) for section in cells.values())
     width = CELL_WIDTH * PHOTOS_PER_ROW
     height = CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
-    size = np.divide((width, height), rcParams["figure.dpi"])
-    figure = Figure(figsize=size, layout="none")
+    figure = Figure(figsize=np.divide((width, height), rcParams["figure.dpi"]))
+    figure.set_layout_engine("none")
     placed = []
     top = 0
     for title, section in cells.items():
