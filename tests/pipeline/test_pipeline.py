@@ -159,7 +159,7 @@ def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(copied, 
     assert (result.returncode, fingerprint(copied)) == (1, before)
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @posix
 def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
     assert recover(undisturbed, kills=3, seed=1) == 3
