@@ -64,6 +64,10 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
     are_read = labels != AUTO or any(map(is_metadata, names)) or have_classes(names)
     if images.is_dir() and are_read and not any(asked):
+        if labels == AUTO and not any(map(is_metadata, names)) and suffixes & OF_TABLES:
+            from pawprint.forms import tables
+
+            tables.require_same_classes(images, files)
         return None
     if suffixes & OF_DATASETS and not asked.table:
         from pawprint.forms import hugging_face
@@ -73,6 +77,8 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
         from pawprint.forms import tables
 
         return tables.read(images, files, asked)
+    if asked.label:
+        raise InputError(f"{images}: found no table with a column {asked.label}. Omit --label.")
     return None
 
 
@@ -93,7 +99,9 @@ def describe_form(images: Path, form: Form) -> list[str]:
     if splits := Counter(place.split for place in places.values() if place.split):
         lines.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     if all(cells["label"].isdecimal() for cells in form.photos.values() if cells["label"]):
-        lines.append("the classes are numbers; to name them, list them in clean.labels")
+        lines.append(
+            "the classes are numbers; to name them, list them in clean.labels, such as {cat: ['0']}"
+        )
     return [*lines, *form.notes]
 
 

@@ -27,7 +27,7 @@ from pawprint.yaml_file import parse_mapping
 
 try:
     import pyarrow as pa
-    from pyarrow import ipc, parquet
+    from pyarrow import ipc, parquet, types
 except ModuleNotFoundError:
     raise InputError(
         "cannot read Parquet and Arrow files: pyarrow is not installed. Run "
@@ -56,11 +56,13 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
             f"{images}: files are missing from {name_some(missing)}. Copy all of them."
         )
     class_names = _names_in_readme(files)
-    rows = [row for shard in shards.items() for row in _rows(*shard, class_names, asked.label)]
-    columns, labels = find_labels(rows, asked.label, str(images))
-    photos = {row.photo: {"label": label} for row, label in zip(rows, labels)}
-    for row in rows:
-        photos[row.photo] |= {"split": row.cells["split"]} if row.cells.get("split") else {}
+    found = [each for shard in shards.items() for each in _rows(*shard, class_names, asked.label)]
+    columns, labels = find_labels([row for row, _ in found], asked.label, str(images))
+    left_out = {*columns, "label", "file_name"}
+    photos = {
+        row.photo: {"label": label} | {name: cells[name] for name in cells if name not in left_out}
+        for (row, cells), label in zip(found, labels)
+    }
 
     def contents() -> Iterator[tuple[str, bytes | Path]]:
         values = (value for path in shards.values() for value in _values(path))
@@ -70,31 +72,46 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
     return Form(form, photos, contents, [])
 
 
-def _rows(name: str, path: Path, class_names: ClassNames, asked: str) -> Iterator[Row]:
-    """Yield a row for each image, with its split and the cells that may be its label."""
+def _rows(
+    name: str, path: Path, class_names: ClassNames, asked: str
+) -> Iterator[tuple[Row, dict[str, str]]]:
+    """Yield a row for each image, with the cells that may be its label, and all of its cells.
+
+    These include the split, but neither lists nor bytes.
+    """
     with _reading(path) as reader:
         schema, image = _schema(reader, path)
     info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {})
     features = info.get("features", {}).items()
     given = {column: each["names"] for column, each in features if each["_type"] == "ClassLabel"}
     class_names = {**class_names, **given}
-    texts = [field.name for field in schema if not pa.types.is_nested(field.type)]
-    columns = [each for each in texts if each in (class_names or texts) or each in (asked, "split")]
+    are_left_out = (types.is_nested, types.is_binary, types.is_large_binary)
+    texts = [field.name for field in schema if not any(is_it(field.type) for is_it in are_left_out)]
     folders = [PurePosixPath(name).stem.split("-")[0], *reversed(name.split("/")[:-1])]
     split = next((folder for folder in folders if folder.lower() in SPLIT_OF_FOLDER), "")
     suffix = ""
-    for number, values in enumerate(_values(path, [*columns, f"{image}.path"])):
+    for number, values in enumerate(_values(path, [*texts, f"{image}.path"])):
         file = (values.pop(image) or {}).get("path") or ""
         suffix = PurePosixPath(file).suffix if is_image_name(file) else suffix or _suffix(path)
-        cells = {column: _text(value, class_names.get(column)) for column, value in values.items()}
+        place = f"row {number:,} of {name}"
+        cells = {
+            column: _text(value, class_names.get(column), place) for column, value in values.items()
+        }
         photo = f"{PurePosixPath(name).with_suffix('')}/{number:06}{suffix}"
-        yield Row(f"row {number:,} of {name}", {"split": split} | cells, photo)
+        may_be_label = (*(class_names or texts), asked)
+        labels = {column: cells[column] for column in cells if column in may_be_label}
+        yield Row(place, labels, photo), ({"split": split} if split else {}) | cells
 
 
-def _text(value: object, names: list[str] | None) -> str:
+def _text(value: object, names: list[str] | None, place: str) -> str:
     """Return a value as a label. A class of -1 means that the label is not public."""
     if names and isinstance(value, int):
-        return names[value] if 0 <= value < len(names) else ""
+        if value >= len(names):
+            raise InputError(
+                f"{printable(place)}: expected a label below {len(names)}, the number of names. "
+                f"Received: {value}. Correct the names in README.md."
+            )
+        return names[value] if value >= 0 else ""
     return "" if value is None else str(value)
 
 
@@ -180,7 +197,8 @@ def _names_in_readme(files: Files) -> dict[str, list[str]]:
 
     https://huggingface.co/docs/hub/datasets-cards
     """
-    found = {}
+    found: dict[str, list[str]] = {}
+    differing: set[str] = set()
     with contextlib.suppress(AttributeError, InputError, KeyError, TypeError, ValueError):
         text = read_bytes(files["README.md"]).decode()
         info = parse_mapping(text.split("---")[1], "README.md")["dataset_info"]
@@ -188,5 +206,13 @@ def _names_in_readme(files: Files) -> dict[str, list[str]]:
             for feature in each["features"]:
                 if "class_label" in feature["dtype"]:
                     names = feature["dtype"]["class_label"]["names"]
-                    found[feature["name"]] = list(names.values())
+                    by_number = {int(number): str(names[number]) for number in names}
+                    in_order = [by_number[number] for number in range(len(names))]
+                    if found.setdefault(feature["name"], in_order) != in_order:
+                        differing.add(feature["name"])
+    if differing:
+        raise InputError(
+            f"README.md: expected one list of class names for {name_some(sorted(differing))}. "
+            "Received: several configurations. Give the folder of one as --images."
+        )
     return found

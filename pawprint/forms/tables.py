@@ -1,16 +1,17 @@
 """Read tables beside photos: CSV, TSV, JSON Lines, and exports of Label Studio."""
 
+import contextlib
 import json
 import os
 import posixpath
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
+from pawprint.dataset.folders import AUTO, find_places
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form
@@ -27,23 +28,56 @@ def read(images: Path, files: Files, asked: Asked) -> Form | None:
 
     Tables with the same name in several folders are one table. Raises InputError as in `find_form`.
     """
-    ends = _ends(files)
-    found: dict[str, list[Row]] = defaultdict(list)
-    for path in [asked.table] if asked.table else files.values():
-        if asked.table or path.suffix.lower() in OF_TABLES:
-            found[path.name] += _rows_with_photos(path, images, ends, bool(asked.table))
-    tables = {name: rows for name, rows in found.items() if rows}
+    tables = _tables(images, files, asked.table)
     if len(tables) > 1:
         raise InputError(
             f"{images}: expected one table. Received: {name_some(tables, 20)}. Choose one with "
             "--table FILE."
         )
-    for name, rows in tables.items():
-        return _form(images, files, asked.label, name, rows)
+    for name, table in tables.items():
+        return _form(images, files, asked.label, name, *table)
+    if asked.table:
+        raise InputError(
+            f"{asked.table}: expected a column of labels beside the names of files. Received: none."
+        )
     return None
 
 
-def _form(images: Path, files: Files, label: str, name: str, rows: list[Row]) -> Form:
+def require_same_classes(images: Path, files: Files) -> None:
+    """Raise InputError if a table names most photos, but has no column with their class folders."""
+    _, places = find_places([*files], None, AUTO, str(images))
+    folders = {name: place.label.lower() for name, place in places.items() if place.label}
+    tables = {}
+    with contextlib.suppress(InputError):  # `init` says which files it does not read
+        tables = _tables(images, files, None)
+    for name, (_, rows) in tables.items():
+        rows = [row for row in rows if row.photo in folders]
+        columns = rows[0].cells if 2 * len(rows) > len(folders) else {}
+        has_classes = any(
+            all(row.cells.get(column, "").lower() == folders[row.photo] for row in rows)
+            for column in columns
+        )
+        if columns and not has_classes:
+            raise InputError(
+                f"{images}: expected classes as folders or in a table. Received: folders, and "
+                f"{printable(name)}, which names {len(rows):,} of their images. Use the table "
+                "with --table FILE, or the folders with --labels outer."
+            )
+
+
+def _tables(images: Path, files: Files, asked: Path | None) -> dict[str, tuple[str, list[Row]]]:
+    """Return the column that names photos, and the rows, of each table, keyed by its name."""
+    ends = _ends(files)
+    found: dict[str, tuple[str, list[Row]]] = {}
+    for path in [asked] if asked else files.values():
+        if asked or path.suffix.lower() in OF_TABLES:
+            column, rows = _rows_with_photos(path, images, ends, bool(asked))
+            if rows:
+                found.setdefault(path.name, (column, []))[1].extend(rows)
+    return found
+
+
+def _form(images: Path, files: Files, label: str, name: str, column: str, rows: list[Row]) -> Form:
     where = f"{images}: {printable(name)}"
     if missing := [row.place for row in rows if not row.photo]:
         raise InputError(
@@ -53,7 +87,8 @@ def _form(images: Path, files: Files, label: str, name: str, rows: list[Row]) ->
     used, labels = find_labels(rows, label, where)
     left_out = {*used, "label", "file_name"}
     splits = {row.cells.get("split", "").lower() for row in rows}
-    left_out |= {"split"} if splits - {"", *SPLIT_OF_FOLDER} else set()
+    other_splits = splits - {"", *SPLIT_OF_FOLDER}
+    left_out |= {"split"} if other_splits else set()
     photos: dict[str, Cells] = {
         photo: {"label": ""} for photo in sorted(filter(is_image_name, files))
     }
@@ -67,51 +102,69 @@ def _form(images: Path, files: Files, label: str, name: str, rows: list[Row]) ->
         photos[photo]["label"] = ""
     others = sorted(set(files).difference(photos))
     notes = [f"left out: {count_suffixes(others)}"] if others else []
+    if other_splits:
+        notes.append(
+            f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
+            "`split` divides the photos"
+        )
     if differing:
         notes.append(
             f"rows differ for {len(differing):,} photos, which stay unlabelled; choose labels in "
             f"labels.csv: {name_some(sorted(differing))}"
         )
-    name = f"{name}, with the labels in {name_some(used)}"
+    name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
     return Form(name, photos, lambda: ((photo, files[photo]) for photo in photos), notes)
 
 
 def _ends(files: Files) -> dict[str, str | None]:
     """Return the file for each end of a path, or None if several have the same end.
 
-    A slash at the beginning marks whole paths. Suffixes of images may be missing.
+    A slash at the beginning marks whole paths. Suffixes of images may be missing, unless two files
+    differ in nothing else.
     """
     ends: dict[str, str | None] = {}
     for name in files:
         path = normalize("NFC", name)
         for end in {path, posixpath.splitext(path)[0] if is_image_name(name) else path}:
             parts = end.split("/")
-            for start in range(len(parts)):
-                key = "/".join(parts[start:])
+            for key in (f"/{end}", *("/".join(parts[start:]) for start in range(len(parts)))):
                 ends[key] = None if key in ends else name
-            ends[f"/{end}"] = name
     return ends
 
 
-def _rows_with_photos(path: Path, images: Path, ends: Ends, is_asked: bool) -> list[Row]:
-    """Return the rows of a table with their photos, or [] if no column names photos.
+def _rows_with_photos(
+    path: Path, images: Path, ends: Ends, is_asked: bool
+) -> tuple[str, list[Row]]:
+    """Return the column that names photos, and the rows with their photos; or "", [] without one.
 
-    The column whose cells name the most files is left out. If the table `is_asked` for, raises
-    InputError instead of returning [].
+    A column of names with suffixes comes first, then the column whose cells name the most files,
+    because numbers of rows can look like names. If two such columns name different files, or if a
+    table that `is_asked` for names none, raises InputError.
     """
     try:
         rows = [*_rows(read_bytes(path), path)]
     except InputError:
         if is_asked:
             raise
-        return []  # another file, or a damaged one, which will be named
+        return "", []  # another file, or a damaged one, which will be named
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for _, cells in rows for name in cells)
     found = {
         name: _find_photos([cells.get(name, "") for _, cells in rows], inside, path.stem, ends)
         for name in names
     }
-    column = max(found, key=lambda name: len({*found[name]} - {None}), default="")
+    if header := [name for name in names if is_image_name(name) and name in ends]:
+        raise InputError(f"{path}: expected a header in the first line. Received: {header[0]}.")
+    numbers = {name: len({*photos} - {None}) for name, photos in found.items()}
+    with_suffix = {name for _, cells in rows for name in cells if is_image_name(cells[name])}
+    ranks = {name: (name in with_suffix, numbers[name]) for name in names if numbers[name]}
+    columns = [name for name in ranks if ranks[name] == max(ranks.values())]
+    if len({tuple(found[name]) for name in columns}) > 1:
+        raise InputError(
+            f"{path}: expected one column with the names of files. Received: {name_some(columns)}, "
+            "which name different files. Keep one of them."
+        )
+    column = columns[0] if columns else ""
     photos = found.get(column, [])
     if is_asked and not any(photos):
         raise InputError(
@@ -119,7 +172,7 @@ def _rows_with_photos(path: Path, images: Path, ends: Ends, is_asked: bool) -> l
             f"{name_some(names, 20) or 'no rows'}."
         )
     others = names.keys() - {column}
-    return [
+    return column, [
         Row(f"{place} ({cells.pop(column)})", cells, photo or "")
         for (place, cells), photo in zip(rows, photos)
         if others and any(photos) and cells.get(column)

@@ -67,6 +67,42 @@ def test_class_names_come_from_the_readme_and_a_hidden_class_stays_unlabelled(tm
     assert len(list((tmp_path / "p/photos").rglob("*.jpeg"))) == 5
 
 
+CARD = """---
+dataset_info:
+- config_name: a
+  features:
+  - {{name: label, dtype: {{class_label: {{names: {}}}}}}}
+- config_name: b
+  features:
+  - {{name: label, dtype: {{class_label: {{names: {}}}}}}}
+---
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["{'1': dog, '0': cat}"] * 2, []),  # as formatters sort '10' before '2'
+        (["{'0': cat}"] * 2, ["row 1 of", "below 1", "README.md"]),
+        (["{0: cat, 1: dog}", "{0: dog, 1: cat}"], ["README.md", "label", "configurations"]),
+    ],
+)
+def test_class_names_are_those_of_their_numbers(tmp_path, names, words):
+    (tmp_path / "a").mkdir()
+    write(tmp_path / "a/train.parquet", [0, 1, 0, 1], patient=["x", "y", "y", "y"])
+    (tmp_path / "a/README.md").write_text(CARD.format(*names))
+    if words:
+        with refused(*words):
+            create(tmp_path / "p", tmp_path / "a", None, False)
+        return
+    assert sorted(made(tmp_path, tmp_path / "a").values()) == [
+        *[("cat", "train")] * 2,
+        *[("dog", "train")] * 2,
+    ]
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    assert [row["patient"] for row in csv.DictReader(table.splitlines())] == ["x", "y", "y", "y"]
+
+
 def test_one_file_is_a_form_and_numbers_without_names_are_classes(tmp_path):
     path = write(tmp_path / "a.parquet", [3, 5, 3, 5])
     _, notes = create(tmp_path / "p", path, None, False)
@@ -141,7 +177,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 def test_form_that_is_not_used_is_not_imported():
     code = (
         "import sys; from pathlib import Path; from pawprint.forms import NOTHING, find_form\n"
-        "names = ['a/1.jpg', 'b/2.jpg', 'a/1.csv', 'a/1.parquet']\n"
+        "names = ['a/1.jpg', 'b/2.jpg', 'a/1.npz', 'a/1.parquet']\n"
         "find_form(Path(), {name: Path(name) for name in names}, NOTHING, 'auto')\n"
         "modules = ('pawprint.forms.', 'pyarrow.parquet')\n"
         "print(*[name for name in sys.modules if name.startswith(modules)])"

@@ -93,6 +93,21 @@ def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp
     assert table["1.jpg"] == {"label": "dog", "split": "test", "group": "b", "camera": "y"}
 
 
+def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(tmp_path):
+    """pandas writes the index as a first column without a name."""
+    rows = "".join(f"{5 - n},{name},{LABELS[name]},fold{n}\n" for n, name in enumerate(NAMES))
+    given = write_files(
+        tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
+    )
+    _, notes = create(tmp_path / "p", given, None, False)
+    assert "found t.csv, with the files in file, labels in label" in notes
+    assert any("split is not used" in note and "fold0" in note for note in notes)
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    assert [row.split(",")[:2] for row in table.split()[1:]] == [
+        list(each) for each in LABELS.items()
+    ]
+
+
 def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
     tasks = [*TASKS, task("0.jpg", studio("dog")), task("1.jpg", studio("dog"))]
     tasks.append(task("2.jpg", studio("dog", was_cancelled=True)))
@@ -100,6 +115,7 @@ def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
 
 
 ONE = "exactly one class"
+TABLE = {"table": "a.json"}
 MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
 TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
 
@@ -115,9 +131,16 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"a.json": json.dumps([*TASKS, task("0", studio("cat", "dog"))])}, {}, ["row 7", ONE]),
         ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
         ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
+        ({"t.csv": "a,b,label\n0,1,cat\n1,0,dog\n"}, {}, ["names of files", "a, b"]),
+        ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {}, ["header", "0.jpg"]),
+        ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
+        ({"a.json": json.dumps([task(name) for name in NAMES])}, TABLE, ["column of labels"]),
+        ({}, {"label": "breed"}, ["no table", "breed"]),
     ],
 )
 def test_table_in_doubt_is_refused_and_nothing_is_written(tmp_path, files, asked, words):
+    if "table" in asked:
+        asked = {"table": tmp_path / "given" / asked["table"]}
     with refused(str(tmp_path / "given"), *words):
         made(tmp_path, files, Asked(**asked))
     assert not (tmp_path / "p").exists()
@@ -138,11 +161,18 @@ def test_link_in_a_table_leads_nowhere_else(tmp_path):
     assert not (tmp_path / "p").exists()
 
 
-def test_folders_that_are_classes_are_read_unless_a_table_is_asked_for(tmp_path):
+def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
+    """HAM10000 has its photos in two folders, part_1 and part_2."""
     files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "ab" * 3)])
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
-    _, notes = create(tmp_path / "p", given, None, False)
+    with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
+        create(tmp_path / "p", given, None, False)
+    _, notes = create(tmp_path / "p", given, None, False, labels="outer")
     assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
+    (given / "train.csv").write_text(KAGGLE.replace("cat", "A").replace("dog", "B"))
+    _, notes = create(tmp_path / "r", given, None, False)
+    assert "2 classes: a (3), b (3)" in notes
+    (given / "train.csv").write_text(KAGGLE)
     _, notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
     assert "2 classes: cat (3), dog (3)" in notes
 
