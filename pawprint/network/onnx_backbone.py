@@ -97,6 +97,11 @@ def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
     with _refusing(path):
         with silent_stderr():
             network = _read(read_bytes(path))
+        if len(network.inputs) != 1:
+            raise ValueError(
+                f"expected one input. Received: {len(network.inputs)}. Export the part of the "
+                "network alone that takes images, such as SiglipVisionModel of SigLIP"
+            )
         shape = list(network.input().partial_shape)[1:]
         sides = {length.get_length() for length in shape if length.is_static} - {3}
         return next(iter(sides), None), [port.get_any_name() for port in network.outputs]

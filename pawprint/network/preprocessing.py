@@ -4,12 +4,13 @@
 config.json.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pawprint.errors import InputError
-from pawprint.files import read_json
+from pawprint.errors import InputError, reason
+from pawprint.files import read_text
 from pawprint.params.model import Model, Onnx
 
 TRANSFORMERS = "preprocessor_config.json"
@@ -23,16 +24,27 @@ OF_IMAGES = ("mean", "std", "channels")  # keys of model.onnx
 def find_preprocessing(path: Path) -> tuple[Path, dict] | None:
     """Return the file next to the network at `path`, and the content that describes the images.
 
-    Returns None if the file is missing.
+    Returns None if the file is missing. Raises InputError for a damaged file, and if both libraries
+    have written one, because they probably describe two networks.
     """
-    for name in (TRANSFORMERS, TIMM):
-        file = path.with_name(name)
-        content = read_json(file) if file.is_file() else None
-        if name == TIMM and isinstance(content, dict):
+    found: list[tuple[Path, dict]] = []
+    for file in map(path.with_name, (TRANSFORMERS, TIMM)):
+        try:
+            content = json.loads(read_text(file)) if file.is_file() else None
+        except ValueError as error:
+            raise InputError(
+                f"{file}: expected JSON. Received: {reason(error)}. Save it again with its library."
+            ) from None
+        if file.name == TIMM and isinstance(content, dict):
             content = content.get("pretrained_cfg")
         if isinstance(content, dict):
-            return file, content
-    return None
+            found.append((file, content))
+    if len(found) > 1:
+        raise InputError(
+            f"{path.parent}: expected the preprocessing of one network. Received: {TRANSFORMERS} "
+            f"and {TIMM}. Put each network and its file into a folder of its own."
+        )
+    return found[0] if found else None
 
 
 def read_preprocessing(path: Path) -> dict[str, Any]:
@@ -80,6 +92,8 @@ def _of_transformers(content: Mapping) -> dict:
     mean, std = [0.0] * 3, [1.0] * 3
     if content.get("do_normalize"):  # MobileViT saves a mean that it does not use
         mean, std = content["image_mean"], content["image_std"]
+    if content.get("include_top"):  # EfficientNetImageProcessor divides twice
+        std = [value**2 for value in std]
     onnx: dict[str, object] = {"mean": [round((value + shift) / factor, 6) for value in mean]}
     onnx["std"] = [round(value / factor, 6) for value in std]
     if content.get("do_flip_channel_order"):

@@ -47,6 +47,11 @@ TRANSFORMERS = {
         {"do_rescale": True, "rescale_factor": 1 / 127.5, "rescale_offset": True, "size": SMALL},
         (224, "stretch", OF_HALF),
     ),
+    # The processor divides by the deviation twice if `include_top`, its default, is true.
+    "EfficientNet": (
+        NORMALIZED | {"image_mean": HALF, "image_std": HALF, "size": SMALL, "include_top": True},
+        (224, "stretch", OF_HALF | {"std": [0.25] * 3}),
+    ),
     "ViT of an earlier version": (
         {"do_normalize": True, "image_mean": HALF, "image_std": HALF, "size": 224},
         (224, "stretch", OF_HALF),
@@ -81,6 +86,16 @@ def test_params_that_disagree_are_named(tmp_path):
     assert "model.onnx.std is" in differs and "model.onnx.mean" not in differs
     same = params_of(**OF_HALF).model_copy(update={"image_size": 224, "resize": "stretch"})
     assert describe_disagreement(path, same) is None
+
+
+def test_file_that_is_damaged_or_of_another_network_is_one_line(tmp_path):
+    write(tmp_path, "SigLIP")
+    write_json(tmp_path / "config.json", {"pretrained_cfg": {"mean": HALF}})
+    with refused(str(tmp_path), "preprocessor_config.json and config.json", "folder of its own"):
+        read_preprocessing(tmp_path / "model.onnx")
+    (tmp_path / "preprocessor_config.json").write_text("{")
+    with refused("preprocessor_config.json: expected JSON", "Save it again"):
+        read_preprocessing(tmp_path / "model.onnx")
 
 
 def write(folder: Path, kind: str) -> None:
