@@ -8,14 +8,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from pawprint.__main__ import main
@@ -24,10 +26,11 @@ from pawprint.dataset.folders import Layout, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.params.file import overlay
 from pawprint.pipeline.fingerprint import Code
-from pawprint.recipes.demo import dvc_environment, write_archive
+from pawprint.recipes.demo import draw_dataset, dvc_environment, write_archive
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
@@ -99,6 +102,17 @@ def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
     return folder
+
+
+def tarred(path: Path, files: Iterable[tuple[str, bytes]]) -> Path:
+    """Write a tar with these files, compressed as its suffix says, and return its path."""
+    kind = path.suffix[1:]
+    with tarfile.open(path, "w" if kind == "tar" else f"w:{kind}") as archive:
+        for name, data in files:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return path
 
 
 def copy_into(folder: Path, project: Path, name: str) -> None:
@@ -264,7 +278,51 @@ def installed(tmp_path_factory):
     """Return an environment in which the package is installed from a wheel."""
     from installed import Installed
 
-    return Installed(tmp_path_factory.mktemp("installed"))
+    folder = made_once(tmp_path_factory, "installed", lambda folder: Installed(folder).create())
+    return Installed(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """Return a project with a committed tiny run, for tests that copy it before they change it.
+
+    The images are next to the project. None of them is unknown.
+    """
+
+    def make(folder: Path) -> None:
+        pack(folder / "images.zip", drawn_twice())
+        project = git_project(folder / "project", TINY + OFFLINE)
+        repro(project)
+        commit(project, "Tiny run")
+
+    return made_once(tmp_path_factory, "tiny", make) / "project"
+
+
+def drawn_twice() -> Iterator[tuple[str, bytes]]:
+    """Yield drawn cats and dogs, and one of them a second time with stronger compression."""
+    for name, data in draw_dataset(train=20, validation=20):
+        yield name, data
+        if name == "drawn/train/cats/cat.0001.jpg":
+            again = Image.open(io.BytesIO(data)).convert("RGB")
+            yield "drawn/train/cats/cat.again.jpg", encode(again, quality=60)
+
+
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that `make` has filled, which all workers of a test run share.
+
+    See "Making session-scoped fixtures execute only once" in the documentation of pytest-xdist.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, made = base / name, base / f"{name}.made"
+    with FileLock(base / f"{name}.lock"):
+        if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker in which `make` failed
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
 
 
 def change(project: Path, changes: str) -> None:
@@ -321,13 +379,10 @@ def as_installed(text: str) -> str:
     return re.sub(r"^([\w.-]+)==[^\s;]+", installed, text, flags=re.MULTILINE)
 
 
-def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) -> Path:
-    """Make a separate repository with this project's files and changed params.
-
-    Files whose paths begin with one of `without` are left out.
-    """
+def git_project(folder: Path, changes: str) -> Path:
+    """Make a separate repository with this project's code and changed params."""
     for name in succeed("git", "ls-files", cwd=PROJECT).splitlines():
-        if not name.startswith(without):
+        if not name.startswith(RESULTS):
             copy_into(folder, PROJECT, name)
     change(folder, changes)
     git_init(folder)
@@ -335,8 +390,13 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
     return folder
 
 
-# Each worker runs whole files. The slowest ones start first, so that none remains at the end.
-LONGEST = "committed_run browser pipeline readme projects tutorial dask"
+# Each worker runs whole files. The slowest ones start first, so that none remains at the end, but
+# committed_run needs `tiny_run`, and would wait while browser makes it.
+LONGEST = (
+    "tutorial readme pipeline loop browser export onnx_backbone reused_features tutorial_notebook "
+    "label_pages scripts dask committed_run served from_python other_computer recipes try source "
+    "nothing_lost reused_images"
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,8 +1,8 @@
 """Test the app and the report in a real browser, with a real server and results of a real run."""
 
-import io
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,25 +10,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from app_browser import (
-    CHROMIUM,
-    FLAGS,
+    chromium,
     expect,
     open_page,
     open_part,
     opened,
-    playwright,
     serious,
     settled,
 )
-from conftest import OFFLINE, TINY, commit, encode, git_project, pawprint, repro, succeed
+from conftest import commit, pawprint, succeed
 from faults import black_png
-from PIL import Image
 from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.sources import fetch
-from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.paths import LABELS_TO_REVIEW_CSV, SCORES_CSV
 from pawprint.recipes.demo import draw_dataset
@@ -46,31 +42,22 @@ PARTS = {  # of the pages
     "Labels to review": "Label",
     "Labelled": "Label",
 }
+SCREEN = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 800}
 PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
 
-def images() -> Iterator[tuple[str, bytes]]:
-    """Yield drawn cats and dogs, and one of them a second time with stronger compression."""
-    for name, data in draw_dataset(train=20, validation=20):
-        yield name, data
-        if name == "drawn/train/cats/cat.0001.jpg":
-            again = Image.open(io.BytesIO(data)).convert("RGB")
-            yield "drawn/train/cats/cat.again.jpg", encode(again, quality=60)
-
-
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
-    """Return a project with a committed run."""
-    folder = tmp_path_factory.mktemp("app")
-    pack(folder / "images.zip", images())
-    project = git_project(folder / "project", TINY + OFFLINE)
-    repro(project)
+def workspace(tiny_run, tmp_path_factory) -> Path:
+    """Return a project with a committed run and a label to review."""
+    copy = tmp_path_factory.mktemp("app") / "copy"
+    project = shutil.copytree(tiny_run.parent, copy) / tiny_run.name
     # None of the drawn images has a label to review.
     suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
     suspects = suspects.assign(likely="dog", probability=0.01, contradicts="")
     write_table(project / LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     succeed("dvc", "commit", "--force", "--quiet", cwd=project)
-    commit(project, "Train")
+    commit(project, "Label to review")
     return project
 
 
@@ -81,29 +68,14 @@ def address(workspace) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def started() -> Iterator:
-    with playwright.sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(started) -> Iterator:
-    with started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+def browser() -> Iterator:
+    with chromium() as browser:
         yield browser
 
 
 @pytest.fixture
 def page(browser, address) -> Iterator:
-    with opened(browser, address, viewport={"width": 1280, "height": 800}) as page:
-        yield page
-
-
-@pytest.fixture
-def phone(started, browser, address) -> Iterator:
-    """Yield the first page on a phone that is 390 pixels wide."""
-    device = started.devices["iPhone 13"]
-    del device["default_browser_type"]
-    with opened(browser, address, **device) as page:
+    with opened(browser, address, viewport=SCREEN) as page:
         yield page
 
 
@@ -111,14 +83,20 @@ def table(workspace: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(workspace / name, keep_default_na=False)
 
 
-def test_every_page_shows_itself_without_error_and_is_accessible(page):
-    for name in (*PAGES, *PARTS):
-        open_page(page, PARTS.get(name, name))
-        if name in PARTS:
-            open_part(page, name)
-        expect(page.get_by_role("alert")).to_have_count(0)
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        assert serious(page) == {}, name
+def test_every_page_shows_itself_without_error_is_accessible_and_fits_a_phone(browser, address):
+    device = {"viewport": SCREEN, "is_mobile": True, "has_touch": True}
+    with opened(browser, address, **device) as page:
+        for name in (*PAGES, *PARTS):
+            open_page(page, PARTS.get(name, name))
+            if name in PARTS:
+                open_part(page, name)
+            expect(page.get_by_role("alert")).to_have_count(0)
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+            assert serious(page) == {}, name
+            page.set_viewport_size(PHONE)
+            for box in (page.locator("html"), page.get_by_test_id("stMain")):
+                expect(box).to_have_js_property("scrollWidth", PHONE["width"])  # of its content
+            page.set_viewport_size(SCREEN)
 
 
 def test_click_on_a_photo_opens_it_large_with_its_saliency_as_part_of_the_page(page):
@@ -238,17 +216,8 @@ def rows_in(target: Path, raw: Path) -> dict[str, str]:
     return {name: row.label for name, row in rows.items()}
 
 
-def test_phone_never_scrolls_sideways(phone):
-    for name in (*PAGES, *PARTS):
-        open_page(phone, PARTS.get(name, name))
-        if name in PARTS:
-            open_part(phone, name)
-        for box in (phone.locator("html"), phone.get_by_test_id("stMain")):
-            assert box.evaluate("box => box.scrollWidth") <= 390
-
-
 def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace):
-    with browser.new_context(viewport={"width": 390, "height": 800}) as context:
+    with browser.new_context(viewport=PHONE) as context:
         page = context.new_page()
         urls, errors = [], []
         page.on("request", lambda request: urls.append(request.url))
@@ -257,7 +226,7 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace):
         assert [url for url in urls if not url.startswith(("file:", "data:"))] == errors == []
         pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
-        assert page.locator("html").evaluate("page => page.scrollWidth") <= 390
+        assert page.locator("html").evaluate("page => page.scrollWidth") <= PHONE["width"]
         test = score_of(read_table(workspace / SCORES_CSV, SCORES), "test", "accuracy")
         correct = f"{round(test['value'] * test['images'])} of {test['images']}"
         expect(page.get_by_text(correct).first).to_be_visible()

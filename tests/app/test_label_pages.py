@@ -5,15 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_browser import (
-    CHROMIUM,
-    FLAGS,
-    expect,
-    opened,
-    playwright,
-    serious,
-    settled,
-)
+from app_browser import chromium, expect, opened, serious, settled
 from conftest import OFFLINE, TINY, change, git_project, succeed
 from servers import served
 
@@ -42,10 +34,7 @@ def project(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def browser() -> Iterator:
-    with (
-        playwright.sync_playwright() as started,
-        started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
-    ):
+    with chromium() as browser:
         yield browser
 
 

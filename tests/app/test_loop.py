@@ -4,18 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_browser import (
-    CHROMIUM,
-    FLAGS,
-    choose,
-    expect,
-    open_page,
-    opened,
-    playwright,
-    serious,
-    settled,
-)
-from conftest import OFFLINE, TINY, commit, git_project, succeed
+from app_browser import choose, chromium, expect, open_page, opened, serious, settled
+from conftest import OFFLINE, TINY, commit, git_project, replace, succeed
 from faults import PHOTO, encode
 from servers import served
 
@@ -28,9 +18,7 @@ pytestmark = pytest.mark.slow
 def project(tmp_path_factory) -> Path:
     """Return a project without a run, with photos that DVC tracks."""
     folder = git_project(tmp_path_factory.mktemp("loop") / "project", TINY + OFFLINE)
-    params = folder / "params.yaml"
-    text = params.read_text(encoding="utf-8").replace("../images.zip", "photos")
-    params.write_text(text, encoding="utf-8")
+    replace(folder / "params.yaml", "../images.zip", "photos")
     for name, data in draw_dataset(train=12, validation=0):
         path = folder / "photos" / Path(name).parent.name / Path(name).name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,8 +32,7 @@ def project(tmp_path_factory) -> Path:
 def page(project) -> Iterator:
     with (
         served(project) as address,
-        playwright.sync_playwright() as started,
-        started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+        chromium() as browser,
         opened(browser, address, viewport={"width": 1280, "height": 800}) as page,
     ):
         yield page

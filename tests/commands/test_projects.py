@@ -170,8 +170,7 @@ DATE = "null  # name of a column of metadata.csv with dates; the latest images a
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory) -> Installed:
     """Return a later version of the package."""
-    return Installed(
-        tmp_path_factory.mktemp("newer"),
+    return Installed(tmp_path_factory.mktemp("newer")).create(
         ("pyproject.toml", 'version = "', 'version = "9.'),
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
         ("params.yaml", "  seed: 1  # random seed; change", "  seed: 2  # another; change"),

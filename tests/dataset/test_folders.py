@@ -6,7 +6,6 @@ The docstring of each test refers to the public report that its input comes from
 from collections import Counter
 from pathlib import Path
 from shutil import make_archive
-from unicodedata import normalize
 
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from conftest import clean_archive, complaint, pawprint, photo, photos_of, refus
 from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
-from pawprint.dataset.folders import find_places, read_folders
+from pawprint.dataset.folders import read_folders
 from pawprint.dataset.sources import describe_empty, fetch
 from pawprint.dataset.user_tables import Correction, classes_given
 from pawprint.errors import InputError
@@ -130,6 +129,7 @@ BOTH = ("buildings", "forest")
         ("Train", "Test", "test"),
         ("train2017", "val2017", "validation"),
         ("data/TrainImages", "data/ValidImages", "validation"),
+        ("data/Training", "data/dev", "validation"),
     ],
 )
 def test_siblings_with_the_word_of_a_split_and_the_same_classes_are_splits(train, other, split):
@@ -279,14 +279,6 @@ def test_folders_that_differ_in_case_are_no_two_classes():
     """caltechlibrary/dataset 81."""
     with pytest.raises(InputError, match="more than case"):
         labels_of(images_in("Cat", "cat", "dog"))
-
-
-def test_mapping_finds_folders_of_a_mac_by_composed_names():
-    """uewepuep/FPVTracksideCore 75."""
-    names = [normalize("NFD", name) for name in images_in("Müller", "개", "Groß")]
-    mapping = {"a": ["müller"], "b": ["개", "Groß"]}
-    _, places = find_places(names, None, mapping, "photos")
-    assert [places[name].label for name in names] == ["a"] * 2 + ["b"] * 4
 
 
 def test_folder_that_only_validation_has_is_no_class():

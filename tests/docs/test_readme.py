@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed, write_files
+from conftest import (
+    PROJECT,
+    SAMPLE_WEIGHTS,
+    change,
+    clone,
+    replace,
+    set_author,
+    succeed,
+    write_files,
+)
 from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
@@ -33,13 +42,6 @@ COMMANDS = [
     for command, _ in commands(text)
     if not command.startswith(NOT_RUN)
 ]
-
-
-def test_model_of_the_package_predicts(installed, tmp_path):
-    """The command runs in a folder that contains only the photo."""
-    assert PREDICT in COMMANDS
-    (tmp_path / "PHOTO.jpg").write_bytes(draw_picture("dog", 1))
-    assert installed.succeed("sh", "-c", PREDICT, cwd=tmp_path).endswith("PHOTO.jpg\n")
 
 
 def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
@@ -70,8 +72,6 @@ def finished(installed, tmp_path_factory) -> Path:
     write_files(root / "given" / "new", drawn(17, 18))
     folder, ran = root, []
     for command in COMMANDS:
-        if command == PREDICT:  # runs outside a project, and is tested above
-            continue
         if command.startswith("cd "):
             folder /= command.removeprefix("cd ")
             set_author(folder)
@@ -84,7 +84,8 @@ def finished(installed, tmp_path_factory) -> Path:
             command += " --yes"
         command = command.replace(REMOTE, (root / "remote").as_posix())
         away = NO_NETWORK | {"KERAS_HOME": str(root / "keras")}
-        installed.succeed("sh", "-c", command, cwd=folder, **away)
+        place = root if command == PREDICT else folder  # it is for any folder
+        installed.succeed("sh", "-c", command, cwd=place, **away)
         ran.append(command)
     assert ran.count("dvc repro") == 2
     shutil.rmtree(root / "given")
@@ -134,7 +135,7 @@ COLOUR = [("pawprint/reports/drawing.py", '"#0072B2"', '"#0072B3"')]
 
 @pytest.mark.slow
 def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
-    newer = Installed(tmp_path / "newer", *NOTHING)
+    newer = Installed(tmp_path / "newer").create(*NOTHING)
     for edits, ran in (((), []), (COLOUR, ["split", "plot"])):
         if edits:
             newer.install(*edits)
@@ -155,9 +156,7 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
         ("dvc.yaml", "python -P -m pawprint.stages.plot", "python -m stages.plot"),
         ("stages/plot.py", "Open {paths", "See {paths"),
     ):
-        text = (project / name).read_text(encoding="utf-8")
-        assert old in text
-        (project / name).write_text(text.replace(old, new), encoding="utf-8")
+        replace(project / name, old, new)
         assert installed.repro(project)[:1] == ["plot"]
     assert installed.repro(project) == []
 

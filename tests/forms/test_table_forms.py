@@ -1,12 +1,10 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
 import csv
-import io
 import json
-import tarfile
 
 import pytest
-from conftest import photos_of, refused, write_files
+from conftest import photos_of, refused, tarred, write_files
 
 from pawprint.forms import NOTHING, Asked
 from pawprint.projects.init import create, describe_classes
@@ -35,10 +33,6 @@ def task(name: str, *annotations: dict) -> dict:
 
 
 TASKS = [task(name, studio(label)) for name, label in LABELS.items()]
-MINIMAL = [
-    {"image": f"/data/local-files/?d=p/{name}", "id": number, "choice": label, "lead_time": number}
-    for number, (name, label) in enumerate(LABELS.items())
-]
 
 
 def made(tmp_path, files, asked=NOTHING) -> dict[str, dict[str, str]]:
@@ -65,7 +59,6 @@ def of(rows) -> dict[str, str]:
         ("truth.csv", ISIC, {"cat": "CAT", "dog": "DOG"}),
         ("metadata.jsonl", LINES, None),
         ("export.json", json.dumps(TASKS), None),
-        ("min.json", json.dumps(MINIMAL), None),
         ("NA.csv", KAGGLE.replace("cat", "NA").replace("dog", "001"), {"cat": "NA", "dog": "001"}),
     ],
 )
@@ -197,13 +190,10 @@ def test_photos_without_labels_beside_a_file_of_labels_are_refused(tmp_path, nam
 
 
 def test_tar_with_files_of_labels_is_refused(tmp_path):
-    with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for name, data in {**photos_of(THREE), "0.xlsx": b"PK", "1.xlsx": b"PK"}.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
+    files = {**photos_of(THREE), "0.xlsx": b"PK", "1.xlsx": b"PK"}
+    tar = tarred(tmp_path / "a.tar", files.items())
     with refused("a.tar", "2 .xlsx"):
-        describe_classes(tmp_path / "a.tar", "auto")
+        describe_classes(tar, "auto")
 
 
 @pytest.mark.parametrize("name", ["4.txt", "a.md", ".cache/a.csv", "1.jpg.txt", "@eaDir/1.json"])

@@ -1,14 +1,12 @@
 """Test names in zips written by Windows, macOS and older programs."""
 
-import io
 import struct
-import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 
 import pytest
-from conftest import clean_archive, photo, refused
+from conftest import clean_archive, photo, refused, tarred
 
 from pawprint.files import pack
 from pawprint.images.archive import describe_encoding, describe_unsafe, members, open_archive
@@ -114,28 +112,18 @@ def rooted(prefix: str) -> dict[str, bytes]:
     }
 
 
-def tarred(path: Path, files: dict[str, bytes]) -> None:
-    """Write a tar like `tar -P`."""
-    with tarfile.open(path, "w") as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-
-
 @pytest.mark.parametrize("prefix", ["/home/anna/photos/", "C:/Users/Anna/", "//server/x/", "../"])
 @pytest.mark.parametrize("kind", ["photos.zip", "photos.tar"])
 def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefix, kind):
     """As in allenai/rslearn 654: `init` accepted it, and `clean` listed image suffixes."""
     files = rooted(prefix)
-    write = tarred if kind.endswith("tar") else lambda path, files: pack(path, files.items())
-    write(tmp_path / kind, files)
+    write = tarred if kind.endswith("tar") else pack
+    write(tmp_path / kind, files.items())
     detail = "a path with .." if prefix == "../" else "an absolute path"
     with refused(f"{kind}: 20 images have {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
         create(tmp_path / "p", tmp_path / kind, None, False)
     assert not (tmp_path / "p").exists()
     # If at least one name is safe, the others are rejected one by one.
-    write(tmp_path / kind, files | {"bird/1.jpg": photo(99)})
     assert describe_unsafe([*files, "bird/1.jpg"]) == ""
 
 

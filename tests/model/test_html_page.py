@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app_browser import CHROMIUM, FLAGS, axe, playwright
+from app_browser import axe, chromium
 from conftest import MIRROR, PROJECT, encode, photo
-from networks import COLOURS, colour_model, metadata
+from networks import COLOURS, colour_model, metadata, with_probabilities
 from PIL import Image, ImageChops
 
 from pawprint.features.views import resize
@@ -76,14 +76,7 @@ def runtime() -> dict:
 
 @pytest.fixture(scope="module")
 def file(served, runtime) -> Path:
-    return write_page(served, onnx_with(colour_model(SIZE, 3), "softmax"), runtime)
-
-
-def onnx_with(model: keras.Model, activation: str) -> bytes:
-    """Return a model of logits and features as an ONNX file with probabilities."""
-    logits, _ = model.outputs
-    probability = keras.layers.Activation(activation, name="probability")(logits)
-    return onnx_of(keras.Model(model.input, {"probability": probability}))
+    return write_page(served, onnx_of(with_probabilities(colour_model(SIZE, 3))), runtime)
 
 
 def write_page(served: Path, network: bytes, runtime: dict) -> Path:
@@ -113,12 +106,9 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    flags = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     flags.append("--host-resolver-rules=MAP page.test 127.0.0.1")
-    with (
-        playwright.sync_playwright() as started,
-        started.chromium.launch(executable_path=CHROMIUM, args=flags) as browser,
-    ):
+    with chromium(*flags) as browser:
         yield browser
 
 
@@ -127,11 +117,10 @@ def page(browser, file) -> Iterator:
     yield from loaded(browser, file.as_uri())
 
 
-def loaded(browser, address: str, script: str = "", **options) -> Iterator:
+def loaded(browser, address: str, **options) -> Iterator:
     """Yield the page after it has loaded its model, without any request or logged error."""
     with browser.new_context(**options) as context:
         page = context.new_page()
-        page.add_init_script(script)
         problems = []
         page.on("console", lambda line: problems.append(line.text))
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -220,7 +209,8 @@ def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(
     for name, _ in RUNTIME.values():
         shutil.copy(MIRROR / name, tmp_path)
     shutil.copy(served / "model.json", tmp_path)
-    (tmp_path / "model.onnx").write_bytes(onnx_with(colour_model(SIZE, 3), "softmax"))
+    network = onnx_of(with_probabilities(colour_model(SIZE, 3)))
+    (tmp_path / "model.onnx").write_bytes(network)
     photos = [tmp_path / f"{number}.png" for number in range(6)]
     for number, path in enumerate(photos):
         # The canvas has another filter, so the photos have little contrast.

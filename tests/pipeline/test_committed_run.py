@@ -7,41 +7,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import (
-    AFTER_FINETUNING,
-    OFFLINE,
-    TINY,
-    change,
-    clone,
-    commit,
-    git_project,
-    repro,
-    run,
-    succeed,
-)
+from conftest import AFTER_FINETUNING, change, clone, repro, run, succeed
 
-from pawprint.files import md5_of_folder, pack
-from pawprint.recipes.demo import draw_dataset
+from pawprint.files import md5_of_folder
 from pawprint.yaml_file import read_yaml
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
-    """Return a project with a committed tiny run; the images are next to it."""
-    folder = tmp_path_factory.mktemp("committed")
-    pack(folder / "images.zip", draw_dataset(train=12, validation=8))
-    project = git_project(folder / "project", TINY + OFFLINE)
-    assert repro(project)
-    commit(project, "Tiny run")
-    return project
-
-
 @pytest.fixture
-def origin(workspace, tmp_path) -> Path:
+def origin(tiny_run, tmp_path) -> Path:
     """Return the project, pushed to an empty remote in a folder."""
-    project = shutil.copytree(workspace, tmp_path / "project")
+    project = shutil.copytree(tiny_run, tmp_path / "project")
     url = str(tmp_path / "remote")
     succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
     succeed("git", "commit", "-qam", "Remote", cwd=project)
@@ -56,7 +33,7 @@ def origin(workspace, tmp_path) -> Path:
             "train_finetune: {epochs: {number: 3, learning_rate: 0.02}}",
             AFTER_FINETUNING,
             "data/features/train/shard-0.npy",
-            "models/extractor",
+            "data/split/series.json",
             marks=pytest.mark.extended,
         ),
         (
@@ -86,9 +63,9 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(
     assert repro(second, "--pull", "--allow-missing") == []
 
 
-def test_pulled_clone_of_a_project_without_unknown_photos_runs(workspace, origin, tmp_path):
+def test_pulled_clone_of_a_project_without_unknown_photos_runs(tiny_run, origin, tmp_path):
     """DVC does not track empty folders, so the features of unknown photos have a file."""
-    shutil.copy(workspace.parent / "images.zip", tmp_path)
+    shutil.copy(tiny_run.parent / "images.zip", tmp_path)
     second = clone(origin, "pulled")
     succeed("dvc", "pull", cwd=second)
     assert (second / "data/features/unknown/shard-0.npy").is_file()
@@ -101,10 +78,10 @@ RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
 
 
 @pytest.mark.extended
-def test_two_branches_are_merged(workspace, tmp_path):
+def test_two_branches_are_merged(tiny_run, tmp_path):
     """This is the procedure in docs/sharing.md: take the results of one side, then `dvc repro`."""
-    project = shutil.copytree(workspace, tmp_path / "project")
-    shutil.copy(workspace.parent / "images.zip", tmp_path)
+    project = shutil.copytree(tiny_run, tmp_path / "project")
+    shutil.copy(tiny_run.parent / "images.zip", tmp_path)
     succeed("git", "branch", "other", cwd=project)
     for branch, changes, first in (
         ("main", "calibrate: {temperature: false}", "evaluate"),

@@ -21,6 +21,16 @@ expect.set_options(timeout=PATIENCE)
 
 
 @contextlib.contextmanager
+def chromium(*flags: str) -> Iterator:
+    """Yield a browser that was started with further flags."""
+    with (
+        playwright.sync_playwright() as started,
+        started.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags]) as browser,
+    ):
+        yield browser
+
+
+@contextlib.contextmanager
 def opened(browser, address: str, **device) -> Iterator:
     """Yield the first page. Fail if the browser's console has reported errors by the end."""
     with browser.new_context(**device) as context:

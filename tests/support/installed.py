@@ -6,8 +6,19 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Self
 
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, copy_into, repro, run, succeed
+from conftest import (
+    PROJECT,
+    SAMPLE_SHA256,
+    SAMPLE_WEIGHTS,
+    TINY,
+    copy_into,
+    replace,
+    repro,
+    run,
+    succeed,
+)
 
 # A tiny run on the project's own photos, with weights in a file of the project.
 SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
@@ -23,26 +34,29 @@ NO_NETWORK = {"https_proxy": "http://127.0.0.1:9"}
 class Installed:
     """A virtual environment with the package from a wheel, and all other packages of this one."""
 
-    def __init__(self, folder: Path, *edits: tuple[str, str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        succeed(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=PROJECT)
         self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        self.source = folder / "source"
+
+    def create(self, *edits: tuple[str, str, str]) -> Self:
+        """Create the environment and install a wheel of this project's files, after these edits."""
+        folder = self.folder
+        succeed(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=PROJECT)
         base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
         site = Path(sysconfig.get_path("purelib", "venv", base))
         (site / "others.pth").write_text(sysconfig.get_path("purelib"))
-        self.source = folder / "source"
         files = succeed("git", "ls-files", "-co", "--exclude-standard", cwd=PROJECT).splitlines()
         for name in files:
             if (PROJECT / name).is_file():
                 copy_into(self.source, PROJECT, name)
         self.install(*edits)
+        return self
 
     def install(self, *edits: tuple[str, str, str]) -> None:
         """Build and install a wheel of `source`. An edit is a file, its old and its new text."""
         for name, old, new in edits:
-            text = (self.source / name).read_text(encoding="utf-8")
-            assert old in text, name
-            (self.source / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+            replace(self.source / name, old, new)
         shutil.rmtree(self.source / "build", ignore_errors=True)
         wheels = self.folder / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)
