@@ -1,8 +1,10 @@
 import argparse
+import contextlib
 import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +22,20 @@ from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.model.detector import fit_detector
 from pawprint.model.exports import FORMATS, Reference, export, read_pixels, require_modules
+from pawprint.model.int8_export import INT8
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
-from pawprint.projects.export import Wanted, describe_int8, export_model
+from pawprint.projects.export import LITERT, Exported, Wanted, describe_int8, export_model
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model
+FAST = ("keras", "onnx")
 EACH_FORMAT = [
-    pytest.param(name, marks=() if name in ("keras", "onnx") else pytest.mark.slow)
+    pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
     for name in FORMATS
     if name != "page"  # see tests/model/test_html_page.py
 ]
@@ -77,6 +81,38 @@ def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     return model
 
 
+@pytest.fixture(scope="module")
+def exported(workspace, tmp_path_factory) -> Callable[[str], Exported]:
+    """Return a function that exports a format, once for all formats that are wanted together."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # outside the project, like a notebook
+    made: dict[Wanted, Exported] = {}
+
+    def export_once(name: str) -> Exported:
+        wanted = wanted_for(name)
+        if wanted not in made:
+            with contextlib.chdir(elsewhere), pytest.MonkeyPatch.context() as patch:
+                patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
+                made[wanted] = export_model(workspace, wanted)
+            assert not [*elsewhere.iterdir()]
+        return made[wanted]
+
+    return export_once
+
+
+def wanted_for(name: str) -> Wanted:
+    """Return the export in which a format is tested: LiteRT with INT8, and both fast ones."""
+    if name == LITERT:
+        return Wanted((LITERT,), is_int8=True)
+    return Wanted(tuple(filter(is_possible, FAST)) if name in FAST else (name,))
+
+
+def is_possible(name: str) -> bool:
+    with contextlib.suppress(InputError):
+        require_modules(name)
+        return True
+    return False
+
+
 def require(name: str, **options: bool) -> None:
     try:
         require_modules(name, **options)
@@ -86,18 +122,17 @@ def require(name: str, **options: bool) -> None:
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
-    workspace, monkeypatch, tmp_path, name
+    workspace, exported, monkeypatch, name
 ):
     require(name)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    monkeypatch.chdir(tmp_path)  # run outside the project, like a notebook
-    exported = export_model(workspace, Wanted([name]))
-    assert (list(exported.table["format"]), exported.notes) == (["served", name], [])
-    row = exported.table.iloc[1]
+    table, notes = exported(name)
+    formats, _, is_int8 = wanted_for(name)
+    assert [*table["format"]] == ["served", *formats, *([INT8] if is_int8 else [])]
+    assert is_int8 or notes == []
+    row = table.set_index("format").loc[name]
     assert 0.1 < float(row["MB"]) < 10
     assert float(row["largest difference"]) <= ROUNDING
     assert row["changed labels"] == 0
-    assert not [*tmp_path.iterdir()]
     monkeypatch.chdir(workspace)
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # including the identity
@@ -132,12 +167,17 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
 
 @pytest.mark.slow
 def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
-    workspace, monkeypatch, capsys
+    workspace, exported, monkeypatch, capsys
 ):
-    require("litert")
+    require(LITERT)
     monkeypatch.chdir(workspace)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    run_export(argparse.Namespace(format=["litert"], single=False, int8=True))
+
+    def export_as_above(folder: Path, wanted: Wanted) -> Exported:
+        assert (folder, wanted) == (Path(), wanted_for(LITERT))
+        return exported(LITERT)
+
+    monkeypatch.setattr("pawprint.commands.export.export_model", export_as_above)
+    run_export(argparse.Namespace(format=(LITERT,), single=False, int8=True))
     _, *table, changes, fraction = capsys.readouterr().out.splitlines()
     served, of_float, of_int8 = (line.split() for line in table)
     assert [row[0] for row in (served, of_float, of_int8)] == ["served", "litert", "litert_int8"]
