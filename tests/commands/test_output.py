@@ -7,6 +7,7 @@ torognes/vsearch 243 (a full disk).
 
 import csv
 import io
+import itertools
 import json
 import os
 import signal
@@ -47,9 +48,10 @@ def arguments(form: str, file: Path | None) -> Namespace:
     return Namespace(command="predict", format=form, output=file)
 
 
+EACH = ("csv", "json", "jsonl", "table")
 STOPPED = """
-import signal, sys
-from test_output import FORMATS, LABELS, NAMES, Path, arguments, output, row
+import itertools, signal, sys
+from test_output import EACH, FORMATS, LABELS, NAMES, Path, arguments, output, row
 
 def rows(number):
     yield from map(row, NAMES[:3])
@@ -57,27 +59,26 @@ def rows(number):
     yield row("too late")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-for form in ("csv", "json", "jsonl", "table"):
+for number, form in itertools.product((signal.SIGINT, signal.SIGTERM), EACH):
     try:
-        with output(arguments(form, Path(form))) as taken:
-            FORMATS[form](taken.take(rows(int(sys.argv[1])), len(NAMES)), LABELS, None)
+        with output(arguments(form, Path(f"{number:d} {form}"))) as taken:
+            FORMATS[form](taken.take(rows(number), len(NAMES)), LABELS, None)
     except (KeyboardInterrupt, SystemExit) as error:
         print(f"{form}: {error!r}", file=sys.stderr)
 """
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path, number):
+def test_rows_until_a_signal_stay_and_a_line_says_how_many(tmp_path):
     tests = PROJECT / "tests"
     path = os.pathsep.join(map(str, [PROJECT, tests, tests / "support", tests / "commands"]))
     # Use a separate process, because a late signal would end all tests.
-    command = [sys.executable, "-c", STOPPED, str(int(number))]
-    result = run(*command, cwd=tmp_path, PYTHONPATH=path)
+    result = run(sys.executable, "-c", STOPPED, cwd=tmp_path, PYTHONPATH=path)
     assert (result.returncode, result.stdout) == (0, "")
-    assert result.stderr.count("after 3 of 9 images") == 4
-    for form in ("csv", "json", "jsonl", "table"):
-        text = (tmp_path / form).read_text(encoding="utf-8")
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    assert result.stderr.count("after 3 of 9 images") == len(numbers) * len(EACH)
+    for number, form in itertools.product(numbers, EACH):
+        text = (tmp_path / f"{number:d} {form}").read_text(encoding="utf-8")
         assert text and "too late" not in text
         if form != "table":
             assert paths_in(text, form) == NAMES[:3]

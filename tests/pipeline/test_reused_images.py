@@ -51,20 +51,20 @@ def check_from_nothing(project: Path) -> None:
     assert outputs(project) == before
 
 
-def test_files_with_known_bytes_are_not_decoded(project):
+def test_only_new_bytes_are_decoded_after_edits_of_photos_a_label_and_other_code(project):
     photos = project.parent / "photos"
     (photos / "cats" / "new.jpg").write_bytes(photo(100))
     (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # same pixels as a dog: both are rejected
     (photos / "cats" / "3.jpg").rename(photos / "cats" / "renamed.jpg")
     (photos / "dogs" / "4.jpg").write_bytes(photo(101))
-    assert reused(project) == PHOTOS - 2
-    check_from_nothing(project)
-
-
-def test_corrected_label_decodes_nothing(project):
     with (project / paths.LABELS_CSV).open("a", encoding="utf-8") as labels:
         labels.write("cats/0.jpg,dog\n")
-    assert reused(project) == PHOTOS
+    for module in ("dataset/cleaning.py", "dataset/near_duplicates.py"):
+        with (project / "pawprint" / module).open("a", encoding="utf-8") as file:
+            file.write("UNUSED = 0\n")
+    columns = project / "pawprint/columns.py"
+    replace(columns, "REJECTED: Columns = {", "REJECTED: Columns = {**{}, ")
+    assert reused(project) == PHOTOS - 2
     check_from_nothing(project)
 
 
@@ -78,16 +78,6 @@ def test_forced_run_reuses_undamaged_rows_only(project):
     before = outputs(project)
     assert reused(project, "--force") == 0
     assert outputs(project) == before
-
-
-def test_edit_of_clean_or_of_another_table_decodes_nothing(project):
-    for module in ("dataset/cleaning.py", "dataset/near_duplicates.py"):
-        with (project / "pawprint" / module).open("a", encoding="utf-8") as file:
-            file.write("UNUSED = 0\n")
-    columns = project / "pawprint/columns.py"
-    replace(columns, "REJECTED: Columns = {", "REJECTED: Columns = {**{}, ")
-    assert reused(project) == PHOTOS
-    check_from_nothing(project)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,8 @@ def drawn_margins(rng: np.random.Generator, groups: np.ndarray, gain: float = 0)
 
 
 @pytest.mark.parametrize(
-    ("runs", "of_group"), [(1, 1), pytest.param(4, 1, marks=pytest.mark.extended), (1, 5)]
+    ("runs", "of_group"),
+    [(1, 5), *(pytest.param(runs, 1, marks=pytest.mark.extended) for runs in (1, 4))],
 )
 def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(runs, of_group):
     """This includes groups of similar images, and several runs tested together."""
@@ -67,6 +68,21 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
             sets.append(dict(zip(("test", "validation"), (of_losses(*half) for half in halves))))
         wrong += any(is_significant(compared.test) for compared in compare(sets))
     assert 0 < wrong <= 0.07 * 400
+
+
+@pytest.mark.extended
+def test_interval_of_the_log_loss_holds_its_difference_as_often_as_it_says():
+    """The second model is better. The true difference is that on a million images."""
+    rng = np.random.default_rng(1)
+
+    def losses(images: int) -> list[np.ndarray]:
+        margins = drawn_margins(rng, np.arange(images), 0.5)
+        return [np.log1p(np.exp(-margin)) for margin in margins]
+
+    old, new = losses(1_000_000)
+    true = (new - old).mean()
+    tests = [difference_of(of_losses(*losses(IMAGES)), 0.95, 0.0, LOG_LOSS) for _ in range(400)]
+    assert 0.93 <= np.mean([holds(test, true) for test in tests]) <= 0.99
 
 
 def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
