@@ -55,8 +55,10 @@ def test_wrong_yaml_file_is_refused_in_one_line(mirror_of_one, tmp_path, text, m
 
 def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
     for name in ("first", "second"):
-        write_files(tmp_path / name, {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"})
-        fetch(tmp_path / name, tmp_path / "raw" / name)
+        folder = write_files(tmp_path / name, {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"})
+        if name == "second":
+            os.utime(folder / "dogs/1.jpg", (10**9, 10**9))
+        fetch(folder, tmp_path / "raw" / name)
     first, second = (tmp_path / "raw" / name / "images.zip" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
     with open_archive(first) as archive:

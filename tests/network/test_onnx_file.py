@@ -124,6 +124,7 @@ def test_network_of_one_resolution_has_no_blocks(kind, tmp_path):
 
 CHOSEN_ONLY = {
     "softmax": (VECTOR, "features = Softmax(vector)"),
+    "few numbers": (VECTOR, "features = Identity(vector)"),
     "grey": (
         "float[N, 1, 2, 2] features",
         "scale = Constant <value = float[1, 3, 1, 1] {0.229, 0.224, 0.225}> ()\n"
@@ -206,11 +207,8 @@ def test_damaged_file_is_one_line(tmp_path):
             features_of(path)
 
 
-@pytest.mark.parametrize(
-    ("location", "expected"),
-    [("weights", "weights in the file"), ("*/_ORT_MEM_ADDR_/*", "weights in the file")],
-)
-def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expected):
+@pytest.mark.parametrize("location", ["weights", "*/_ORT_MEM_ADDR_/*"])
+def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location):
     """Weights may be neither in another file nor at a memory address, which OpenVINO would read."""
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
@@ -224,5 +222,5 @@ def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expecte
     for key, value in place.items():
         weights.external_data.add(key=key, value=str(value))
     path.write_bytes(model.SerializeToString())
-    with refused(f"{path}: expected {expected}"):
+    with refused(f"{path}: expected weights in the file"):
         features_of(path)
