@@ -27,7 +27,7 @@ from pawprint.tables import write_table
 IMAGES = 200
 
 
-def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
+def write(project: Path, wrong: set[int]) -> None:
     """Write predictions for both splits in which the images with these numbers are wrong."""
     rows = [
         {
@@ -36,7 +36,7 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
             "image": f"{number:016x}",
             "loss": 2.5 if number in wrong else 0.1,
         }
-        for number in images
+        for number in range(IMAGES)
     ]
     for path in PREDICTED_CLASSES_CSV.values():
         write_table(project / path, pd.DataFrame(rows), PREDICTED_CLASSES)

@@ -220,15 +220,15 @@ def at(*degrees: float) -> np.ndarray:
     return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
-def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9, unsure=()):
+def chosen(features, weight=None, labelled=(), number=9, unsure=()):
+    """Return the numbers of the chosen images. None of them are alike, and any may be chosen."""
     images = len(features)
-    rows, columns = np.array([*pairs, *(pair[::-1] for pair in pairs)], int).reshape(-1, 2).T
-    alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
+    alike = csr_array((images, images), dtype=bool)
     weight = np.ones(images) if weight is None else np.array(weight)
-    is_limited = np.isin(np.arange(images), limited)
+    is_limited = np.zeros(images, bool)
     is_unsure = np.isin(np.arange(images), unsure)
-    images = Candidates(features, weight, alike, is_limited, is_unsure)
-    return choose(images, at(*labelled), number, limit).tolist()
+    candidates = Candidates(features, weight, alike, is_limited, is_unsure)
+    return choose(candidates, at(*labelled), number, number).tolist()
 
 
 def test_most_uncertain_of_equally_distant_images_is_first():

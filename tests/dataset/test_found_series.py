@@ -11,12 +11,12 @@ from pawprint.dataset.series import describe_single, find_metadata_series, find_
 LABELS = ("ash", "birch", "cedar")
 
 
-def table(names: list[str], **columns) -> pd.DataFrame:
+def table(names: list[str]) -> pd.DataFrame:
     """Return a table of photos with these names in the folder of each class."""
     paths = [f"{label}/{name}.jpg" for label in LABELS for name in names]
     labels = [label for label in LABELS for _ in names]
     images = {"path": paths, "label": labels, "archive_split": "", "group": paths}
-    return pd.DataFrame(images | columns)
+    return pd.DataFrame(images)
 
 
 def names_of(series: int, photos: int, text: str) -> list[str]:

@@ -28,9 +28,9 @@ def brute_force(bits: np.ndarray, max_distance: int) -> dict[tuple[int, int], in
     return distances
 
 
-def clustered(seed: int, max_distance: int, images: int = 80) -> np.ndarray:
+def clustered(seed: int, max_distance: int) -> np.ndarray:
     """Return distinct hashes with distances below and above both limits, some of them mirrored."""
-    random = np.random.default_rng(seed)
+    random, images = np.random.default_rng(seed), 80
     bits = random.random((images, 16, 16)) < 0.5
     low = np.add.outer(np.arange(8) * 16, np.arange(8)).ravel()
     high = np.setdiff1d(np.arange(256), low)

@@ -38,9 +38,10 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
     return features.astype(np.float16), actual
 
 
-def solved(classes: int, class_weight: str | None = None, images: int = 120):
+def solved(classes: int):
+    images = 120
     train = clusters(classes, images)
-    examples = examples_of({False: train[0]}, train[1], np.arange(images), classes, class_weight)
+    examples = examples_of({False: train[0]}, train[1], np.arange(images), classes)
     cross_validation = cross_validate(examples)._replace(views=2)
     labels = [f"class {number}" for number in range(classes)]
     return (
@@ -50,10 +51,10 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     )
 
 
-def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
+def fitted(features: np.ndarray, actual: np.ndarray):
     """Return the cross-validation and the head for features `(images, views, …)` without groups."""
     images, classes = np.arange(len(actual)), actual.max() + 1
-    examples = examples_of({False: features}, actual, images, classes, class_weight)
+    examples = examples_of({False: features}, actual, images, classes)
     cross_validation = cross_validate(examples)
     return cross_validation, solve(
         examples, (features, actual), [*"abcd"[:classes]], cross_validation, images

@@ -60,8 +60,8 @@ def test_each_epoch_takes_one_view_of_each_image_until_all_are_taken():
     assert sorted(np.concatenate(epochs)) == sorted(FEATURES.ravel())
 
 
-def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, activation=activation)])
+def new_model() -> keras.Model:
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
 
 
 # One of the two features is the label, so that one or two steps are enough to learn it.
@@ -168,10 +168,10 @@ def bright_and_dark() -> np.ndarray:
     return (pixels(NOISES) * np.where(BRIGHT, 1, 0.5)[:, None, None, None]).astype(np.float32)
 
 
-def batches_of(features: np.ndarray, labels: np.ndarray = BRIGHT) -> Data:
+def batches_of(features: np.ndarray) -> Data:
     """Use the same features, `(images, …)`, for training and for validation."""
-    train = Batches(features[:, None], labels, 4, "one", seed=1)
-    return Data(train, Batches(features[:, None], labels, 4))
+    train = Batches(features[:, None], BRIGHT, 4, "one", seed=1)
+    return Data(train, Batches(features[:, None], BRIGHT, 4))
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():

@@ -55,10 +55,10 @@ def compared(new: Run, old: Run = OLD) -> ComparedRun:
     return result
 
 
-def relabelled(run: Run, number: int, label: str) -> Run:
-    """Return the run with another label for one training image."""
-    is_image = run.split["image"] == f"{number:016x}"
-    return run._replace(split=run.split.assign(label=run.split["label"].mask(is_image, label)))
+def relabelled(run: Run) -> Run:
+    """Return the run with the label dog for the first training image."""
+    is_image = run.split["image"] == f"{TRAIN[0]:016x}"
+    return run._replace(split=run.split.assign(label=run.split["label"].mask(is_image, "dog")))
 
 
 @pytest.mark.parametrize(("part", "verdict"), [(0.99, NO_USE), (0.95, "better"), (1.05, "worse")])
@@ -66,7 +66,7 @@ def test_difference_of_other_photos_or_labels_is_one_of_use(part, verdict):
     """Each of these differences is significant, because all images have it."""
     new = run_of(loss=0.2 * part)
     assert compared(new).verdict == ("worse" if part > 1 else "better")  # with the same photos
-    result = compared(relabelled(new, TRAIN[0], "dog"))
+    result = compared(relabelled(new))
     assert (result.verdict, result.passes) == (verdict, verdict != "worse")
     sentence = result.sentences[0]
     assert (f"{MARGIN:.0%}" in sentence and "-1.0%" in sentence) == (verdict == NO_USE)
@@ -76,7 +76,7 @@ def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
     """The difference is a third of the loss, but less than a thousandth."""
     old, new = run_of("old", loss=0.0015), run_of(loss=0.001)
     assert compared(new, old).verdict == "better"
-    assert compared(relabelled(new, TRAIN[0], "dog"), old).verdict == NO_USE
+    assert compared(relabelled(new), old).verdict == NO_USE
 
 
 def test_photos_are_the_same_by_pixels_label_and_set():
@@ -84,7 +84,7 @@ def test_photos_are_the_same_by_pixels_label_and_set():
     assert compared(files).has_same_photos
     moved = files.split["split"].mask(files.split["image"] == f"{TRAIN[0]:016x}", "")
     assert not compared(files._replace(split=files.split.assign(split=moved))).has_same_photos
-    assert not compared(relabelled(files, TRAIN[0], "dog")).has_same_photos
+    assert not compared(relabelled(files)).has_same_photos
     assert not compared(files._replace(split=files.split[:-1])).has_same_photos
 
 
@@ -154,12 +154,6 @@ def test_gate_needs_nine_tenths_of_the_older_test_images(left, passes):
     assert result.passes == passes
     assert f"gate: {100 - left} of 100 test images of old are left out" in result.gate
     assert ("fails" in result.gate) != passes
-
-
-def test_gate_fails_for_a_worse_run():
-    result = compared(run_of(loss=0.3))
-    assert not result.passes
-    assert "fails" in result.gate and "worse" in result.gate
 
 
 def test_training_images_count_where_all_runs_judge_them():

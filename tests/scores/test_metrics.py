@@ -27,19 +27,14 @@ def test_images_of_no_class_are_refused_above_the_threshold():
     assert rows.loc["roc_auc", "low"] < 5 / 6 < rows.loc["roc_auc", "high"]
 
 
-def measured(
-    actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS
-) -> pd.DataFrame:
-    predicted = predicted_classes(probabilities, {} if threshold is None else {1: threshold})
-    return metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
-
-
 def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
     return scores.set_index(["label", "score"]).loc[(label, score), "value"]
 
 
 def test_scores_are_those_computed_by_hand():
-    scores = measured()
+    predicted = predicted_classes(PROBABILITIES, {1: 0.5})
+    predictions = metrics.Predictions(ACTUAL, PROBABILITIES, predicted, LABELS)
+    scores = metrics.tabulate_scores(predictions)
     assert value(scores, "accuracy") == 0.8
     assert value(scores, "recall", "cat") == pytest.approx(2 / 3)
     assert value(scores, "recall", "dog") == 1

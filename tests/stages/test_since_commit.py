@@ -41,10 +41,10 @@ RECORDED = {
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
 
 
-def images(label: str, numbers: range, archive_split: str = "") -> pd.DataFrame:
+def images(label: str, numbers: range) -> pd.DataFrame:
     hashes = [hashlib.sha256(f"{label}{number}".encode()).hexdigest() for number in numbers]
-    table = pd.DataFrame({"path": [f"{archive_split or 'all'}/{label}/{n}.jpg" for n in numbers]})
-    table = table.assign(label=label, archive_split=archive_split, group="")
+    table = pd.DataFrame({"path": [f"all/{label}/{n}.jpg" for n in numbers]})
+    table = table.assign(label=label, archive_split="", group="")
     return table.assign(
         width=300,
         height=100,

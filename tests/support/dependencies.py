@@ -88,5 +88,5 @@ def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
     return folder
 
 
-def run_stage(folder: Path, stage: str, **environment: str) -> subprocess.CompletedProcess:
-    return run("python", "-m", f"stages.{stage}", cwd=folder, **environment)
+def run_stage(folder: Path, stage: str) -> subprocess.CompletedProcess:
+    return run("python", "-m", f"stages.{stage}", cwd=folder)

@@ -28,10 +28,10 @@ IMAGES_OF_A_CLASS = 20  # TEST of them are in the test split, and the others in 
 TEST = 12
 
 
-def coloured(label: str, number: int, spread: float = 12) -> bytes:
+def coloured(label: str, number: int) -> bytes:
     """Return a PNG that looks like no other one. Most dogs are redder than blue."""
     rng = np.random.default_rng((number, label == "dog"))
-    red = 120 + (6 if label == "dog" else -6) + rng.normal(0, spread)
+    red = 120 + (6 if label == "dog" else -6) + rng.normal(0, 12)
     base = np.array([red, 60 + rng.normal(0, 3), 120])
     noise = rng.integers(-40, 41, (8, 8, 1))
     image = Image.fromarray(np.clip(base + noise, 0, 255).astype(np.uint8))
