@@ -122,7 +122,7 @@ def test_copy_of_a_clone_is_its_commit_only_where_the_code_is_the_same(installed
     assert requirement()[0].startswith("# pawprint-dvc")
 
 
-@pytest.mark.parametrize("case", ["changed", "unpushed", "no origin", "local", "no clone", "wheel"])
+@pytest.mark.parametrize("case", ["changed", "unpushed", "no origin", "no clone", "wheel"])
 def test_what_others_cannot_install_is_said_and_no_path_is_written(installed_from, clone, case):
     origin = folder(clone)
     if case == "changed":
@@ -132,8 +132,6 @@ def test_what_others_cannot_install_is_said_and_no_path_is_written(installed_fro
         commit(clone, "Second")
     elif case == "no origin":
         succeed("git", "remote", "remove", "origin", cwd=clone)
-    elif case == "local":
-        succeed("git", "remote", "set-url", "origin", "/srv/p.git", cwd=clone)
     elif case == "no clone":
         (clone / ".git").rename(clone.parent / "away")
     else:

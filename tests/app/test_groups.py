@@ -79,9 +79,15 @@ class Person:
 
 @pytest.mark.parametrize("noise", [0.3, 2.0])
 def test_all_photos_get_a_label_with_few_keys_also_where_groups_are_mixed(noise):
+    """Pages are full as long as there are enough photos."""
     rows, kinds = made_up(noise)
     person = Person(pool_of(rows), kinds)
-    while person.page():
+    while images := person.page():
+        refused = [image for image, label in person.pages.refused if label == person.pages.label]
+        left = [image for image in person.kind if image[1] not in person.given]
+        may_be = len(left) if not person.pages.label else len(set(left) - set(refused))
+        assert len(images) == min(PER_PAGE, may_be)
+        assert person.pages.sure <= len(images)
         person.answer()
     assert len(person.given) == len(kinds)
     assert person.keys < len(kinds) / 3
@@ -182,19 +188,6 @@ def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
         np.arange(3), ClassProbabilities(["ant", "bee", "cat"], probabilities), set(), 24
     )
     assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 0], "ant", 1)
-
-
-@pytest.mark.parametrize("noise", [0.3, 2.0])
-def test_pages_are_full_as_long_as_there_are_enough_photos(noise):
-    rows, kinds = made_up(noise)
-    person = Person(pool_of(rows), kinds)
-    while images := person.page():
-        refused = [image for image, label in person.pages.refused if label == person.pages.label]
-        left = [image for image in person.kind if image[1] not in person.given]
-        may_be = len(left) if not person.pages.label else len(set(left) - set(refused))
-        assert len(images) == min(PER_PAGE, may_be)
-        assert person.pages.sure <= len(images)
-        person.answer()
 
 
 def test_photos_that_a_person_does_not_know_come_last_and_once():

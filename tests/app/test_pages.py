@@ -1,6 +1,5 @@
 """Test the app's pages in Streamlit's own test runner, without a browser."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import PROJECT, change, photo, printed, succeed
+from conftest import change, photo, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
@@ -28,26 +27,13 @@ from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
-from pawprint.package import script_of
 from pawprint.params.model import Model
 from pawprint.pipeline import runs
-from pawprint.pipeline.fingerprint import Code
 from pawprint.projects import labelling
 from pawprint.projects.comparison import find_runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
 from pawprint.tables import write_table
 
-# A stage whose outputs `write_project` writes.
-EVALUATE = """
-stages:
-  evaluate:
-    cmd: python -m stages.evaluate
-    deps: [data/code/evaluate.txt]
-    params: [calibrate]
-    plots:
-      - plots/predictions.csv: {cache: false}
-      - plots/predictions_validation.csv: {cache: false}
-"""
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4)  # for v2
 
 
@@ -59,16 +45,7 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
-def record(project: Path) -> None:
-    """Write dvc.lock, as a run with these predictions would."""
-    shutil.copy(PROJECT / paths.REQUIREMENTS, project)
-    code = Code(project).fingerprint(script_of("evaluate", project))
-    write_text(project / paths.CODE / "evaluate.txt", code)
-    write_text(project / "dvc.yaml", EVALUATE)
-    succeed("dvc", "commit", "--force", "evaluate", cwd=project)
-
-
-def opened(page: str, show: str, **state: str):
+def opened(page: str, show: str):
     """Run the function of a page inside the frame of pawprint/app/main.py and return the page."""
 
     def script(page, show):
@@ -79,10 +56,7 @@ def opened(page: str, show: str, **state: str):
         with explain_errors():
             getattr(importlib.import_module(f"pawprint.app.{page}"), show)()
 
-    shown = AppTest.from_function(script, args=(page, show), default_timeout=60)
-    for name, value in state.items():
-        shown.session_state[name] = value
-    shown.run()
+    shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
     assert not shown.exception
     return shown
 
@@ -355,12 +329,6 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
     press(page, "None of them")
     expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
     assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == expected
-
-
-def test_page_without_its_data_says_what_to_run(project):
-    (warning,) = opened("page_data", "show_data").warning
-    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
-    assert "`dvc pull" in warning.value.replace("\\", "")
 
 
 def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):

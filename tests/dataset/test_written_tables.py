@@ -28,7 +28,6 @@ READ = {
     "quotes": '"path","label"\n"cat/1.jpg","dög"\n"cat/2.jpg","cat"\n',
     "spaces": " Path , LABEL \ncat/1.jpg, dög\ncat/2.jpg,cat \n",
     "semicolons": PLAIN.replace(",", ";"),
-    "semicolons and quotes": '"path";"label"\n"cat/1.jpg";"dög"\n"cat/2.jpg";"cat"\n',
     "tabs": PLAIN.replace(",", "\t"),
     "bars": PLAIN.replace(",", "|"),
     "line with the separator": "sep=;\r\n" + PLAIN.replace(",", ";"),

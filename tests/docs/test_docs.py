@@ -48,22 +48,6 @@ def test_model_in_git_is_the_one_of_the_committed_results():
     assert Recorded(lock).hash_of("evaluate", SERVED_MODEL) == md5_of_folder(EXAMPLE_MODEL)
 
 
-def anchors(page: str) -> set[str]:
-    """Return the anchors that GitHub creates for the headings of a page."""
-    headings = re.findall(r"^#+ (.+)$", read(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_links_lead_to_files_and_headings():
-    links = [(p, link) for p in PAGES for link in re.findall(r"\]\((?!https?:)([^)]+)\)", read(p))]
-    for page, target in links:
-        name, _, anchor = target.partition("#")
-        file = (PROJECT / page).parent / name if name else PROJECT / page
-        assert file.exists(), (page, target)
-        if anchor:
-            assert anchor in anchors(str(file.resolve().relative_to(PROJECT))), (page, target)
-
-
 def test_make_targets_and_modules_in_commands_exist():
     targets = set(re.findall(r"^([\w-]+):", read("Makefile"), re.MULTILINE))
     text = "\n".join(map(read, PAGES))

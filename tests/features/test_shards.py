@@ -227,10 +227,9 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert content(second) == content(nothing)
 
 
-@pytest.mark.parametrize("kinds", [{"top": (3,)}])
-def test_vectors_of_a_training_image_serve_the_test_set(tmp_path, monkeypatch, kinds):
+def test_vectors_of_a_training_image_serve_the_test_set(tmp_path, monkeypatch):
     """If nothing is fine-tuned, only the mirror image is computed."""
-    monkeypatch.setitem(globals(), "KINDS", kinds)
+    monkeypatch.setitem(globals(), "KINDS", {"top": (3,)})
     written(tmp_path / "before", IMAGES.assign(split="train"))
     moved = written(tmp_path / "after", IMAGES.assign(split="test"), [tmp_path / "before"])
     assert len(moved.asked) == len(IMAGES)

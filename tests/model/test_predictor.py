@@ -3,14 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import encode, refused
+from conftest import refused
 from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
 
-import pawprint
 from pawprint.classes import UNKNOWN, class_probabilities
-from pawprint.images.reading import decode
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
 
@@ -102,18 +100,6 @@ def test_image_below_the_confidence_is_unsure_unless_it_is_unknown(tmp_path):
         every = predictor.with_classes_only().predict(image)
         assert every.label in predictor.metadata.labels
     assert labels == {"cat", "dog", "unsure", "unknown"}
-
-
-def test_loaded_model_takes_a_path_bytes_and_an_image(tmp_path):
-    model = pawprint.load(str(write_colour_model(tmp_path / "served")))
-    turned = Image.Exif()
-    turned[0x0112] = 6  # stored rotated
-    content = encode(Image.linear_gradient("L").resize((90, 60)), exif=turned)
-    (tmp_path / "photo.jpg").write_bytes(content)
-    images = tmp_path / "photo.jpg", str(tmp_path / "photo.jpg"), content
-    images = *images, Image.open(tmp_path / "photo.jpg"), decode(content)
-    first, *others = (model.predict(image).probabilities for image in images)
-    assert all((other == first).all() for other in others)
 
 
 @pytest.mark.parametrize(

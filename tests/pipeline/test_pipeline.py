@@ -124,10 +124,6 @@ def test_stage_opens_only_what_it_lists(undisturbed, small, stage):
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
 
 
-def count_numbers(value: object) -> int:
-    return sum(map(count_numbers, value.values())) if isinstance(value, dict) else 1
-
-
 @pytest.mark.extended
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):

@@ -31,6 +31,7 @@ from pawprint.projects.label_rows import (
 from pawprint.tables import write_table
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
+PARAMS = "fetch: {source: photos}\nclean: {labels: auto, rule: decodes, bits: null}\n"
 numbers = itertools.count()
 
 
@@ -304,8 +305,7 @@ def test_label_of_a_page_is_told_from_one_that_a_person_confirmed(tmp_path):
     ],
 )
 def test_photos_without_classes_are_known_before_a_run(tmp_path, names, expected):
-    clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
+    write_text(tmp_path / "params.yaml", PARAMS)
     (tmp_path / "photos").mkdir()
     for name in names:
         new(tmp_path / "photos" / name)
@@ -313,8 +313,7 @@ def test_photos_without_classes_are_known_before_a_run(tmp_path, names, expected
 
 
 def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(tmp_path):
-    clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
+    write_text(tmp_path / "params.yaml", PARAMS)
     for name in ("cat/1.jpg", "dog/2.jpg", "unlabelled/3.jpg", "unlabelled/4.jpg"):
         new(tmp_path / "photos" / name)
     assert sorted(labelling.find_waiting(tmp_path)) == ["unlabelled/3.jpg", "unlabelled/4.jpg"]
@@ -326,8 +325,7 @@ def test_photos_that_came_since_the_last_run_are_told_from_those_that_it_knows(t
 
 
 def test_photo_whose_label_was_removed_since_the_last_run_waits_for_the_next(tmp_path):
-    clean = "clean: {labels: auto, rule: decodes, bits: null}"
-    write_text(tmp_path / "params.yaml", f"fetch: {{source: photos}}\n{clean}\n")
+    write_text(tmp_path / "params.yaml", PARAMS)
     names = ("1.jpg", "2.jpg")
     for name in names:
         new(tmp_path / "photos" / name)

@@ -40,6 +40,10 @@ NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range
 SPLIT = "dvc", "repro", "-q", "split"
 
 
+class Terminal:
+    isatty = staticmethod(lambda: True)
+
+
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory) -> Path:
     """Return a project of forty photos with a committed run up to `split`."""
@@ -86,9 +90,6 @@ def test_photos_and_labels_since_the_commit_stay_when_a_run_is_discarded(project
 
 
 def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatch, capsys):
-    class Terminal:
-        isatty = staticmethod(lambda: True)
-
     replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     before = (project / paths.PARAMS).read_bytes()
     arguments = Namespace(yes=False)
@@ -116,9 +117,6 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
 @pytest.mark.parametrize("name", ["metrics/classes.csv", "params.yaml"])
 def test_changes_made_while_the_command_asks_are_not_discarded(project, monkeypatch, name):
     """A file of the list that another run has written, and one that was not in the list."""
-
-    class Terminal:
-        isatty = staticmethod(lambda: True)
 
     def answer(_: str) -> str:
         (project / name).write_text("new")

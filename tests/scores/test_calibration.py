@@ -134,8 +134,3 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
     assert first >= 0.9
     warning = describe_recall("ant", of_second, second, second - 0.01, second + 0.01, 200)
     assert ("cannot be reached" in warning) == (second < of_second) == (of_second == 0.9)
-
-
-def test_recall_of_few_images_is_not_sure():
-    assert "61% to 100%" in describe_recall("ant", 0.9, 1.0, 0.61, 1.0, 6)
-    assert describe_recall("ant", 0.9, 0.98, 0.93, 0.99, 600) == ""

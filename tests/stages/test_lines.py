@@ -1,7 +1,6 @@
 """Test what stages print about images: splits.csv, series, many classes, labels to review."""
 
 import contextlib
-import hashlib
 import shutil
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, encode
-from made_up_run import PER_CLASS, predictions_of, write_run
+from made_up_run import PER_CLASS, images_of, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
@@ -19,7 +18,6 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import (
     IMAGES,
     JUDGED,
-    MEASURES,
     METADATA,
     NEAR_DUPLICATES,
     REJECTED,
@@ -43,19 +41,6 @@ def folder(tmp_path) -> Path:
     """Return a folder with the committed params."""
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     return tmp_path
-
-
-def images_of(paths: list[str]) -> pd.DataFrame:
-    hashes = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
-    labels = [path.split("/")[0] for path in paths]
-    table = pd.DataFrame({"path": paths, "label": labels, "archive_split": "", "group": ""})
-    return table.assign(
-        width=300,
-        height=100,
-        **dict.fromkeys(MEASURES, 9.0),
-        pixels_sha256=hashes,
-        perceptual_hash=hashes,
-    )
 
 
 def test_clean_counts_classes_after_corrections(folder, capsys):
@@ -207,11 +192,12 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     hard = pd.DataFrame(hard, columns=list(JUDGED))
     write_table(folder / paths.CROSS_VALIDATION_CSV, hard, JUDGED)
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
-    easy = tabulate(images_of(["cat/1.jpg"]), np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
-    alike = [("1.jpg", "cat/1.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
+    images = images_of({"cat": 1})[:1]
+    easy = tabulate(images, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
+    alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
     with contextlib.chdir(folder):
         suspects = evaluate.find_suspects({"test": easy})
-    assert suspects["path"].tolist() == ["cat/1.jpg", "0.jpg"]
+    assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]
