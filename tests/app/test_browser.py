@@ -84,6 +84,7 @@ def table(workspace: Path, name: str) -> pd.DataFrame:
 
 
 def test_every_page_shows_itself_without_error_is_accessible_and_fits_a_phone(browser, address):
+    # A phone follows the viewport tag of a page, so this page is a phone's from the beginning.
     device = {"viewport": SCREEN, "is_mobile": True, "has_touch": True}
     with opened(browser, address, **device) as page:
         for name in (*PAGES, *PARTS):
