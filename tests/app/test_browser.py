@@ -155,9 +155,9 @@ def current_image(page) -> str:
     return name
 
 
-def start(page, folder: Path, target: Path, way: str = "one by one") -> None:
+def start(page, folder: Path, target: Path) -> None:
     open_part(page, "New images")
-    page.get_by_role("radiogroup").get_by_text(way).click()
+    page.get_by_role("radiogroup").get_by_text("one by one").click()
     for name, path in (("of unlabelled images", folder), ("for labelled images", target)):
         page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
     page.get_by_role("button", name="Start").click()

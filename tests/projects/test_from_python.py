@@ -111,6 +111,7 @@ def test_params_are_set_by_name_and_comments_stay(with_params):
         ("model.image_sizes", 160, ["model.image_sizes", "model.image_size"]),
         ("image_size", 160, ["image_size", "model.image_size"]),
         ("model", 160, ["model: ", "model.backbone", "section"]),
+        ("model", {"image_size": 160}, ["model: ", "model.backbone", "section"]),
         (160, 1, ["160: "]),
         ("augment.RandomZoom.a.b", 1, ["augment.RandomZoom.a.b"]),
         ("model.image_size.pixels", 160, ["model.image_size", "mapping"]),
