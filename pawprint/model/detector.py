@@ -86,7 +86,7 @@ def fit_detector(features: np.ndarray) -> Detector:
             vectors, _ = np.linalg.qr(narrow.T @ vectors)
     # The sign of an eigenvector is arbitrary. Make the largest value of each positive.
     vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), range(number)])
-    return Detector(mean.astype(np.float32), *to_step(vectors.T))
+    return Detector(mean.astype(np.float32), *to_step(np.ascontiguousarray(vectors.T)))
 
 
 def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
