@@ -34,6 +34,7 @@ except ModuleNotFoundError:
         f"`{install_command('parquet')}`."
     ) from None
 BATCH = 8  # rows in memory at once
+MAX_CELL = 1000  # characters; columns with longer texts are not kept
 END = b"\xff\xff\xff\xff\0\0\0\0"  # of an Arrow file
 PART = re.compile(r"(.*)-\d+-of-(\d+)")
 ClassNames = Mapping[str, list[str]]  # keyed by column
@@ -59,6 +60,8 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
     found = [each for shard in shards.items() for each in _rows(*shard, class_names, asked.label)]
     columns, labels = find_labels([row for row, _ in found], asked.label, str(images))
     left_out = {*columns, "label", "file_name"}
+    for _, cells in found:
+        left_out |= {name for name, cell in cells.items() if len(cell) > MAX_CELL or "\0" in cell}
     photos = {
         row.photo: {"label": label} | {name: cells[name] for name in cells if name not in left_out}
         for (row, cells), label in zip(found, labels)
@@ -75,9 +78,9 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
 def _rows(
     name: str, path: Path, class_names: ClassNames, asked: str
 ) -> Iterator[tuple[Row, dict[str, str]]]:
-    """Yield a row for each image, with the cells that may be its label, and all of its cells.
+    """Yield a row for each image, with the cells that may be its label; and its other cells.
 
-    These include the split, but neither lists nor bytes.
+    These are its split, and the columns that metadata.csv can have.
     """
     with _reading(path) as reader:
         schema, image = _schema(reader, path)
@@ -85,12 +88,14 @@ def _rows(
     features = info.get("features", {}).items()
     given = {column: each["names"] for column, each in features if each["_type"] == "ClassLabel"}
     class_names = {**class_names, **given}
-    are_left_out = (types.is_nested, types.is_binary, types.is_large_binary)
-    texts = [field.name for field in schema if not any(is_it(field.type) for is_it in are_left_out)]
+    texts = [field.name for field in schema if not types.is_nested(field.type)]
+    may_be_label = {*(class_names or texts), asked}
+    kept = {"split", *(field.name for field in schema if _is_kept(field))}
+    columns = [name for name in texts if name in may_be_label | kept]
     folders = [PurePosixPath(name).stem.split("-")[0], *reversed(name.split("/")[:-1])]
     split = next((folder for folder in folders if folder.lower() in SPLIT_OF_FOLDER), "")
     suffix = ""
-    for number, values in enumerate(_values(path, [*texts, f"{image}.path"])):
+    for number, values in enumerate(_values(path, [*columns, f"{image}.path"])):
         file = (values.pop(image) or {}).get("path") or ""
         suffix = PurePosixPath(file).suffix if is_image_name(file) else suffix or _suffix(path)
         place = f"row {number:,} of {name}"
@@ -98,9 +103,16 @@ def _rows(
             column: _text(value, class_names.get(column), place) for column, value in values.items()
         }
         photo = f"{PurePosixPath(name).with_suffix('')}/{number:06}{suffix}"
-        may_be_label = (*(class_names or texts), asked)
         labels = {column: cells[column] for column in cells if column in may_be_label}
-        yield Row(place, labels, photo), ({"split": split} if split else {}) | cells
+        others = {column: cells[column] for column in cells if column in kept}
+        yield Row(place, labels, photo), ({"split": split} if split else {}) | others
+
+
+def _is_kept(field: Any) -> bool:
+    """Return whether metadata.csv can have a column: plain values under an unambiguous name."""
+    kinds = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
+    is_plain = types.is_boolean(field.type) or any(is_it(field.type) for is_it in kinds)
+    return is_plain and re.fullmatch(r"[a-z][a-z0-9_]*", field.name) is not None
 
 
 def _text(value: object, names: list[str] | None, place: str) -> str:
@@ -109,7 +121,7 @@ def _text(value: object, names: list[str] | None, place: str) -> str:
         if value >= len(names):
             raise InputError(
                 f"{printable(place)}: expected a label below {len(names)}, the number of names. "
-                f"Received: {value}. Correct the names in README.md."
+                f"Received: {value}. Correct the names of the classes in the file or its README.md."
             )
         return names[value] if value >= 0 else ""
     return "" if value is None else str(value)
@@ -195,10 +207,12 @@ def _schema(reader: Any, path: Path) -> tuple[pa.Schema, str]:
 def _names_in_readme(files: Files) -> dict[str, list[str]]:
     """Return the names of the classes in a dataset card, keyed by column.
 
+    Columns whose names differ between configurations are left out.
+
     https://huggingface.co/docs/hub/datasets-cards
     """
     found: dict[str, list[str]] = {}
-    differing: set[str] = set()
+    differing = set()
     with contextlib.suppress(AttributeError, InputError, KeyError, TypeError, ValueError):
         text = read_bytes(files["README.md"]).decode()
         info = parse_mapping(text.split("---")[1], "README.md")["dataset_info"]
@@ -210,9 +224,4 @@ def _names_in_readme(files: Files) -> dict[str, list[str]]:
                     in_order = [by_number[number] for number in range(len(names))]
                     if found.setdefault(feature["name"], in_order) != in_order:
                         differing.add(feature["name"])
-    if differing:
-        raise InputError(
-            f"README.md: expected one list of class names for {name_some(sorted(differing))}. "
-            "Received: several configurations. Give the folder of one as --images."
-        )
-    return found
+    return {name: found[name] for name in found if name not in differing}

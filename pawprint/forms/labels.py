@@ -32,7 +32,7 @@ def find_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str],
     choices = [name for name in columns if name.lower() == (asked or "label").lower()]
     if not choices and not asked:
         flags = [name for name in columns if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
-        choices = [name for name in columns if name not in flags and _repeats(values[name])]
+        choices = [name for name in columns if name not in flags and repeats(values[name])]
         ones = [[name for name in flags if float(row.cells[name])] for row in rows]
         odd = next((place for place, found in enumerate(ones) if len(found) != 1), None)
         if len(flags) > 1 and odd is None:
@@ -56,7 +56,7 @@ def _may_be(name: str, asked: str) -> bool:
     return name == asked or bool(name.strip() and name.lower() not in ("split", "group"))
 
 
-def _repeats(values: Sequence[str]) -> bool:
+def repeats(values: Sequence[str]) -> bool:
     """Return whether a column has several values, each in two rows or more on average."""
     present = [value for value in values if value]
     return 1 < len({*present}) <= len(present) / 2

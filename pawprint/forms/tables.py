@@ -1,24 +1,29 @@
 """Read tables beside photos: CSV, TSV, JSON Lines, and exports of Label Studio."""
 
-import contextlib
 import json
+import math
 import os
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
-from pawprint.dataset.folders import AUTO, find_places
+from pawprint.dataset.folders import AUTO, INNER, OUTER, find_places
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form
-from pawprint.forms.labels import Row, find_labels
+from pawprint.forms.labels import Row, find_labels, repeats
 from pawprint.images.archive import count_suffixes, is_image_name
 from pawprint.named_file import read_bytes
 
+MAX_CHECKED = 10**7  # bytes of a table beside the folders of classes
+# Names of columns, of which one wins if several name files.
+OF_FILES = {"file", "file_name", "filename", "image", "image_id", "image_path", "path"}
+PROBED = 100  # rows that are searched for names of files before all of them
 OF_UPLOAD = re.compile("[0-9a-f]{8}-")  # added to the name of a file by Label Studio
 Ends = Mapping[str, str | None]
 
@@ -44,33 +49,49 @@ def read(images: Path, files: Files, asked: Asked) -> Form | None:
 
 
 def require_same_classes(images: Path, files: Files) -> None:
-    """Raise InputError if a table names most photos, but has no column with their class folders."""
+    """Raise InputError if a table labels most photos, and not as the folders of classes do.
+
+    Tables above MAX_CHECKED bytes, such as those of pixels, are not considered.
+    """
     _, places = find_places([*files], None, AUTO, str(images))
-    folders = {name: place.label.lower() for name, place in places.items() if place.label}
-    tables = {}
-    with contextlib.suppress(InputError):  # `init` says which files it does not read
-        tables = _tables(images, files, None)
-    for name, (_, rows) in tables.items():
+    folders = {name: place.label for name, place in places.items() if place.label}
+    for name, (_, rows) in _tables(images, files, None, MAX_CHECKED).items():
         rows = [row for row in rows if row.photo in folders]
-        columns = rows[0].cells if 2 * len(rows) > len(folders) else {}
-        has_classes = any(
-            all(row.cells.get(column, "").lower() == folders[row.photo] for row in rows)
-            for column in columns
+        photos = {row.photo for row in rows}
+        columns = dict.fromkeys(column for row in rows for column in row.cells)
+        values = {column: [row.cells.get(column, "") for row in rows] for column in columns}
+        is_labelled = any(map(repeats, values.values()))
+        agrees = any(
+            _is_one_to_one({(folders[row.photo], cell) for row, cell in zip(rows, cells) if cell})
+            for cells in values.values()
         )
-        if columns and not has_classes:
+        if 2 * len(photos) > len(folders) and is_labelled and not agrees:
+            _, outer = find_places([*files], None, OUTER, str(images))
+            reading = OUTER if outer == places else INNER
             raise InputError(
                 f"{images}: expected classes as folders or in a table. Received: folders, and "
-                f"{printable(name)}, which names {len(rows):,} of their images. Use the table "
-                "with --table FILE, or the folders with --labels outer."
+                f"{printable(name)}, which names {len(photos):,} of their images. Use the table "
+                f"with --table FILE, or the folders with --labels {reading}."
             )
 
 
-def _tables(images: Path, files: Files, asked: Path | None) -> dict[str, tuple[str, list[Row]]]:
-    """Return the column that names photos, and the rows, of each table, keyed by its name."""
+def _is_one_to_one(pairs: set[tuple[str, str]]) -> bool:
+    """Return whether each folder has one value, which no other folder has."""
+    return len(pairs) == len({folder for folder, _ in pairs}) == len({cell for _, cell in pairs})
+
+
+def _tables(
+    images: Path, files: Files, asked: Path | None, size: float = math.inf
+) -> dict[str, tuple[str, list[Row]]]:
+    """Return the column that names photos, and the rows, of each table, keyed by its name.
+
+    Tables with more than `size` bytes are left out.
+    """
     ends = _ends(files)
     found: dict[str, tuple[str, list[Row]]] = {}
     for path in [asked] if asked else files.values():
-        if asked or path.suffix.lower() in OF_TABLES:
+        is_table = path.suffix.lower() in OF_TABLES and path.is_file()
+        if asked or (is_table and path.stat().st_size <= size):
             column, rows = _rows_with_photos(path, images, ends, bool(asked))
             if rows:
                 found.setdefault(path.name, (column, []))[1].extend(rows)
@@ -129,7 +150,7 @@ def _ends(files: Files) -> dict[str, str | None]:
             parts = end.split("/")
             for key in (f"/{end}", *("/".join(parts[start:]) for start in range(len(parts)))):
                 ends[key] = None if key in ends else name
-    return ends
+    return ends | {f"/{normalize('NFC', name)}": name for name in files}
 
 
 def _rows_with_photos(
@@ -137,9 +158,10 @@ def _rows_with_photos(
 ) -> tuple[str, list[Row]]:
     """Return the column that names photos, and the rows with their photos; or "", [] without one.
 
-    A column of names with suffixes comes first, then the column whose cells name the most files,
-    because numbers of rows can look like names. If two such columns name different files, or if a
-    table that `is_asked` for names none, raises InputError.
+    A column in which most cells have the suffix of an image comes first, because numbers of rows
+    can look like names; then the column whose cells name the most files, and one of OF_FILES. If
+    others name different files, if the first line has no header, or if no column names files,
+    raises InputError for a table that `is_asked` for.
     """
     try:
         rows = [*_rows(read_bytes(path), path)]
@@ -149,22 +171,27 @@ def _rows_with_photos(
         return "", []  # another file, or a damaged one, which will be named
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for _, cells in rows for name in cells)
-    found = {
-        name: _find_photos([cells.get(name, "") for _, cells in rows], inside, path.stem, ends)
-        for name in names
+    found = {}
+    for name in names:
+        values = [cells.get(name, "") for _, cells in rows]
+        if any(_find_photos(values[:PROBED], inside, path.stem, ends)):
+            found[name] = _find_photos(values, inside, path.stem, ends)
+    suffixes = Counter(name for _, cells in rows for name in cells if is_image_name(cells[name]))
+    ranks = {
+        name: (2 * suffixes[name] > len(rows), len({*photos} - {None}), name.lower() in OF_FILES)
+        for name, photos in found.items()
     }
-    if header := [name for name in names if is_image_name(name) and name in ends]:
-        raise InputError(f"{path}: expected a header in the first line. Received: {header[0]}.")
-    numbers = {name: len({*photos} - {None}) for name, photos in found.items()}
-    with_suffix = {name for _, cells in rows for name in cells if is_image_name(cells[name])}
-    ranks = {name: (name in with_suffix, numbers[name]) for name in names if numbers[name]}
     columns = [name for name in ranks if ranks[name] == max(ranks.values())]
+    header = next((name for name in names if is_image_name(name) and name in ends), None)
+    problem = header and f"a header in the first line. Received: {header}. Add one"
     if len({tuple(found[name]) for name in columns}) > 1:
-        raise InputError(
-            f"{path}: expected one column with the names of files. Received: {name_some(columns)}, "
-            "which name different files. Keep one of them."
+        problem = (
+            f"one column with the names of files. Received: {name_some(columns)}, which name "
+            "different files. Keep one of them"
         )
-    column = columns[0] if columns else ""
+    if problem and is_asked:
+        raise InputError(f"{path}: expected {printable(problem)}.")
+    column = columns[0] if columns and not problem else ""
     photos = found.get(column, [])
     if is_asked and not any(photos):
         raise InputError(

@@ -322,7 +322,7 @@ def require_safe_name(name: str) -> None:
 def describe_unsafe(names: Iterable[str]) -> str:
     """Explain, with an example, that no image has a safe name, and what to do about it.
 
-    Returns "" without images, or if at least one name is safe: a program writes all names
+    Returns "" if images are missing, or if at least one name is safe: a program writes all names
     in an archive in the same way.
     """
     below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}

@@ -114,7 +114,10 @@ def _side(size: dict | int) -> int:
 
 def describe_disagreement(path: Path, model: Model) -> str | None:
     """Return which params disagree with the file next to the network at `path`, if any."""
-    settings = read_preprocessing(path)
+    try:
+        settings = read_preprocessing(path)
+    except InputError as error:  # params.yaml decides
+        return str(error)
     if not settings:
         return None
     onnx = Onnx(**settings["onnx"])

@@ -75,7 +75,7 @@ def _holds_here(pin: Requirement) -> bool:
 def versions_of(name: str, pins: list[str]) -> list[str]:
     """Return the pins of a distribution, or a line with its installed version if that differs.
 
-    If the distribution is not installed, the pins are returned. Returns [] without either.
+    If the distribution is not installed, the pins are returned. Returns [] if both are missing.
     """
     installed = installed_version(name)
     if installed is None:

@@ -82,7 +82,7 @@ def create(
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
-    Raises InputError, and leaves the folder unchanged, without images or if a file is in
+    Raises InputError, and leaves the folder unchanged, if images are missing or a file is in
     the way.
     """
     if (folder / STATE).is_file():

@@ -192,7 +192,7 @@ class Project:
             return result
         try:
             comparison = self.compare("HEAD")
-        except InputError as error:  # for example, without a common test image
+        except InputError as error:  # for example, if no test image is common
             return result._replace(verdict=str(error))
         return result._replace(verdict=comparison.sentences[0], comparison=comparison)
 

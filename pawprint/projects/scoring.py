@@ -70,7 +70,7 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
 
     Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
 
-    Raises InputError without images, or if a metadata.csv does not contain any of the
+    Raises InputError if images are missing, or if a metadata.csv does not contain any of the
     labels.
     """
     params = project / paths.PARAMS

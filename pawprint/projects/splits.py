@@ -17,7 +17,7 @@ def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
     """Add the images from the last result to a project's splits.csv and return their rows.
 
     The images keep their split or, with `are_training`, become training images. Raises InputError
-    without a result, or if splits.csv has been edited since.
+    if a result is missing, or if splits.csv has been edited since.
     """
     table = folder / SPLITS_CSV
     recorded = Recorded(folder=folder)

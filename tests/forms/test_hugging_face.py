@@ -17,6 +17,7 @@ from pawprint.projects.init import create
 
 SHIPPED = PROJECT / "tests/support/shipped"
 PHOTOS = [path.read_bytes() for path in sorted((SHIPPED / "photos").glob("*.jpg"))]
+MONTHS = pa.timestamp("s", "Nowhere/Unknown")  # a zone that Python does not know
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
@@ -84,22 +85,26 @@ dataset_info:
     [
         (["{'1': dog, '0': cat}"] * 2, []),  # as formatters sort '10' before '2'
         (["{'0': cat}"] * 2, ["row 1 of", "below 1", "README.md"]),
-        (["{0: cat, 1: dog}", "{0: dog, 1: cat}"], ["README.md", "label", "configurations"]),
+        (["{0: cat, 1: dog}", "{0: dog, 1: cat}"], None),  # whose names they are is unknown
     ],
 )
 def test_class_names_are_those_of_their_numbers(tmp_path, names, words):
     (tmp_path / "a").mkdir()
-    write(tmp_path / "a/train.parquet", [0, 1, 0, 1], patient=["x", "y", "y", "y"])
+    more = {"patient": ["x", "y", "y", "y"], "essay": ["z" * 10**6] * 4}
+    if words is not None:  # otherwise, each column may be the labels
+        more["Label"] = [1, 2, 3, 4]
+        more["taken"] = pa.array([10**9] * 4, MONTHS)
+    write(tmp_path / "a/train.parquet", [0, 1, 0, 1], **more)
     (tmp_path / "a/README.md").write_text(CARD.format(*names))
     if words:
         with refused(*words):
             create(tmp_path / "p", tmp_path / "a", None, False)
         return
-    assert sorted(made(tmp_path, tmp_path / "a").values()) == [
-        *[("cat", "train")] * 2,
-        *[("dog", "train")] * 2,
-    ]
+    found = made(tmp_path, tmp_path / "a").values()
+    classes = ["0", "1"] if words is None else ["cat", "dog"]
+    assert sorted(found) == [(label, "train") for label in classes for _ in range(2)]
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    assert table.startswith("file_name,label,split,patient\n")
     assert [row["patient"] for row in csv.DictReader(table.splitlines())] == ["x", "y", "y", "y"]
 
 

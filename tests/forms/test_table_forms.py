@@ -101,6 +101,12 @@ def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(
     ]
 
 
+@pytest.mark.parametrize("column", ["mask", "original"])
+def test_few_names_with_suffixes_are_not_the_photos(tmp_path, column):
+    rows = "".join(f"{n[0]},{LABELS[n]},{n if n == '5.jpg' else ''}\n" for n in NAMES)
+    assert of(made(tmp_path, {"t.csv": f"id,label,{column}\n{rows}"})) == LABELS
+
+
 def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
     tasks = [*TASKS, task("0.jpg", studio("dog")), task("1.jpg", studio("dog"))]
     tasks.append(task("2.jpg", studio("dog", was_cancelled=True)))
@@ -109,6 +115,7 @@ def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
 
 ONE = "exactly one class"
 TABLE = {"table": "a.json"}
+PAIRS = [{"a": 0, "b": 1, "label": "cat"}, {"a": 1, "b": 0, "label": "dog"}]
 MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
 TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
 
@@ -124,8 +131,8 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"a.json": json.dumps([*TASKS, task("0", studio("cat", "dog"))])}, {}, ["row 7", ONE]),
         ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
         ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
-        ({"t.csv": "a,b,label\n0,1,cat\n1,0,dog\n"}, {}, ["names of files", "a, b"]),
-        ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {}, ["header", "0.jpg"]),
+        ({"a.json": json.dumps(PAIRS)}, TABLE, ["names of files", "a, b"]),
+        ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
         ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
         ({"a.json": json.dumps([task(name) for name in NAMES])}, TABLE, ["column of labels"]),
         ({}, {"label": "breed"}, ["no table", "breed"]),
@@ -156,15 +163,20 @@ def test_link_in_a_table_leads_nowhere_else(tmp_path):
 
 def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
     """HAM10000 has its photos in two folders, part_1 and part_2."""
-    files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "ab" * 3)])
+    files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")])
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
     with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
         create(tmp_path / "p", given, None, False)
     _, notes = create(tmp_path / "p", given, None, False, labels="outer")
     assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
-    (given / "train.csv").write_text(KAGGLE.replace("cat", "A").replace("dog", "B"))
-    _, notes = create(tmp_path / "r", given, None, False)
-    assert "2 classes: a (3), b (3)" in notes
+    for name, text in (
+        ("codes", "".join(["id,code\n", *(f"{n[0]},{int(n[0]) // 3}\n" for n in NAMES)])),
+        ("sizes", "".join(["file,width\n", *(f"{name},{name[0]}00\n" for name in NAMES)])),
+        ("few", "".join(KAGGLE.splitlines(keepends=True)[:4])),
+    ):
+        (given / "train.csv").write_text(text)
+        _, notes = create(tmp_path / name, given, None, False)
+        assert "2 classes: a (3), b (3)" in notes
     (given / "train.csv").write_text(KAGGLE)
     _, notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
     assert "2 classes: cat (3), dog (3)" in notes
