@@ -51,7 +51,7 @@ def read(images: Path, files: Files, asked: Asked) -> Form | None:
 def require_same_classes(images: Path, files: Files) -> None:
     """Raise InputError if a table labels most photos, and not as the folders of classes do.
 
-    Tables above MAX_CHECKED bytes, such as those of pixels, are not considered.
+    Tables above MAX_CHECKED bytes, such as tables of pixels, are not considered.
     """
     _, places = find_places([*files], None, AUTO, str(images))
     folders = {name: place.label for name, place in places.items() if place.label}
