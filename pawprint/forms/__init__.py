@@ -62,9 +62,9 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
     names = [name for name in sorted(files) if is_image_name(f"{name}.jpg")]  # not hidden
     files = {name: files[name] for name in names}
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
-    are_read = labels != AUTO or any(map(is_metadata, names)) or have_classes(names)
-    if images.is_dir() and are_read and not any(asked):
-        if labels == AUTO and not any(map(is_metadata, names)) and suffixes & OF_TABLES:
+    are_given = labels != AUTO or any(map(is_metadata, names))
+    if images.is_dir() and not any(asked) and (are_given or have_classes(names)):
+        if not are_given and suffixes & OF_TABLES:
             from pawprint.forms import tables
 
             tables.require_same_classes(images, files)

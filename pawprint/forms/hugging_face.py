@@ -110,8 +110,8 @@ def _rows(
 
 def _is_kept(field: Any) -> bool:
     """Return whether metadata.csv can have a column: plain values under an unambiguous name."""
-    kinds = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
-    is_plain = types.is_boolean(field.type) or any(is_it(field.type) for is_it in kinds)
+    tests = (types.is_string, types.is_large_string, types.is_integer, types.is_floating)
+    is_plain = any(test(field.type) for test in (*tests, types.is_boolean))
     return is_plain and re.fullmatch(r"[a-z][a-z0-9_]*", field.name) is not None
 
 
