@@ -151,7 +151,7 @@ def solve(
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)
         images = np.arange(len(held_out_classes))
-        (predicted,) = predict_rows([model], standardisation, held_out, images)
+        predicted = predict_rows(model, standardisation, held_out, images)
     final = metrics_of(predicted, held_out_classes)
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
