@@ -10,35 +10,27 @@ from pathlib import Path
 
 from pawprint import collector
 from pawprint.errors import InputError
-from pawprint.package import installed_version, pages
+from pawprint.installation import pages
+from pawprint.package import installed_version
 from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
 
-# The module in pawprint/commands/ for each command, and a summary.
+# A summary of each command. See `module_of` for its module.
 COMMANDS = {
-    "init": ("init", "create a project from your photos"),
-    "upgrade": ("upgrade", "update this project after upgrading the package"),
-    "app": ("app", "open the web app"),
-    "recipes": ("recipes", "list recipes, print one, or write one to params.yaml"),
-    "try": ("try_", "compare networks and image sizes on your training images"),
-    "predict": ("predict", "label photos with the served model"),
-    "serve": ("serve", "label photos over HTTP with the served model"),
-    "score": ("score", "evaluate the served model on photos and compare it with the test split"),
-    "suggest": ("suggest", "rank unlabelled images by how much a label would help"),
-    "export": ("export", "write the model as one HTML page, LiteRT, ONNX or SavedModel"),
-    "compare": (
-        "compare",
-        "test whether a run is better than another; gate pull requests",
-    ),
-    "discard": ("discard", "restore the last commit's run and params"),
-    "check": (
-        "check",
-        "fail if results are out of date",
-    ),
-    "keep-splits": (
-        "keep_splits",
-        "write the current splits to splits.csv, so that images keep their split",
-    ),
+    "init": "create a project from your photos",
+    "upgrade": "update this project after upgrading the package",
+    "app": "open the web app",
+    "recipes": "list recipes, print one, or write one to params.yaml",
+    "try": "compare networks and image sizes on your training images",
+    "predict": "label photos with the served model",
+    "serve": "label photos over HTTP with the served model",
+    "score": "evaluate the served model on photos and compare it with the test split",
+    "suggest": "rank unlabelled images by how much a label would help",
+    "export": "write the model as one HTML page, LiteRT, ONNX or SavedModel",
+    "compare": "test whether a run is better than another; gate pull requests",
+    "discard": "restore the last commit's run and params",
+    "check": "fail if results are out of date",
+    "keep-splits": "write the current splits to splits.csv, so that images keep their split",
 }
 
 
@@ -69,13 +61,13 @@ def main() -> int | None:
     current_version = installed_version() or "not installed"
     parser.add_argument("--version", action="version", version=current_version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (place, summary) in COMMANDS.items():
+    for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
             with collector.paused():
-                module = importlib.import_module(f"pawprint.commands.{place}")
+                module = importlib.import_module(module_of(name))
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)
             command.set_defaults(run=module.run, error=command.error)
@@ -83,6 +75,12 @@ def main() -> int | None:
     require_project(arguments)
     name_user()
     return arguments.run(arguments)
+
+
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    name = "try_" if command == "try" else command.replace("-", "_")
+    return f"pawprint.commands.{name}"
 
 
 def require_project(arguments: argparse.Namespace) -> None:

@@ -8,26 +8,34 @@ from urllib.parse import urlsplit
 
 from pawprint.errors import InputError, without_secrets
 from pawprint.git import try_git
-from pawprint.package import DISTRIBUTION, PACKAGE, installed_version, origin, path_of
+from pawprint.package import DISTRIBUTION, PACKAGE, installed_version, origin
 
 LOCAL_HOSTS = ("", "localhost", "127.0.0.1", "::1")
 REMOTE = ("git", "http", "https", "ssh")  # URL schemes that others can reach
 SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/repository.git
 
 
+def place_of(found: dict | None) -> str:
+    """Return the folder, file or URL without secrets in `origin`, or else the folder of the code."""
+    if not found:
+        return str(PACKAGE.parent)
+    # This module imports clients for HTTP and FTP, which stages do not need.
+    from urllib.request import url2pathname
+
+    url = found["url"]
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else _public(url)
+
+
 def install_command(extras: str = "") -> str:
     """Return the command that installs this version with extras, such as "app,export"."""
     found = origin()
     extra = f"[{extras}]" if extras else ""
-    if found is None:
-        return f"pip install '{PACKAGE.parent}{extra}'"
-    if not found:
+    if found == {}:
         return f"pip install '{DISTRIBUTION}{extra}'"
-    url = found["url"]
-    if url.startswith("file:") and "vcs_info" not in found:
-        option = "-e " if found.get("dir_info", {}).get("editable") else ""
-        return f"pip install {option}'{path_of(url)}{extra}'"
-    return f"pip install '{DISTRIBUTION}{extra} @ {_address(found)}'"
+    if found and ("vcs_info" in found or not found["url"].startswith("file:")):
+        return f"pip install '{DISTRIBUTION}{extra} @ {_address(found)}'"
+    option = "-e " if found and found.get("dir_info", {}).get("editable") else ""
+    return f"pip install {option}'{place_of(found)}{extra}'"
 
 
 def renewal() -> str:
@@ -35,11 +43,17 @@ def renewal() -> str:
     found = origin()
     if found == {}:
         return f"Run `pip install --upgrade {DISTRIBUTION}`"
-    place = str(PACKAGE.parent)
-    if found:
-        url = found["url"]
-        place = path_of(url) if url.startswith("file:") else _public(url)
-    return f"Install a newer version from {place}"
+    return f"Install a newer version from {place_of(found)}"
+
+
+def pages() -> str:
+    """Return where the documentation is, as far as the origin of the installation tells."""
+    found = origin()
+    if found is None or "dir_info" in found:
+        return str(Path(place_of(found), "docs"))
+    if "vcs_info" in found:
+        return f"docs/ of {place_of(found)} at commit {found['vcs_info']['commit_id'][:10]}"
+    return "docs/ of the repository"
 
 
 def requirement() -> tuple[str, str]:
@@ -61,7 +75,7 @@ def requirement() -> tuple[str, str]:
         return f"{DISTRIBUTION}=={installed_version()}", ""
     if not found["url"].startswith("file:"):
         return f"{DISTRIBUTION} @ {_address(found)}", ""
-    folder = Path(path_of(found["url"]))
+    folder = Path(place_of(found))
     if address := _address_of_clone(folder, found.get("vcs_info", {}).get("commit_id")):
         return f"{DISTRIBUTION} @ {address}", ""
     return (
@@ -74,12 +88,11 @@ def requirement() -> tuple[str, str]:
 
 def _address(found: dict) -> str:
     """Return what installs this version, after "NAME @ ", without secrets."""
-    url = found["url"]
+    url = found["url"] if found["url"].startswith("file:") else _public(found["url"])
     if "vcs_info" in found:
-        public = url if url.startswith("file:") else _public(url)
-        return f"{found['vcs_info']['vcs']}+{public}@{found['vcs_info']['commit_id']}"
+        return f"{found['vcs_info']['vcs']}+{url}@{found['vcs_info']['commit_id']}"
     sha256 = found.get("archive_info", {}).get("hashes", {}).get("sha256")
-    return _public(url) + (f"#sha256={sha256}" if sha256 else "")
+    return url + (f"#sha256={sha256}" if sha256 else "")
 
 
 def _public(url: str) -> str:

@@ -5,9 +5,8 @@ import json
 import sys
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pawprint.errors import InputError, without_secrets
+from pawprint.errors import InputError
 from pawprint.paths import STATE
 
 DISTRIBUTION = "pawprint-dvc"  # the name `pawprint` on PyPI belongs to somebody else
@@ -80,28 +79,6 @@ def origin() -> dict | None:
     """
     package = installed()
     return None if package is None else json.loads(package.read_text("direct_url.json") or "{}")
-
-
-def path_of(url: str) -> str:
-    """Return the path in a URL `file:///path`."""
-    # This module imports clients for HTTP and FTP, which stages do not need.
-    from urllib.request import url2pathname
-
-    return url2pathname(urlsplit(url).path)
-
-
-def pages() -> str:
-    """Return where the documentation is, as far as the origin of the installation tells."""
-    found = origin()
-    if found is None:
-        return str(PACKAGE.parent / "docs")
-    url = found.get("url", "")
-    place = path_of(url) if url.startswith("file:") else without_secrets(url)
-    if "dir_info" in found:
-        return str(Path(place) / "docs")
-    if "vcs_info" in found:
-        return f"docs/ of {place} at commit {found['vcs_info']['commit_id'][:10]}"
-    return "docs/ of the repository"
 
 
 def installed_version() -> str | None:

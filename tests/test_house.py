@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from conftest import CODE, MODULES
 
-from pawprint.__main__ import COMMANDS
+from pawprint.__main__ import COMMANDS, module_of
 
 # The packages that each folder of code may import, besides the modules in `pawprint/` itself.
 MAY_IMPORT = {
@@ -62,7 +62,7 @@ def test_no_stage_imports_another():
 
 def test_no_command_imports_another():
     """`rows.py` and the functions of `__init__.py` are shared, and no commands."""
-    commands = {f"pawprint/commands/{place}.py" for place, _ in COMMANDS.values()}
+    commands = {f"{module_of(name).replace('.', '/')}.py" for name in COMMANDS}
     for command in commands:
         assert not CODE.closure(command) & (commands - {command}), command
 

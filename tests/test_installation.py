@@ -18,8 +18,8 @@ from conftest import (
     write_files,
 )
 
-from pawprint.installation import address_of, install_command, renewal, requirement
-from pawprint.package import installed_version, pages
+from pawprint.installation import address_of, install_command, pages, renewal, requirement
+from pawprint.package import installed_version
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHARED = "https://h.example/team/p.git"

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, WrapValidator
 
 import pawprint
-from pawprint.__main__ import COMMANDS
+from pawprint.__main__ import COMMANDS, module_of
 from pawprint.params.model import Params
 from pawprint.yaml_file import read_yaml
 
@@ -66,11 +66,11 @@ def _autodoc(kind: str, name: str) -> str:
 
 def commands_page() -> str:
     """Return the page of all commands, generated from their parsers."""
-    return COMMANDS_PAGE + "".join(_command(name, module) for name, (module, _) in COMMANDS.items())
+    return COMMANDS_PAGE + "".join(map(_command, COMMANDS))
 
 
-def _command(name: str, module: str) -> str:
-    command = importlib.import_module(f"pawprint.commands.{module}")
+def _command(name: str) -> str:
+    command = importlib.import_module(module_of(name))
     # Wrap usage lines to the width of the page, whatever the terminal.
     wide = partial(argparse.HelpFormatter, width=90)
     parser = argparse.ArgumentParser(prog=f"pawprint {name}", formatter_class=wide, add_help=False)
