@@ -16,7 +16,7 @@ SCP = re.compile(r"([\w.-]+@)?([\w.-]{2,}):(?!/?/)(.+)")  # git@host:team/reposi
 
 
 def place_of(found: dict | None) -> str:
-    """Return the folder, file or URL without secrets in `origin`, or else the folder of the code."""
+    """Return the folder, file or public URL in `origin`, or else the folder of the code."""
     if not found:
         return str(PACKAGE.parent)
     # This module imports clients for HTTP and FTP, which stages do not need.

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from pawprint.dataset.sources import describe_empty
 from pawprint.forms import Asked
 from pawprint.projects.init import WITHOUT_CLASSES, create
 from pawprint.projects.recipes import recipe_names
@@ -47,15 +46,6 @@ def run(arguments: argparse.Namespace) -> None:
     if not images and not arguments.recipe:
         arguments.error("expected --images, or a --recipe that includes images")
     asked = Asked(arguments.table, arguments.label)
-    source, notes = create(
-        folder, images, arguments.recipe, arguments.outside, arguments.labels, asked
-    )
-    for note in notes:
-        print(note)
-    for line in describe_empty(images) if images and images.is_dir() else ():
-        print(line)
-    if images and (folder / f"{source}.dvc").exists():
-        change = "add and remove photos" if images.is_dir() else "put a new one"
-        print(f"{folder / source} is a copy of {images}: {change} there")
+    _, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels, asked)
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
-    print(f"Next:\ncd {folder}\n{commands}")
+    print("\n".join([*notes, "Next:", f"cd {folder}", commands]))

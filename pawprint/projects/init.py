@@ -18,7 +18,7 @@ from pawprint.dataset.folder_messages import describe_class_counts, describe_nam
 from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
-from pawprint.dataset.sources import folder_files
+from pawprint.dataset.sources import describe_empty, folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
@@ -39,7 +39,9 @@ from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
+from pawprint.params.data import Clean
 from pawprint.params.file import set_values
+from pawprint.params.section import check_content
 from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
@@ -76,9 +78,9 @@ def create(
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
     Returns its `fetch.source`, and lines about the classes of the images (if they are known before
-    `fetch`), on the rules that `.gitignore` overrides, and on the choice of `model.resize`.
-    `labels` is AUTO, or the way to read folders for `clean.labels`. `asked` names a table or the
-    column with the labels, for images in another form.
+    `fetch`), on the rules that `.gitignore` overrides, on the choice of `model.resize`, on empty
+    folders, and on the copy of the images. `labels` is AUTO, or the way to read folders for
+    `clean.labels`. `asked` names a table or the column with the labels, for images in another form.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -90,20 +92,19 @@ def create(
             f"{folder} is already a project. Continue in this folder, or open it in Python with "
             f"pawprint.Project({str(folder)!r}). For a new project, choose another folder."
         )
-    params = apply_recipe(template(PARAMS.name), recipe or NEW)
-    if images or labels != AUTO:
-        params = set_values(params, {"clean.labels": labels})
-    images = images or _images_of(recipe, params)
+    given = images
+    params, images = _params_and_images(images, recipe, labels)
     with reading():
         _require_apart(folder, images, is_outside)
         if not (images.is_dir() or images.suffix in OF_URLS):
             _require_archive(images)
-        labelling = parse_mapping(params, PARAMS.name)["clean"]["labels"]
+        content = parse_mapping(params, PARAMS.name)
+        labelling = check_content(Clean, content["clean"], PARAMS, ["clean"]).labels
         form, notes = _find_classes(images, asked, labelling, is_outside)
     source = "photos" if form else _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if images.suffix in OF_URLS else {}
-    weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
+    weights = PACKAGE.parent / content["weights"]["source"]
     if weights.is_file():  # the weights are installed by the package
         copied[weights] = weights.name
         params = set_values(params, {"weights.source": weights.name})
@@ -119,18 +120,26 @@ def create(
             shutil.copy(path, folder / name)
         if images not in copied and not is_outside:
             notes += _bring(images, folder, source, form)
-    return source, [*notes, *choice]
+    return source, [*notes, *choice, *(_describe_copy(folder, source, given) if given else [])]
 
 
-def _images_of(recipe: str | None, params: str) -> Path:
-    """Return the images of a recipe. Raises InputError if the recipe does not include images."""
+def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> tuple[str, Path]:
+    """Return the text of params.yaml, and the images, which a recipe may include.
+
+    Raises InputError without images.
+    """
+    if not images and not recipe:
+        raise InputError("cannot create a project: expected images, or a recipe that includes them")
+    params = apply_recipe(template(PARAMS.name), recipe or NEW)
+    if images or labels != AUTO:
+        params = set_values(params, {"clean.labels": labels})
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
-    if not source.startswith("pawprint/"):
+    if not images and not source.startswith("pawprint/"):
         raise InputError(
             f"cannot use the recipe {recipe} alone: it does not include images. Add yours with "
             "--images."
         )
-    return PACKAGE.parent / source
+    return params, images or PACKAGE.parent / source
 
 
 def _find_classes(
@@ -213,6 +222,15 @@ def _bring(images: Path, folder: Path, source: str, form: forms.Form | None) -> 
     path = images / DVC_IGNORE
     has_rules = path.is_file() and re.search(r"^\s*[^\s#]", read_text(path), re.MULTILINE)
     return [f"{path} is not applied, so files that it lists are copied, too"] if has_rules else []
+
+
+def _describe_copy(folder: Path, source: str, images: Path) -> list[str]:
+    """Return lines about empty folders in the given images, and about their copy, if any."""
+    lines = describe_empty(images) if images.is_dir() else []
+    if (folder / f"{source}.dvc").exists():
+        change = "add and remove photos" if images.is_dir() else "put a new one"
+        lines.append(f"{folder / source} is a copy of {images}: {change} there")
+    return lines
 
 
 def _require_archive(path: Path) -> None:
