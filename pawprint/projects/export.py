@@ -3,7 +3,7 @@
 The formats are defined in `model/exports.py`.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -72,18 +72,76 @@ class Exported(NamedTuple):
     notes: list[str]
 
 
-class _Project(NamedTuple):
-    """The project in a folder, and the metadata of its exports."""
+class _Exporter(NamedTuple):
+    """A project's model, and the held-out images with which each export is compared.
+
+    `model` is a Keras model, or a function that writes an ONNX file. `rows` is a SPLIT table of the
+    images, and `expected` contains the served model's outputs for them, in float32.
+    """
 
     folder: Path
     metadata: Metadata
-
-    @property
-    def params(self) -> Path:
-        return self.folder / paths.PARAMS
+    model: keras.Model | Callable[[Path], None]
+    rows: pd.DataFrame
+    expected: exports.NamedOutputs
 
     def pixels(self, photos: pd.Series) -> Iterator[np.ndarray]:
         return exports.read_pixels(self.folder / paths.RAW_ARCHIVES, photos, self.metadata)
+
+    def labels(self, outputs: exports.NamedOutputs) -> np.ndarray:
+        """Return each image's label, UNSURE or UNKNOWN, `(images,)`."""
+        has_scores = self.metadata.unknown_threshold is not None
+        scores = outputs["unknown_score"][:, 0] if has_scores else None
+        return self.metadata.answers(outputs["probability"], scores)
+
+    def export(self, name: str) -> exports.NamedOutputs:
+        """Write the model in a format, and return its outputs for the held-out images."""
+        place = self.folder / paths.EXPORT / name
+        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected)
+        return exports.export(name, self.model, self.metadata, place, reference)
+
+    def export_int8(self, train: pd.Series) -> exports.NamedOutputs:
+        """Do the same with 8 bits. The outputs may differ from the served model's."""
+        images = list(self.pixels(spread(train, CALIBRATION_IMAGES)))
+        identity = self.metadata.model and identity_of_int8(self.metadata.model)
+        described = self.metadata.model_copy(update={"model": identity})
+        write = partial(write_int8, self.model, images)
+        place = self.folder / paths.EXPORT / INT8
+        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected, np.inf)
+        return exports.export(LITERT, write, described, place, reference)
+
+    def export_page(self) -> tuple[exports.NamedOutputs, str]:
+        """Write the model's page, and return its outputs and a line about its size.
+
+        Large arrays are stored as float16 if this does not change the label of any image.
+        """
+        runtime = fetch_runtime()
+        about = describe_page(self.folder, self.metadata)
+        photos = self.rows["path"]
+        network = exports.onnx_of(self.model)
+        small = with_half_weights(network)
+        run = exports.one_by_one(exports.open_onnx(small))
+        outputs = exports.all_outputs(run, self.pixels(photos))
+        changed = (self.labels(outputs) != self.labels(self.expected)).sum()
+        difference = exports.largest_difference(outputs, self.expected)
+        is_half = changed == 0 and difference <= HALF_TOLERANCE
+        half, whole = (page_of(each, self.metadata, about, runtime) for each in (small, network))
+        # With 16 bits, the network has already been run on all of them.
+        few = photos.iloc[:FEW] if is_half else photos
+        reference = exports.Reference(
+            self.pixels(few),
+            {name: values[: len(few)] for name, values in self.expected.items()},
+            HALF_TOLERANCE if is_half else exports.TOLERANCE,
+        )
+        write = partial(_write_page, half if is_half else whole)
+        place = self.folder / paths.EXPORT / PAGE
+        of_page = exports.export(PAGE, write, self.metadata, place, reference)
+        note = (
+            f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
+            f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
+            f"32 bits take {len(whole) / 1e6:.1f} MB"
+        )
+        return outputs if is_half else of_page, note
 
 
 def export_model(folder: Path, wanted: Wanted) -> Exported:
@@ -94,61 +152,67 @@ def export_model(folder: Path, wanted: Wanted) -> Exported:
     this model does not support a format, or if an export differs from the served model.
     """
     names = _formats(folder, wanted)
-    predictor = load_predictor(folder / paths.SERVED_MODEL, mirrored=not wanted.is_single)
-    project = _Project(folder, _with_origin(folder, predictor.metadata))
     served = folder / paths.SERVED_MODEL
+    predictor = load_predictor(served, mirrored=not wanted.is_single)
+    metadata = _with_origin(folder, predictor.metadata)
     network = read_model(served / NETWORK_FILE, read_metadata(served))
-    model = _model_to_export(project, is_mirrored(network) and not wanted.is_single)
+    model = _model_to_export(folder, metadata, is_mirrored(network) and not wanted.is_single)
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     has_validation = wanted.is_single or wanted.is_int8 or PAGE in names
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
-    expected = exports.all_outputs(predictor.run, project.pixels(rows["path"]))
+    archives = folder / paths.RAW_ARCHIVES
+    pixels = partial(exports.read_pixels, archives, rows["path"], metadata)
+    expected = exports.all_outputs(predictor.run, pixels())
+    exporter = _Exporter(folder, metadata, model, rows, expected)
     outputs = {SERVED: expected}
     if wanted.is_single:
-        both = load_predictor(folder / paths.SERVED_MODEL)
-        outputs[SERVED] = exports.all_outputs(both.run, project.pixels(rows["path"]))
+        outputs[SERVED] = exports.all_outputs(load_predictor(served).run, pixels())
     notes: list[str] = []
     for name in track(names, "export", unit="format"):
-        reference = exports.Reference(project.pixels(rows["path"]), expected)
         if name == INT8:
-            train = split.loc[split["split"] == "train", "path"]
-            outputs[name] = _export_int8(model, project, train, reference)
+            outputs[name] = exporter.export_int8(split.loc[split["split"] == "train", "path"])
         elif name == PAGE:
-            outputs[name] = _export_page(model, project, rows["path"], expected, notes)
+            outputs[name], note = exporter.export_page()
+            notes.append(note)
         else:
-            place = folder / paths.EXPORT / name
-            outputs[name] = exports.export(name, model, project.metadata, place, reference)
-    return _compare(project, wanted, rows, expected, outputs, notes)
+            outputs[name] = exporter.export(name)
+    return _compare(exporter, wanted, outputs, notes)
 
 
 def _compare(
-    project: _Project,
+    exporter: _Exporter,
     wanted: Wanted,
-    rows: pd.DataFrame,
-    expected: exports.NamedOutputs,
     outputs: dict[str, exports.NamedOutputs],
     notes: list[str],
 ) -> Exported:
-    """Compare each model's outputs on images, `rows` of a SPLIT table, with the served model's.
-
-    `expected` contains the served model's outputs in float32. With `is_single`, they are for the
-    original image only.
-    """
-    labels = {name: labels_of(of_model, project.metadata) for name, of_model in outputs.items()}
+    """Compare each model's outputs with the served model's, and add to the notes."""
+    folder, metadata, _, rows, expected = exporter
+    labels = {name: exporter.labels(of_model) for name, of_model in outputs.items()}
+    in_float32 = exporter.labels(expected)
     table = pd.DataFrame(
-        describe(
-            project.folder, name, outputs[name], expected, (labels[name] != labels[SERVED]).sum()
-        )
+        {
+            "format": name,
+            "MB": f"{_megabytes(folder, name):.2f}",
+            "largest difference": f"{exports.largest_difference(outputs[name], expected):.6f}",
+            "changed labels": (labels[name] != labels[SERVED]).sum(),
+        }
         for name in outputs
     )
-    in_float32 = labels_of(expected, project.metadata)
     if wanted.is_single:
         notes = [*notes, describe_new_labels(rows["path"], labels[SERVED], in_float32)]
     if wanted.is_int8:
-        table["log loss"] = _log_losses(outputs.values(), rows["label"], project.metadata)
-        table["ms"] = ["", *_times(project, [*outputs][1:], rows["path"])]
+        classes = rows["label"].map(metadata.labels.index).to_numpy()
+        losses = [log_losses(classes, each["probability"]).mean() for each in outputs.values()]
+        table["log loss"] = [f"{loss:.4f}" for loss in losses]
+        table["ms"] = ["", *_times(exporter, [*outputs][1:])]
         notes = [*notes, describe_int8(rows, in_float32, labels[INT8])]
     return Exported(table, notes)
+
+
+def _megabytes(folder: Path, name: str) -> float:
+    """Return the size of an export, or of the served model."""
+    place = folder / (paths.SERVED_MODEL if name == SERVED else paths.EXPORT / name)
+    return sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6
 
 
 def _formats(folder: Path, wanted: Wanted) -> list[str]:
@@ -177,69 +241,13 @@ def _with_origin(folder: Path, metadata: Metadata) -> Metadata:
     return metadata.model_copy(update={"data_md5": images, "commit": commit})
 
 
-def _export_int8(
-    model: keras.Model | Callable[[Path], None],
-    project: _Project,
-    train: pd.Series,
-    reference: exports.Reference,
-) -> exports.NamedOutputs:
-    """Write the 8-bit model, whose outputs may differ from the served model's."""
-    images = list(project.pixels(spread(train, CALIBRATION_IMAGES)))
-    metadata = project.metadata
-    folder = project.folder / paths.EXPORT / INT8
-    identity = metadata.model and identity_of_int8(metadata.model)
-    described = metadata.model_copy(update={"model": identity})
-    write = partial(write_int8, model, images)
-    return exports.export(LITERT, write, described, folder, reference._replace(tolerance=np.inf))
-
-
-def _export_page(
-    model: keras.Model | Callable[[Path], None],
-    project: _Project,
-    photos: pd.Series,
-    expected: exports.NamedOutputs,
-    notes: list[str],
-) -> exports.NamedOutputs:
-    """Write the page of a model, add a line about its size to `notes`, and return its outputs.
-
-    Large arrays are stored as float16 if this does not change the label of any image in `photos`.
-    """
-    runtime = fetch_runtime()
-    metadata = project.metadata
-    about = describe_page(project)
-    network = exports.onnx_of(model)
-    small = with_half_weights(network)
-    run = exports.one_by_one(exports.open_onnx(small))
-    outputs = exports.all_outputs(run, project.pixels(photos))
-    changed = (labels_of(outputs, metadata) != labels_of(expected, metadata)).sum()
-    difference = exports.largest_difference(outputs, expected)
-    is_half = changed == 0 and difference <= HALF_TOLERANCE
-    half, whole = (page_of(each, metadata, about, runtime) for each in (small, network))
-    # Its network has already been run on all of them.
-    few = photos.iloc[:FEW] if is_half else photos
-    reference = exports.Reference(
-        project.pixels(few),
-        {name: values[: len(few)] for name, values in expected.items()},
-        HALF_TOLERANCE if is_half else exports.TOLERANCE,
-    )
-    write = partial(_write_page, half if is_half else whole)
-    of_page = exports.export(PAGE, write, metadata, project.folder / paths.EXPORT / PAGE, reference)
-    notes.append(
-        f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
-        f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; 32 "
-        f"bits take {len(whole) / 1e6:.1f} MB"
-    )
-    return outputs if is_half else of_page
-
-
 def _write_page(text: str, path: Path) -> None:
     write_text(path, text)
 
 
-def describe_page(project: _Project) -> About:
+def describe_page(folder: Path, metadata: Metadata) -> About:
     """Return the description of the trained model for its page."""
-    metadata = project.metadata
-    scores = read_table(project.folder / paths.SCORES_CSV, SCORES)
+    scores = read_table(folder / paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [
         f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
@@ -259,48 +267,36 @@ def describe_page(project: _Project) -> About:
             "label of photos unlike the training photos: unknown score above "
             f"{metadata.unknown_threshold:.4g}"
         )
-    weights = Weights.load(path=project.params)
-    whose = whose_weights(Model.load(path=project.params), weights)
-    return About(project_name(project.folder), facts, whose)
+    params = folder / paths.PARAMS
+    whose = whose_weights(Model.load(path=params), Weights.load(path=params))
+    return About(project_name(folder), facts, whose)
 
 
-def _log_losses(
-    outputs: Iterable[exports.NamedOutputs], labels: pd.Series, metadata: Metadata
-) -> list[str]:
-    """Return the mean log loss of each model on images with these labels."""
-    classes = labels.map(metadata.labels.index).to_numpy()
-    return [f"{log_losses(classes, each['probability']).mean():.4f}" for each in outputs]
-
-
-def _times(project: _Project, names: Collection[str], photos: pd.Series) -> list[str]:
+def _times(exporter: _Exporter, names: Iterable[str]) -> list[str]:
     """Return each LiteRT model's time per image in milliseconds, in order."""
     form = exports.FORMATS[LITERT]
     with silent_stderr():
-        runs = [form.open(project.folder / paths.EXPORT / name / form.file) for name in names]
-    (pixels,) = project.pixels(photos.iloc[:1])
+        runs = [form.open(exporter.folder / paths.EXPORT / name / form.file) for name in names]
+    (pixels,) = exporter.pixels(exporter.rows["path"].iloc[:1])
     return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
 
 
-def _model_to_export(project: _Project, mirrors: bool) -> keras.Model | Callable[[Path], None]:
+def _model_to_export(
+    folder: Path, metadata: Metadata, mirrors: bool
+) -> keras.Model | Callable[[Path], None]:
     """Return the model with calibration and detector, or a function that writes it as ONNX."""
-    folder, metadata = project
-    params = Model.load(path=project.params)
-    detector = None
-    if metadata.unknown_threshold is not None:
-        detector = read_detector(folder / paths.SERVED_MODEL)
+    file = folder / paths.PARAMS
+    params = Model.load(path=file)
+    has_detector = metadata.unknown_threshold is not None
+    detector = read_detector(folder / paths.SERVED_MODEL) if has_detector else None
     if params.backbone == ONNX:
         # The package onnx is installed by the `export` extra.
         from pawprint.model.onnx_export import Parts, write_onnx
 
         weights = HeadWeights.read(folder / paths.HEAD)
-        parts = Parts(weights, Head.load(path=project.params), metadata.temperature, detector)
-        return partial(
-            write_onnx,
-            onnx_file(Weights.load(path=project.params).in_folder(folder)),
-            params,
-            parts,
-            mirrors,
-        )
+        parts = Parts(weights, Head.load(path=file), metadata.temperature, detector)
+        network = onnx_file(Weights.load(path=file).in_folder(folder))
+        return partial(write_onnx, network, params, parts, mirrors)
     model = exports.for_export(keras_model(folder, metadata), metadata.temperature, detector)
     return exports.mean_over_flip(model) if mirrors else model
 
@@ -324,24 +320,6 @@ def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
     head = HeadWeights.read(folder / paths.HEAD)
     model, _ = with_head(backbone, params, head, Head.load(path=file), len(metadata.labels))
     return model
-
-
-def describe(
-    folder: Path,
-    name: str,
-    outputs: exports.NamedOutputs,
-    expected: exports.NamedOutputs,
-    changed: int,
-) -> dict:
-    """Return a model's row in the table."""
-    place = folder / (paths.EXPORT / name if name != SERVED else paths.SERVED_MODEL)
-    files = [file for file in place.rglob("*") if file.is_file()]
-    return {
-        "format": name,
-        "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
-        "largest difference": f"{exports.largest_difference(outputs, expected):.6f}",
-        "changed labels": changed,
-    }
 
 
 def describe_new_labels(photos: pd.Series, before: np.ndarray, after: np.ndarray) -> str:
@@ -375,9 +353,3 @@ def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> 
             f"warning: the interval is above {MOST_CHANGED:.0%}. Use {LITERT}, or a wider backbone"
         )
     return "\n".join(f"int8: {line}" for line in lines)
-
-
-def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
-    """Return each image's label, UNSURE or UNKNOWN, `(images,)`."""
-    scores = None if metadata.unknown_threshold is None else outputs["unknown_score"][:, 0]
-    return metadata.answers(outputs["probability"], scores)
