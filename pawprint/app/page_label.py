@@ -24,7 +24,6 @@ from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, labelling
 from pawprint.projects.class_folders import Places
-from pawprint.projects.label_rows import Written
 from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
@@ -283,20 +282,8 @@ def describe_left(number: int, left: int, doubted: int) -> str:
 
 
 def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
-    """Correct a label like `labelling.correct`. The returned undo also covers undecided.csv."""
-    image = (path, pixels_sha256)
-    was_doubted = not {*image}.isdisjoint(labelling.undecided(HERE))
-    written = labelling.correct(HERE, {image: label})
-    return partial(undo_correction, written, image, was_doubted)
-
-
-def undo_correction(written: Written, image: tuple[str, str], was_doubted: bool) -> None:
-    """Restore the label of an image, and whether it is in undecided.csv."""
-    written()
-    if was_doubted:
-        labelling.label_images(HERE, [image], UNDECIDED)
-    else:
-        labelling.decide(HERE, image)
+    """Correct a label like `labelling.correct`, and return its undo."""
+    return partial(take_back, labelling.correct(HERE, {(path, pixels_sha256): label}))
 
 
 def doubt(row: pd.Series) -> str:

@@ -30,6 +30,7 @@ from pawprint.paths import (
 )
 from pawprint.projects import label_rows
 from pawprint.projects.class_folders import class_named, lacks_classes
+from pawprint.projects.label_rows import Changes, Written
 from pawprint.tables import read_table
 
 ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unknown
@@ -63,7 +64,7 @@ def undecided(project: Path) -> dict[str, str]:
 
 def label_images(
     project: Path, images: Iterable[ImageKey], label: str
-) -> tuple[list[label_rows.Written], int]:
+) -> tuple[list[Written], int]:
     """Label images, given by `path` and `pixels_sha256` or "", in labels.csv with a single write.
 
     With the label UNDECIDED, they are added to undecided.csv instead, and any other label removes
@@ -78,58 +79,62 @@ def label_images(
         unknown = undecided(project)
         new = [image for image in images if image[0] not in labelled and image[1] not in labelled]
         had_one = len(images) - len(new)
-        if label == UNDECIDED:
-            new = [(path, pixels) for path, pixels in new if (pixels or path) not in unknown]
-            rows: label_rows.Changes = {
-                pixels or path: _row(path, pixels, "") for path, pixels in new
-            }
-            return _write_undecided(project, rows), had_one
-        how = OF_PAGE if len(images) > 1 else ""
-        rows = {pixels or path: _row(path, pixels, label, how) for path, pixels in new}
-        with label_rows.kept_on_error(project / LABELS_CSV):
-            written = label_rows.write_rows(project, project / LABELS_CSV, "path", rows)
-            return [written, *decide(project, rows)], had_one
+        is_doubt = label == UNDECIDED
+        how = OF_PAGE if len(images) > 1 and not is_doubt else ""
+        rows: Changes = {image[1] or image[0]: _row(image, label, how) for image in new}
+        if is_doubt:
+            doubts = {image: row for image, row in rows.items() if image not in unknown}
+            return _write(project, {}, doubts), had_one
+        return _write(project, rows, _rows_to_remove(rows, unknown)), had_one
 
 
-def decide(project: Path, paths: Iterable[str]) -> list[label_rows.Written]:
+def decide(project: Path, paths: Iterable[str]) -> list[Written]:
     """Remove the rows of images from undecided.csv. Returns the change, if any."""
     with label_rows.lock_of(project):
-        unknown = undecided(project)
-        return _write_undecided(project, dict.fromkeys(path for path in paths if path in unknown))
+        return _write(project, {}, _rows_to_remove(paths, undecided(project)))
 
 
-def _write_undecided(project: Path, rows: label_rows.Changes) -> list[label_rows.Written]:
-    return [label_rows.write_rows(project, project / UNDECIDED_CSV, "path", rows)] if rows else []
+def _rows_to_remove(images: Iterable[str], present: Collection[str]) -> Changes:
+    return dict.fromkeys(image for image in images if image in present)
 
 
-def _row(path: str, pixels: str, label: str, how: str = "") -> Cells:
-    row = {"path": path, "label": label, HOW: how}
+def _write(project: Path, labels: Changes, doubts: Changes) -> list[Written]:
+    """Change rows of labels.csv and of undecided.csv, or none if one of the files fails."""
+    tables = {LABELS_CSV: labels, UNDECIDED_CSV: doubts}
+    with label_rows.kept_on_error(project / LABELS_CSV):
+        return [
+            label_rows.write_rows(project, project / table, "path", rows)
+            for table, rows in tables.items()
+            if rows
+        ]
+
+
+def _row(image: ImageKey, label: str, how: str = "") -> Cells:
+    path, pixels = image
+    row = {"path": path, "label": "" if label == UNDECIDED else label, HOW: how}
     return row | ({"pixels_sha256": pixels} if pixels else {})
 
 
-def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> label_rows.Written:
+def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> list[Written]:
     """Set or replace the labels of images in labels.csv, or remove them if they are None.
 
     The label UNDECIDED moves the row from labels.csv to undecided.csv. `pixels_sha256` may be "".
-    Returns the change to labels.csv. Raises InputError or OSError, without changing anything.
+    Returns the changes. Raises InputError or OSError, without changing anything.
     """
     with label_rows.lock_of(project):
         given = labels_given(project)
         doubted = undecided(project)
-        rows: label_rows.Changes = {}
-        of_undecided: label_rows.Changes = {}
+        rows: Changes = {}
+        doubts: Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
             image = pixels or path
-            is_removed = label is None or label == UNDECIDED
-            rows[image] = None if is_removed else _row(path, pixels, label or "")
-            of_undecided |= dict.fromkeys({path, known} & doubted.keys())
-            if label == UNDECIDED:
-                of_undecided[image] = _row(path, pixels, "")
-        with label_rows.kept_on_error(project / LABELS_CSV):
-            written = label_rows.write_rows(project, project / LABELS_CSV, "path", rows)
-            _write_undecided(project, of_undecided)
-        return written
+            rows[image] = None
+            doubts |= _rows_to_remove((path, known), doubted)
+            if label is not None:
+                table = doubts if label == UNDECIDED else rows
+                table[image] = _row((path, pixels), label)
+        return _write(project, rows, doubts)
 
 
 def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> None:
