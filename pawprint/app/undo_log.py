@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from pawprint.app import HERE
 from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
-from pawprint.projects.class_folders import Change, change_of
+from pawprint.projects.class_folders import Change
 from pawprint.projects.label_rows import lock_of
 from pawprint.projects.labelling import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
+CHANGES = TypeAdapter(list[Change])  # reads the records that `asdict` makes
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def restore(pages: Pages, session: tuple[str, str]) -> None:
     for entry in _answers_of(session):
         pages.images = [_image(image) for image in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
-        undo = Undo(entry["number"], [change_of(change) for change in entry["changes"]])
+        undo = Undo(entry["number"], CHANGES.validate_python(entry["changes"]))
         pages.answer({*entry["marked"]}, entry["label"], undo)
     pages.label = ""
 

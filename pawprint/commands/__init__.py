@@ -42,7 +42,7 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 class Taken:
-    """The number of rows that a command has taken before somebody stops it.
+    """The number of rows that a command has taken before somebody stops it, and if any failed.
 
     With `needs_all`, the output needs all rows, so stopping ends the command.
     """
@@ -51,6 +51,7 @@ class Taken:
         self.needs_all = needs_all
         self.done = 0
         self.total = 0
+        self.has_errors = False
         self.is_stopped = False
 
     def take(self, rows: Iterable[dict], total: int) -> Iterator[dict]:
@@ -59,6 +60,7 @@ class Taken:
         self.total = total
         try:
             for row in rows:
+                self.has_errors |= bool(row["error"])
                 yield row
                 self.done += 1  # the previous row has been written
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """The `predict` command."""
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pawprint.commands import add_format, add_model, count, output
@@ -49,21 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
-    failed: list[str] = []
     with output(arguments) as taken:
         each = predict_each(predictor, images, has_hashes=arguments.format != "table")
         rows: Iterable[dict] = taken.take(each, len(images))
         if pictures:
             rows = list(rows)
-        FORMATS[arguments.format](noting(rows, failed), predictor.metadata.labels, arguments.top)
+        FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
-    return int(bool(failed))
-
-
-def noting(rows: Iterable[dict], failed: list[str]) -> Iterator[dict]:
-    """Yield the rows and add the paths of rows with an error to `failed`."""
-    for row in rows:
-        if row["error"]:
-            failed.append(row["path"])
-        yield row
+    return int(taken.has_errors)

@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import cast
 from unicodedata import normalize
 
 from pawprint.classes import problem_of_labels, problem_of_names
@@ -59,16 +58,6 @@ class Copy:
 
 
 Change = Written | Copy
-
-
-def change_of(record: dict) -> Change:
-    """Return a change from the record that `asdict` made of it, with paths as text."""
-    project = Path(record["project"])
-    if "table" in record:
-        before, after = record["before"], record["after"]
-        return Written(project, Path(record["table"]), record["key"], before, after)
-    row = change_of(record["row"]) if record["row"] else None
-    return Copy(project, Path(record["image"]), Path(record["copy"]), cast("Written | None", row))
 
 
 def is_same(first: Path, second: Path) -> bool:

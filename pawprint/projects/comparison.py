@@ -8,8 +8,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from pawprint import paths
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
@@ -53,16 +51,14 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
-            run = run._replace(scores=read(paths.SCORES_CSV, _parse_scores))
+            run = run._replace(
+                scores=read(paths.SCORES_CSV, functools.partial(parse_table, columns=SCORES))
+            )
     return run
 
 
 def _md5_of_split(lock: bytes) -> str | None:
     return Recorded(lock.decode()).hash_of("split", paths.SPLIT_CSV)
-
-
-def _parse_scores(content: bytes) -> pd.DataFrame:
-    return parse_table(content, SCORES)
 
 
 def find_runs(folder: Path) -> dict[str, str]:

@@ -133,9 +133,11 @@ class _Exporter(NamedTuple):
             {name: values[: len(few)] for name, values in self.expected.items()},
             HALF_TOLERANCE if is_half else exports.TOLERANCE,
         )
-        write = partial(_write_page, half if is_half else whole)
+        text = half if is_half else whole
         place = self.folder / paths.EXPORT / PAGE
-        of_page = exports.export(PAGE, write, self.metadata, place, reference)
+        of_page = exports.export(
+            PAGE, lambda path: write_text(path, text), self.metadata, place, reference
+        )
         note = (
             f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
             f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
@@ -239,10 +241,6 @@ def _with_origin(folder: Path, metadata: Metadata) -> Metadata:
     images = images or md5(folder / paths.SPLIT_CSV)
     commit = current_commit(folder=folder)
     return metadata.model_copy(update={"data_md5": images, "commit": commit})
-
-
-def _write_page(text: str, path: Path) -> None:
-    write_text(path, text)
 
 
 def describe_page(folder: Path, metadata: Metadata) -> About:

@@ -8,8 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from unicodedata import normalize
 
+import pandas as pd
+
 from pawprint.classes import NEITHER
-from pawprint.columns import IMAGES, REJECTED
+from pawprint.columns import IMAGES, REJECTED, Columns
 from pawprint.dataset.folder_names import lies_unlabelled
 from pawprint.dataset.folders import Place, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
@@ -190,12 +192,17 @@ def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[
 
 def pixels_of(project: Path) -> dict[str, str]:
     """Return the pixels_sha256 of the images that the last run could read, by path."""
-    found: dict[str, str] = {}
-    for table in (IMAGES_CSV, UNLABELLED_CSV):
-        with contextlib.suppress(InputError):  # the run may have failed earlier
-            rows = read_table(project / table, IMAGES)
-            found |= dict(zip(rows["path"], rows["pixels_sha256"]))
-    return found
+    tables = (_images_in(project, table) for table in (IMAGES_CSV, UNLABELLED_CSV))
+    return {
+        path: pixels for rows in tables for path, pixels in zip(rows["path"], rows["pixels_sha256"])
+    }
+
+
+def _images_in(project: Path, table: Path, columns: Columns = IMAGES) -> pd.DataFrame:
+    """Return a table of the last run, without rows if it is missing or from another version."""
+    with contextlib.suppress(InputError):
+        return read_table(project / table, columns)
+    return pd.DataFrame(columns=list(columns))
 
 
 def class_to_give(label: str, classes: Collection[str], accepts_new: bool) -> str:
@@ -217,11 +224,7 @@ def class_to_give(label: str, classes: Collection[str], accepts_new: bool) -> st
 
 def has_unlabelled(project: Path) -> bool:
     """Return whether photos in the project lack a label, including photos added since the run."""
-    if (project / UNLABELLED_CSV).exists():
-        with contextlib.suppress(InputError):  # from another version
-            if not read_table(project / UNLABELLED_CSV, IMAGES).empty:
-                return True
-    return bool(find_waiting(project))
+    return not _images_in(project, UNLABELLED_CSV).empty or bool(find_waiting(project))
 
 
 def find_waiting(project: Path) -> list[str]:
@@ -235,10 +238,8 @@ def find_waiting(project: Path) -> list[str]:
         return []
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
     names = [name for name in names if is_image_name(name)]
-    known: set[str] = set()
-    for path, columns in ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED)):
-        with contextlib.suppress(InputError):  # the file is missing or from another version
-            known |= {*read_table(project / path, columns)["path"]}
+    tables = ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED))
+    known = {path for table in tables for path in _images_in(project, *table)["path"]}
     known -= {*_find_unlabelled_since(project)}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]

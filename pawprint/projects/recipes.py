@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import yaml
-
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_text
 from pawprint.git import try_git
 from pawprint.package import PACKAGE
-from pawprint.params.file import overlay
+from pawprint.params.file import overlay, set_values
 from pawprint.paths import PARAMS
 from pawprint.yaml_file import parse_mapping
 
@@ -50,19 +48,20 @@ def use_recipe(folder: Path, name: str) -> None:
     today = parse_mapping(before, str(PARAMS))
     after = apply_recipe(before, name)
     recipe = parse_mapping(after, str(PARAMS))
-    own = {}
-    for section in ("fetch", "weights"):
-        source = recipe[section]["source"]
-        # These files are only in the repository.
-        if source.startswith("pawprint/") and not (folder / source).exists():
-            own[section] = today[section]
+    sections = ("fetch", "weights")
+    own = [name for name in sections if _is_missing(folder, recipe[name]["source"])]
+    kept = {f"{name}.{key}": value for name in own for key, value in today[name].items()}
     if "fetch" in own:
-        own["clean"] = {"labels": today["clean"]["labels"]}
-    if own:
-        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
+        kept["clean.labels"] = today["clean"]["labels"]
+    after = set_values(after, kept)
     if after != before:
         require_committed(folder)
     write_text(folder / PARAMS, after)
+
+
+def _is_missing(folder: Path, source: str) -> bool:
+    """Return whether a recipe's source is a file that only the repository has."""
+    return source.startswith("pawprint/") and not (folder / source).exists()
 
 
 def require_committed(folder: Path) -> None:
