@@ -13,7 +13,7 @@ from typing import IO, NoReturn
 import numpy as np
 from PIL import Image
 
-from pawprint import forms
+from pawprint import forms, templates
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.member_names import require_utf8
@@ -46,18 +46,7 @@ from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
 from pawprint.projects.upgrade import write_received
-from pawprint.templates import (
-    CONFIG,
-    DVC_IGNORE,
-    IGNORE,
-    files,
-    names_in_git,
-    require_free,
-    restored_after_failure,
-    take_back,
-    template,
-    with_own,
-)
+from pawprint.templates import CONFIG, DVC_IGNORE, IGNORE, template
 from pawprint.yaml_file import parse_mapping
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
@@ -112,9 +101,9 @@ def create(
     if not recipe:
         with reading():
             params, choice = _choose_resize(params, images)
-    in_git = [*names_in_git(source), *copied.values()]
-    require_free(folder, in_git if is_outside else [*in_git, source])
-    with restored_after_failure(folder):
+    in_git = [*templates.names_in_git(source), *copied.values()]
+    templates.require_free(folder, in_git if is_outside else [*in_git, source])
+    with templates.restored_after_failure(folder):
         notes += _write_project(folder, source, params, in_git)
         for path, name in copied.items():
             shutil.copy(path, folder / name)
@@ -195,18 +184,19 @@ def _write_project(folder: Path, source: str, params: str, in_git: list[str]) ->
 
     `in_git` lists the files that Git must not ignore.
     """
-    texts = with_own(folder, files(source))
+    files = templates.files(source)
+    texts = templates.with_own(folder, files)
     if work_tree(folder) is None:
         git("init", "--quiet", folder=folder)
     write_text(folder / IGNORE, texts[IGNORE])  # written first, because DVC rejects ignored files
-    rules = take_back(folder, in_git)
+    rules = templates.take_back(folder, in_git)
     if rules:
         texts[IGNORE] = read_text(folder / IGNORE)
     make_project(folder)
     written = texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
     for name, text in written.items():
         write_text(folder / name, text)
-    write_received(folder, {name: text for name, text in files(source).items() if name in texts})
+    write_received(folder, {name: text for name, text in files.items() if name in texts})
     _, missing = requirement()
     notes = [missing] if missing and str(REQUIREMENTS) in texts else []
     return [f".gitignore overrides this rule: {rule}" for rule in rules] + notes

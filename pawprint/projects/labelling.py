@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from pawprint import paths
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, REJECTED, Columns
 from pawprint.dataset.folder_names import lies_unlabelled
@@ -20,16 +21,6 @@ from pawprint.errors import InputError, printable
 from pawprint.files import read_labels
 from pawprint.images.archive import Archive, is_image_name, members, open_archive
 from pawprint.params.data import Clean, Fetch
-from pawprint.paths import (
-    IMAGES_CSV,
-    LABELS_CSV,
-    LABELS_JSON,
-    PARAMS,
-    RAW_ARCHIVES,
-    REJECTED_CSV,
-    UNDECIDED_CSV,
-    UNLABELLED_CSV,
-)
 from pawprint.projects import label_rows
 from pawprint.projects.class_folders import class_named, lacks_classes
 from pawprint.projects.label_rows import Changes, Written
@@ -41,7 +32,7 @@ UNDECIDED = "?"  # marks an image if a person does not know its class
 
 def labels_given(project: Path) -> dict[str, str]:
     """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
-    rows = label_rows.read_rows(project / LABELS_CSV, "path")
+    rows = label_rows.read_rows(project / paths.LABELS_CSV, "path")
     return {label_rows.image_of(row, "path"): row["label"] for row in rows}
 
 
@@ -60,7 +51,7 @@ def order_classes(
 
 def undecided(project: Path) -> dict[str, str]:
     """Return the paths in undecided.csv, keyed by pixels_sha256 or, if empty, by path."""
-    rows = label_rows.read_rows(project / UNDECIDED_CSV, "path")
+    rows = label_rows.read_rows(project / paths.UNDECIDED_CSV, "path")
     return {label_rows.image_of(row, "path"): row["path"] for row in rows}
 
 
@@ -90,10 +81,10 @@ def label_images(
         return _write(project, rows, _rows_to_remove(rows, unknown)), had_one
 
 
-def decide(project: Path, paths: Iterable[str]) -> list[Written]:
+def decide(project: Path, images: Iterable[str]) -> list[Written]:
     """Remove the rows of images from undecided.csv. Returns the change, if any."""
     with label_rows.lock_of(project):
-        return _write(project, {}, _rows_to_remove(paths, undecided(project)))
+        return _write(project, {}, _rows_to_remove(images, undecided(project)))
 
 
 def _rows_to_remove(images: Iterable[str], present: Collection[str]) -> Changes:
@@ -102,8 +93,8 @@ def _rows_to_remove(images: Iterable[str], present: Collection[str]) -> Changes:
 
 def _write(project: Path, labels: Changes, doubts: Changes) -> list[Written]:
     """Change rows of labels.csv and of undecided.csv, or none if one of the files fails."""
-    tables = {LABELS_CSV: labels, UNDECIDED_CSV: doubts}
-    with label_rows.kept_on_error(project / LABELS_CSV):
+    tables = {paths.LABELS_CSV: labels, paths.UNDECIDED_CSV: doubts}
+    with label_rows.kept_on_error(project / paths.LABELS_CSV):
         return [
             label_rows.write_rows(project, project / table, "path", rows)
             for table, rows in tables.items()
@@ -145,13 +136,13 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
     Raises InputError or OSError, without changing anything, if an image or a label is unknown, or
     if an image has two labels.
     """
-    with open_archive(project / RAW_ARCHIVES) as archive:
+    with open_archive(project / paths.RAW_ARCHIVES) as archive:
         names = members(archive)
         of_source, _ = places_in_archive(project, archive)
     name_of = by_spelling(names)
     pixels = pixels_of(project)
     with label_rows.lock_of(project):
-        rows = label_rows.read_rows(project / LABELS_CSV, "path")
+        rows = label_rows.read_rows(project / paths.LABELS_CSV, "path")
         key_of = {
             find_name(row["path"], name_of): (row["path"], row.get("pixels_sha256", ""))
             for row in rows
@@ -186,13 +177,13 @@ def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[
     Raises InputError.
     """
     names = members(archive)
-    labels = Clean.load(path=project / PARAMS).labels
+    labels = Clean.load(path=project / paths.PARAMS).labels
     return find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
 
 
 def pixels_of(project: Path) -> dict[str, str]:
     """Return the pixels_sha256 of the images that the last run could read, by path."""
-    tables = (_images_in(project, table) for table in (IMAGES_CSV, UNLABELLED_CSV))
+    tables = (_images_in(project, table) for table in (paths.IMAGES_CSV, paths.UNLABELLED_CSV))
     return {
         path: pixels for rows in tables for path, pixels in zip(rows["path"], rows["pixels_sha256"])
     }
@@ -224,7 +215,7 @@ def class_to_give(label: str, classes: Collection[str], accepts_new: bool) -> st
 
 def has_unlabelled(project: Path) -> bool:
     """Return whether photos in the project lack a label, including photos added since the run."""
-    return not _images_in(project, UNLABELLED_CSV).empty or bool(find_waiting(project))
+    return not _images_in(project, paths.UNLABELLED_CSV).empty or bool(find_waiting(project))
 
 
 def find_waiting(project: Path) -> list[str]:
@@ -233,13 +224,13 @@ def find_waiting(project: Path) -> list[str]:
     They were added since, or lost their label since. They are in a folder for unlabelled images, or
     fetch.source provides no labels at all.
     """
-    source = project / Fetch.load(path=project / PARAMS).source
+    source = project / Fetch.load(path=project / paths.PARAMS).source
     if not source.is_dir():
         return []
     names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*"))
     names = [name for name in names if is_image_name(name)]
-    tables = ((UNLABELLED_CSV, IMAGES), (IMAGES_CSV, IMAGES), (REJECTED_CSV, REJECTED))
-    known = {path for table in tables for path in _images_in(project, *table)["path"]}
+    columns = {paths.UNLABELLED_CSV: IMAGES, paths.IMAGES_CSV: IMAGES, paths.REJECTED_CSV: REJECTED}
+    known = {path for table in columns.items() for path in _images_in(project, *table)["path"]}
     known -= {*_find_unlabelled_since(project)}
     new = [name for name in names if name not in known]
     apart = [name for name in new if lies_unlabelled(name)]
@@ -249,14 +240,14 @@ def find_waiting(project: Path) -> list[str]:
 def _find_unlabelled_since(project: Path) -> list[str]:
     """Return the photos whose label of the last run was in labels.csv, and is not there now."""
     with contextlib.suppress(InputError):  # no run, or from another version
-        images = read_table(project / IMAGES_CSV, IMAGES)
+        images = read_table(project / paths.IMAGES_CSV, IMAGES)
         given = {normalize("NFC", key) for key in labels_given(project)}
         images = images[
             ~images["path"].str.normalize("NFC").isin(given) & ~images["pixels_sha256"].isin(given)
         ]
         if images.empty:
             return []
-        with open_archive(project / RAW_ARCHIVES) as archive:
+        with open_archive(project / paths.RAW_ARCHIVES) as archive:
             _, places = places_in_archive(project, archive)
         of_source = {name for name, place in places.items() if place.label}
         return [path for path in images["path"] if path not in of_source]
@@ -265,6 +256,6 @@ def _find_unlabelled_since(project: Path) -> list[str]:
 
 def comes_first(project: Path) -> bool:
     """Return whether labelling comes first, because a model cannot learn from these labels."""
-    path = project / LABELS_JSON
+    path = project / paths.LABELS_JSON
     labels = read_labels(path) if path.exists() else []
     return len(labels) < 2 and has_unlabelled(project)

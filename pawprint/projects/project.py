@@ -369,21 +369,17 @@ class _Bars:
         if self.open is not None and run.progress:
             title, percent, detail = run.progress
             self.open.set_postfix_str(f"{title}: {detail}".rstrip(": "), refresh=False)
-            self._fill(int(self.open.n) if percent is None else percent)
+            self.open.n = self.open.n if percent is None else percent
+            self.open.refresh()
         elif run.state == "done":
             self.close(is_done=True)
 
-    def _fill(self, percent: float) -> None:
-        if self.open is not None:
-            self.open.n = percent
-            self.open.refresh()
-
     def close(self, is_done: bool = False) -> None:
         """Close the open bar and fill it if its step is done."""
-        if is_done:
-            if self.open is not None:
-                self.open.set_postfix_str("", refresh=False)
-            self._fill(DONE)
         if self.open is not None:
+            if is_done:
+                self.open.set_postfix_str("", refresh=False)
+                self.open.n = DONE
+                self.open.refresh()
             self.open.close()
         self.open = None

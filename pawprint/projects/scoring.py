@@ -30,12 +30,8 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.service_log import (
-    OTHER_MODEL,
-    read_answers,
-    refuse_corrected,
-    select_answers,
-)
+from pawprint.projects import service_log
+from pawprint.projects.service_log import OTHER_MODEL
 from pawprint.projects.suggestion import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
@@ -245,8 +241,8 @@ def compare_unlabelled(
         images = [source / path for path in photos.table["path"]]
         rows = list(take(predict_each(load_predictor(model), images), len(images)))
     else:
-        rows = read_answers(source, metadata.labels, has_scores)
-    answers, left_out, failed = select_answers(rows, metadata.model)
+        rows = service_log.read_answers(source, metadata.labels, has_scores)
+    answers, left_out, failed = service_log.select_answers(rows, metadata.model)
     if not answers:
         raise InputError(
             f"{printable(str(source))}: expected labels predicted by the model "
@@ -255,7 +251,7 @@ def compare_unlabelled(
             "serve`, to use this model."
         )
     table = _tabulate_answers(answers, metadata)
-    refuse_corrected(source, _corrected(answers, table, metadata))
+    service_log.refuse_corrected(source, _corrected(answers, table, metadata))
     predicted = predictions_in(table, metadata)
     beside = predictions_in(test.assign(group=test.index), metadata)
     likeness = compare_photos(predicted, beside)

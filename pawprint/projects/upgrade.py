@@ -9,6 +9,7 @@ import json
 import tempfile
 from pathlib import Path
 
+from pawprint import paths
 from pawprint.dataset.user_tables import EMPTY_TABLES, read_csv_rows
 from pawprint.errors import InputError
 from pawprint.files import read_text, write_json, write_text
@@ -18,15 +19,7 @@ from pawprint.package import installed_version, require_current
 from pawprint.params.file import flat, is_optional, set_values
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
-from pawprint.paths import (
-    FEATURE_ROW_CODE,
-    IMAGES_CSV,
-    PARAMS,
-    REQUIREMENTS,
-    STATE,
-    UNKNOWN_CSV,
-    UNLABELLED_CSV,
-)
+from pawprint.paths import PARAMS
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
 from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
@@ -40,7 +33,7 @@ def read_received(folder: Path) -> dict[str, str]:
 
     Raises InputError if the record is missing, invalid or from an earlier version.
     """
-    path = folder / STATE
+    path = folder / paths.STATE
     if not path.exists():
         raise InputError(f"{path}: expected a project that `pawprint init` made.")
     require_current(folder)
@@ -54,15 +47,12 @@ def read_received(folder: Path) -> dict[str, str]:
 def write_received(folder: Path, texts: dict[str, str]) -> None:
     """Record the text of files, keyed by name, and the default params."""
     files = texts | {PARAMS.name: defaults()}
-    write_json(folder / STATE, {"version": installed_version(), "files": files})
+    write_json(folder / paths.STATE, {"version": installed_version(), "files": files})
 
 
 def defaults() -> str:
     """Return the params of a new project without a recipe."""
     return apply_recipe(template(PARAMS.name), NEW)
-
-
-OF_IMAGE = ("path", "label", "archive_split", "pixels_sha256")  # columns of IMAGES in every version
 
 
 def upgrade(folder: Path) -> list[str]:
@@ -133,11 +123,12 @@ def describe_features(folder: Path) -> list[str]:
     """
     with contextlib.suppress(InputError):
         recorded = Recorded(folder=folder)
-        before = recorded.hash_of("features", FEATURE_ROW_CODE, "deps")
+        before = recorded.hash_of("features", paths.FEATURE_ROW_CODE, "deps")
         code = row_code(Code(folder), FEATURE_ROW).encode()
         if before and before != hashlib.md5(code, usedforsecurity=False).hexdigest():
-            tables = (folder / path for path in (IMAGES_CSV, UNKNOWN_CSV, UNLABELLED_CSV))
-            images = sum(len(read_csv_rows(path, OF_IMAGE)) for path in tables if path.exists())
+            names = (paths.IMAGES_CSV, paths.UNKNOWN_CSV, paths.UNLABELLED_CSV)
+            tables = (folder / name for name in names)
+            images = sum(len(read_csv_rows(path, ("path",))) for path in tables if path.exists())
             number = f"{images:,} images" if images else "images"
             return [f"the next `dvc repro` computes the features of all {number} again"]
     return []
@@ -157,7 +148,7 @@ def _renew_file(
     current = read_text(path)
     if text in (base, current):
         return {}, []
-    if name == str(REQUIREMENTS):
+    if name == str(paths.REQUIREMENTS):
         return _renew_requirements(current, base or "", text)
     merged = merge(current, base or "", text, is_union=name in IGNORES)
     if merged is None:
@@ -172,12 +163,12 @@ def _renew_file(
 def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, str], list[str]]:
     """Return the result of `_renew_file` for requirements.txt, merged package by package."""
     renewed, kept = renew_lock(current, base, text)
-    notes = [f"{REQUIREMENTS}: your line for {name} is kept" for name in kept]
+    notes = [f"{paths.REQUIREMENTS}: your line for {name} is kept" for name in kept]
     if renewed == current:
         return {}, notes
     line, missing = requirement()
     notes += [missing] if missing and line in renewed.splitlines() else []
-    return {str(REQUIREMENTS): renewed}, [f"{REQUIREMENTS}: renewed", *notes]
+    return {str(paths.REQUIREMENTS): renewed}, [f"{paths.REQUIREMENTS}: renewed", *notes]
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
@@ -209,8 +200,8 @@ def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
     With `is_union`, conflicts keep the lines of both.
     """
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, name) for name in ("current", "base", "new")]
-        for path, text in zip(paths, (current, base, new)):
+        files = [Path(folder, name) for name in ("current", "base", "new")]
+        for path, text in zip(files, (current, base, new)):
             write_text(path, text)
         options = ("-p", "--union") if is_union else ("-p",)
-        return try_git("merge-file", *options, *map(str, paths))
+        return try_git("merge-file", *options, *map(str, files))
