@@ -7,7 +7,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, NoReturn
 
 import numpy as np
@@ -138,10 +138,7 @@ def _find_classes(
 
     `labels` is `clean.labels`. Raises InputError for a form outside the project.
     """
-    root = images if images.is_dir() else images.parent
-    paths = _walk(images) if images.is_dir() else [images]
-    files = {path.relative_to(root).as_posix(): path for path in paths}
-    form = forms.find_form(images, files, asked, labels)
+    form = forms.find_form(images, _files_of(images), asked, labels)
     if form and is_outside:
         raise InputError(
             f"{images}: expected folders of classes or a metadata.csv for --outside. Received: "
@@ -262,16 +259,11 @@ def _copy(images: Path, target: Path) -> None:
     InputError for files that cannot be read, with the name of the first one, and stops immediately
     if a copy cannot be written.
     """
-    copies = {images: target}
-    if images.is_dir():
-        below = {path: path.relative_to(images) for path in sorted(_walk(images))}
-        copies = {
-            path: target / inner
-            for path, inner in below.items()
-            if set(OF_REPOSITORIES).isdisjoint(inner.parts)
-        }
     failed = []
-    for path, copy in copies.items():
+    for name, path in _files_of(images).items():
+        if not set(OF_REPOSITORIES).isdisjoint(PurePosixPath(name).parts):
+            continue
+        copy = target / name if images.is_dir() else target
         try:
             if path.exists() and not path.is_file():  # copying a pipe would never end
                 raise InputError(
@@ -283,11 +275,6 @@ def _copy(images: Path, target: Path) -> None:
             if error.filename != str(path):
                 raise InputError(describe_failure(error, "write")) from None
             failed.append(error)
-    _require_read(failed)
-
-
-def _require_read(failed: list[OSError]) -> None:
-    """Raise InputError for unreadable files, because they may be images."""
     if failed:
         raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
@@ -301,8 +288,8 @@ def left_out_of(source: Path) -> float | None:
     opens: dict[str, Callable[[], IO[bytes]]] = {}
     with contextlib.ExitStack() as opened:
         if source.is_dir():
-            paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
-            opens = {name: partial[IO[bytes]](paths[name].open, "rb") for name in sorted(paths)}
+            files = _files_of(source).items()
+            opens = {name: partial[IO[bytes]](path.open, "rb") for name, path in files}
         else:
             with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or a damaged zip
                 archive = opened.enter_context(zipfile.ZipFile(source))
@@ -326,7 +313,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if images.is_dir():
         if is_outside:
             folder_files(images)  # raises InputError for a link
-        paths = list(_walk(images))
+        paths = [*_files_of(images).values()]
         _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
@@ -347,18 +334,11 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
 
 
 def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
-    """Yield the path of each image that is only a pointer, and the kind of pointer.
-
-    Raises InputError if files cannot be read.
-    """
-    failed = []
+    """Yield the path of each image that is only a pointer, and the kind of pointer."""
     for path in images:
-        try:
+        with contextlib.suppress(OSError):  # `_copy` or `fetch` names it
             if what := pointer_at(path):
                 yield path, what
-        except OSError as error:
-            failed.append(error)
-    _require_read(failed)
 
 
 def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
@@ -376,9 +356,9 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     """
     encoding = ""
     if images.is_dir():
-        paths = {path.relative_to(images).as_posix(): path for path in _walk(images)}
-        names = sorted(paths)
-        rows = parse_metadata_csv(str(images), names, lambda name: read_bytes(paths[name]))
+        files = _files_of(images)
+        names = [*files]
+        rows = parse_metadata_csv(str(images), names, lambda name: read_bytes(files[name]))
     elif zipfile.is_zipfile(images):
         with open_archive(images) as archive:
             names = members(archive)
@@ -406,9 +386,16 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
     return [note for note in notes if note]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the results of `walk`. Raises InputError if it skips a folder."""
-    return walk(folder, _refuse)
+def _files_of(images: Path) -> dict[str, Path]:
+    """Return the files in a folder by their sorted names there, or a file by its name.
+
+    Raises InputError for a subfolder that cannot be searched.
+    """
+    if not images.is_dir():
+        return {images.name: images}
+    return dict(
+        sorted((path.relative_to(images).as_posix(), path) for path in walk(images, _refuse))
+    )
 
 
 def _refuse(path: Path, why: str) -> NoReturn:

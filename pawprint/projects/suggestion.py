@@ -220,10 +220,8 @@ def _features_of_labelled(
         places = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
         sample = np.array([*map_items(compute, images["path"].iloc[places])])
         if features is None or not _are_equal(features[places], sample):
-            rest = np.setdiff1d(np.arange(len(images)), places)
-            names = images["path"].iloc[rest]
-            computed = [*track(map_items(compute, names), "training images", len(names))]
-            features = np.array([*sample, *computed])[np.argsort([*places, *rest])]
+            computed = map_items(compute, images["path"])
+            features = np.array([*track(computed, "training images", len(images))])
     return labelled.images["perceptual_hash"], features
 
 
@@ -263,10 +261,11 @@ def read_labelled(folder: Path) -> LabelledImages:
     archives = folder / paths.RAW_ARCHIVES
     tables = {folder / paths.IMAGES_CSV: IMAGES, folder / paths.SPLIT_CSV: SPLIT}
     missing = [path for path in (*tables, archives) if not path.exists()]
-    if tables.keys() & set(missing):
-        images, split = (pd.DataFrame(columns=list(columns)) for columns in tables.values())
-    else:
-        images, split = (read_table(path, columns) for path, columns in tables.items())
+    has_tables = tables.keys().isdisjoint(missing)
+    images, split = (
+        read_table(path, columns) if has_tables else pd.DataFrame(columns=list(columns))
+        for path, columns in tables.items()
+    )
     return LabelledImages(folder, images, split, distance, next(iter(missing), None))
 
 
