@@ -61,7 +61,7 @@ def show_upload() -> None:
                 write_text(UNLABELLED_PHOTOS / ".gitignore", "*\n")
             places: Places = {WITHOUT: (target, None)}
         else:
-            places = class_folders.place_of(HERE, label, classes, folder, source)
+            places = class_folders.place_of(HERE, label, classes, folder)
         st.session_state["added"] = add(files, places)
         st.session_state["uploads"] += 1  # creates an empty form, so that Streamlit frees the files
         st.rerun()

@@ -24,6 +24,7 @@ from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, labelling
 from pawprint.projects.class_folders import Places
+from pawprint.projects.label_rows import all_or_none
 from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
@@ -139,8 +140,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     served = predictor()
     source = Path(Fetch.load().source)
     labels = pools.in_order(served.metadata.labels)
-    names = {label: class_folders.names_of(HERE, label) for label in labels}
-    places = class_folders.places_in(target, names, source)
+    places = class_folders.places_of_classes(HERE, target, labels)
     # This list contains images that show none of the classes.
     refused = st.session_state.setdefault("refused", set())
     labelled = refused.intersection(images) | class_folders.find_copies(images, places)
@@ -188,8 +188,7 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 
 def take_back(changes: Iterable[Callable[[], object]]) -> None:
     """Undo changes in this order. Raises InputError or OSError."""
-    for change in changes:
-        change()
+    all_or_none(change() for change in changes)
 
 
 def show_unlabelled() -> None:

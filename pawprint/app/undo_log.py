@@ -12,9 +12,8 @@ from pydantic import TypeAdapter
 from pawprint.app import HERE
 from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
-from pawprint.errors import InputError
 from pawprint.projects.class_folders import Change
-from pawprint.projects.label_rows import lock_of
+from pawprint.projects.label_rows import all_or_none, lock_of
 from pawprint.projects.labelling import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
@@ -33,15 +32,8 @@ class Undo:
 
         In this case, the tables are unchanged.
         """
-        redo = []
         with lock_of(HERE):
-            try:
-                for change in self.changes:
-                    redo.append(change())
-            except (InputError, OSError):
-                for written in filter(None, reversed(redo)):
-                    written()
-                raise
+            all_or_none(change() for change in self.changes)
         _append({"taken_back": self.number})
 
 

@@ -24,7 +24,7 @@ from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PARAMS
-from pawprint.projects.label_rows import Written, lock_of, read_rows, write_rows
+from pawprint.projects.label_rows import Written, all_or_none, lock_of, read_rows, write_rows
 
 # For each class, the folder of its images, and their label in the metadata.csv there. The label is
 # None if the folder determines the class.
@@ -113,16 +113,8 @@ def add_all(project: Path, places: Places, images: Iterable[Path], label: str) -
 
     Raises InputError or OSError, without changing anything.
     """
-    copies: list[Copy] = []
     with lock_of(project):
-        try:
-            for image in images:
-                copies.append(add(project, places, image, label))
-        except (InputError, OSError):
-            for copy in reversed(copies):
-                copy()
-            raise
-    return copies
+        return all_or_none(add(project, places, image, label) for image in images)
 
 
 def require_apart(origin: Path, target: Path, images: Iterable[Path]) -> None:
@@ -141,12 +133,6 @@ def safe(image: PurePath) -> Path:
     """Return a safe name, which `clean`, CSV files and every file system accept."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
     return Path((stem or "image") + image.suffix)
-
-
-def names_of(project: Path, label: str) -> list[str]:
-    """Return the folder names of a class."""
-    mapping = Clean.load(path=project / PARAMS).labels
-    return mapping.get(label, [label]) if isinstance(mapping, dict) else [label]
 
 
 def classes_in(project: Path, folder: Path) -> list[str]:
@@ -184,14 +170,14 @@ def lacks_classes(project: Path, source: Path) -> bool:
     return has_images and not classes_in(project, folder_for_training(source) or source)
 
 
-def place_of(project: Path, label: str, classes: list[str], folder: Path, source: Path) -> Places:
-    """Return the place of a class, which may be new, in a folder of `source`.
+def place_of(project: Path, label: str, classes: list[str], folder: Path) -> Places:
+    """Return the place of a class, which may be new, in a folder of fetch.source.
 
     Raises InputError.
     """
     label = class_named(label, classes)
     if label in classes:
-        return {label: places_in(folder, {label: names_of(project, label)}, source)[label]}
+        return places_of_classes(project, folder, [label])
     problem = None
     if set("/\\") & {*label} or not is_class_name(label):
         problem = f"expected a class whose name can be a folder name. Received: {label}"
@@ -204,7 +190,9 @@ def place_of(project: Path, label: str, classes: list[str], folder: Path, source
 
 def places_of_classes(project: Path, target: Path, classes: Sequence[str]) -> Places:
     """Return the place in `target` of each of a model's classes. Raises InputError."""
-    names = {label: names_of(project, label) for label in classes}
+    mapping = Clean.load(path=project / PARAMS).labels
+    folders = mapping if isinstance(mapping, dict) else {}
+    names = {label: folders.get(label, [label]) for label in classes}
     return places_in(target, names, Path(Fetch.load(path=project / PARAMS).source))
 
 
@@ -222,8 +210,7 @@ def place_to_give(
         if problem := problem_of_labels({*classes, label}):
             raise InputError(f"Class: {problem}.")
         return {label: (target, label)}
-    source = Path(Fetch.load(path=project / PARAMS).source)
-    return place_of(project, label, classes, target, source)
+    return place_of(project, label, classes, target)
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:

@@ -3,23 +3,23 @@
 All changes in a project are made under one lock. Cells that are not changed stay as they are.
 """
 
-import contextlib
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import AcquireReturnProxy, FileLock
 
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError
-from pawprint.files import replacing, write_text
+from pawprint.files import write_text
 from pawprint.named_file import naming, read_bytes
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
+Change = TypeVar("Change")
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
 
@@ -58,19 +58,20 @@ class Written:
         return write_rows(self.project, self.table, self.key, self.before, self.after)
 
 
-@contextlib.contextmanager
-def kept_on_error(table: Path) -> Iterator[None]:
-    """Restore a CSV file if the block, which changes it and another file, fails."""
-    before = read_bytes(table) if os.path.lexists(table) else None
+def all_or_none(changes: Iterable[Change]) -> list[Change]:
+    """Make changes by taking them, and return them. If one fails, undo the others by calling them.
+
+    A change that cannot be undone is None.
+    """
+    made: list[Change] = []
     try:
-        yield
+        for change in changes:
+            made.append(change)
     except (InputError, OSError):
-        if before is None:
-            table.unlink(missing_ok=True)
-        elif read_bytes(table) != before:
-            with replacing(table) as partial:
-                partial.write_bytes(before)
+        for undo in filter(callable, reversed(made)):
+            undo()
         raise
+    return made
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:
