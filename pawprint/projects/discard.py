@@ -18,6 +18,7 @@ from pawprint.params.file import flat
 from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.runs import require_idle
+from pawprint.templates import file_of_images, lies_outside
 
 # A run's inputs, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
@@ -48,8 +49,8 @@ def has_author(folder: Path) -> bool:
 def results(folder: Path) -> list[Path]:
     """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
     committed = git("show", f"HEAD:./{paths.LOCK}", folder=folder) if has_run(folder) else ""
-    outs = map(Path, outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder)))
-    return [paths.LOCK, *sorted(out for out in outs if not out.anchor and ".." not in out.parts)]
+    outs = outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder))
+    return [paths.LOCK, *sorted(Path(out) for out in outs if not lies_outside(out))]
 
 
 def outputs(recorded: Recorded) -> set[str]:
@@ -57,7 +58,7 @@ def outputs(recorded: Recorded) -> set[str]:
     return {out for stage in recorded.stages for out in recorded.hashes(stage)}
 
 
-def changed_files(folder: Path, files: Iterable[Path]) -> list[str]:
+def changed_files(folder: Path, files: Iterable[str | Path]) -> list[str]:
     """Return the files that differ from the last commit, relative to the repository's top."""
     listed = (f":(literal){path}" for path in files)
     options = ("--porcelain", "--no-renames", "--untracked-files=all", "-z")
@@ -74,9 +75,7 @@ def to_keep(folder: Path) -> list[str]:
         return changed_files(folder, [Path()])
     files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV, paths.STATE, OWN_STAGES]
     source = Fetch.load(path=folder / paths.PARAMS).source
-    text = Path(source) if source.endswith(paths.OF_URLS) else Path(f"{source}.dvc")
-    is_inside = not text.is_absolute() and ".." not in text.parts
-    return changed_files(folder, [*files, text] if is_inside else files)
+    return changed_files(folder, [*files, *file_of_images(source)])
 
 
 def to_discard(folder: Path) -> list[str]:

@@ -14,7 +14,7 @@ from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.user_tables import Cells, csv_rows
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import detach
-from pawprint.named_file import read_bytes
+from pawprint.named_file import read_bytes, reading
 
 STDOUT = ("-", "/dev/stdout")
 KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # keys that a line must have
@@ -82,7 +82,8 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
     attributed to another model.
     """
     where = printable(str(path))
-    content = _content_of(path)
+    with reading():
+        content = read_bytes(path)
     names = [_column_of(label) for label in labels]
     if has_scores:
         names.append("unknown_score")
@@ -113,13 +114,6 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
         row["unknown_score"] = numbers[-1] if has_scores else None
         rows.append(row | {"probabilities": dict(zip(labels, numbers))})
     return rows
-
-
-def _content_of(path: Path) -> bytes:
-    try:
-        return read_bytes(path)
-    except OSError as error:
-        raise InputError(f"cannot read {printable(str(path))}: {error.strerror}.") from None
 
 
 def is_json_lines(content: bytes) -> bool:
@@ -180,7 +174,8 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
     Raises InputError if the table cannot be read, or lacks one of the columns.
     """
     where = printable(str(source))
-    content = _content_of(source)
+    with reading():
+        content = read_bytes(source)
     if not is_json_lines(content):
         return [cells for _, cells in csv_rows(content, where, columns)]
     records = [(line, record) for line, record in records_in(content) if record is not None]

@@ -57,13 +57,18 @@ def template(name: str) -> str:
 
 
 def lies_outside(source: str) -> bool:
-    """Return whether the images are outside the project."""
-    return Path(source).is_absolute() or ".." in Path(source).parts
+    """Return whether a path, such as the one of the images, leads out of the project."""
+    return bool(Path(source).anchor) or ".." in Path(source).parts
 
 
-def is_tracked(source: str) -> bool:
-    """Return whether DVC tracks the images. Images elsewhere stay where they are."""
-    return not lies_outside(source) and not source.endswith(paths.OF_URLS)
+def file_of_images(source: str) -> list[str]:
+    """Return the file in Git that identifies the images, or none for images outside.
+
+    DVC tracks images in the project; a file with a URL is in Git itself.
+    """
+    if lies_outside(source):
+        return []
+    return [source if source.endswith(paths.OF_URLS) else f"{source}.dvc"]
 
 
 def leaves_out(source: str, names: Iterable[str]) -> bool:
@@ -85,11 +90,11 @@ def files(source: str) -> dict[str, str]:
     images, relative to the project.
     """
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
-    of_git = f"{IGNORED}/{source}\n" if is_tracked(source) else IGNORED
+    is_tracked = file_of_images(source) == [f"{source}.dvc"]
     return {
         DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
         ".gitattributes": template(".gitattributes"),
-        IGNORE: of_git,
+        IGNORE: f"{IGNORED}/{source}\n" if is_tracked else IGNORED,
         README: README_TEXT.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(lies_outside(source)),
         str(paths.REQUIREMENTS): requirements(),
@@ -116,11 +121,7 @@ def names_in_git(source: str) -> list[str]:
     results = [path for path, options in outs if not options.get("cache", True)]
     names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
-    if is_tracked(source):
-        names.append(f"{source}.dvc")
-    elif not lies_outside(source):
-        names.append(source)
-    return names
+    return names + file_of_images(source)
 
 
 def outputs_of(stage: dict) -> dict[str, dict]:
