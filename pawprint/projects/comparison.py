@@ -67,16 +67,12 @@ def find_runs(folder: Path) -> dict[str, str]:
     The commits are the latest ones that changed predictions.
     """
     predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
-    log = (
-        try_git("log", f"-{MAX_COMMITS}", "--format=%h %cs %s", "--", predictions, folder=folder)
-        or ""
-    )
-    found = {WORKSPACE: "the present files"} | dict(
-        line.split(" ", 1) for line in log.split("\n") if line
-    )
-    for ref in (
-        try_git("for-each-ref", "--format=%(refname)", *REFS, folder=folder) or ""
-    ).splitlines():
+    options = (f"-{MAX_COMMITS}", "--format=%h %cs %s")
+    log = try_git("log", *options, "--", predictions, folder=folder) or ""
+    refs = try_git("for-each-ref", "--format=%(refname)", *REFS, folder=folder) or ""
+    found = {WORKSPACE: "the present files"}
+    found |= dict(line.split(" ", 1) for line in log.split("\n") if line)
+    for ref in refs.splitlines():
         kind = next(kind for kind in REFS if ref.startswith(kind))
         # The name of an experiment comes after the name of its commit, which has two parts.
         name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")

@@ -75,8 +75,8 @@ def upgrade(folder: Path) -> list[str]:
     notes = describe_params(values, flat(received[PARAMS.name]), flat(defaults()))
     bases = received | {PARAMS.name: with_values(received[PARAMS.name], values)}
     renewed = texts | {PARAMS.name: with_values(defaults(), values)}
-    missing = [table for table in EMPTY_TABLES if not (folder / table).exists()]
-    changes = {str(table): EMPTY_TABLES[table] for table in missing}
+    tables = EMPTY_TABLES.items()
+    changes = {str(table): text for table, text in tables if not (folder / table).exists()}
     for name, text in renewed.items():
         change, note = _renew_file(folder, name, bases.get(name), text)
         changes |= change
@@ -149,26 +149,26 @@ def _renew_file(
     if text in (base, current):
         return {}, []
     if name == str(paths.REQUIREMENTS):
-        return _renew_requirements(current, base or "", text)
-    merged = merge(current, base or "", text, is_union=name in IGNORES)
+        merged, notes = _merge_requirements(current, base or "", text)
+    else:
+        merged, notes = merge(current, base or "", text, is_union=name in IGNORES), []
     if merged is None:
         note = f"{name}: conflict: your version is kept, and the new one is {name}.new"
         return {f"{name}.new": text}, [note]
     if merged == current:
-        return {}, []
+        return {}, notes
     kept = "" if merged == text else "; your changes are kept"
-    return {name: merged}, [f"{name}: renewed{kept}"]
+    return {name: merged}, [f"{name}: renewed{kept}", *notes]
 
 
-def _renew_requirements(current: str, base: str, text: str) -> tuple[dict[str, str], list[str]]:
-    """Return the result of `_renew_file` for requirements.txt, merged package by package."""
+def _merge_requirements(current: str, base: str, text: str) -> tuple[str | None, list[str]]:
+    """Merge requirements.txt package by package. Also return lines about packages."""
     renewed, kept = renew_lock(current, base, text)
     notes = [f"{paths.REQUIREMENTS}: your line for {name} is kept" for name in kept]
-    if renewed == current:
-        return {}, notes
     line, missing = requirement()
-    notes += [missing] if missing and line in renewed.splitlines() else []
-    return {str(paths.REQUIREMENTS): renewed}, [f"{paths.REQUIREMENTS}: renewed", *notes]
+    if missing and renewed != current and line in renewed.splitlines():
+        notes.append(missing)
+    return renewed, notes
 
 
 def _take_back(folder: Path, source: str) -> list[str]:
