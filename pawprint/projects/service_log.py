@@ -88,14 +88,11 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
     if has_scores:
         names.append("unknown_score")
     columns = ("label", *names, "pixels_sha256", "model")
-    torn: list[int] = []
-    if is_json_lines(content):
-        found, torn = cells_of_lines(content, where, labels)
-    else:
-        found = csv_rows(content, where, columns)
-    rows: list[dict] = [
-        {"path": f"line {line}", "label": "", "error": TORN, "model": ""} for line in torn
-    ]
+    is_json = is_json_lines(content)
+    found = (
+        _cells_of_lines(content, where, labels) if is_json else csv_rows(content, where, columns)
+    )
+    rows: list[dict] = []
     for line, cells in found:
         label = cells["label"]
         numbers = [_number(cells[name]) for name in names]
@@ -132,18 +129,17 @@ def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
             yield number, record if isinstance(record, dict) else None
 
 
-def cells_of_lines(
+def _cells_of_lines(
     content: bytes, where: str, labels: Sequence[str]
-) -> tuple[list[tuple[int, Cells]], list[int]]:
-    """Return the cells in each line of a log, named like CSV columns, and the incomplete lines.
+) -> Iterator[tuple[int, Cells]]:
+    """Yield the cells in each line of a log, named like CSV columns.
 
-    The model of a line with other labels is OTHER_MODEL.
+    The error of an incomplete line is TORN. The model of a line with other labels is OTHER_MODEL.
     """
-    found: list[tuple[int, Cells]] = []
-    torn: list[int] = []
+    empty = dict.fromkeys(("label", "model", "unknown_score", *map(_column_of, labels)), "")
     for line, record in records_in(content):
         if record is None:
-            torn.append(line)
+            yield line, empty | {"error": TORN}
             continue
         probabilities = record.get("probabilities", "none")
         if not record.keys() >= KEYS or not isinstance(probabilities, dict | None):
@@ -156,8 +152,7 @@ def cells_of_lines(
             record |= {"label": None, "model": OTHER_MODEL}
         numbers = {_column_of(label): known.get(label) for label in labels}
         cells = {"unknown_score": None} | record | numbers
-        found.append((line, {key: _cell(value) for key, value in cells.items()}))
-    return found, torn
+        yield line, {key: _cell(value) for key, value in cells.items()}
 
 
 def _cell(value: object) -> str:
