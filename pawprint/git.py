@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pawprint.errors import InputError, printable
 
-# Use English messages, so that `NO_REPOSITORY` can be told apart from other failures.
-ENGLISH = {"LC_ALL": "C", "LANGUAGE": ""}
-# Do not take locks for commands that only read, because a killed process would leave them: git(1).
-ENVIRONMENT = ENGLISH | {"GIT_OPTIONAL_LOCKS": "0"}
+# Use English messages, so that `NO_REPOSITORY` can be told apart from other failures. Do not take
+# locks for commands that only read, because a killed process would leave them: git(1).
+ENVIRONMENT = {"LC_ALL": "C", "LANGUAGE": "", "GIT_OPTIONAL_LOCKS": "0"}
 NO_REPOSITORY = "not a git repository (or any"
 OWNER = "safe.directory"  # appears in the message about a repository owned by another user
 

@@ -22,6 +22,7 @@ from pawprint.scores.verdict import ModelComparison, describe_comparison
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
 HERE = Path()  # the project
+Result = scoring.ScoreResult | scoring.LikenessResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +86,7 @@ def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> in
         scored = [_score_and_say(predictor, photos, taken) for predictor in predictors]
         compared = list(zip(folders[1:], scoring.compare_models(scored)))
         if arguments.format == "json":
-            record = _record_of(scored[0], compared, labels)
-            print_record(record, scored[0].left_out, scored[0].failed)
+            print_record(_record_of(scored[0], compared, labels), scored[0])
         else:
             for folder, result in zip(folders, scored):
                 if compared:
@@ -106,7 +106,7 @@ def _score_and_say(
 ) -> scoring.ScoreResult:
     """Score a model and report which photos are left out of its scores."""
     scored = scoring.score(HERE, predictor, photos, taken.take)
-    print_left_out(scored.left_out, scored.failed)
+    print_left_out(scored)
     if not scored.has_training:
         print(
             "score: near-duplicates are included, because no training images are here",
@@ -160,10 +160,10 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: scoring.Photos | 
         )
     with commands.output(arguments, needs_all=True) as taken:
         compared = scoring.compare_unlabelled(HERE, folder, source, photos, taken.take)
-        print_left_out(compared.left_out, compared.failed)
+        print_left_out(compared)
         if arguments.format == "json":
             numbers = {"images": compared.images, "test_images": compared.test_images}
-            print_record(compared.likeness._asdict() | numbers, compared.left_out, compared.failed)
+            print_record(compared.likeness._asdict() | numbers, compared)
         else:
             print_likeness(compared)
     if arguments.fail and not compared.is_like:
@@ -182,19 +182,19 @@ def print_likeness(compared: scoring.LikenessResult) -> None:
     print(f"{compared.describe()}\n\n{commands.align(lines)}")
 
 
-def print_left_out(left_out: dict[str, int], failed: list[dict]) -> None:
+def print_left_out(result: Result) -> None:
     """Report on stderr which files have no label, and how many photos are left out."""
-    for row in failed:
+    for row in result.failed:
         print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
-    for reason, images in left_out.items():
+    for reason, images in result.left_out.items():
         if images:
             print(f"score: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
-def print_record(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
-    """Print a record. In its table `scores`, empty cells are null."""
+def print_record(record: dict, result: Result) -> None:
+    """Print a record of a result. In its table `scores`, empty cells are null."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
     record |= {"scores": scores.to_dict("records")}
-    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
-    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
+    record["left_out"] = {reason: int(number) for reason, number in result.left_out.items()}
+    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in result.failed]
     print(json.dumps(record, indent=2))

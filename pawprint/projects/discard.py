@@ -128,7 +128,10 @@ def read_loss(folder: Path) -> Loss:
     names = to_discard(folder)
     top = work_tree(folder) or folder
     hashes = {name: digest(top / name) if (top / name).is_file() else None for name in names}
-    return Loss(describe(folder), _diff_of_inputs(folder), hashes)
+    options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
+    text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
+    diff = "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
+    return Loss(describe(folder), diff, hashes)
 
 
 def discard(folder: Path, shown: Loss | None = None) -> None:
@@ -161,13 +164,6 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
             f"commit are not in DVC's cache. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
             "create them again."
         )
-
-
-def _diff_of_inputs(folder: Path) -> str:
-    """Return the diff of INPUTS since the last commit, without secrets."""
-    options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
-    text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
-    return "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
 
 
 def find_uncommitted(folder: Path) -> tuple[list[str], list[str], list[str]]:
