@@ -36,8 +36,7 @@ from pawprint.network.cross_validation import USUAL_C, CrossValidation, Examples
 from pawprint.network.extractor import load_extractor
 from pawprint.network.logistic_regression import fit_regressions
 from pawprint.params.model import Model, Weights
-from pawprint.scores.intervals import paired_test
-from pawprint.scores.verdict import LOG_LOSS, MARGIN, ModelComparison, Pair, difference_of
+from pawprint.scores.verdict import MARGIN, compare, pair_probabilities
 
 SIDE = 224
 CELLS = "src/elpv_dataset/data"
@@ -193,12 +192,6 @@ def run_of(photos: Photos, held_out: Photos) -> Run:
     return Run(predict(photos, held_out), judged)
 
 
-def pair_of(actual: np.ndarray, groups: np.ndarray, old: np.ndarray, new: np.ndarray) -> Pair:
-    """Pair two sets of probabilities for the same photos."""
-    is_right = [each.argmax(axis=1) == actual for each in (old, new)]
-    return Pair(actual, *is_right, groups, (log_losses(actual, old), log_losses(actual, new)))
-
-
 def compare_runs(
     photos: tuple[Photos, Photos], runs: tuple[Run, Run], held_out: Photos, method: str
 ) -> dict[str, float]:
@@ -210,14 +203,13 @@ def compare_runs(
     same &= ~np.isnan(judged[0][first, 0] + judged[1][second, 0])
     kept = first[same], second[same]
     both = [each[places] for each, places in zip(judged, kept)]
-    sets = [
-        pair_of(held_out.actual, held_out.groups, runs[0].held_out, runs[1].held_out),
-        pair_of(old.actual[kept[0]], old.groups[kept[0]], *both),
-    ]
-    whole = Pair.join(sets)
-    test = difference_of(whole, 0.95, paired_test(whole.differences, whole.groups), LOG_LOSS)
-    means = (float(values.mean()) for values in whole.values)
-    compared = ModelComparison(len(whole.actual), *means, test, pd.DataFrame())
+    sets = {
+        "held out": (held_out.actual, (runs[0].held_out, runs[1].held_out), held_out.groups),
+        "in folds": (old.actual[kept[0]], tuple(both), old.groups[kept[0]]),
+    }
+    (compared,) = compare(
+        [{name: pair_probabilities(*of, np.ones(len(of[0]))) for name, of in sets.items()}]
+    )
     losses = [
         np.nanmean(log_losses(each.actual, probabilities))
         for each, probabilities in zip(photos, judged)

@@ -21,7 +21,7 @@ from pawprint.network.extractor import load_extractor
 from pawprint.params.data import Split
 from pawprint.params.model import Weights, load_params
 from pawprint.projects.init import describe_classes
-from pawprint.scores.verdict import Pair, compare, describe_verdict
+from pawprint.scores.verdict import compare, describe_verdict
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -82,9 +82,9 @@ def no_model(folder: Path) -> None:
 
 def worse_run(folder: Path) -> str:
     losses = np.linspace(0.1, 0.6, 200)  # all images are correct
-    right, images = np.ones(200, bool), np.arange(200)
-    pair = Pair(images * 0, right, right, images, (losses, losses * 1.2))
-    (compared,) = compare([{"test": pair}])
+    pairs = pd.DataFrame({"group": range(200), "loss_old": losses, "loss": losses * 1.2})
+    pairs = pairs.assign(actual=0, predicted_old=0, predicted=0)
+    (compared,) = compare([{"test": pairs}])
     return describe_verdict("old", "new", compared)
 
 

@@ -375,9 +375,9 @@ def row_of(
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
-    pair = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
-    comparison = compare([{"images": pair}], 1 - level)[0] if first else None
-    scores = pair.new_right.mean(), pair.values[1].mean()
+    pairs = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    comparison = compare([{"images": pairs}], 1 - level)[0] if first else None
+    scores = (pairs["predicted"] == pairs["actual"]).mean(), pairs["loss"].to_numpy().mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
 

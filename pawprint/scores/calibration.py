@@ -15,6 +15,7 @@ from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.params.model import Calibrate
 from pawprint.rounding import significant
 from pawprint.scores.decided import LEVEL, choose_min_confidence
+from pawprint.scores.evaluation import predict
 from pawprint.scores.metrics import (
     OF_A_CLASS,
     Predictions,
@@ -62,17 +63,8 @@ def fit_rules(
     if params.max_error is None:
         return fitted
     rows = predict(fitted, validation, groups)
-    confidence = rows.probabilities[np.arange(len(rows.predicted)), rows.predicted]
-    is_wrong = rows.predicted != rows.actual
-    lowest = choose_min_confidence(confidence, is_wrong, groups, params.max_error)
+    lowest = choose_min_confidence(rows.confidence, ~rows.is_right, groups, params.max_error)
     return fitted.model_copy(update={"min_confidence": lowest})
-
-
-def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
-    """Return the served model's predictions from its outputs, given each image's group."""
-    probabilities = to_probabilities(outputs.logits, metadata.temperature)
-    predicted = metadata.classes(probabilities)
-    return Predictions(outputs.actual, probabilities, predicted, metadata.labels, groups=groups)
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
@@ -182,35 +174,20 @@ def describe_rules(
 ) -> Iterator[str]:
     """Yield lines about the rules from `fit_rules`, with counts of validation images."""
     predictions = predict(metadata, validation, groups)
-    yield from describe_unknown(metadata, validation.unknown_scores)
-    yield from describe_decided(params, metadata, predictions)
-    yield from describe_thresholds(params, metadata, predictions)
-
-
-def describe_unknown(metadata: Metadata, scores: np.ndarray) -> Iterator[str]:
-    """Yield a line about the threshold for unknown images, given the validation `scores`."""
-    if metadata.unknown_threshold is not None:
-        unknown = (scores > metadata.unknown_threshold).sum()
+    images = len(predictions.actual)
+    if predictions.is_unknown is not None:
         yield (
-            f"unknown above a score of {metadata.unknown_threshold:.4g}: {unknown:,} of "
-            f"{len(scores):,} validation images"
+            f"unknown above a score of {metadata.unknown_threshold:.4g}: "
+            f"{predictions.is_unknown.sum():,} of {images:,} validation images"
         )
-
-
-def describe_decided(
-    params: Calibrate, metadata: Metadata, predictions: Predictions
-) -> Iterator[str]:
-    """Yield a line about how many validation images are decided, if `max_error` is set."""
-    if params.max_error is None:
-        return
-    is_decided = metadata.are_decided(predictions.probabilities)
-    is_wrong = predictions.predicted != predictions.actual
-    yield (
-        f"{is_decided.sum():,} of {len(is_wrong):,} validation images are decided, with a "
-        f"confidence of at least {metadata.min_confidence:g}; {is_wrong[is_decided].sum():,} of "
-        f"them are wrong, so a one-sided {1 - LEVEL:.0%} interval is within max_error, "
-        f"{params.max_error:.2%}"
-    )
+    if predictions.is_decided is not None:
+        wrong = (predictions.is_decided & ~predictions.is_right).sum()
+        yield (
+            f"{predictions.is_decided.sum():,} of {images:,} validation images are decided, with a "
+            f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong, so "
+            f"a one-sided {1 - LEVEL:.0%} interval is within max_error, {params.max_error:.2%}"
+        )
+    yield from describe_thresholds(params, metadata, predictions)
 
 
 def describe_thresholds(

@@ -18,7 +18,6 @@ from pawprint.scores.prediction_table import probabilities_in, with_image
 from pawprint.scores.verdict import (
     MARGIN,
     ModelComparison,
-    Pair,
     compare,
     describe_verdict,
     tabulate_sets,
@@ -96,7 +95,7 @@ class ComparedRun(NamedTuple):
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
     for the older run. `left_out` contains lines about images that are not compared, `answers` lines
     about changes that affect a user of the model, and `notes` lines about missing data. The older
-    run has `test_images` test images, of which `test_left_out` are not compared.
+    run has `test_images` test images.
     """
 
     old: str
@@ -108,7 +107,6 @@ class ComparedRun(NamedTuple):
     answers: list[str]
     notes: list[str]
     test_images: int
-    test_left_out: int
 
     @property
     def verdict(self) -> str:
@@ -157,7 +155,7 @@ class ComparedRun(NamedTuple):
 
     @property
     def _is_whole(self) -> bool:
-        return (self.test_images - self.test_left_out) / self.test_images >= COMPARED
+        return len(self.pairs["test"]) / self.test_images >= COMPARED
 
     @property
     def passes(self) -> bool:
@@ -167,8 +165,9 @@ class ComparedRun(NamedTuple):
     @property
     def gate(self) -> str:
         """How many of the older run's test images are left out and, if the gate fails, why."""
-        line = f"gate: {self.test_left_out:,} of {self.test_images:,} test images of {self.old}"
-        line += " are left out" if self.test_left_out != 1 else " is left out"
+        left_out = self.test_images - len(self.pairs["test"])
+        line = f"gate: {left_out:,} of {self.test_images:,} test images of {self.old}"
+        line += " are left out" if left_out != 1 else " is left out"
         if not self._is_whole:
             return (
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
@@ -193,16 +192,17 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """
     runs = [old, *new]
     pairs = _pair_images(runs)
-    groups = _groups(old.split)
     common = [{name: table for name, table in of.items() if len(table)} for of in pairs]
-    sets = [{name: _pair(table, groups) for name, table in of.items()} for of in common]
     named = dict.fromkeys(name for run in runs for name in _named_classes(run.calibrate))
     results = []
-    test_images = len(old.judged["test"])
-    for run, every, of_run, comparison in zip(new, pairs, common, compare(sets)):
+    for run, every, of_run, comparison in zip(new, pairs, common, compare(common)):
         for name in named:
             comparison.sets[f"class {name}"] = [
-                "" if images == TRAINING else _describe_found(table, name)  # no threshold
+                ""
+                if images == TRAINING  # thresholds do not apply
+                else describe_found(
+                    table["actual"], table["predicted"], table["predicted_old"], name
+                )
                 for images, table in of_run.items()
             ]
         left_out = [_describe_left_out(old, run, name, table) for name, table in every.items()]
@@ -220,8 +220,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                     *_describe_answers(old, run, of_run["test"]),
                 ],
                 _describe_missing(old, run),
-                test_images,
-                test_images - len(of_run["test"]),
+                len(old.judged["test"]),
             )
         )
     return results
@@ -242,45 +241,30 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
             f"image with the same label ({tests}). Compare runs on the same photos, or "
             "`pawprint score` each model on photos that none of them was trained on."
         )
+    groups = _groups(old.split)
     return [
-        {name: _merge(old.judged[name], run.judged[name], common[name]) for name in names}
+        {
+            name: _pair(old.judged[name].merge(common[name]), run.judged[name], groups)
+            for name in names
+        }
         for run in new
     ]
 
 
-def _merge(old: pd.DataFrame, new: pd.DataFrame, common: pd.DataFrame) -> pd.DataFrame:
-    key = ["image", "actual"]
-    return old.merge(common).merge(new, on=key, suffixes=("_old", ""))
+def _groups(split: pd.DataFrame | None) -> dict[str, str]:
+    """Return each image's group in a SPLIT table, or {} without a table."""
+    return {} if split is None else dict(zip(with_image(split)["image"], split["group"]))
 
 
-def _groups(split: pd.DataFrame | None) -> pd.Series:
-    """Return each image's group in a SPLIT table, or an empty series without a table."""
-    if split is None:
-        return pd.Series(dtype=str)
-    return pd.Series(split["group"].array, with_image(split)["image"])
-
-
-def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
-    group_of = groups.to_dict()
-    group = np.array([group_of.get(image, image) for image in both["image"]], object)
-    return Pair(
-        both["actual"].to_numpy(),
-        (both["predicted_old"] == both["actual"]).to_numpy(),
-        (both["predicted"] == both["actual"]).to_numpy(),
-        group,
-        (both["loss_old"].to_numpy(), both["loss"].to_numpy()),
-    )
+def _pair(old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+    pairs = old.merge(new, on=["image", "actual"], suffixes=("_old", ""))
+    return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
 
 
 def _named_classes(calibrate: Mapping[str, object]) -> list[str]:
     """Return the classes for which `calibrate` sets a threshold or a recall."""
     values = (calibrate.get(key) for key in ("threshold", "recall"))
     return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
-
-
-def _describe_found(both: pd.DataFrame, name: str) -> str:
-    actual, new, old = (both[key].to_numpy() for key in ("actual", "predicted", "predicted_old"))
-    return describe_found(actual, new, old, name)
 
 
 def _have_same_photos(old: Run, new: Run) -> bool:

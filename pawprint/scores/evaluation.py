@@ -41,25 +41,37 @@ def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evalua
 
     In intervals, images in the same group count as one.
     """
-    labels = metadata.labels
-    actual = outputs.actual
-    probabilities = to_probabilities(outputs.logits, metadata.temperature)
-    predicted = metadata.classes(probabilities)
+    predictions = predict(metadata, outputs, rows["group"].to_numpy())
+    probabilities = predictions.probabilities
+    of_classes = (outputs.actual, probabilities, metadata.labels)
     unknown_scores = None if metadata.unknown_threshold is None else outputs.unknown_scores
-    table = tabulate(rows, probabilities, predicted, labels, unknown_scores)
-    predictions = predictions_in(table.assign(group=rows["group"].array), metadata)
-    confidence_of = probabilities[range(len(rows)), predicted]
     return Evaluation(
         metrics.tabulate_scores(predictions),
-        metrics.tabulate_reliability(actual, probabilities, labels),
-        metrics.tabulate_roc(actual, probabilities, labels),
-        tabulate_decided(confidence_of, predicted != actual),
-        table,
+        metrics.tabulate_reliability(*of_classes),
+        metrics.tabulate_roc(*of_classes),
+        tabulate_decided(predictions.confidence, ~predictions.is_right),
+        tabulate(rows, probabilities, predictions.predicted, metadata.labels, unknown_scores),
         rows.assign(
-            correct=predicted == actual,
-            refused=False if unknown_scores is None else predictions.is_unknown,
-            confidence=confidence_of,
+            correct=predictions.is_right,
+            refused=False if predictions.is_unknown is None else predictions.is_unknown,
+            confidence=predictions.confidence,
         ),
+    )
+
+
+def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics.Predictions:
+    """Return the served model's predictions from its outputs, given each image's group."""
+    probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    predicted = metadata.classes(probabilities)
+    threshold = metadata.unknown_threshold
+    return metrics.Predictions(
+        outputs.actual,
+        probabilities,
+        predicted,
+        metadata.labels,
+        None if threshold is None else outputs.unknown_scores > threshold,
+        groups,
+        None if metadata.min_confidence is None else metadata.are_decided(probabilities),
     )
 
 

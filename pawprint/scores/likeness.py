@@ -70,12 +70,7 @@ def _measure(predictions: Predictions) -> dict[tuple[str, str], np.ndarray]:
         measured["called unsure", ""] = ~predictions.is_decided
     for index, label in enumerate(predictions.labels):
         measured["predicted", label] = predicted == index
-    return measured | {("mean confidence", ""): _confidence(predictions)}
-
-
-def _confidence(predictions: Predictions) -> np.ndarray:
-    """Return the probability of each predicted class, `(images,)`."""
-    return predictions.probabilities[np.arange(len(predictions.predicted)), predictions.predicted]
+    return measured | {("mean confidence", ""): predictions.confidence}
 
 
 def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[float, float]]:
@@ -91,13 +86,9 @@ def _differences(photos: Predictions, test: Predictions) -> dict[str, tuple[floa
     is_photo = each < len(photos.predicted)
     is_class = predicted[:, None] == np.arange(len(photos.labels))
     gaps = is_class[is_photo].mean(axis=0) - is_class[~is_photo].mean(axis=0)
-    found = {
-        "predicted classes": (
-            abs(gaps).sum() / 2,
-            intervals.two_sets_test(is_class, is_photo, each),
-        )
-    }
-    confidence = np.concatenate([_confidence(photos), _confidence(test)])
+    p_value = intervals.two_sets_test(is_class, is_photo, each)
+    found = {"predicted classes": (abs(gaps).sum() / 2, p_value)}
+    confidence = np.concatenate([photos.confidence, test.confidence])
     by_class = pd.Series(confidence[~is_photo]).groupby(test.predicted).mean()
     difference = np.nanmean(confidence[is_photo] - by_class.reindex(photos.predicted).to_numpy())
     lower = intervals.two_sets_test(confidence, ~is_photo, each, predicted, one_sided=True)

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
+Of = TypeVar("Of", np.ndarray, pd.Series)
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -71,6 +72,16 @@ class Predictions(NamedTuple):
         """Each image's group, `(images,)`."""
         return np.arange(len(self.actual)) if self.groups is None else self.groups
 
+    @property
+    def is_right(self) -> np.ndarray:
+        """Whether each image's predicted class is correct, bool `(images,)`."""
+        return self.predicted == self.actual
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The probability of each image's predicted class, `(images,)`."""
+        return self.probabilities[np.arange(len(self.predicted)), self.predicted]
+
 
 Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` and `images` of SCORES
 
@@ -93,14 +104,10 @@ def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
 
 
 def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
-    mean = np.mean(
-        [values[predictions.actual == index].mean() for index in np.unique(predictions.actual)]
-    )
-    return (
-        mean,
-        *intervals.linear_interval(values, predictions.actual, predictions.group_of),
-        len(values),
-    )
+    actual = predictions.actual
+    mean = np.mean([values[actual == index].mean() for index in np.unique(actual)])
+    interval = intervals.linear_interval(values, actual, predictions.group_of)
+    return mean, *interval, len(values)
 
 
 def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
@@ -109,12 +116,11 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     With more than two classes, this is the mean area over all classes, each against the rest, and
     the interval is conservative.
     """
+    actual = predictions.actual
     areas = [
-        intervals.area_interval(
-            probabilities[:, index], predictions.actual == index, predictions.group_of
-        )
-        for index in _classes_with_a_curve(predictions.actual, probabilities.shape[1])
-        if len(np.unique(predictions.actual)) > 1
+        intervals.area_interval(probabilities[:, index], actual == index, predictions.group_of)
+        for index in _classes_with_a_curve(actual, probabilities.shape[1])
+        if len(np.unique(actual)) > 1
     ]
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
@@ -138,9 +144,8 @@ def _macro_f1(predictions: Predictions) -> tuple[float, int]:
 
 
 def _calibration(predictions: Predictions) -> tuple[float, int]:
-    return expected_calibration_error(predictions.actual, predictions.probabilities), len(
-        predictions.actual
-    )
+    actual = predictions.actual
+    return expected_calibration_error(actual, predictions.probabilities), len(actual)
 
 
 def _losses(predictions: Predictions) -> np.ndarray:
@@ -148,23 +153,21 @@ def _losses(predictions: Predictions) -> np.ndarray:
 
 
 def _right(predictions: Predictions) -> np.ndarray:
-    return predictions.predicted == predictions.actual
+    return predictions.is_right
 
 
 def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
-    return (
-        None
-        if predictions.is_decided is None
-        else np.where(predictions.is_decided, ~_right(predictions), np.nan)
-    )
+    if predictions.is_decided is None:
+        return None
+    return np.where(predictions.is_decided, ~predictions.is_right, np.nan)
 
 
 def _recall(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.actual == index, _right(predictions), np.nan)
+    return np.where(predictions.actual == index, predictions.is_right, np.nan)
 
 
 def _precision(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.predicted == index, _right(predictions), np.nan)
+    return np.where(predictions.predicted == index, predictions.is_right, np.nan)
 
 
 PERCENT = ".2%"
@@ -239,10 +242,14 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
         for name, score in CATALOGUE.items():
             if (score.over == "class") == bool(index):
                 values = score.values(predictions, *index)
-                if values is None:
-                    continue
-                if cells := score.measure(values, predictions):
+                cells = None if values is None else score.measure(values, predictions)
+                if cells:
                     rows.append((label, name, *cells))
+    return score_rows(rows)
+
+
+def score_rows(rows: list[tuple]) -> pd.DataFrame:
+    """Return rows as a table with the SCORES columns after `split`."""
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -258,11 +265,8 @@ def measure_unknown(
     images = len(unknown)
     scores = np.append(unknown, known)
     area = intervals.area_interval(scores, np.arange(len(scores)) < images, groups)
-    rows = [
-        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images])),
-        (UNKNOWN, "roc_auc", *area, images),
-    ]
-    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+    refused = fraction_cells(unknown > threshold, groups[:images])
+    return score_rows([(UNKNOWN, "refused", *refused), (UNKNOWN, "roc_auc", *area, images)])
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -278,9 +282,7 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def describe_found(
-    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
-) -> str:
+def describe_found(actual: Of, predicted: Of, before: Of, name: int | str) -> str:
     """Count a class's correctly detected images, and its false alarms, before and after a change.
 
     All arguments contain classes, as indices or labels, `(images,)`. `before` contains another
@@ -336,10 +338,7 @@ def _roc_curve(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np
     wrong = ends + 1 - right
     turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
     kept = np.concatenate([[True], turns, [True]])[-len(ends) :]
-    return (
-        np.append(0, wrong[kept]) / wrong[-1],
-        np.append(0, right[kept]) / right[-1],
-    )
+    return np.append(0, wrong[kept]) / wrong[-1], np.append(0, right[kept]) / right[-1]
 
 
 def describe_fractions(

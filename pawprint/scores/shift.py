@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import SCORES
 from pawprint.scores import intervals
-from pawprint.scores.metrics import APART, fraction_cells
+from pawprint.scores.metrics import APART, fraction_cells, score_rows
 
 DIFFERENCES = {  # descriptions of rows in SCORES
     "accuracy_difference": "accuracy",
@@ -28,12 +27,10 @@ def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataF
     is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
     is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
     is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
-    rows = []
-    if 0 < is_apart.sum() < len(test):
-        apart = test[is_apart]
-        is_right = apart["correct"].to_numpy()
-        rows = [("", APART, *fraction_cells(is_right, apart["group"].to_numpy()))]
-    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+    if not 0 < is_apart.sum() < len(test):
+        return score_rows([])
+    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
+    return score_rows([("", APART, *fraction_cells(is_right, groups))])
 
 
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +51,7 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
         low, high = intervals.extend_to_zero(interval, intervals.two_sets_test(*tested) < alpha)
         difference = test[column].mean() - validation[column].mean()
         rows.append(("", score, difference, low, high, len(test)))
-    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+    return score_rows(rows)
 
 
 def describe_shift(scores: pd.DataFrame) -> str:

@@ -1,31 +1,15 @@
 """Score slices: the test images that share a value in a column of metadata.csv."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.scores import intervals
-from pawprint.scores.metrics import SLICE, fraction_cells
+from pawprint.scores.metrics import SLICE, fraction_cells, score_rows
 
 MIN_IMAGES = 10  # minimum number of images per slice
 MAX_SLICES = 50  # maximum number of slices per column
 DIFFERENCE = "slice_difference"
-
-
-class _Slice(NamedTuple):
-    """A slice's images, their difference from the other images, and the difference's p-value.
-
-    `tested` covers all these images: whether each is correct and whether it is in the slice (both
-    bool), and its group; all are `(images,)`.
-    """
-
-    images: pd.DataFrame
-    tested: tuple[np.ndarray, np.ndarray, np.ndarray]
-    difference: float
-    p_value: float
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
@@ -38,32 +22,27 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:
     difference is not significant, its interval is extended to 0. Holm's correction covers all
     slices together.
     """
-    slices: dict[str, _Slice] = {}
+    slices: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
-        groups = of_column["group"].to_numpy()
+        is_right, groups = (of_column[name].to_numpy() for name in ("correct", "group"))
         values = of_column["value"].value_counts().index[:MAX_SLICES]
         for value in sorted(values if len(values) > 2 else values[1:]):
-            is_in = of_column["value"] == value
-            images = of_column[is_in]
-            others = of_column[~is_in]
-            if min(len(images), len(others)) >= MIN_IMAGES:
-                tested = (of_column["correct"].to_numpy(), is_in.to_numpy(), groups)
-                difference = images["correct"].mean() - others["correct"].mean()
+            is_in = (of_column["value"] == value).to_numpy()
+            if min(is_in.sum(), (~is_in).sum()) >= MIN_IMAGES:
                 # DVC writes plots as HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
-                slices.setdefault(
-                    name, _Slice(images, tested, difference, intervals.two_sets_test(*tested))
-                )
+                slices.setdefault(name, (is_right, is_in, groups))
     rows = []
-    levels = intervals.holm([each.p_value for each in slices.values()], 1 - intervals.CONFIDENCE)
-    for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
+    p_values = [intervals.two_sets_test(*tested) for tested in slices.values()]
+    levels = intervals.holm(p_values, 1 - intervals.CONFIDENCE)
+    for (name, tested), p_value, level in zip(slices.items(), p_values, levels):
+        is_right, is_in, groups = tested
         interval = intervals.linear_interval(*tested, 1 - level, weights=(-1, 1))
         low, high = intervals.extend_to_zero(interval, p_value < level)
-        is_right = images["correct"].to_numpy()
-        groups = images["group"].to_numpy()
-        rows.append((name, SLICE, *fraction_cells(is_right, groups)))
-        rows.append((name, DIFFERENCE, difference, low, high, len(images)))
-    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+        difference = is_right[is_in].mean() - is_right[~is_in].mean()
+        rows.append((name, SLICE, *fraction_cells(is_right[is_in], groups[is_in])))
+        rows.append((name, DIFFERENCE, difference, low, high, is_in.sum()))
+    return score_rows(rows)
 
 
 def describe_slices(scores: pd.DataFrame) -> list[str]:

@@ -1,36 +1,34 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from pawprint.scores.intervals import holm, paired_test
-from pawprint.scores.verdict import (
-    LOG_LOSS,
-    NOT_SHOWN,
-    Pair,
-    ScoreTest,
-    compare,
-    difference_of,
-)
+from pawprint.scores.intervals import extend_to_zero, holm, paired_interval, paired_test
+from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)
 
 
-def of_rights(old: np.ndarray, new: np.ndarray) -> ScoreTest:
-    rights = old.astype(float), new.astype(float)
-    pair = Pair(np.zeros(len(old), int), old, new, np.arange(len(old)), rights)
-    return difference_of(pair, 0.95, paired_test(pair.differences, pair.groups), "accuracy")
+def of_rights(old: np.ndarray, new: np.ndarray) -> LossTest:
+    """Return a test whose losses are as far apart as the accuracies."""
+    gains, each = new.astype(float) - old, np.arange(len(old))
+    p_value = paired_test(gains, each)
+    interval = paired_interval(gains, each * 0, each)
+    interval = extend_to_zero(interval, is_significant=p_value < 0.05)
+    return LossTest(gains.mean(), *interval, 0.95, p_value, "accuracy", interval)
 
 
-def of_losses(old: np.ndarray, new: np.ndarray, groups: np.ndarray | None = None) -> Pair:
+def of_losses(old: np.ndarray, new: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
     groups = np.arange(len(old)) if groups is None else groups
-    return Pair(groups * 0, old < 0.7, new < 0.7, groups, (old, new))
+    right = {"actual": True, "predicted_old": old < 0.7, "predicted": new < 0.7}
+    return pd.DataFrame({"group": groups, "loss_old": old, "loss": new, **right})
 
 
-def is_significant(test: ScoreTest) -> bool:
+def is_significant(test: LossTest) -> bool:
     return test.verdict in ("better", "worse")
 
 
-def holds(test: ScoreTest, difference: float) -> bool:
+def holds(test: LossTest, difference: float) -> bool:
     return test.low <= difference <= test.high
 
 
@@ -81,7 +79,7 @@ def test_interval_of_the_log_loss_holds_its_difference_as_often_as_it_says():
 
     old, new = losses(1_000_000)
     true = (new - old).mean()
-    tests = [difference_of(of_losses(*losses(IMAGES)), 0.95, 0.0, LOG_LOSS) for _ in range(400)]
+    tests = [difference_in(of_losses(*losses(IMAGES)), 0.95, 0.0) for _ in range(400)]
     assert 0.93 <= np.mean([holds(test, true) for test in tests]) <= 0.99
 
 
@@ -90,9 +88,9 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     losses = rng.exponential(0.2, IMAGES)
     better = losses * rng.uniform(0.6, 1.1, IMAGES)
     sets = {"test": of_losses(losses, better), "validation": of_losses(losses, losses)}
-    sets["validation"] = sets["validation"]._replace(groups=np.arange(IMAGES) + IMAGES)
+    sets["validation"]["group"] += IMAGES
     (compared,) = compare([sets])
-    assert (compared.test.score, compared.test.verdict) == ("log loss", "better")
+    assert compared.test.verdict == "better"
     assert compared.images == 2 * IMAGES
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)
     assert [*compared.sets["difference"]] == pytest.approx([(better - losses).mean(), 0])
@@ -125,11 +123,11 @@ def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():
 def test_a_rare_class_counts_in_what_is_equal():
     """With imbalanced classes, balanced accuracy counts: one of 100 images in a class is lost."""
     actual = np.repeat([0, 1, 2], [9700, 200, 100])
-    old = np.ones(len(actual), bool)
     new = np.arange(len(actual)) < 9997
-    losses = np.full(len(actual), 0.1)
-    pair = Pair(actual, old, new, np.arange(len(actual)), (losses, losses))
-    test = difference_of(pair, 0.95, 1.0, LOG_LOSS)
+    pairs = of_losses(np.full(len(actual), 0.1), np.full(len(actual), 0.1))
+    pairs = pairs.assign(actual=actual, predicted_old=actual)
+    pairs["predicted"] = np.where(new, actual, 0)
+    test = difference_in(pairs, 0.95, 1.0)
     assert (test.right, test.verdict) == ("balanced accuracy", NOT_SHOWN)
 
 
