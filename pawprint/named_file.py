@@ -9,6 +9,7 @@ import contextlib
 import errno
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,11 +71,6 @@ class NamedFile(io.FileIO):
         with naming(self.name):
             return super().readinto(buffer) or 0
 
-    def readall(self) -> bytes:
-        """Read to the end. Raises OSError that names the file."""
-        with naming(self.name):
-            return super().readall()
-
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         """Write bytes, perhaps not all. Raises OSError that names the file."""
         with naming(self.name):
@@ -83,8 +79,8 @@ class NamedFile(io.FileIO):
 
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file. Raises OSError that names it."""
-    with NamedFile(str(path), "r") as file:
-        return file.readall()
+    with naming(path):
+        return path.read_bytes()
 
 
 def open_binary(path: Path) -> io.BufferedReader:
@@ -97,7 +93,6 @@ def copy_file(source: Path, target: Path) -> None:
 
     `shutil.copyfile` names the file that it reads in both cases.
     """
-    with open_binary(source) as read, NamedFile(str(target), "w") as written:
-        while data := read.read(2**20):
-            while data:
-                data = data[written.write(data) :]
+    file = NamedFile(str(target), "w")
+    with open_binary(source) as read, io.BufferedWriter(file) as written:  # type: ignore[type-var]
+        shutil.copyfileobj(read, written)

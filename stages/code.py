@@ -66,14 +66,8 @@ def write_fingerprints(code: fingerprint.Code) -> dict[str, str]:
     fingerprints = {stage: code.fingerprint(script_of(stage)) for stage in stages}
     with replacing(paths.CODE) as folder:
         folder.mkdir()
-        write_text(
-            folder / paths.DECODED_ROW_CODE.name,
-            fingerprint.row_code(code, fingerprint.DECODED_ROW),
-        )
-        write_text(
-            folder / paths.FEATURE_ROW_CODE.name,
-            fingerprint.row_code(code, fingerprint.FEATURE_ROW),
-        )
+        for path, module in fingerprint.ROWS.items():
+            write_text(folder / path.name, code.fingerprint(module))
         for stage, text in fingerprints.items():
             write_text(folder / f"{stage}.txt", text)
     return fingerprints

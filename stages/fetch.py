@@ -52,7 +52,7 @@ def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iter
     recorded = Recorded(lock)
     when = "the last commit"
     dvc_file = try_git("show", f"HEAD:./{source.as_posix()}.dvc")
-    before: Mapping[str, object] = recorded.files_of(md5_in(dvc_file or ""))
+    before: Mapping[str, object] = recorded.files(md5_in(dvc_file or ""))
     if not before or tracked is None:
         before = recorded_contents(recorded)
         tracked = contents_at(paths.RAW_ARCHIVES)
@@ -62,8 +62,8 @@ def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iter
 
 def recorded_contents(recorded: Recorded) -> dict[str, str]:
     """Return `contents_at` of the recorded result of `fetch`; {} if DVC's cache lacks it."""
-    files = recorded.files("fetch", paths.RAW_ARCHIVES)
-    match recorded.json_of(files.get(LIST)):
+    files = recorded.files(recorded.hash_of("fetch", paths.RAW_ARCHIVES))
+    match recorded.json(files.get(LIST)):
         case [str(), dict(md5s)]:
             return md5s
     with contextlib.suppress(ValueError):

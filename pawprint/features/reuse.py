@@ -26,7 +26,7 @@ Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     """Return everything that determines the bytes of a row besides the pixels and the view.
 
-    `network` is the file of an extractor, and `code` is the `row_code` that is recorded in
+    `network` is the file of an extractor, and `code` is the fingerprint that is recorded in
     data/code/.
     """
     return {
@@ -45,7 +45,7 @@ def earlier_shards(recorded: Recorded, origin: dict[str, object]) -> list[list[s
     found = []
     for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
         found += interrupted_shards(folder)
-    last = recorded.json("features", paths.FEATURES_ORIGIN)
+    last = recorded.json(recorded.hash_of("features", paths.FEATURES_ORIGIN))
     if isinstance(last, dict) and last.items() >= origin.items():
         found += recorded_shards(recorded)
     return found
@@ -68,7 +68,7 @@ def recorded_shards(recorded: Recorded) -> list[list[str]]:
 
     The files may be missing.
     """
-    files = recorded.files("features", paths.FEATURES)
+    files = recorded.files(recorded.hash_of("features", paths.FEATURES))
     by_split = []
     for split in STORED_SPLITS:
         count = sum(path.startswith(f"{split}/") for path in files)

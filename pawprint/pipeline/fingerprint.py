@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from pawprint.errors import InputError, name_some
 from pawprint.named_file import read_bytes
 from pawprint.package import folders_of_code
-from pawprint.paths import REQUIREMENTS
+from pawprint.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
 from pawprint.pipeline.lock import SAME, not_as_pinned, read_pins, versions_of
 
 # Distributions that do not affect the bytes of results: they schedule, check, show progress, send
@@ -47,6 +47,7 @@ DECODED_ROW = "pawprint/decoding/row.py"
 # The row of features of a view: the row function, the views, the decoding of JPEGs at reduced size,
 # and the runtime. An image's pixels are hashed after a full decode, so other readers do not count.
 FEATURE_ROW = "pawprint/features/rows.py"
+ROWS = {DECODED_ROW_CODE: DECODED_ROW, FEATURE_ROW_CODE: FEATURE_ROW}
 # NumPy only stores numbers in a row of features: all versions write the same bytes
 # (docs/decisions/39), so updating it does not recompute rows.
 STORES = "numpy"
@@ -126,7 +127,6 @@ class Code:
         self.folders = folders_of_code(folder)
         self.imports_of = functools.cache(self._imports_of)
         self.imported_files = functools.cache(self._imported_files)
-        self._read = functools.cache(lambda file: self.path_of(file).read_text(encoding="utf-8"))
         self._line = functools.cache(self.line_of)
         self._pins = functools.cache(lambda module: [*self._pins_of(module)])
         self._data_in = functools.cache(self._find_data)
@@ -163,10 +163,10 @@ class Code:
         its files, including scripts, count as data of the package above.
 
         The pins are the lines in requirements.txt for the distributions that these modules import,
-        and for BROUGHT. If another version is installed in a project, or if it has no line
-        there, the pin is the installed version. Raises InputError for a distribution without a
-        version, for a relative import, and for an import of another file in the project, because
-        editing that file would not run any stage.
+        and for BROUGHT, except for STORES in the key of a row of features. If another version is
+        installed in a project, or if it has no line there, the pin is the installed version. Raises
+        InputError for a distribution without a version, for a relative import, and for an import
+        of another file in the project, because editing that file would not run any stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
@@ -181,6 +181,8 @@ class Code:
         files = {file for folder in folders for file in self._data_in(folder)}
         files |= modules
         pins = {pin for module in modules for pin in self._pins(module)}
+        if script == FEATURE_ROW:
+            pins = {pin for pin in pins if _name_of(pin) != STORES}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
     def closure(self, script: str) -> set[str]:
@@ -221,7 +223,7 @@ class Code:
 
     def _imports_of(self, module: str) -> set[str]:
         try:
-            return imports(self._read(module))
+            return imports(self.path_of(module).read_text(encoding="utf-8"))
         except (SyntaxError, ValueError) as error:
             raise InputError(
                 f"{module}: expected Python, with imports by full name. Received: {error}"
@@ -289,14 +291,6 @@ class Code:
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
-def row_code(code: Code, module: str) -> str:
-    """Return the fingerprint of FEATURE_ROW or DECODED_ROW, with which its rows are reused."""
-    lines = code.fingerprint(module).splitlines()
-    if module == FEATURE_ROW:
-        lines = [line for line in lines if _name_of(line) != STORES]
-    return "".join(f"{line}\n" for line in lines)
-
-
 def split_fingerprint(fingerprint: str) -> tuple[list[str], list[str]]:
     """Split a fingerprint into its lines `HASH  FILE` and its pins."""
     lines = fingerprint.splitlines()
@@ -316,10 +310,9 @@ def describe_code_changes(before: dict[str, str | None], after: dict[str, str]) 
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():
         if text != before[stage]:
-            lines = set((before[stage] or "").splitlines()) ^ set(text.splitlines())
-            names = {line.split("  ")[-1] for line in lines}
             reason = "its earlier code is not in the cache"
-            if before[stage]:
-                reason = name_some(sorted(names))
+            if earlier := before[stage]:
+                lines = set(earlier.splitlines()) ^ set(text.splitlines())
+                reason = name_some(sorted({line.split("  ")[-1] for line in lines}))
             stages.setdefault(reason, []).append(stage)
     return [f"{', '.join(names)} changed ({reason})" for reason, names in stages.items()]

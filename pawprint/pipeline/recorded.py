@@ -87,22 +87,23 @@ class Recorded:
             raise ValueError(f"expected an MD5. Received: {md5!r}")
         return self.cache / md5[:2] / md5[2:]
 
+    def parsed(self, md5: object, parse: Callable[[bytes], Parsed]) -> Parsed | None:
+        """Parse a file in the cache. Returns None if it is missing or damaged."""
+        content = self.content(md5)
+        with contextlib.suppress(RecursionError, ValueError):
+            return None if content is None else parse(content)
+        return None
+
     def text(self, md5: object) -> str | None:
         """Return the text of a file in the cache, or None if it is missing."""
-        content = self.content(md5)
-        with contextlib.suppress(ValueError):
-            return None if content is None else content.decode()
-        return None
+        return self.parsed(md5, bytes.decode)
 
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
         """Return a table, or None if it is missing or damaged or has other columns."""
         # pandas is imported here, because `code` does not need it.
         from pawprint.tables import parse_table
 
-        content = self.content(self.hash_of(stage, out))
-        with contextlib.suppress(ValueError):
-            return None if content is None else parse_table(content, columns)
-        return None
+        return self.parsed(self.hash_of(stage, out), lambda content: parse_table(content, columns))
 
     def content(self, md5: object) -> bytes | None:
         """Return the bytes of a file in the cache, or None if it is missing or damaged."""
@@ -116,24 +117,13 @@ class Recorded:
             return content if found == md5.removesuffix(".dir") else None
         return None
 
-    def json(self, stage: str, out: Path) -> dict | list:
+    def json(self, md5: object) -> dict | list:
         """Return the content of a JSON file, or DVC's list for a folder, or [] if it is missing."""
-        return self.json_of(self.hash_of(stage, out))
+        return self.parsed(md5, json.loads) or []
 
-    def json_of(self, md5: object) -> dict | list:
-        """Return the content of a JSON file in the cache, or [] if it is missing."""
-        try:
-            return json.loads(self.text(md5) or "[]")
-        except (RecursionError, ValueError):
-            return []
-
-    def files(self, stage: str, out: Path) -> dict[str, object]:
-        """Return the MD5 of each file in a folder, keyed by path, from DVC's list of its files."""
-        return self.files_of(self.hash_of(stage, out))
-
-    def files_of(self, md5: str | None) -> dict[str, object]:
-        """Do the same as `files`, for a folder with this MD5."""
-        return _hashes_by("relpath", lambda: self.json_of(md5))
+    def files(self, md5: object) -> dict[str, object]:
+        """Return the MD5 of each file in a folder, keyed by path, given the MD5 of the folder."""
+        return _hashes_by("relpath", lambda: self.json(md5))
 
 
 class LastCommit(Recorded):
@@ -165,7 +155,7 @@ class LastCommit(Recorded):
             if path.as_posix() in files:
                 return self.content(files[path.as_posix()])
             if (folder := path.parent.as_posix()) in files:
-                listed = self.files_of(self.hash_of(stage, Path(folder)))
+                listed = self.files(files[folder])
                 return self.content(listed.get(path.name))
         return None
 

@@ -45,7 +45,7 @@ from pawprint.network.preprocessing import TIMM, TRANSFORMERS, read_preprocessin
 from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.scores.verdict import (
@@ -326,7 +326,7 @@ def _measure(
         extractor = load_extractor(model, weights)
         # This writes the same bytes as the `backbone` stage.
         write_network(extractor.network, path, extractor.outputs)
-        code = row_code(Code(sample.folder), FEATURE_ROW)
+        code = Code(sample.folder).fingerprint(FEATURE_ROW)
         network = read_network(path)
         origin = reuse.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)

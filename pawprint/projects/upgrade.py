@@ -20,7 +20,7 @@ from pawprint.params.file import flat, is_optional, set_values
 from pawprint.params.model import Params
 from pawprint.params.section import check_content, shown
 from pawprint.paths import PARAMS
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.recipes import NEW, apply_recipe
@@ -124,7 +124,7 @@ def describe_features(folder: Path) -> list[str]:
     with contextlib.suppress(InputError):
         recorded = Recorded(folder=folder)
         before = recorded.hash_of("features", paths.FEATURE_ROW_CODE, "deps")
-        code = row_code(Code(folder), FEATURE_ROW).encode()
+        code = Code(folder).fingerprint(FEATURE_ROW).encode()
         if before and before != hashlib.md5(code, usedforsecurity=False).hexdigest():
             names = (paths.IMAGES_CSV, paths.UNKNOWN_CSV, paths.UNLABELLED_CSV)
             tables = (folder / name for name in names)

@@ -31,7 +31,7 @@ from pawprint.features.shards import ShardComputer
 from pawprint.files import digest, pack, write_json
 from pawprint.params.file import overlay, set_params
 from pawprint.params.model import Onnx
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
 from pawprint.tables import read_table, write_table
@@ -158,7 +158,7 @@ def write_inputs_of_features() -> None:
     for path in (paths.UNKNOWN_CSV, paths.UNLABELLED_CSV):
         write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     paths.CODE.mkdir()
-    paths.FEATURE_ROW_CODE.write_text(row_code(Code(), FEATURE_ROW))
+    paths.FEATURE_ROW_CODE.write_text(Code().fingerprint(FEATURE_ROW))
     backbone.main()
 
 

@@ -12,7 +12,7 @@ from pawprint.columns import IMAGES
 from pawprint.files import write_json
 from pawprint.params.file import flat, set_values
 from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.projects.upgrade import defaults, upgrade
 from pawprint.tables import write_table
 
@@ -74,7 +74,7 @@ def test_features_that_the_next_run_computes_again_are_counted(tmp_path, is_chan
     for path, number in ((IMAGES_CSV, 5), (UNKNOWN_CSV, 0), (UNLABELLED_CSV, 2)):
         rows = pd.DataFrame("1", range(number), list(IMAGES))
         write_table(tmp_path / path, rows, dict.fromkeys(IMAGES, "str"))
-    code = "" if is_changed else row_code(Code(tmp_path), FEATURE_ROW)
+    code = "" if is_changed else Code(tmp_path).fingerprint(FEATURE_ROW)
     md5 = hashlib.md5(code.encode()).hexdigest()
     deps = [{"path": FEATURE_ROW_CODE.as_posix(), "md5": md5}]
     write_json(tmp_path / LOCK, {"stages": {"features": {"deps": deps}}})

@@ -12,7 +12,6 @@ from pawprint.pipeline.fingerprint import (
     FEATURE_ROW,
     Code,
     describe_code_changes,
-    row_code,
     syntax_of,
 )
 
@@ -176,13 +175,13 @@ def repository(tmp_path) -> Path:
 def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repository):
     code = Code(repository)
     before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
-    rows = [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
+    rows = [code.fingerprint(module) for module in (FEATURE_ROW, DECODED_ROW)]
     old, new = '"false_positive_rate": "float64"', '"false_positive_rate": "float32"'
     replace(repository / "pawprint/columns.py", old, new)
     code = Code(repository)
     after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
     assert describe_code_changes(before, after) == ["clean, evaluate changed (pawprint/columns.py)"]
-    assert rows == [row_code(code, module) for module in (FEATURE_ROW, DECODED_ROW)]
+    assert rows == [code.fingerprint(module) for module in (FEATURE_ROW, DECODED_ROW)]
 
 
 def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
@@ -209,8 +208,8 @@ def test_package_that_is_not_installed_says_so(project):
 def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
     """Rows of features also depend on the JPEG decoder, which decodes at a reduced size."""
     rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
-    before = {name: row_code(Code(repository), module) for name, module in rows.items()}
-    assert before == {name: row_code(CODE, module) for name, module in rows.items()}
+    before = {name: Code(repository).fingerprint(module) for name, module in rows.items()}
+    assert before == {name: CODE.fingerprint(module) for name, module in rows.items()}
     for module, changed in (
         ("features/rows.py", {"features"}),
         ("features/views.py", {"features"}),
@@ -228,7 +227,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
     ):
         with (repository / "pawprint" / module).open("a") as file:
             file.write("\n\nADDED = 1\n")
-        after = {name: row_code(Code(repository), module) for name, module in rows.items()}
+        after = {name: Code(repository).fingerprint(module) for name, module in rows.items()}
         assert {name for name in rows if after[name] != before[name]} == changed, module
         before = after
 

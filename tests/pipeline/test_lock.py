@@ -6,7 +6,7 @@ import pytest
 from conftest import CODE, MODULES, PROJECT, as_installed
 
 from pawprint.pipeline import lock as lock_file
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, row_code, split_fingerprint
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code, split_fingerprint
 
 NO_STAGE = ("stages/__init__.py", "stages/code.py")
 STAGES = [name for name in MODULES if name.startswith("stages/") and name not in NO_STAGE]
@@ -54,7 +54,9 @@ def test_another_installed_version_takes_the_place_of_the_lines(pins, lines):
 def test_lock_of_a_project_names_what_the_fingerprints_name():
     texts = [CODE.fingerprint(stage) for stage in STAGES]
     pins = {
-        pin for text in [*texts, row_code(CODE, FEATURE_ROW)] for pin in split_fingerprint(text)[1]
+        pin
+        for text in [*texts, CODE.fingerprint(FEATURE_ROW)]
+        for pin in split_fingerprint(text)[1]
     }
     named = {pin.partition("==")[0] for pin in pins}
     assert named == {*lock_file.DECIDE_BYTES}
@@ -145,8 +147,8 @@ def _pandas(code: Code, text: str) -> tuple[str, str]:
 
 
 def test_new_numpy_computes_no_row_of_features_again(project):
-    before = row_code(project, FEATURE_ROW)
-    assert row_code(lock(project, "\nnumpy==", "\nnumpy==0."), FEATURE_ROW) == before
+    before = project.fingerprint(FEATURE_ROW)
+    assert lock(project, "\nnumpy==", "\nnumpy==0.").fingerprint(FEATURE_ROW) == before
     pins = split_fingerprint(before)[1]
     assert {pin.partition("==")[0] for pin in pins} == {
         *("opencv-python-headless", "openvino", "pillow", "simplejpeg")

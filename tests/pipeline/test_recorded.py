@@ -33,7 +33,7 @@ def test_only_an_md5_is_looked_up_in_the_cache(outside, md5):
     recorded = Recorded()
     assert recorded.hash_of("one", Path("data/out")) is None
     assert recorded.text(md5) is None
-    assert recorded.files("one", Path("data/out")) == {}
+    assert recorded.files(md5) == {}
     with pytest.raises(ValueError, match="MD5"):
         recorded.file(md5)
 
@@ -42,4 +42,4 @@ def test_only_an_md5_is_looked_up_in_the_cache(outside, md5):
 def test_damaged_list_of_files_is_as_none(outside, text):
     write_lock(LISTING)
     Path(".dvc/cache/files/md5/aa", LISTING[2:]).write_text(text)
-    assert Recorded().files("one", Path("data/out")) == {}
+    assert Recorded().files(LISTING) == {}
