@@ -93,6 +93,8 @@ def copy_file(source: Path, target: Path) -> None:
 
     `shutil.copyfile` names the file that it reads in both cases.
     """
-    file = NamedFile(str(target), "w")
-    with open_binary(source) as read, io.BufferedWriter(file) as written:  # type: ignore[type-var]
+    with (
+        open_binary(source) as read,
+        io.BufferedWriter(NamedFile(str(target), "w")) as written,  # type: ignore[type-var]
+    ):
         shutil.copyfileobj(read, written)

@@ -26,7 +26,7 @@ from pawprint.errors import name_some, printable
 from pawprint.files import read_text, write_json
 from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import write_table
 
@@ -40,8 +40,7 @@ def main() -> None:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         classes, places = find_places(names, rows, params.labels, archive.filename)
-        if encoding := describe_encoding(archive):
-            print(f"clean: {encoding}")
+        report("clean", [describe_encoding(archive)])
         corrections = read_corrections(paths.LABELS_CSV, set(names), classes or None)
         if not corrections:
             print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
@@ -62,24 +61,20 @@ def main() -> None:
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_table(paths.DECODED_CSV, usable, DECODED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
-    lines = [
-        *(describe_corrected(usable, len(corrections) - len(not_applied)) if corrections else ()),
-        *describe(usable, rejected, decoded),
-        *describe_unlabelled_folders(rejected, params),
-        *describe_content(usable, params),
-        *describe_looks(images),
-        *describe_names(places),
-        *describe_not_applied(not_applied),
-    ]
-    for line in lines:
-        print(f"clean: {line}")
+    if corrections:
+        report("clean", [describe_corrected(usable, len(corrections) - len(not_applied))])
+    report("clean", describe(usable, rejected, decoded))
+    report("clean", describe_unlabelled_folders(rejected, params))
+    report("clean", describe_content(usable, images, params))
+    report("clean", describe_names(places))
+    report("clean", describe_not_applied(not_applied))
 
 
-def describe_corrected(usable: pd.DataFrame, applied: int) -> Iterator[str]:
-    """Yield a line about the classes and the labels in labels.csv, of which `applied` were used."""
+def describe_corrected(usable: pd.DataFrame, applied: int) -> str:
+    """Return a line about the classes, and the number of labels in labels.csv that were used."""
     plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
-    yield f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
+    return f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:
@@ -88,8 +83,7 @@ def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame
         yield f"{cleaning.describe_files(usable, rejected)}; see {paths.REJECTED_CSV}"
     if reused := usable["key"].isin(decoded["key"]).sum():
         yield f"{reused:,} images were not decoded again, because their files have not changed"
-    if pointers := cleaning.describe_pointers(rejected):
-        yield pointers
+    yield cleaning.describe_pointers(rejected)
 
 
 def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterator[str]:
@@ -105,18 +99,15 @@ def describe_unlabelled_folders(rejected: pd.DataFrame, params: Clean) -> Iterat
         yield f"unlabelled: {folders}; {todo}"
 
 
-def describe_content(usable: pd.DataFrame, params: Clean) -> Iterator[str]:
-    """Yield lines about images that are unlabelled, or have more than 8 bits or several pages."""
+def describe_content(usable: pd.DataFrame, images: pd.DataFrame, params: Clean) -> Iterator[str]:
+    """Yield lines about images without a label, with more than 8 bits, several pages or odd looks.
+
+    `images` are the `usable` ones of the classes.
+    """
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
-    if bits := cleaning.describe_bits(usable, params.bits):
-        yield bits
-    if pages := cleaning.describe_pages(usable):
-        yield pages
-
-
-def describe_looks(images: pd.DataFrame) -> Iterator[str]:
-    """Yield a line about images that look unusual."""
+    yield cleaning.describe_bits(usable, params.bits)
+    yield cleaning.describe_pages(usable)
     if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.jpg"
 

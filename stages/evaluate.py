@@ -14,6 +14,8 @@ predictions that Git keeps, plots/predictions.csv and plots/predictions_validati
 -m stages.evaluate`
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -29,7 +31,7 @@ from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Calibrate, Model, problem_of_threshold
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules
@@ -55,12 +57,11 @@ def main() -> None:
     """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, columns.SPLIT)
     split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
+    keys = {name: split["pixels_sha256"][split["split"] == name] for name in HELD_OUT}
     outputs = {
-        name: Outputs.read(paths.OUTPUTS / f"{name}.npz") for name in (columns.TRAIN, UNKNOWN)
+        name: Outputs.read(paths.OUTPUTS / f"{name}.npz", keys.get(name))
+        for name in (columns.TRAIN, *HELD_OUT, UNKNOWN)
     }
-    for name in HELD_OUT:
-        keys = split["pixels_sha256"][split["split"] == name]
-        outputs[name] = Outputs.read(paths.OUTPUTS / f"{name}.npz", keys)
     metadata = write_model(split, outputs)
     write_scores(split, outputs, metadata)
 
@@ -93,9 +94,8 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     predicts = "predicts each image once"
     if is_mirrored:
         predicts = "averages its predictions for an image and its mirror image"
-    print(f"evaluate: temperature {metadata.temperature:g}; the served model {predicts}")
-    for line in describe_rules(params, metadata, validation, groups):
-        print(f"evaluate: {line}")
+    report("evaluate", [f"temperature {metadata.temperature:g}; the served model {predicts}"])
+    report("evaluate", describe_rules(params, metadata, validation, groups))
     return metadata
 
 
@@ -104,12 +104,16 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     results = {
         name: evaluate(split[split["split"] == name], outputs[name], metadata) for name in HELD_OUT
     }
-    validation, test = results.values()
-    further = compare(validation, test)
+    test = results["test"]
+    apart, differences, slices = compare(results["validation"], test)
     unknown = measure_unknown(test, outputs, metadata)
-    of_test = pd.concat([test.scores, *further.values(), *unknown]).assign(split="test")
-    scores = pd.concat([validation.scores.assign(split="validation"), of_test])
-    scores = scores.astype(columns.SCORES)
+    of_test = [test.scores, apart, differences, slices, unknown]
+    scores = pd.concat(
+        [
+            results["validation"].scores.assign(split="validation"),
+            *(table.assign(split="test") for table in of_test),
+        ]
+    ).astype(columns.SCORES)
     predictions = {name: result.predictions for name, result in results.items()}
     for name, table in predictions.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
@@ -123,74 +127,52 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     suspects = find_suspects(predictions)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
-    lines = [
-        *describe_decisions(results, metadata),
-        *describe_further(**further),
-        *describe_refused(unknown),
-        f"{describe_right(results)}; labels to review: {len(suspects):,}",
-    ]
-    for line in lines:
-        print(f"evaluate: {line}")
+    report("evaluate", describe_decisions(results, metadata))
+    if len(apart):
+        accuracy = apart["value"].iloc[0]
+        report("evaluate", [f"test accuracy {accuracy:.4f} without near-duplicates"])
+    report("evaluate", [describe_shift(differences), *describe_slices(slices)])
+    if len(unknown):
+        refused = f"flagged {unknown['value'].iloc[0]:.2%} of {unknown['images'].iloc[0]:,}"
+        report("evaluate", [f"{refused} unknown images as unknown"])
+    report("evaluate", [f"{describe_right(results)}; labels to review: {len(suspects):,}"])
 
 
-def compare(validation: Evaluation, test: Evaluation) -> dict[str, pd.DataFrame]:
-    """Return further rows of SCORES for the test set, without `split`, by kind of comparison."""
+def compare(validation: Evaluation, test: Evaluation) -> tuple[pd.DataFrame, ...]:
+    """Return further rows of SCORES for the test set, without `split`.
+
+    They are the accuracy without near-duplicates, the differences from validation, and slices.
+    """
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, columns.METADATA)
-    return {
-        "apart": measure_apart(test.images, near_duplicates),
-        "differences": compare_splits(validation.images, test.images),
-        "slices": measure_slices(test.images, metadata),
-    }
+    return (
+        measure_apart(test.images, near_duplicates),
+        compare_splits(validation.images, test.images),
+        measure_slices(test.images, metadata),
+    )
 
 
 def measure_unknown(
     test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata
-) -> list[pd.DataFrame]:
+) -> pd.DataFrame:
     """Return rows of SCORES for unknown images, if there are any that the model may reject."""
     scores = outputs[UNKNOWN].unknown_scores
-    if metadata.unknown_threshold is None or not len(scores):
-        return []
+    threshold = metadata.unknown_threshold
+    if threshold is None or not len(scores):
+        return metrics.score_rows([])
     known = outputs["test"].unknown_scores
     groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
-    threshold = metadata.unknown_threshold
-    return [metrics.measure_unknown(scores, known, threshold, groups)]
+    return metrics.measure_unknown(scores, known, threshold, groups)
 
 
-def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> list[str]:
-    """Return lines about classes with a threshold and about decided images."""
-    lines = []
-    for name, result in results.items():
+def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> Iterator[str]:
+    """Yield lines about classes with a threshold and about decided images."""
+    for name, (scores, *_) in results.items():
         for label in metadata.thresholds:
             title = f"{name} {label}:"
-            scores = metrics.OF_A_CLASS, result.scores
-            lines.append(metrics.describe_fractions(title, *scores, label))
+            yield metrics.describe_fractions(title, metrics.OF_A_CLASS, scores, label)
         if metadata.min_confidence is not None:
-            scores = metrics.OF_DECIDED, result.scores
-            lines.append(metrics.describe_fractions(name, *scores))
-    return lines
-
-
-def describe_further(
-    apart: pd.DataFrame, differences: pd.DataFrame, slices: pd.DataFrame
-) -> list[str]:
-    """Return lines about the results of `compare`."""
-    lines = describe_slices(slices)
-    if warning := describe_shift(differences):
-        lines.insert(0, warning)
-    if len(apart):
-        value = apart["value"].iloc[0]
-        lines.insert(0, f"test accuracy {value:.4f} without near-duplicates")
-    return lines
-
-
-def describe_refused(rows: list[pd.DataFrame]) -> list[str]:
-    """Return a line about the unknown images, if any."""
-    return [
-        f"flagged {table['value'].iloc[0]:.2%} of {table['images'].iloc[0]:,} unknown images as "
-        "unknown"
-        for table in rows
-    ]
+            yield metrics.describe_fractions(name, metrics.OF_DECIDED, scores)
 
 
 def describe_right(results: dict[str, Evaluation]) -> str:

@@ -18,7 +18,7 @@ from pawprint.git import try_git
 from pawprint.images.archive import LIST, ZIP, contents, open_archive
 from pawprint.params.data import Fetch
 from pawprint.pipeline.dvc import tracked_files
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 
@@ -36,8 +36,7 @@ def main() -> None:
     brought = fetch(source, paths.RAW_ARCHIVES, tracked)
     print(f"fetch: {brought} from {source}")
     try:
-        for line in describe_changed_files(source, tracked):
-            print(f"fetch: {line}")
+        report("fetch", describe_changed_files(source, tracked))
     except InputError as error:  # raised if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
 

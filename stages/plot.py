@@ -32,7 +32,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.reports import charts, drawing, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.limits import SIZE_UNKNOWN, RunData, find_limits
+from pawprint.scores.limits import RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
 from pawprint.scores.series import independent
 from pawprint.scores.shift import describe_shift
@@ -61,15 +61,22 @@ def main() -> None:
         "rejected": rejected,
         "files": describe_files(pd.concat([images, unknown]), rejected),
     }
-    limits = find_limits(limits_run(context, images.merge(files[OF_FILE]), judged, predictions))
+    learned = context["extract"]["accuracy"][context["extract"]["kept"]]
+    run = RunData(
+        images.merge(files[OF_FILE]),
+        judged,
+        predictions,
+        learned.iloc[-1] if len(learned) else None,
+        context["curve"],
+        context["training"],
+        context["to_review"],
+    )
+    limits = find_limits(run)
     labels = metadata["labels"]
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
-        pictures = draw(archive, context, predictions)
         train = images[images["split"] == columns.TRAIN]
-        size, resize = metadata["image_size"], metadata["resize"]
-        views = photos.draw_augmented(archive, train, Augment.load(), size, resize)
+        pictures = draw(archive, context, predictions, train)
         shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
-    pictures["augmented.jpg"] = views
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
@@ -79,11 +86,7 @@ def main() -> None:
     of_page = {
         "result": result,
         "limits": limits,
-        "measured": [
-            (limit.sentence, limit.confused and pages.pair_id(*limit.confused, labels))
-            for limit in limits.measured
-        ],
-        "size_unknown": SIZE_UNKNOWN,
+        "errors_id": partial(pages.errors_id, labels),
         "gallery": shown,
         "matrix": pages.link_matrix(predictions["test"], labels, shown["ids"]),
         "confused": pages.link_pairs(predictions["test"], labels, shown["ids"]),
@@ -102,9 +105,7 @@ def main() -> None:
     print(f"Open {paths.REPORT}: errors, labels to review, and what limits the model.")
 
 
-def card_context(
-    params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame
-) -> dict[str, object]:
+def card_context(params: dict, metadata: dict, scores: pd.DataFrame, images: pd.DataFrame) -> dict:
     """Return the values for the templates of the model card and the page, keyed by name.
 
     The summary of `clean` is not included. `scores` is the SCORES table, `images` the SPLIT table.
@@ -141,11 +142,12 @@ def card_context(
 
 
 def draw(
-    archive: Archive, context: Mapping, predictions: dict[str, pd.DataFrame]
+    archive: Archive, context: Mapping, predictions: dict[str, pd.DataFrame], train: pd.DataFrame
 ) -> dict[str, Image.Image]:
     """Return the pictures of the results by file name.
 
-    `context` contains the values for the card, and `predictions` PROBABILITIES tables by split.
+    `context` contains the values for the card, `predictions` PROBABILITIES tables by split, and
+    `train` the training images.
     """
     test = predictions["test"]
     metadata = context["metadata"]
@@ -164,31 +166,10 @@ def draw(
         "predictions.jpg": photos.draw_predictions(archive, test),
         "errors.jpg": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
         "labels_to_review.jpg": photos.draw_labels_to_review(archive, context["to_review"]),
+        "augmented.jpg": photos.draw_augmented(
+            archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
+        ),
     }
-
-
-def limits_run(
-    context: Mapping,
-    images: pd.DataFrame,
-    judged: pd.DataFrame,
-    predictions: dict[str, pd.DataFrame],
-) -> RunData:
-    """Return the input of `find_limits`.
-
-    `context` contains the values for the card, `images` is the SPLIT table with OF_FILE, `judged`
-    is the JUDGED table, and `predictions` are PROBABILITIES tables by split.
-    """
-    extract = context["extract"]
-    learned = extract["accuracy"][extract["kept"]]
-    return RunData(
-        images,
-        judged,
-        predictions,
-        learned.iloc[-1] if len(learned) else None,
-        context["curve"],
-        context["training"],
-        context["to_review"],
-    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from pawprint.files import md5, write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
 from pawprint.params.model import Model
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
 from pawprint.reports.drawing import save
@@ -60,25 +60,22 @@ def main() -> None:
     counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
-    lines = [", ".join(f"{number:,} {name}" for name, number in counts.items())]
+    report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
-        lines.append(splitting.describe_dates(rows, dates, params.date))
-    lines += describe_rows(rows, params)
-    if divided_pairs:
-        lines.append(
-            f"{len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
-            f"different splits; see {paths.NEAR_DUPLICATES_CSV}"
-        )
-    if line := splitting.describe_contradictions(near_duplicates):
-        lines.append(line)
-    lines += describe_left_out(images)
-    lines += describe_groups(rows, params)
-    if line := describe_single(rows):
-        lines.append(line)
-    lines += describe_kept(rows, kept_splits, params)
-    lines += describe_moves_since_commit(rows, rules, params)
-    for line in lines:
-        print(f"split: {line}")
+        report("split", [splitting.describe_dates(rows, dates, params.date)])
+    archive_split = rows["archive_split"] if uses_archive(params) else ""
+    report("split", splitting.describe_completed(rows.assign(archive_split=archive_split)))
+    lines = [
+        splitting.describe_few(rows),
+        describe_divided(near_duplicates, divided_pairs),
+        splitting.describe_contradictions(near_duplicates),
+        describe_left_out(images),
+        describe_groups(rows, params),
+        describe_single(rows),
+        *describe_kept(rows, kept_splits, params),
+        describe_moves_since_commit(rows, rules, params),
+    ]
+    report("split", lines)
 
 
 def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict) -> dict[str, int]:
@@ -110,17 +107,21 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
         save(picture, paths.PLOTS / f"{name}.jpg")
 
 
-def describe_left_out(images: pd.DataFrame) -> list[str]:
-    """Return a line about how much `model.resize: crop` leaves out, if this is a large part."""
-    if Model.load().resize != "crop":
-        return []
+def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:
+    """Return a line about pairs of near-duplicates in different splits, or "" without any."""
+    found = f"{len(near_duplicates):,} near-duplicates, {pairs:,} pairs of them in different splits"
+    return f"{found}; see {paths.NEAR_DUPLICATES_CSV}" if pairs else ""
+
+
+def describe_left_out(images: pd.DataFrame) -> str:
+    """Return a line about how much `model.resize: crop` leaves out, or "" if it is little."""
     out = left_out(images["width"], images["height"])
-    if out <= MAX_LEFT_OUT:
-        return []
-    return [
+    if Model.load().resize != "crop" or out <= MAX_LEFT_OUT:
+        return ""
+    return (
         f"model.resize: crop leaves out {out:.0%} of the median image. If this part may be "
         "relevant, use stretch or pad; `pawprint try` measures both"
-    ]
+    )
 
 
 def uses_archive(params: Split) -> bool:
@@ -128,22 +129,11 @@ def uses_archive(params: Split) -> bool:
     return params.use_archive_split and not params.date
 
 
-def describe_rows(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return a line for each split that the archive lacks, and for each one with few images."""
-    archive_split = rows["archive_split"] if uses_archive(params) else ""
-    lines = list(splitting.describe_completed(rows.assign(archive_split=archive_split)))
-    if few := splitting.describe_few(rows):
-        lines.append(few)
-    return lines
-
-
-def describe_groups(rows: pd.DataFrame, params: Split) -> list[str]:
-    """Return a line about groups that are divided between splits, if any."""
+def describe_groups(rows: pd.DataFrame, params: Split) -> str:
+    """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
-    if not groups:
-        return []
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-    return [f"{groups:,} groups are divided, because {why}"]
+    return f"{groups:,} groups are divided, because {why}" if groups else ""
 
 
 def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
@@ -156,17 +146,17 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
     return [f"{paths.SPLITS_CSV}: {line}" for line in lines]
 
 
-def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> list[str]:
-    """Return a line about the images that moved to another split since the last commit, if any.
+def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> str:
+    """Return a line about images that moved to another split since the last commit, or "".
 
     `rules` are the rules that decided the split of each row.
     """
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
-        return []
+        return ""
     before = commit.table("split", paths.SPLIT_CSV, SPLIT)
     if before is None:
-        return [f"photos moved since the last commit are {NOT_KNOWN}"]
+        return f"photos moved since the last commit are {NOT_KNOWN}"
     changes = find_changes(Images(before), Images(rows))
     recorded = commit.params("split").get("split")
     causes = [
@@ -177,8 +167,7 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
     if commit.hash_of("split", paths.SPLITS_CSV, "deps") != md5(paths.SPLITS_CSV):
         causes.append(str(paths.SPLITS_CSV))
     moved = changes[changes["kind"] == "moved"]
-    line = describe_moves(moved, rules.set_axis(rows["path"]), causes)
-    return [line] if line else []
+    return describe_moves(moved, rules.set_axis(rows["path"]), causes)
 
 
 if __name__ == "__main__":

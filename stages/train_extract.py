@@ -29,7 +29,7 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, independent, lowest
@@ -73,15 +73,14 @@ def main() -> None:
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
-    lines = [
+    result = (
         f"{head.method}, correct on {right:,} of {len(probabilities):,} cross-validated training "
-        f"images, and on {head.validation['accuracy']:.1%} of validation",
-        *describe_not_judged(images["label"][~is_judged]),
-    ]
+        f"images, and on {head.validation['accuracy']:.1%} of validation"
+    )
+    report("train_extract", [result, *describe_not_judged(images["label"][~is_judged])])
     if by_series:
-        lines.append(describe_series(images, metrics["cross_validated_accuracy"], by_series))
-    for line in lines:
-        print(f"train_extract: {line}")
+        accuracy = metrics["cross_validated_accuracy"]
+        report("train_extract", [describe_series(images, accuracy, by_series)])
 
 
 def choices(judged: CrossValidation) -> dict[str, float]:

@@ -10,7 +10,7 @@ import itertools
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
@@ -153,6 +153,12 @@ def _report_removed_outputs() -> None:
         if try_git("cat-file", "-e", f"HEAD:./{LOCK}") is not None:  # an earlier run exists
             advice += "; `pawprint discard` restores the last commit's run and params"
     print(f"{advice}.", file=sys.stderr)
+
+
+def report(stage: str, lines: Iterable[str | None]) -> None:
+    """Print the lines of a stage, without empty ones."""
+    for line in filter(None, lines):
+        print(f"{stage}: {line}")
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:

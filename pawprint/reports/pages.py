@@ -133,14 +133,9 @@ MAX_MATRIX = 12  # with more classes, MAX_PAIRS pairs are listed instead
 MAX_PAIRS = 20
 
 
-def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
-    """Return the HTML id of the photos for a class pair."""
-    return f"errors-{labels.index(actual)}-{labels.index(predicted)}"
-
-
-def class_id(label: str, labels: list[str]) -> str:
-    """Return the HTML id of the photos for a class."""
-    return f"errors-{labels.index(label)}"
+def errors_id(labels: list[str], *classes: str) -> str:
+    """Return the HTML id of the photos of a class's errors, or of a class predicted as another."""
+    return "-".join(["errors", *(str(labels.index(name)) for name in classes)])
 
 
 def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> dict:
@@ -159,7 +154,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
         image = open_image(archive, row.path, decoded_side(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         pair = (row.actual, row.predicted)
-        ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
+        ids = [errors_id(labels, *classes) for classes in (pair, pair[:1], pair[1:])]
         photos.append((data_uri(image), ids, row))
     return {
         "photos": photos,
@@ -173,39 +168,30 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
     Errors link to their photos, if these are shown.
     """
-    if len(labels) > MAX_MATRIX:
-        return []
-    return [
-        [
-            actual,
-            *(
-                number and _link(number, pair_id(actual, predicted, labels), ids)
-                for predicted, number in row.items()
-            ),
-        ]
-        for actual, row in confusion(test, labels).iterrows()
-    ]
+    rows = []
+    if len(labels) <= MAX_MATRIX:
+        for actual, counts in confusion(test, labels).iterrows():
+            pairs = [(number, labels, ids, actual, label) for label, number in counts.items()]
+            rows.append([actual, *(_link(*pair) if pair[0] else 0 for pair in pairs)])
+    return rows
 
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
     """Return rows for the most confused pairs in a PROBABILITIES table, with links to photos."""
     return [
-        [
-            row.actual,
-            row.predicted,
-            _link(row.images, pair_id(row.actual, row.predicted, labels), ids),
-        ]
-        for row in most_confused(test, MAX_PAIRS).itertuples()
+        [actual, predicted, _link(images, labels, ids, actual, predicted)]
+        for actual, predicted, images in most_confused(test, MAX_PAIRS).itertuples(index=False)
     ]
 
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
     """Return the table from `class_rows`, with a link for each class that has photos of errors."""
-    links = [_link(label, class_id(label, labels), ids) for label in rows["class"]]
+    links = [_link(label, labels, ids, label) for label in rows["class"]]
     return rows.assign(**{"class": pd.Series(links, rows.index, object)})
 
 
-def _link(text: object, target: str, ids: list[str]) -> object:
+def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> object:
+    target = errors_id(labels, *classes)
     return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
 
 

@@ -17,10 +17,8 @@ from pawprint.rounding import significant
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.evaluation import predict
 from pawprint.scores.metrics import (
-    OF_A_CLASS,
     Predictions,
     describe_found,
-    describe_fractions,
     tabulate_scores,
 )
 
@@ -193,7 +191,7 @@ def describe_rules(
 def describe_thresholds(
     params: Calibrate, metadata: Metadata, predictions: Predictions
 ) -> Iterator[str]:
-    """Yield lines about each class with a threshold: validation images found, and warnings."""
+    """Yield lines about each class with a threshold: images found, and a warning or ""."""
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall if isinstance(params.recall, dict) else {}
@@ -201,13 +199,9 @@ def describe_thresholds(
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g}: {counts} of validation"
-        title = f"validation {label}:"
-        yield describe_fractions(title, OF_A_CLASS, scores, label)
-        wished = recalls.get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
-            if warning := describe_recall(label, wished, *row):
-                yield warning
+            yield describe_recall(label, recalls.get(label, 0), *row)
 
 
 def describe_recall(

@@ -128,17 +128,21 @@ class Limit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The heading, the limits with a size in order, and the limits below SIZE_UNKNOWN."""
+    """The limits with a size, in order, and the other limits, each with a heading."""
 
     heading: str
     measured: list[Limit]
     unmeasured: list[Limit]
+    unmeasured_heading: str = SIZE_UNKNOWN
 
     @property
     def text(self) -> str:
         """Return one line for each heading and each limit."""
-        measured, unmeasured = ([f"- {limit.sentence}" for limit in limits] for limits in self[1:])
-        lines = [self.heading, *measured, SIZE_UNKNOWN, *unmeasured]
+        measured, unmeasured = (
+            [f"- {limit.sentence}" for limit in limits]
+            for limits in (self.measured, self.unmeasured)
+        )
+        lines = [self.heading, *measured, self.unmeasured_heading, *unmeasured]
         return "".join(f"{line}\n" for line in lines)
 
 
