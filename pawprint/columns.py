@@ -2,63 +2,54 @@
 
 Columns = dict[str, str]
 
+
+def texts(*names: str) -> Columns:
+    """Return columns of text, in which an empty cell is ""."""
+    return dict.fromkeys(names, "str")
+
+
+def numbers(*names: str) -> Columns:
+    """Return columns of numbers."""
+    return dict.fromkeys(names, "float64")
+
+
+def optional(*names: str) -> Columns:
+    """Return columns of numbers, in which cells may be empty."""
+    return dict.fromkeys(names, "Float64")
+
+
+def counts(*names: str) -> Columns:
+    """Return columns of whole numbers."""
+    return dict.fromkeys(names, "int64")
+
+
 # Measures of an image, computed in decoding/row.py.
-MEASURES: Columns = dict.fromkeys(("brightness", "contrast", "sharpness", "entropy"), "float64")
-IMAGES: Columns = {
-    "path": "str",
-    "label": "str",
-    "archive_split": "str",
-    "group": "str",  # group in metadata.csv, or ""
-    "width": "int64",
-    "height": "int64",
-    "pixels_sha256": "str",
-    "perceptual_hash": "str",
-    **MEASURES,
-}
+MEASURES = numbers("brightness", "contrast", "sharpness", "entropy")
+CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash") | MEASURES
+# `group` is the group in metadata.csv, or "".
+IMAGES = texts("path", "label", "archive_split", "group") | CONTENT
 # Results of decoding; `key` is a hash of the file's bytes and of the code that decodes them.
 DECODED: Columns = {
-    "key": "str",
-    "width": "int64",
-    "height": "int64",
-    "pixels_sha256": "str",
-    "perceptual_hash": "str",
-    **MEASURES,
-    "used_bits": "int64",
-    "file_bits": "int64",
+    **(texts("key") | CONTENT | counts("used_bits", "file_bits")),
     "has_more": "bool",  # whether the file has further pages or frames
 }
-REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+REJECTED = texts("path", "reason", "detail")
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
-METADATA: Columns = {"path": "str", "column": "str", "value": "str"}
+METADATA = texts("path", "column", "value")
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
-SPLIT: Columns = {
-    "path": "str",
-    "label": "str",
-    "split": "str",
-    "group": "str",  # the first path in the group
-    "series": "str",  # part of the path, or "" if names suggest no series
-    "metadata_series": "str",  # value in a column of metadata.csv, or ""
-    "pixels_sha256": "str",
-}
-CLASSES: Columns = {"label": "str"} | dict.fromkeys(SPLITS, "int64")  # numbers of images
-PATHS: Columns = {"path": "str", "split": "str", "pixels_sha256": "str"}  # columns of SPLIT
-NEAR_DUPLICATES: Columns = {
-    "group": "str",
-    "path": "str",
-    "label": "str",
-    "split": "str",
-    "nearest": "str",
-    "contradicts": "str",  # the path of the nearest one with a different label, or ""
-    "distance": "int64",
-}
+# `group` is the first path in the group. `series` is a part of the path, or "" if names suggest no
+# series, and `metadata_series` is a value in a column of metadata.csv, or "".
+SPLIT = texts("path", "label", "split", "group", "series", "metadata_series", "pixels_sha256")
+CLASSES = texts("label") | counts(*SPLITS)  # numbers of images
+PATHS = texts("path", "split", "pixels_sha256")  # columns of SPLIT
+# `contradicts` is the path of the nearest image with a different label, or "".
+NEAR_DUPLICATES = texts("group", "path", "label", "split", "nearest", "contradicts")
+NEAR_DUPLICATES |= counts("distance")
 HISTORY: Columns = {
     "epoch": "int64",  # number within the phase, starting at 1; 0 for a fitted head
     "learning_rate": "Float64",  # empty for a fitted head
-    "accuracy": "float64",
-    "loss": "float64",
-    "validation_accuracy": "float64",
-    "validation_loss": "float64",
+    **numbers("accuracy", "loss", "validation_accuracy", "validation_loss"),
     "kept": "bool",  # whether the phase ends with the weights of this epoch
 }
 # Scores of cross-validated heads. `gain` is the increase in `score` from the previous row.
@@ -66,76 +57,32 @@ LEARNING_CURVE: Columns = {
     "images": "int64",  # number of images in a fit
     "accuracy": "float64",
     "score": "str",  # accuracy or balanced accuracy
-    "gain": "Float64",
-    "low": "Float64",
-    "high": "Float64",
+    **optional("gain", "low", "high"),
 }
 # The predictions of a split, in data/probabilities.csv. These columns are followed by one for each
-# label in order, called PROBABILITY plus the label, and possibly by UNKNOWN_SCORE.
-PROBABILITIES: Columns = {
-    "path": "str",
-    "actual": "str",
-    "predicted": "str",
-    "pixels_sha256": "str",  # identifies the image, whatever its path
-}
+# label in order, called PROBABILITY plus the label, and possibly by UNKNOWN_SCORE. The image is
+# identified by `pixels_sha256`, whatever its path.
+PROBABILITIES = texts("path", "actual", "predicted", "pixels_sha256")
 # The part that Git keeps for `dvc plots` and `compare`, in plots/predictions.csv. `loss` is the log
 # loss on the image.
-PREDICTED_CLASSES: Columns = {
-    "image": "str",
-    "actual": "str",
-    "predicted": "str",
-    "loss": "float64",
-}
+PREDICTED_CLASSES = texts("image", "actual", "predicted") | numbers("loss")
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
 # Predictions by models that were not trained on the image. `likely` is the most probable label
-# besides the given one.
-JUDGED: Columns = {
-    "path": "str",
-    "label": "str",
-    "likely": "str",
-    "probability": "float64",  # probability of the given label
-    "likely_probability": "float64",
-    "pixels_sha256": "str",
-}
-LABELS_TO_REVIEW: Columns = {
-    "path": "str",
-    "label": "str",
-    "likely": "str",
-    "split": "str",
-    "probability": "float64",
-    "contradicts": "str",  # the path of a near-duplicate with a different label, or empty
-    "pixels_sha256": "str",
-}
+# besides the given one, and `probability` is the probability of the given label.
+JUDGED = texts("path", "label", "likely") | numbers("probability", "likely_probability")
+JUDGED |= texts("pixels_sha256")
+# `contradicts` is the path of a near-duplicate with a different label, or "".
+LABELS_TO_REVIEW = texts("path", "label", "likely", "split") | numbers("probability")
+LABELS_TO_REVIEW |= texts("contradicts", "pixels_sha256")
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
-RELIABILITY: Columns = {
-    "split": "str",
-    "label": "str",
-    "probability": "float64",
-    "fraction": "float64",
-    "low": "float64",
-    "high": "float64",
-    "images": "int64",
-}
-ROC: Columns = {
-    "label": "str",
-    "false_positive_rate": "float64",
-    "true_positive_rate": "float64",
-}
-# The most confident images in the test split. `confidence` is the lowest confidence among them.
-DECIDED: Columns = {
-    "decided": "float64",  # fraction of images that are decided
-    "error": "float64",
-    "confidence": "float64",
-}
+RELIABILITY = texts("split", "label") | numbers("probability", "fraction", "low", "high")
+RELIABILITY |= counts("images")
+ROC = texts("label") | numbers("false_positive_rate", "true_positive_rate")
+# The most confident images in the test split. `decided` is their fraction of the images, and
+# `confidence` the lowest confidence among them.
+DECIDED = numbers("decided", "error", "confidence")
 # `label` is "" for a score over all classes, UNKNOWN for a score of unknown images, or a column of
 # metadata.csv and a value for a slice. `low` and `high` are the ends of an interval.
-SCORES: Columns = {
-    "split": "str",
-    "label": "str",
-    "score": "str",
-    "value": "float64",
-    "low": "Float64",
-    "high": "Float64",
-    "images": "int64",
-}
+SCORES = texts("split", "label", "score") | numbers("value") | optional("low", "high")
+SCORES |= counts("images")

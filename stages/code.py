@@ -25,7 +25,7 @@ from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline import fingerprint
 from pawprint.pipeline.compiled import compile_modules
-from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
@@ -42,16 +42,15 @@ def main() -> None:
     after = write_fingerprints(code)
     if not sys.dont_write_bytecode:
         compile_modules(code.folders.values())
-    if line := describe_versions(recorded, after, {s: code.as_locked(after[s]) for s in after}):
-        print(f"code: {line}")
-    print(f"code: {describe(recorded, after)}")
+    locked = {stage: code.as_locked(text) for stage, text in after.items()}
+    report("code", [describe_versions(recorded, after, locked), describe(recorded, after)])
 
 
 def check_inputs(params: Params, recorded: Recorded) -> None:
     """Raise InputError for an error in labels.csv, splits.csv, dvc.yaml or the names of photos."""
     source = Path(params.fetch.source)
     if not source.exists():
-        print(f"code: {describe_missing(source, recorded)}")
+        report("code", [describe_missing(source, recorded)])
     entries = os.walk(source)
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
@@ -101,17 +100,15 @@ def describe(recorded: Recorded, after: dict[str, str]) -> str:
     return "; ".join([*changes[:MAX_CHANGES], *rest])
 
 
-def describe_versions(
-    recorded: Recorded, after: dict[str, str], locked: dict[str, str]
-) -> str | None:
+def describe_versions(recorded: Recorded, after: dict[str, str], locked: dict[str, str]) -> str:
     """Return a line about installed versions that differ from the lock and the stages to rerun.
 
     `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
-    requirements.txt. Returns None if they are the same for all stages.
+    requirements.txt. Returns "" if they are the same for all stages.
     """
     stages = [stage for stage in after if after[stage] != locked[stage]]
     if not stages:
-        return None
+        return ""
     pins = {pin for stage in stages for pin in fingerprint.split_fingerprint(locked[stage])[1]}
     differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} in {paths.REQUIREMENTS}"
     install = f"`pip install -r {paths.REQUIREMENTS}`"

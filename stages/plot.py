@@ -129,15 +129,12 @@ def card_context(params: dict, metadata: dict, scores: pd.DataFrame, images: pd.
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": to_review,
         "contradictions": int((to_review["contradicts"] != "").sum()),
-        "score": partial(pages.score_of, scores),
         "warning": describe_shift(scores),
-        "headline": pages.headline_of(scores),
         "results": pages.result_rows(scores),
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
         "is_mirrored": Augment.load().averages_both(paths.NETWORK_JSON),
-        "scores": scores,
     }
 
 

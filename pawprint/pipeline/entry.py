@@ -42,7 +42,6 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    problem = None
     try:
         try:
             status = main()
@@ -52,11 +51,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         problem = _problem_in(error)
         if problem is None:
             raise
-        status = 1
-    if problem:
-        print(problem, file=sys.stderr)
-    if problem is not None:
+        if problem:
+            print(problem, file=sys.stderr)
         _discard_unwritten()
+        status = 1
     if status:
         _report_removed_outputs()
     collector.resume()  # otherwise, Python scans all modules several times on exit

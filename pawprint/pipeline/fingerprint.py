@@ -209,7 +209,7 @@ class Code:
             parts = name.split(".")
             packages = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
             files |= {file for package in packages if (file := self._file_of(package))}
-        if "pawprint/stages" in self.folders and module.startswith("pawprint/"):
+        if self.is_project and module.startswith("pawprint/"):
             # The installed package never imports files of the project, such as a `copy.py` in its
             # folder.
             files = {file for file in files if file.startswith("pawprint/")}

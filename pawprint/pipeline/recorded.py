@@ -103,7 +103,9 @@ class Recorded:
         # pandas is imported here, because `code` does not need it.
         from pawprint.tables import parse_table
 
-        return self.parsed(self.hash_of(stage, out), lambda content: parse_table(content, columns))
+        return self.parsed(
+            self.hash_of(stage, out), functools.partial(parse_table, columns=columns)
+        )
 
     def content(self, md5: object) -> bytes | None:
         """Return the bytes of a file in the cache, or None if it is missing or damaged."""

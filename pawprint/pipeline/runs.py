@@ -76,6 +76,12 @@ def _read(path: Path) -> str:
     return ""
 
 
+def _rows(folder: Path) -> list[tuple[float, str]]:
+    """Return the time and the text of each line of LOG, which may contain other separators."""
+    rows = (row.partition("\t") for row in _read(folder / LOG).split("\n") if row)
+    return [(float(seconds), line) for seconds, _, line in rows]
+
+
 def start(folder: Path, *command: str) -> None:
     """Start a Python module with arguments in a project, such as "dvc", "repro".
 
@@ -147,14 +153,12 @@ def read(folder: Path) -> PipelineRun:
     state = "running" if is_running(folder) else "killed"
     if state != "running" and is_elsewhere(folder):
         return PipelineRun("elsewhere", [], [], None, 0.0)
-    text = _read(folder / LOG)
+    rows = _rows(folder)
     steps: list[tuple[str, str, float]] = []
     lines: list[str] = []
     last = 0.0
     is_stopped = False
-    for row in filter(None, text.split("\n")):  # a line may contain other line separators
-        seconds, _, line = row.partition("\t")
-        last = float(seconds)
+    for last, line in rows:
         if step := STEP.match(line):
             steps.append((step[1], step[2], last))
             lines = []
@@ -169,7 +173,7 @@ def read(folder: Path) -> PipelineRun:
     if state == "running":
         progress = read_progress(folder / PROGRESS) or _busy(folder)
         return PipelineRun(state, steps, lines, progress, 0.0)
-    return PipelineRun(state if text else "", steps, lines, None, last)
+    return PipelineRun(state if rows else "", steps, lines, None, last)
 
 
 def _busy(folder: Path) -> Progress | None:
@@ -191,7 +195,7 @@ def printed(folder: Path, *inputs: Path) -> list[str]:
         return []
     if is_running(folder) or max(others, default=end) > end:
         return []
-    lines = [row.partition("\t")[2] for row in _read(folder / LOG).split("\n")]
+    lines = [line for _, line in _rows(folder)]
     return [line for line in lines if line and not line.startswith((STARTED, STOPPED, END))]
 
 

@@ -51,9 +51,8 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
             run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
-            run = run._replace(
-                scores=read(paths.SCORES_CSV, functools.partial(parse_table, columns=SCORES))
-            )
+            scores = read(paths.SCORES_CSV, functools.partial(parse_table, columns=SCORES))
+            run = run._replace(scores=scores)
     return run
 
 

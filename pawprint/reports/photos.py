@@ -1,5 +1,6 @@
 """Draw photo grids: the data before training, the views of a photo, and predictions."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
@@ -98,32 +99,37 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
     `train` is a SPLIT table with the columns `width` and `height`.
     """
     rows = samples(train, SAMPLES)
-    cells = (
-        (_reader(archive, row.path), f"{row.label}\n{row.width}×{row.height}", GREY)
-        for row in rows.itertuples()
-    )
-    return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})
+    titles = [f"{row.label}\n{row.width}×{row.height}" for row in rows.itertuples()]
+    return _draw_first(archive, "Training images", rows, len(train), titles)
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
     """Draw the first images in the NEAR_DUPLICATES table, with group number, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(MAX_NEAR_DUPLICATES)
-    cells = (
-        (_reader(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
-        for row in rows.itertuples()
-    )
-    return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
+    titles = [f"group {row.group}\n{row.label}, {row.split}" for row in rows.itertuples()]
+    return _draw_first(archive, "Near-duplicates", rows, len(near_duplicates), titles)
 
 
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
     """Draw the first images from `find_unusual`, with their file names and how they look."""
     rows = found.head(UNUSUAL)
-    cells = [
-        (_reader(archive, row.path), f"{PurePosixPath(row.path).name}\n{row.looks}", GREY)
-        for row in rows.itertuples()
-    ]
-    return photo_grid({f"Unusual images ({len(rows):,} of {len(found):,})": cells})
+    titles = [f"{PurePosixPath(row.path).name}\n{row.looks}" for row in rows.itertuples()]
+    return _draw_first(archive, "Unusual images", rows, len(found), titles)
+
+
+def _draw_first(
+    archive: Archive,
+    heading: str,
+    rows: pd.DataFrame,
+    total: int,
+    titles: Iterable[str],
+    colour: str = GREY,
+) -> Image.Image:
+    """Draw these of `total` images, each with its title."""
+    readers = (_reader(archive, path) for path in rows["path"])
+    cells = zip(readers, titles, itertools.repeat(colour))
+    return photo_grid({f"{heading} ({len(rows):,} of {total:,})": cells})
 
 
 def draw_augmented(
@@ -181,15 +187,14 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
     label.
     """
     rows = suspects.head(MAX_TO_REVIEW)
-    cells = []
+    titles = []
     for row in rows.itertuples():
         label = shorten(row.label, MAX_LABEL)
         why = f"perhaps {row.likely}"
         if row.contradicts:
             why = f"≈ {PurePosixPath(row.contradicts).name}"
-        title = f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\n{why}"
-        cells.append((_reader(archive, row.path), title, RED))
-    return photo_grid({f"Labels to review ({len(rows):,} of {len(suspects):,})": cells})
+        titles.append(f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\n{why}")
+    return _draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
 
 
 def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:

@@ -4,12 +4,12 @@ from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED, SPLIT
 from pawprint.dataset import changes
 from pawprint.errors import InputError, hide_secrets, name_some
-from pawprint.files import md5
+from pawprint.files import md5, parse_file
 from pawprint.params.changes import describe_param_changes
 from pawprint.pipeline.entry import value_at
 from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.scores.compared_runs import compare_runs
-from pawprint.scores.stored_run import read_here, read_run
+from pawprint.scores.stored_run import read_run
 
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
@@ -92,7 +92,7 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         old = read_run(commit.read, "the last commit")
         if old.missing:
             return []
-        (compared,) = compare_runs(old, [read_run(read_here, "this run")])
+        (compared,) = compare_runs(old, [read_run(parse_file, "this run")])
     except InputError:  # the runs have no images in common, or no predictions
         return []
     verdict, *answers = compared.sentences

@@ -7,7 +7,6 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
-import numpy as np
 import pandas as pd
 
 from pawprint.columns import UNKNOWN_SCORE
@@ -286,46 +285,40 @@ def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> st
     left = both[~both["image"].isin(pairs["image"])]
     if left.empty:
         return ""
+    compared = f"{name}: {len(pairs):,} images are compared, {len(left):,} left out"
     parts = []
-    for reason, rows in _with_reasons(old, new, left).groupby("reason", observed=True):
-        counts = rows["detail"].value_counts()
-        details = [f"{detail} {number:,}" for detail, number in counts.items()]
-        named = name_some(details if len(counts) > 1 else counts.index)
-        parts.append(f"{len(rows):,} {reason} ({named})")
-    compared = f"{len(pairs):,} images are compared, {len(left):,} left out"
-    return f"{name}: {compared}: {', '.join(parts)}"
+    for reason, details in _reasons(old, new, left).items():
+        counts = details[details.index.isin(left.index)].value_counts()
+        left = left.drop(details.index, errors="ignore")
+        if len(counts):
+            counted = [f"{detail} {number:,}" for detail, number in counts.items()]
+            named = name_some(counted if len(counts) > 1 else counts.index)
+            parts.append(f"{counts.sum():,} {reason} ({named})")
+    return f"{compared}: {', '.join(parts)}"
 
 
-def _with_reasons(old: Run, new: Run, left: pd.DataFrame) -> pd.DataFrame:
-    """Return why images are left out, in the order of `reasons`, with their classes or changes.
+def _reasons(old: Run, new: Run, left: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the classes or changes of images by the reason why they are left out.
 
-    `left` contains images from either run, with `actual`, `actual_old` for the older run, and
-    `side`.
+    If there are several reasons for an image, the first one counts. `left` contains images from
+    either run, with `actual`, `actual_old` for the older run, and `side`.
     """
     before, after = (
         left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
     )
     label = left["actual"].fillna(left["actual_old"])
     is_old, is_new, is_both = (left["side"] == side for side in ("left_only", "right_only", "both"))
-    has_moved = before.notna() & after.notna() & ~is_both
-    reasons = {
-        "with another label": is_both & (left["actual_old"] != left["actual"]),
-        "of a new class": is_new & ~label.isin(old.places["label"]),
-        f"of a class that {new.name} lacks": is_old & ~label.isin(new.places["label"]),
-        "in another set": has_moved,
-        f"only in {old.name}": is_old,
-        f"only in {new.name}": is_new,
-        "not in every run": is_both,
-    }
     relabelled = left["actual_old"] + " to " + left["actual"]
     moved = before + " to " + after
-    names = list(reasons)
-    return pd.DataFrame(
-        {
-            "reason": pd.Categorical(np.select([*reasons.values()], names, ""), names),
-            "detail": label.mask(has_moved, moved).mask(reasons[names[0]], relabelled),
-        }
-    )
+    return {
+        "with another label": relabelled[is_both & (left["actual_old"] != left["actual"])],
+        "of a new class": label[is_new & ~label.isin(old.places["label"])],
+        f"of a class that {new.name} lacks": label[is_old & ~label.isin(new.places["label"])],
+        "in another set": moved[before.notna() & after.notna() & ~is_both],
+        f"only in {old.name}": label[is_old],
+        f"only in {new.name}": label[is_new],
+        "not in every run": label[is_both],
+    }
 
 
 def _describe_classes(old: Run, new: Run) -> Iterator[str]:

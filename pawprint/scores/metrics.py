@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -152,10 +153,6 @@ def _losses(predictions: Predictions) -> np.ndarray:
     return log_losses(predictions.actual, predictions.probabilities)
 
 
-def _right(predictions: Predictions) -> np.ndarray:
-    return predictions.is_right
-
-
 def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
     if predictions.is_decided is None:
         return None
@@ -206,21 +203,17 @@ APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
-    "accuracy": Score("accuracy", _right, is_tested=True),
+    "accuracy": Score("accuracy", attrgetter("is_right"), is_tested=True),
     "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
     "mean_recall": Score(
-        HEADLINES["mean_recall"], _right, PERCENT, _mean_of_classes, "classes", True
+        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes, "classes", True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes"),
-    "roc_auc": Score(
-        "area under the ROC curve", lambda predictions: predictions.probabilities, NUMBER, _area
-    ),
+    "roc_auc": Score("area under the ROC curve", attrgetter("probabilities"), NUMBER, _area),
     "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, _alone),
     APART: Score("accuracy without near-duplicates of other splits"),
-    "refused": Score(
-        "images labelled unknown", lambda predictions: predictions.is_unknown, is_tested=True
-    ),
-    "decided": Score("images decided, not unsure", lambda predictions: predictions.is_decided),
+    "refused": Score("images labelled unknown", attrgetter("is_unknown"), is_tested=True),
+    "decided": Score("images decided, not unsure", attrgetter("is_decided")),
     "error_of_decided": Score("error of the decided images", _error_of_decided),
     "recall": Score("recall", _recall, over="class", is_tested=True),
     "precision": Score("precision", _precision, over="class"),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -13,7 +14,7 @@ from pawprint import paths
 from pawprint.classes import log_losses
 from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
-from pawprint.model.metadata import METADATA_FILE, Metadata, parse_metadata
+from pawprint.model.metadata import METADATA_FILE, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
 from pawprint.scores.series import independent
@@ -31,14 +32,6 @@ class Reader(Protocol):
         """Parse; `parse` raises ValueError, with "expected …", for content that it cannot read."""
 
 
-def read_here(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
-    """Parse a file in this folder, as a Reader."""
-    try:
-        return parse(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}") from None
-
-
 def read_run(read: Reader, name: str) -> Run:
     """Read a run with `read`. Sentences refer to it as `name`.
 
@@ -48,7 +41,7 @@ def read_run(read: Reader, name: str) -> Run:
     judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, judged, read(paths.PARAMS, _calibrate))
     try:
-        split = read(paths.SPLIT_CSV, _parse_split)
+        split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
         run = run._replace(split=split.assign(group=groups))
         if not _is_fine_tuned(read):
@@ -57,7 +50,7 @@ def read_run(read: Reader, name: str) -> Run:
         run = run._replace(missing=str(error))
     if run.split is not None:
         with contextlib.suppress(InputError):
-            metadata = read(MODEL_JSON, _parse_metadata)
+            metadata = read(MODEL_JSON, partial(parse_metadata, MODEL_JSON))
             test = read(paths.TEST_PROBABILITIES_CSV, parse_probabilities)
             return run._replace(metadata=metadata, test=test)
     return run
@@ -65,7 +58,8 @@ def read_run(read: Reader, name: str) -> Run:
 
 def _is_fine_tuned(read: Reader) -> bool:
     """Return whether fine-tuning is kept; if so, cross-validation does not describe the model."""
-    return bool(read(paths.FINETUNE_HISTORY_CSV, _parse_history)["kept"].any())
+    history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
+    return bool(history["kept"].any())
 
 
 def _calibrate(params: bytes) -> Mapping[str, object]:
@@ -73,23 +67,11 @@ def _calibrate(params: bytes) -> Mapping[str, object]:
     return section if isinstance(section, dict) else {}
 
 
-def _parse_metadata(content: bytes) -> Metadata:
-    return parse_metadata(MODEL_JSON, content)
-
-
 def _parse(content: bytes) -> pd.DataFrame:
     predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
         raise ValueError("expected a table with at least one row. Received: none")
     return predictions
-
-
-def _parse_split(content: bytes) -> pd.DataFrame:
-    return parse_table(content, SPLIT)
-
-
-def _parse_history(content: bytes) -> pd.DataFrame:
-    return parse_table(content, HISTORY)
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:

@@ -176,7 +176,7 @@ def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repositor
     code = Code(repository)
     before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
     rows = [code.fingerprint(module) for module in (FEATURE_ROW, DECODED_ROW)]
-    old, new = '"false_positive_rate": "float64"', '"false_positive_rate": "float32"'
+    old, new = 'numbers("false_positive_rate"', 'optional("false_positive_rate"'
     replace(repository / "pawprint/columns.py", old, new)
     code = Code(repository)
     after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
