@@ -35,7 +35,8 @@ from pawprint.pipeline.entry import report, run_stage
 from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules
-from pawprint.scores.evaluation import Evaluation, evaluate
+from pawprint.scores.decided import tabulate_decided
+from pawprint.scores.evaluation import predict, tabulate_images
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
@@ -101,33 +102,41 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
     """Write scores and predictions for both splits, given the outputs by split; print results."""
-    results = {
-        name: evaluate(split[split["split"] == name], outputs[name], metadata) for name in HELD_OUT
+    rows = {name: split[split["split"] == name] for name in HELD_OUT}
+    predictions = {
+        name: predict(metadata, outputs[name], rows[name]["group"].to_numpy()) for name in HELD_OUT
     }
-    test = results["test"]
-    apart, differences, slices = compare(results["validation"], test)
-    unknown = measure_unknown(test, outputs, metadata)
-    of_test = [test.scores, apart, differences, slices, unknown]
-    scores = pd.concat(
-        [
-            results["validation"].scores.assign(split="validation"),
-            *(table.assign(split="test") for table in of_test),
-        ]
-    ).astype(columns.SCORES)
-    predictions = {name: result.predictions for name, result in results.items()}
-    for name, table in predictions.items():
+    tables = {
+        name: tabulate_images(rows[name], outputs[name], predictions[name]) for name in HELD_OUT
+    }
+    for name, table in tables.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
         classes = with_image(table).assign(loss=losses_in(table))
         write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
-    reliability = [result.reliability.assign(split=name) for name, result in results.items()]
-    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
-    write_table(paths.ROC_CSV, test.roc, columns.ROC)
-    write_table(paths.DECIDED_CSV, test.decided, columns.DECIDED)
+    test = predictions["test"]
+    apart, differences, slices = compare(tables["validation"], tables["test"])
+    unknown = measure_unknown(test, outputs, metadata)
+    scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
+    of_test = pd.concat([scores_of["test"], apart, differences, slices, unknown])
+    validation = scores_of["validation"].assign(split="validation")
+    scores = pd.concat([validation, of_test.assign(split="test")]).astype(columns.SCORES)
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
-    suspects = find_suspects(predictions)
+    labels = metadata.labels
+    reliability = [
+        metrics.tabulate_reliability(of_split.actual, of_split.probabilities, labels).assign(
+            split=name
+        )
+        for name, of_split in predictions.items()
+    ]
+    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
+    roc = metrics.tabulate_roc(test.actual, test.probabilities, labels)
+    write_table(paths.ROC_CSV, roc, columns.ROC)
+    decided = tabulate_decided(test.confidence, ~test.is_right)
+    write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
+    suspects = find_suspects(tables)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
-    report("evaluate", describe_decisions(results, metadata))
+    report("evaluate", describe_decisions(scores_of, metadata))
     if len(apart):
         accuracy = apart["value"].iloc[0]
         report("evaluate", [f"test accuracy {accuracy:.4f} without near-duplicates"])
@@ -135,10 +144,13 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     if len(unknown):
         refused = f"flagged {unknown['value'].iloc[0]:.2%} of {unknown['images'].iloc[0]:,}"
         report("evaluate", [f"{refused} unknown images as unknown"])
-    report("evaluate", [f"{describe_right(results)}; labels to review: {len(suspects):,}"])
+    right = " and ".join(
+        f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
+    )
+    report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
 
 
-def compare(validation: Evaluation, test: Evaluation) -> tuple[pd.DataFrame, ...]:
+def compare(validation: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
     """Return further rows of SCORES for the test set, without `split`.
 
     They are the accuracy without near-duplicates, the differences from validation, and slices.
@@ -146,14 +158,14 @@ def compare(validation: Evaluation, test: Evaluation) -> tuple[pd.DataFrame, ...
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     metadata = read_table(paths.METADATA_CSV, columns.METADATA)
     return (
-        measure_apart(test.images, near_duplicates),
-        compare_splits(validation.images, test.images),
-        measure_slices(test.images, metadata),
+        measure_apart(test, near_duplicates),
+        compare_splits(validation, test),
+        measure_slices(test, metadata),
     )
 
 
 def measure_unknown(
-    test: Evaluation, outputs: dict[str, Outputs], metadata: Metadata
+    test: metrics.Predictions, outputs: dict[str, Outputs], metadata: Metadata
 ) -> pd.DataFrame:
     """Return rows of SCORES for unknown images, if there are any that the model may reject."""
     scores = outputs[UNKNOWN].unknown_scores
@@ -161,27 +173,18 @@ def measure_unknown(
     if threshold is None or not len(scores):
         return metrics.score_rows([])
     known = outputs["test"].unknown_scores
-    groups = np.append(np.arange(len(scores)).astype(str), test.images["group"])
+    groups = np.append(np.arange(len(scores)).astype(str), test.group_of)
     return metrics.measure_unknown(scores, known, threshold, groups)
 
 
-def describe_decisions(results: dict[str, Evaluation], metadata: Metadata) -> Iterator[str]:
+def describe_decisions(scores_of: dict[str, pd.DataFrame], metadata: Metadata) -> Iterator[str]:
     """Yield lines about classes with a threshold and about decided images."""
-    for name, (scores, *_) in results.items():
+    for name, scores in scores_of.items():
         for label in metadata.thresholds:
             title = f"{name} {label}:"
             yield metrics.describe_fractions(title, metrics.OF_A_CLASS, scores, label)
         if metadata.min_confidence is not None:
             yield metrics.describe_fractions(name, metrics.OF_DECIDED, scores)
-
-
-def describe_right(results: dict[str, Evaluation]) -> str:
-    """Return the number of correct predictions for each split."""
-    right = (
-        f"{result.images['correct'].sum():,} of {len(result.images):,} {name}"
-        for name, result in results.items()
-    )
-    return f"correct on {' and '.join(right)} images"
 
 
 def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:

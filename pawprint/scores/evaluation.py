@@ -1,10 +1,8 @@
 """Make and score predictions from the network's outputs for a split.
 
-The entry point is `evaluate`. prediction_table.py defines the table of predictions, and metrics.py
+prediction_table.py defines the table of predictions, and metrics.py
 each score.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,49 +12,8 @@ from pawprint.columns import UNKNOWN_SCORE
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores import metrics
-from pawprint.scores.decided import tabulate_decided
 from pawprint.scores.intervals import holm, two_sets_test
 from pawprint.scores.prediction_table import probabilities_in, tabulate
-
-
-class Evaluation(NamedTuple):
-    """Scores and tables for one split.
-
-    `scores`, `reliability`, `roc` and `decided` have the columns of the tables with these names,
-    without `split`. `predictions` is a PROBABILITIES table. `images` contains a row for each image,
-    with the columns SPLIT, `correct`, `refused` (as unknown), and `confidence`, the predicted
-    class's probability.
-    """
-
-    scores: pd.DataFrame
-    reliability: pd.DataFrame
-    roc: pd.DataFrame
-    decided: pd.DataFrame
-    predictions: pd.DataFrame
-    images: pd.DataFrame
-
-
-def evaluate(rows: pd.DataFrame, outputs: Outputs, metadata: Metadata) -> Evaluation:
-    """Evaluate the served model on a split's images, `rows` of a SPLIT table.
-
-    In intervals, images in the same group count as one.
-    """
-    predictions = predict(metadata, outputs, rows["group"].to_numpy())
-    probabilities = predictions.probabilities
-    of_classes = (outputs.actual, probabilities, metadata.labels)
-    unknown_scores = None if metadata.unknown_threshold is None else outputs.unknown_scores
-    return Evaluation(
-        metrics.tabulate_scores(predictions),
-        metrics.tabulate_reliability(*of_classes),
-        metrics.tabulate_roc(*of_classes),
-        tabulate_decided(predictions.confidence, ~predictions.is_right),
-        tabulate(rows, probabilities, predictions.predicted, metadata.labels, unknown_scores),
-        rows.assign(
-            correct=predictions.is_right,
-            refused=False if predictions.is_unknown is None else predictions.is_unknown,
-            confidence=predictions.confidence,
-        ),
-    )
 
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics.Predictions:
@@ -72,6 +29,25 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics
         None if threshold is None else outputs.unknown_scores > threshold,
         groups,
         None if metadata.min_confidence is None else metadata.are_decided(probabilities),
+    )
+
+
+def tabulate_images(
+    rows: pd.DataFrame, outputs: Outputs, predictions: metrics.Predictions
+) -> pd.DataFrame:
+    """Return a PROBABILITIES table for a split's images, `rows` of a SPLIT table.
+
+    Additional columns are `group`, `correct`, `refused` (as unknown) and `confidence`.
+    """
+    probabilities, predicted = predictions.probabilities, predictions.predicted
+    is_unknown = predictions.is_unknown
+    unknown_scores = None if is_unknown is None else outputs.unknown_scores
+    table = tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores)
+    return table.assign(
+        group=rows["group"].array,
+        correct=predictions.is_right,
+        refused=False if is_unknown is None else is_unknown,
+        confidence=predictions.confidence,
     )
 
 

@@ -7,7 +7,7 @@ from pawprint.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics
-from pawprint.scores.evaluation import evaluate
+from pawprint.scores.evaluation import predict
 from pawprint.scores.intervals import fraction_interval
 
 LABELS = ["cat", "dog"]
@@ -109,12 +109,10 @@ def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_spli
     videos, frames = 10, 6
     actual = np.arange(videos * frames) // frames % 2
     logits = np.where(np.arange(len(actual)) < 2 * frames, -1.0, 1.0) * (2 * actual - 1)
-    paths = [f"{number}.jpg" for number in range(len(actual))]
-    video = np.repeat(paths[::frames], frames)
-    rows = pd.DataFrame({"path": paths, "label": np.array(LABELS)[actual], "group": video})
+    video = np.arange(videos * frames) // frames
     outputs = Outputs(actual, logits[:, None], np.zeros(len(actual)))
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
-    scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata).scores
+    scores = metrics.tabulate_scores(predict(metadata, outputs, video))
     accuracy = scores.set_index("score").loc["accuracy"]
     assert (accuracy["value"], accuracy["images"]) == (0.8, len(actual))
     assert tuple(accuracy[["low", "high"]]) == fraction_interval(8, videos)
