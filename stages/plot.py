@@ -62,42 +62,24 @@ def main() -> None:
         "files": describe_files(pd.concat([images, unknown]), rejected),
     }
     learned = context["extract"]["accuracy"][context["extract"]["kept"]]
-    run = RunData(
-        images.merge(files[OF_FILE]),
-        judged,
-        predictions,
-        learned.iloc[-1] if len(learned) else None,
-        context["curve"],
-        context["training"],
-        context["to_review"],
-    )
+    accuracy = learned.iloc[-1] if len(learned) else None
+    tables = (context["curve"], context["training"], context["to_review"])
+    run = RunData(images.merge(files[OF_FILE]), judged, predictions, accuracy, *tables)
     limits = find_limits(run)
-    labels = metadata["labels"]
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         train = images[images["split"] == columns.TRAIN]
         pictures = draw(archive, context, predictions, train)
-        shown = pages.show_errors(archive, list_errors(judged, predictions), labels)
+        errors = list_errors(judged, predictions)
+        gallery = pages.show_errors(archive, errors, metadata["labels"])
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
-    picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
-    images = images.assign(group=independent(images, read_mapping(paths.CROSS_VALIDATION_JSON)))
+    images = images.assign(group=independent(images, context["training"]))
     result = pages.describe_result(scores, predictions["test"], images)
-    of_page = {
-        "result": result,
-        "limits": limits,
-        "errors_id": partial(pages.errors_id, labels),
-        "gallery": shown,
-        "matrix": pages.link_matrix(predictions["test"], labels, shown["ids"]),
-        "confused": pages.link_pairs(predictions["test"], labels, shown["ids"]),
-        "most_confident": pages.describe_decided(context["decided"]),
-        "of_classes": pages.link_classes(context["of_classes"], labels, shown["ids"]),
-        "unusual": describe_unusual(find_unusual(files)),
-        "picture": lambda name: pages.data_uri(picture_of[name]),
-        "data_md5": md5(paths.SPLIT_CSV),
-    }
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    write_text(paths.REPORT, pages.fill(pages.REPORT, **context | of_page))
+    context |= {"result": result, "limits": limits, "gallery": gallery}
+    context |= page_context(context, predictions["test"], files, pictures)
+    write_text(paths.REPORT, pages.fill(pages.REPORT, **context))
     write_text(paths.LIMITS, limits.text)
     print(result)
     for line in describe_since_commit(images_of(images, unknown, rejected), params):
@@ -135,6 +117,28 @@ def card_context(params: dict, metadata: dict, scores: pd.DataFrame, images: pd.
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
         "is_mirrored": Augment.load().averages_both(paths.NETWORK_JSON),
+    }
+
+
+def page_context(
+    context: Mapping, test: pd.DataFrame, files: pd.DataFrame, pictures: dict[str, Image.Image]
+) -> dict:
+    """Return further values for the template of the page, with links to photos in the gallery.
+
+    `test` is a PROBABILITIES table, and `files` the IMAGES table. `pictures` have file names.
+    """
+    labels = context["metadata"]["labels"]
+    ids = context["gallery"]["ids"]
+    picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
+    return {
+        "errors_id": partial(pages.errors_id, labels),
+        "matrix": pages.link_matrix(test, labels, ids),
+        "confused": pages.link_pairs(test, labels, ids),
+        "most_confident": pages.describe_decided(context["decided"]),
+        "of_classes": pages.link_classes(context["of_classes"], labels, ids),
+        "unusual": describe_unusual(find_unusual(files)),
+        "picture": lambda name: pages.data_uri(picture_of[name]),
+        "data_md5": md5(paths.SPLIT_CSV),
     }
 
 

@@ -168,11 +168,12 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
     Errors link to their photos, if these are shown.
     """
+    if len(labels) > MAX_MATRIX:
+        return []
     rows = []
-    if len(labels) <= MAX_MATRIX:
-        for actual, counts in confusion(test, labels).iterrows():
-            pairs = [(number, labels, ids, actual, label) for label, number in counts.items()]
-            rows.append([actual, *(_link(*pair) if pair[0] else 0 for pair in pairs)])
+    for actual, counts in confusion(test, labels).iterrows():
+        links = (_link(number, labels, ids, actual, label) for label, number in counts.items())
+        rows.append([actual, *links])
     return rows
 
 
@@ -191,8 +192,10 @@ def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.Da
 
 
 def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> object:
+    """Link a class or a number of errors to their photos, unless none is shown."""
     target = errors_id(labels, *classes)
-    return Markup('<a href="#{}">{}</a>').format(target, text) if target in ids else text
+    is_linked = text and target in ids
+    return Markup('<a href="#{}">{}</a>').format(target, text) if is_linked else text
 
 
 MOST = 0.9  # a sentence reports the error for this fraction of images

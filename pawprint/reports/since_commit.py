@@ -49,14 +49,14 @@ def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
 
 def describe_images_since(commit: LastCommit, now: changes.Images) -> str:
     """Return how the images have changed since a commit, NOT_KNOWN, or "" if they have not."""
-    outs = ("split", paths.SPLIT_CSV), ("clean", paths.UNKNOWN_CSV), ("clean", paths.REJECTED_CSV)
-    if all(commit.hash_of(stage, path) == md5(path) for stage, path in outs):
-        return ""
-    tables = [
-        commit.table("split", paths.SPLIT_CSV, SPLIT),
-        commit.table("clean", paths.UNKNOWN_CSV, IMAGES),
-        commit.table("clean", paths.REJECTED_CSV, REJECTED),
+    outs = [
+        ("split", paths.SPLIT_CSV, SPLIT),
+        ("clean", paths.UNKNOWN_CSV, IMAGES),
+        ("clean", paths.REJECTED_CSV, REJECTED),
     ]
+    if all(commit.hash_of(stage, path) == md5(path) for stage, path, _ in outs):
+        return ""
+    tables = [commit.table(*out) for out in outs]
     if any(table is None for table in tables):
         return changes.NOT_KNOWN
     return changes.describe_changes(changes.find_changes(changes.images_of(*tables), now))

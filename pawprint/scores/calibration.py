@@ -46,18 +46,12 @@ def fit_rules(
     """
     labels = metadata.labels
     temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
-    unknown_threshold = None
+    rules: dict = {"temperature": temperature, "thresholds": thresholds}
     if params.unknown_quantile is not None:
         known = train_scores[~np.isnan(train_scores)]
         scores = np.concatenate([known, validation.unknown_scores])
-        unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
-    fitted = metadata.model_copy(
-        update={
-            "temperature": temperature,
-            "thresholds": thresholds,
-            "unknown_threshold": unknown_threshold,
-        }
-    )
+        rules["unknown_threshold"] = choose_unknown_threshold(scores, params.unknown_quantile)
+    fitted = metadata.model_copy(update=rules)
     if params.max_error is None:
         return fitted
     rows = predict(fitted, validation, groups)
