@@ -15,7 +15,7 @@ from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
 from pawprint.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
-Of = TypeVar("Of", np.ndarray, pd.Series)
+Classes = TypeVar("Classes", np.ndarray, pd.Series)
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -275,7 +275,7 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     }
 
 
-def describe_found(actual: Of, predicted: Of, before: Of, name: int | str) -> str:
+def describe_found(actual: Classes, predicted: Classes, before: Classes, name: int | str) -> str:
     """Count a class's correctly detected images, and its false alarms, before and after a change.
 
     All arguments contain classes, as indices or labels, `(images,)`. `before` contains another
