@@ -16,7 +16,7 @@ import numpy as np
 from pawprint import paths
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
-from pawprint.features.store import STORED_SPLITS, Shard, shard_path
+from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path
 from pawprint.files import md5
 from pawprint.pipeline.recorded import Recorded, is_md5
 
@@ -84,10 +84,7 @@ def keys_of(index: np.ndarray) -> list[Key]:
 
 
 def take_over(
-    row_keys: set[Key],
-    sources: Iterable[str],
-    kinds: dict[str, tuple[int, ...]],
-    dtypes: Sequence[np.dtype],
+    row_keys: set[Key], sources: Iterable[str], kinds: Kinds, dtypes: Sequence[np.dtype]
 ) -> dict[Key, Row]:
     """Return the rows with these keys in intact shards, converted to these types."""
     row_of: dict[Key, Row] = {}
@@ -99,10 +96,7 @@ def take_over(
 
 
 def _stored_rows(
-    path: Path,
-    row_keys: set[Key],
-    kinds: dict[str, tuple[int, ...]],
-    dtypes: Sequence[np.dtype],
+    path: Path, row_keys: set[Key], kinds: Kinds, dtypes: Sequence[np.dtype]
 ) -> dict[Key, Row]:
     """Return the rows with these keys in a shard; none if their shapes or precision differ."""
     shard = Shard(path)

@@ -68,7 +68,7 @@ class ShardComputer:
 
     archive: Archive
     rows_of: Callable  # see features/rows.py
-    kinds: dict[str, tuple[int, ...]]  # the shape of a row for each kind
+    kinds: store.Kinds
     views_of: ViewsOf
 
     def __call__(self, task: Task) -> tuple[int, list[str]]:

@@ -30,6 +30,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 from pawprint.files import writing
 
+Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
@@ -150,20 +151,22 @@ class Features:
     kinds are concatenated to `(images, views, features)`.
     """
 
-    def __init__(self, shards: list[Shard], kinds: Sequence[str], rows: "Rows", views: int) -> None:
+    def __init__(
+        self, shards: list[Shard], kinds: Sequence[str], places: np.ndarray, views: int
+    ) -> None:
         self.paths = [shard.path for shard in shards]
         self.starts = [[shard.places[kind][0] for shard in shards] for kind in kinds]
         self.shapes = [shards[0].places[kind][1][1:] for kind in kinds]
         self.dtype = shards[0].places[kinds[0]][2]
-        self.rows = rows
+        self.places = places
         width = sum(math.prod(shape) for shape in self.shapes)
         inner = self.shapes[0] if len(kinds) == 1 else (width,)
-        self.shape = (len(rows.shard), views, *inner)
+        self.shape = (len(places), views, *inner)
 
     def __getitem__(self, index: tuple) -> np.ndarray:
         image, view = index
-        shard = self.rows.shard[image]
-        row = self.rows.first[image] + view
+        shard, first = self.places[image].T
+        row = first + view
         widths = [math.prod(shape) for shape in self.shapes]
         features = np.empty((len(row), sum(widths)), self.dtype)
         kinds = np.split(features, np.cumsum(widths)[:-1], axis=1)
@@ -174,13 +177,6 @@ class Features:
                         file.seek(starts[number] + int(row[place]) * kind[place].nbytes)
                         file.readinto(kind[place])
         return features.reshape(len(row), *self.shape[2:])
-
-
-class Rows(NamedTuple):
-    """The location of the rows of each image: the number of the shard and the first row in it."""
-
-    shard: np.ndarray
-    first: np.ndarray
 
 
 class StoredExamples(NamedTuple):
@@ -198,7 +194,7 @@ class StoredExamples(NamedTuple):
         """Return whether rows of a kind are stored."""
         return kind in self.shapes()
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Kinds:
         """Return the shape of a row for each stored kind."""
         places = Shard(shard_path(self.folders[TRAIN], 0)).places
         return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
@@ -246,7 +242,7 @@ def open_features(
             f"of views. Received: from {views.min(initial=0)} to {views.max(initial=0)} views. "
             "Run `dvc repro`."
         )
-    return Features(shards, kinds, Rows(shard, first), int(views[0]))
+    return Features(shards, kinds, np.column_stack([shard, first]), int(views[0]))
 
 
 def _index(kinds: Sequence[str], shard: Shard) -> np.ndarray:
