@@ -59,7 +59,6 @@ def main() -> None:
     origins = {"series": expression, "metadata_series": column}
     counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
-    rules = splitting.find_rules(rows, kept_splits, params.use_archive_split or dates is not None)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
         report("split", [splitting.describe_dates(rows, dates, params.date)])
@@ -73,7 +72,7 @@ def main() -> None:
         describe_groups(rows, params),
         describe_single(rows),
         *describe_kept(rows, kept_splits, params),
-        describe_moves_since_commit(rows, rules, params),
+        describe_moves_since_commit(rows, params),
     ]
     report("split", lines)
 
@@ -146,11 +145,8 @@ def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split
     return [f"{paths.SPLITS_CSV}: {line}" for line in lines]
 
 
-def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Split) -> str:
-    """Return a line about images that moved to another split since the last commit, or "".
-
-    `rules` are the rules that decided the split of each row.
-    """
+def describe_moves_since_commit(rows: pd.DataFrame, params: Split) -> str:
+    """Return a line about images that moved to another split since the last commit, or ""."""
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
         return ""
@@ -167,7 +163,7 @@ def describe_moves_since_commit(rows: pd.DataFrame, rules: pd.Series, params: Sp
     if commit.hash_of("split", paths.SPLITS_CSV, "deps") != md5(paths.SPLITS_CSV):
         causes.append(str(paths.SPLITS_CSV))
     moved = changes[changes["kind"] == "moved"]
-    return describe_moves(moved, rules.set_axis(rows["path"]), causes)
+    return describe_moves(moved, rows.set_index("path")["rule"], causes)
 
 
 if __name__ == "__main__":

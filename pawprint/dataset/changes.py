@@ -97,8 +97,8 @@ def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | No
 def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
     """Return how many photos moved since the last commit, why and to where, or "" if none did.
 
-    `moved` contains the `moved` rows from `find_changes`, and `rules` the result of `find_rules`,
-    keyed by path. `causes` lists changed inputs that affect ranks: params or splits.csv. If any
+    `moved` contains the `moved` rows from `find_changes`, and `rules` the `rule` of `split`, keyed
+    by path. `causes` lists changed inputs that affect ranks: params or splits.csv. If any
     changed, the text does not suggest `keep-splits`, because the photos did not move by chance.
     """
     if moved.empty:

@@ -48,9 +48,10 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
-    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
-    sorted by group and path. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to
-    its split, in row order, and `dates` contains seconds keyed by path.
+    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, with the column
+    `rule`, a BY_… constant, and NEAR_DUPLICATES, sorted by group and path. `kept_splits` maps the
+    `pixels_sha256` in each row of splits.csv to its split, in row order, and `dates` contains
+    seconds keyed by path.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -91,6 +92,7 @@ def split(
     images = _draw(images, "train", "validation", params.validation_fraction)
     _require_all(images)
 
+    rules = _rules(images)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
     images = images[columns]
     closest = nearest(pairs)
@@ -101,7 +103,8 @@ def split(
     )
     splits = images["split"].to_numpy()
     divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
-    return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
+    rows = images.assign(rule=rules).sort_values("path")
+    return rows, duplicates.sort_values(["group", "path"]), divided
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
@@ -357,18 +360,11 @@ def _require_all(images: pd.DataFrame) -> None:
             )
 
 
-def find_rules(images: pd.DataFrame, kept_splits: dict[str, str], uses_archive: bool) -> pd.Series:
-    """Return the rule that determined each image's split in the result of `split`: a BY_… constant.
-
-    `uses_archive` indicates whether the archive's splits, or splits by date, are used.
-    """
-    images = images.assign(given=_given_splits(images, uses_archive))
-    is_drawn = _is_drawn(images)
-    has_row = images["pixels_sha256"].isin(kept_splits)
-    group_has_row = (has_row & is_drawn).groupby(images["group"]).transform("any")
-    is_given = ~is_drawn & (images["split"] == images["given"])
+def _rules(images: pd.DataFrame) -> pd.Series:
+    """Return the rule that decided each image's split: a BY_… constant."""
+    is_given = ~images["is_drawn"] & (images["split"] == images["given"])
     rules = pd.Series(BY_RANK, images.index).mask(is_given, BY_ARCHIVE)
-    return rules.mask(has_row.mask(is_drawn, group_has_row), BY_FILE)
+    return rules.mask(images["kept"] != "", BY_FILE)
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
