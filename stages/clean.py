@@ -47,9 +47,9 @@ def main() -> None:
         if not classes and (given := classes_given(corrections)):
             print(f"clean: classes from {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
         layout = Layout(classes, places, rows)
-        known = cleaning.Known(read_text(paths.DECODED_ROW_CODE), decoded)
+        code = read_text(paths.DECODED_ROW_CODE)
         usable, rejected, not_applied = cleaning.clean(
-            archive, layout, params.rule, corrections, known
+            archive, layout, params.rule, corrections, decoded, code
         )
     is_unknown = usable["label"] == UNKNOWN
     is_unlabelled = usable["label"] == ""

@@ -44,16 +44,6 @@ ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 
 
-class Known(NamedTuple):
-    """An earlier run's DECODED table, and the identity of the code that decodes new files."""
-
-    code: str = ""
-    decoded: pd.DataFrame = NONE_DECODED
-
-
-NOTHING_KNOWN = Known()
-
-
 class Rejection(NamedTuple):
     """A row of the REJECTED table."""
 
@@ -67,13 +57,15 @@ def clean(
     layout: Layout,
     rule: str,
     corrections: list[Correction],
-    known: Known = NOTHING_KNOWN,
+    known: pd.DataFrame = NONE_DECODED,
+    code: str = "",
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths in corrections not applied.
 
     The tables have the columns IMAGES and REJECTED; usable images also have the DECODED columns.
     Images in a folder for unlabelled images have the label "". Without classes, all images
-    without a correction have this label. A file with a row in `known` is not decoded again.
+    without a correction have this label. A file with a row in `known`, an earlier run's DECODED
+    table, is not decoded again; `code` identifies the code that decodes.
 
     Each class of `layout` needs at least one usable image. `rule` is "decodes" or "jfif", as in
     `clean.rule`.
@@ -97,8 +89,8 @@ def clean(
     assign = partial(_assign, archive, layout, set_aside | corrected_paths, Counter(names))
     assigned = [_row_or_rejection(assign, name) for name in names]
     labelled = {row["path"]: row for row in assigned if not isinstance(row, Rejection)}
-    origin = repr((known.code, rule, archive.bits)).encode()
-    reused = _find_known_rows(archive, origin, known.decoded, labelled)
+    origin = repr((code, rule, archive.bits)).encode()
+    reused = _find_known_rows(archive, origin, known, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_row_or_rejection, partial(_decode, archive, rule, origin)), new)

@@ -15,8 +15,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from pawprint import paths
 from pawprint.columns import DECODED
-from pawprint.dataset.cleaning import Known, describe_pages
 from pawprint.dataset.cleaning import clean as clean_images
+from pawprint.dataset.cleaning import describe_pages
 from pawprint.dataset.folders import Layout, find_places
 from pawprint.decoding import decoder
 from pawprint.decoding.decoder import decoding
@@ -313,8 +313,8 @@ def test_count_of_known_files_is_that_of_their_rows(folder):
         first, _, _ = clean_images(archive, layout, "decodes", [])
         write_table(folder / "decoded.csv", first, DECODED)
         known = read_table(folder / "decoded.csv", DECODED)
-        again, _, _ = clean_images(archive, layout, "decodes", [], Known(decoded=known))
+        again, _, _ = clean_images(archive, layout, "decodes", [], known)
         assert describe_pages(again) == describe_pages(first)
         other = known.assign(has_more=True)
-        again, _, _ = clean_images(archive, layout, "decodes", [], Known(decoded=other))
+        again, _, _ = clean_images(archive, layout, "decodes", [], other)
         assert describe_pages(again).startswith(f"{len(first)} files")
