@@ -1,6 +1,7 @@
 """Interpret a folder's name: whether it stands for a split, unlabelled images, or a class."""
 
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
@@ -16,6 +17,12 @@ SPLIT_OF_FOLDER = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+
+
+def first_split(names: Iterable[str]) -> str:
+    """Return the split that the first of these names stands for, in any case, or ""."""
+    splits = (SPLIT_OF_FOLDER.get(name.lower()) for name in names)
+    return next(filter(None, splits), "")
 
 
 def folder_of(name: str) -> Parts:

@@ -9,7 +9,7 @@ folder (Hugging Face, fastai).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
@@ -17,6 +17,7 @@ from pawprint.dataset.folder_messages import describe_class_counts, tree_of
 from pawprint.dataset.folder_names import (
     SPLIT_OF_FOLDER,
     Parts,
+    first_split,
     folder_of,
     is_set_apart,
     is_unlabelled,
@@ -32,7 +33,6 @@ AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
-Folders = Callable[[str], list[str]]  # returns a file's folders, innermost first
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -82,14 +82,13 @@ def find_places(
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
         return sorted({place.label for place in places.values()} - {"", UNKNOWN}), places
-    folders = folders_of(rows)
+    folders = {name: folders_of(name, rows) for name in names}
     if isinstance(labels, str):
         labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
     else:
-        _require_folders(labels, names, folders, archive)
+        _require_folders(labels, folders.values(), archive)
     label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
-    places = {name: label_and_split(folders(name), label_of_folder) for name in names}
-    return sorted(labels), places
+    return sorted(labels), {name: label_and_split(folders[name], label_of_folder) for name in names}
 
 
 def _labels_of_rows(rows: dict[str, CsvRow], archive: str) -> set[str]:
@@ -107,10 +106,10 @@ def _labels_of_rows(rows: dict[str, CsvRow], archive: str) -> set[str]:
 
 
 def _require_folders(
-    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
+    labels: dict[str, list[str]], folders: Iterable[list[str]], archive: str
 ) -> None:
-    """Raise InputError for a class that has no folder in the archive."""
-    above = [tuple(reversed(folders(name))) for name in names]
+    """Raise InputError for a class without a folder, given the folders above each file."""
+    above = [tuple(reversed(path)) for path in folders]
     present = {folder.lower() for path in above for folder in path}
     for label, expected in labels.items():
         if not {folder.lower() for folder in expected} & present:
@@ -121,15 +120,15 @@ def _require_folders(
             )
 
 
-def folders_of(rows: dict[str, CsvRow] | None) -> Folders:
-    """Return a function that finds a file's folders, in NFC, from its path or from `rows`.
+def folders_of(name: str, rows: dict[str, CsvRow] | None) -> list[str]:
+    """Return the folders above a file, innermost first, in NFC.
 
     With `rows`, the label counts as the innermost folder and the split as the folder above it. An
     unlisted file has no folders.
     """
     if rows is None:
-        return lambda name: list(reversed(folder_of(name)))
-    return lambda name: [cell for cell in rows[name][:2] if cell] if name in rows else []
+        return list(reversed(folder_of(name)))
+    return [cell for cell in rows[name][:2] if cell] if name in rows else []
 
 
 def label_and_split(
@@ -148,9 +147,8 @@ def label_and_split(
     is_unknown = UNKNOWN in names and UNKNOWN not in label_of_folder
     if folder and not is_unknown:
         names.remove(folder)
-    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
     label = label_of_folder[folder] if folder else ""
-    return Place(UNKNOWN if is_unknown else label, split)
+    return Place(UNKNOWN if is_unknown else label, first_split(names))
 
 
 def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
@@ -171,9 +169,10 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     splits = _find_splits(tree)
     _require_no_doubt(tree, splits, archive)
     without_classes = _find_without_classes(tree, splits)
+    both = {path: _labels(tree, path, splits, without_classes) for path in tree.holders}
     found = {
-        reading: {path: label_of(tree, path, splits, without_classes) for path in tree.holders}
-        for reading, label_of in ((OUTER, _outer_label), (INNER, _inner_label))
+        reading: {path: labels_of[place] for path, labels_of in both.items()}
+        for place, reading in enumerate(READINGS)
     }
     chosen = labels
     if labels == AUTO:
@@ -191,12 +190,10 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
 
 
 def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, str]) -> Place:
-    if not is_set_apart(path):
-        split = next((splits[above] for above in with_parents(path) if above in splits), "")
-        return Place(label_of_folder.get(path, ""), split)
-    names = [name.lower() for name in reversed(path)]
-    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
-    return Place(UNKNOWN if UNKNOWN in names else "", split)
+    if is_set_apart(path):
+        return label_and_split([*reversed(path)], {})
+    split = next((splits[above] for above in with_parents(path) if above in splits), "")
+    return Place(label_of_folder.get(path, ""), split)
 
 
 class _Tree:
@@ -358,32 +355,23 @@ def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
     return found
 
 
-def _outer_label(
+def _labels(
     tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
-) -> str:
-    """Return the first folder below the root that is not a split, or ""."""
-    above = with_parents(path)
-    if without_classes.intersection(above):
-        return ""
-    below = [each for each in above if len(each) > len(tree.root) and each not in splits]
-    return below[-1][-1] if below else ""
+) -> tuple[str, str]:
+    """Return the first and the last folder below the root that is not a split, or "" for each.
 
-
-def _inner_label(
-    tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
-) -> str:
-    """Return the last folder that is not a split, or "".
-
-    A class folder may contain splits, as in cat/train, unless it also contains classes, as in
-    d/test next to d/train/cat.
+    In the inner reading, a class folder may contain splits, as in cat/train, unless it also
+    contains classes, as in d/test next to d/train/cat.
     """
     above = with_parents(path)
     if without_classes.intersection(above):
-        return ""
-    below = [each for each in above if len(each) > len(tree.inner_root) and each not in splits]
-    if not below or (path in splits and _holds_classes(tree, below[0], splits)):
-        return ""
-    return below[0][-1]
+        return "", ""
+    folders = [each for each in above if each not in splits]
+    outer = [each[-1] for each in folders if len(each) > len(tree.root)]
+    inner = [each for each in folders if len(each) > len(tree.inner_root)]
+    if inner and path in splits and _holds_classes(tree, inner[0], splits):
+        inner = []
+    return outer[-1] if outer else "", inner[0][-1] if inner else ""
 
 
 def _holds_classes(tree: _Tree, path: Parts, splits: dict[Parts, str]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 
 from pawprint.columns import METADATA
-from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
+from pawprint.dataset.folder_names import SPLIT_OF_FOLDER, first_split
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
@@ -87,9 +87,7 @@ def _advise(file_name: str, folder: str, names: list[str]) -> str:
 
 
 def _parse_row(cells: dict[str, str], member: str) -> CsvRow:
-    folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
-    splits = [cells.get("split", "").lower(), *folders]
-    split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
+    split = first_split([cells.get("split", ""), *reversed(member.split("/")[:-1])])
     label = normalize("NFC", cells["label"])
     further = {name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS}
     return CsvRow(label, split, cells.get("group", ""), further)

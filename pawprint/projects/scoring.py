@@ -75,10 +75,10 @@ def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
     rows = parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    folders = folders_of(rows)
     listed = rows or {}
+    is_outer = folder_names == OUTER
     images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
-    places = (label_and_split(folders(name), folder_of, folder_names == OUTER) for name in images)
+    places = (label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images)
     table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if table.empty or (rows is not None and table["label"].isna().all()):
