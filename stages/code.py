@@ -15,12 +15,12 @@ from pathlib import Path
 from pawprint import paths
 from pawprint.dataset.folders import find_places
 from pawprint.dataset.kept_splits import read_kept_splits
-from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
+from pawprint.images.archive import require_utf8
 from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline import fingerprint

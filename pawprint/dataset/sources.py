@@ -13,12 +13,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pawprint.dataset.member_names import member_name
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
 from pawprint.images.archive import (
     ZIP,
+    member_name,
     members,
     open_archive,
     read_member,
@@ -37,7 +37,7 @@ Files = list[tuple[str, Path]]  # the name in the archive, and the file
 def folder_files(folder: Path) -> Files:
     """Return every file in a folder except OF_SYSTEMS, with relative paths, sorted by path.
 
-    Prints `empty_folders`.
+    Prints the lines of `describe_empty`.
 
     Raises InputError if the folder is empty, or if an entry is neither a file nor a folder. Links
     are rejected, because their target may be outside the folder and private, except for DVC's links
@@ -77,35 +77,22 @@ def _require_file(path: Path) -> None:
     )
 
 
-def empty_folders(folder: Path) -> list[Path]:
-    """Return visible subfolders, missing from archives, that are empty except for OF_SYSTEMS."""
+def describe_empty(folder: Path) -> list[str]:
+    """Return a line for each visible subfolder that is empty except for OF_SYSTEMS."""
+    lines = []
+    used = set()  # names of folders with files
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if not folders and not set(files) - {*OF_SYSTEMS}:
+        if {*files} - {*OF_SYSTEMS}:
+            used.add(Path(parent).name.lower())
+        elif not folders:
             empty.append(Path(parent))
-    return empty
-
-
-def describe_empty(folder: Path) -> list[str]:
-    """Return a line for each of `empty_folders`, mentioning any namesake that contains files."""
-    empty = empty_folders(folder)
-    if not empty:
-        return []
-    full = {
-        Path(parent).name.lower()
-        for parent, _, files in os.walk(folder)
-        if {*files} - {*OF_SYSTEMS}
-    }
-    return [
-        f"{printable(str(path))} has no files, "
-        + (
-            "unlike another folder with this name"
-            if path.name.lower() in full
-            else "so it is not a class"
-        )
-        for path in empty
-    ]
+    for path in empty:
+        is_used = path.name.lower() in used
+        why = "unlike another folder with this name" if is_used else "so it is not a class"
+        lines.append(f"{printable(str(path))} has no files, {why}")
+    return lines
 
 
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pawprint.dataset.member_names import member_name
 from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import InputError, printable
+from pawprint.images.archive import member_name
 from pawprint.named_file import open_binary
 
 OPENERS: dict[bytes, Callable] = {

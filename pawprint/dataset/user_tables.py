@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-import itertools
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -175,25 +175,20 @@ def name_likely(path: str, paths: Sequence[str]) -> str:
     The suggestions have the same file name, except perhaps for the suffix, and most of the same
     folders. Case, slashes, spaces around names and the Unicode form may differ.
     """
-    *folders, name = _parts(path)
-    stems = {name, _stem(name)}
-    for is_same in ((lambda other: other == name), (lambda other: _stem(other) in stems)):
-        scores = {}
-        for other in paths:
-            *others, last = _parts(other)
-            if is_same(last):
-                equal = (a == b for a, b in zip(reversed(folders), reversed(others)))
-                scores[other] = sum(itertools.takewhile(bool, equal))
-        if scores:
-            best = max(scores.values())
-            likely = sorted(repr(other) for other, score in scores.items() if score == best)
-            return f"Did you mean {' or '.join(likely[:3])}?"
-    return ""
+    name, *folders = _parts(path)
+    parts = {other: _parts(other) for other in paths}
+    same = [other for other in paths if parts[other][0] == name]
+    same = same or [other for other in paths if _stem(parts[other][0]) in (name, _stem(name))]
+    shared = [len(os.path.commonprefix([parts[each][1:], folders])) for each in same]  # noqa: RUF071
+    most = max(shared, default=0)
+    likely = sorted(repr(each) for each, number in zip(same, shared) if number == most)
+    return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
 
 
 def _parts(path: str) -> list[str]:
+    """Return the file name and its folders, innermost first, without differences in writing."""
     text = normalize("NFKC", unquote(path)).casefold().replace("\\", "/")
-    return [part.strip() for part in text.split("/") if part.strip(" .")] or [""]
+    return [part.strip() for part in reversed(text.split("/")) if part.strip(" .")] or [""]
 
 
 def _stem(name: str) -> str:

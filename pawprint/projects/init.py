@@ -16,7 +16,6 @@ from PIL import Image
 from pawprint import forms, templates
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import AUTO, count_labels, find_places
-from pawprint.dataset.member_names import require_utf8
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import describe_empty, folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
@@ -33,6 +32,7 @@ from pawprint.images.archive import (
     is_image_name,
     members,
     open_archive,
+    require_utf8,
     what_is,
 )
 from pawprint.images.pointers import LARGEST, pointer, pointer_at
