@@ -8,14 +8,14 @@ import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pawprint.dataset.folder_messages import describe_class_counts
 from pawprint.dataset.folders import AUTO, count_labels, find_places
 from pawprint.dataset.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.files import is_link_of_dvc, write_text
 from pawprint.images.archive import is_image_name
 from pawprint.named_file import copy_file
@@ -26,6 +26,11 @@ OF_DATASETS = {".arrow", ".parquet"}
 OF_TABLES = {".csv", ".json", ".jsonl", ".tsv"}
 BESIDE = (".cls", ".json", ".txt")  # suffixes of a file with the label of the photo beside it
 TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
+
+
+ZEROS = {"0", "0.0"}
+FLAGS = {*ZEROS, "1", "1.0"}
+SEVERAL = "A photo has exactly one class: if it needs several labels, make a project for each."
 
 
 class Asked(NamedTuple):
@@ -50,6 +55,14 @@ class Form(NamedTuple):
     photos: Mapping[str, Cells]
     contents: Callable[[], Iterable[tuple[str, bytes | Path]]]
     notes: list[str]
+
+
+class Row(NamedTuple):
+    """A row of a table: where it is, such as "line 2", its cells, and the name of its photo."""
+
+    place: str
+    cells: Cells
+    photo: str
 
 
 def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> Form | None:
@@ -155,3 +168,51 @@ def describe_label_files(names: Iterable[str]) -> str:
             first.setdefault(suffix, name)
     kinds = (f"{numbers[suffix]:,} {suffix}, such as {first[suffix]}" for suffix in first)
     return "; ".join(map(printable, kinds))
+
+
+def find_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str], list[str]]:
+    """Return the columns with the labels, and each row's label, or "" if it is missing.
+
+    There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
+    is the one that is `asked` for, that is called label, or that alone repeats its values. Raises
+    InputError if no column or several columns could contain the labels, and for a row with several
+    labels.
+    """
+    columns = dict.fromkeys(name for row in rows for name in row.cells if _may_be(name, asked))
+    values = {name: [row.cells.get(name, "") for row in rows] for name in columns}
+    choices = [name for name in columns if name.lower() == (asked or "label").lower()]
+    if not choices and not asked:
+        flags = [name for name in columns if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
+        choices = [name for name in columns if name not in flags and repeats(values[name])]
+        ones = [[name for name in flags if float(row.cells[name])] for row in rows]
+        odd = next((place for place, found in enumerate(ones) if len(found) != 1), None)
+        if len(flags) > 1 and odd is None:
+            return flags, [name for (name,) in ones]
+        if len(flags) > 1 and odd is not None and not choices:
+            raise _several(where, rows[odd], name_some(ones[odd]) or "no class with a 1")
+        choices += [name for name in flags if {*values[name]} - ZEROS]
+    if len(choices) != 1:
+        raise InputError(
+            f"{where}: expected one column of labels{asked and f' named {asked}'}. Received: "
+            f"{name_some(choices or columns, 20) or 'none'}. Choose one with --label COLUMN."
+        )
+    labels = values[choices[0]]
+    for row, label in zip(rows, labels):
+        if label.startswith(("[", '{"choices"')):
+            raise _several(where, row, label)
+    return choices, labels
+
+
+def _may_be(name: str, asked: str) -> bool:
+    return name == asked or bool(name.strip() and name.lower() not in ("split", "group"))
+
+
+def repeats(values: Sequence[str]) -> bool:
+    """Return whether a column has several values, each in two rows or more on average."""
+    present = [value for value in values if value]
+    return 1 < len({*present}) <= len(present) / 2
+
+
+def _several(where: str, row: Row, received: str) -> InputError:
+    found = printable(f"{where}: {row.place}: expected one label. Received: {received}.")
+    return InputError(f"{found} {SEVERAL}")

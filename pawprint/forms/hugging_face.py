@@ -17,8 +17,7 @@ from PIL import Image
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.errors import InputError, name_some, printable, reason
-from pawprint.forms import Asked, Files, Form
-from pawprint.forms.labels import Row, find_labels
+from pawprint.forms import Asked, Files, Form, Row, find_labels
 from pawprint.images.archive import is_image_name
 from pawprint.images.pointers import pointer_at
 from pawprint.installation import install_command

@@ -15,8 +15,7 @@ from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.folders import AUTO, INNER, OUTER, find_places
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
-from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form
-from pawprint.forms.labels import Row, find_labels, repeats
+from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
 from pawprint.images.archive import count_suffixes, is_image_name
 from pawprint.named_file import read_bytes
 
