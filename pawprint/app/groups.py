@@ -5,7 +5,7 @@ include photos that already have a label. First, there is a page for each cluste
 may be a new class. Later, photos are grouped by the class that a head predicts.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,18 +13,16 @@ import numpy as np
 import pandas as pd
 
 from pawprint import paths
-from pawprint.app import HERE
-from pawprint.classes import NEITHER, UNLABELLED
+from pawprint.classes import UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
-from pawprint.images.archive import Archive
 from pawprint.model.detector import unit_length
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.logistic_regression import fit_regressions
-from pawprint.projects.labelling import ImageKey, order_classes, places_in_archive
+from pawprint.projects.labelling import ImageKey
 from pawprint.tables import read_table, training_images
 
 PER_PAGE = 24
@@ -148,8 +146,7 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`. `keys` contains the pixels_sha256 of all of these. `classes` come from folders,
-    metadata.csv or `clean.labels`, or are [] if labels.csv provides them. `head` comes from a model
+    labels `known`. `keys` contains the pixels_sha256 of all of these. `head` comes from a model
     that knows the classes, if there is one.
     """
 
@@ -159,17 +156,16 @@ class Pool(NamedTuple):
     known: list[str]
     keys: list[str]
     clusters: Clusters
-    classes: list[str]
     head: ClassProbabilities | None = None
 
-    def all_classes(self, given: dict[str, str]) -> list[str]:
-        """Return the source's classes by name, then others in the order of their first label.
+    def all_images(self) -> list[ImageKey]:
+        """Return all photos, with and without a label."""
+        return [*self.images, *self.others]
 
-        `given` contains labels keyed by path or pixels_sha256. A class keeps its position when
-        another one is added, and has the same position for everybody with the same labels.
-        """
-        names = {*given.values(), *self.known} - {"", NEITHER}
-        return self.classes or order_classes(names, [], given.values())
+
+def without(keys: Container[str], images: Iterable[ImageKey]) -> list[ImageKey]:
+    """Return the images that are not in a table with these keys: paths, or pixels_sha256."""
+    return [image for image in images if image[0] not in keys and image[1] not in keys]
 
 
 def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> Group:
@@ -189,7 +185,7 @@ def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> 
     return Group(np.concatenate([group, rest])[:number], "", len(group))
 
 
-def read_pool(archive: Archive) -> Pool:
+def read_pool() -> Pool:
     """Return the pool of the last run.
 
     If `split` failed, for example because of too few labels, training images are missing.
@@ -208,11 +204,10 @@ def read_pool(archive: Archive) -> Pool:
     rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
     empty = np.array([], int)
     clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
-    classes, _ = places_in_archive(HERE, archive)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
     keys = [*unlabelled["pixels_sha256"], *train["pixels_sha256"]]
     without_features = [(path, "") for path in others]
-    return Pool(images, without_features, rows, train["label"].tolist(), keys, clusters, classes)
+    return Pool(images, without_features, rows, train["label"].tolist(), keys, clusters)
 
 
 def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
@@ -290,10 +285,9 @@ class Pages:
         for images whose class a person does not know. These images come last, and are shown only
         once more. Images `seen` by others are left out as long as there are others to show.
         """
-        images = [*pool.images, *pool.others]
-        images = [image for image in images if image not in self.missing]
-        images = [image for image in images if image[0] not in given and image[1] not in given]
-        known = [image for image in images if not {*image}.intersection(undecided)]
+        images = [image for image in pool.all_images() if image not in self.missing]
+        images = without(given, images)
+        known = without(undecided, images)
         images = known or [image for image in images if image not in self.asked_last]
         free = [image for image in images if image not in seen] or images
         preferred = [image for image in free if image not in self.unmarked]

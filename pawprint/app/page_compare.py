@@ -37,7 +37,7 @@ def show_comparison() -> None:
             (right, "The baseline with", [WORKSPACE, *commits]),
         )
     )
-    compared = compare(first, second)
+    compared = compare(first, second, {})
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
     if pairs is None:

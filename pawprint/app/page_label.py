@@ -1,4 +1,4 @@
-"""Show the Label page: photos that look alike, new images, and labels to review."""
+"""Show the Label page: photos that look alike, new images, labels to review, and all labels."""
 
 import contextlib
 import os
@@ -12,17 +12,18 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import paths
-from pawprint.app import HERE, page_labelled, page_run, photos, pools
+from pawprint.app import HERE, page_run, photos, pools
 from pawprint.app.page_of_photos import show_pages
-from pawprint.app.photos import explain_errors, plain, predictor
+from pawprint.app.photos import HASHED, explain_errors, plain, predictor
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.dataset.user_tables import reviewed_images
-from pawprint.errors import InputError
+from pawprint.errors import InputError, name_some
 from pawprint.files import read_json, read_labels, write_json
+from pawprint.images.archive import members
 from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
-from pawprint.projects import class_folders, labelling
+from pawprint.projects import class_folders, label_rows, labelling
 from pawprint.projects.class_folders import Places
 from pawprint.projects.label_rows import all_or_none
 from pawprint.projects.labelling import UNDECIDED
@@ -33,6 +34,9 @@ NUMBER = 50  # number of new images shown at a time
 FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last
 KEYS = 9  # classes that have a key
 DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
+NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
+ALL = "All"  # labels, in the Labelled tab
+SIDE = 600  # longer side of a photo in the dialog, in pixels, so that a screen shows it whole
 
 
 class Item(NamedTuple):
@@ -59,7 +63,7 @@ def show() -> None:
         "Unlabelled": show_unlabelled,
         "New images": show_new,
         "Labels to review": show_review,
-        "Labelled": page_labelled.show,
+        "Labelled": show_labelled,
     }
     has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled(HERE)
     first = "Labels to review" if has_review else None
@@ -147,18 +151,17 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     unknown = labelling.undecided(HERE)
     doubted = {path for path in images if str(path.absolute()) in unknown} - labelled
     number = NUMBER + len(labelled) + len(doubted)
-    items: list[Item] = []
-    last: list[Item] = []
-    for path, row in suggest(served, origin, read_labelled(HERE), number):
-        if path not in labelled and not row["error"]:
-            label = row["label"]
-            probability = row["probabilities"].get(label)  # unknown has no probability
-            text = f"Predicted: **{plain(label)}**"
-            text += f" {probability:.1%}" if probability else ""
-            read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
-            item = Item(row["path"], text, read, partial(_save, places, refused, path))
-            (last if path in doubted else items).append(item)
-    items += last
+    rows = suggest(served, origin, read_labelled(HERE), number)
+    new = [(path, row) for path, row in rows if path not in labelled and not row["error"]]
+    new.sort(key=lambda pair: pair[0] in doubted)
+    items = []
+    for path, row in new[:NUMBER]:
+        label = row["label"]
+        probability = row["probabilities"].get(label)  # unknown has no probability
+        text = f"Predicted: **{plain(label)}**"
+        text += f" {probability:.1%}" if probability else ""
+        read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
+        items.append(Item(row["path"], text, read, partial(_save, places, refused, path)))
     if not items:
         raise InputError(
             f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
@@ -171,7 +174,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     )
     if not target.resolve().is_relative_to(source.resolve()):
         advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
-    return Walk(items[:NUMBER], labels, advice, [])
+    return Walk(items, labels, advice, [])
 
 
 def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
@@ -328,8 +331,8 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         name = f"{key}-{done}-more"
         pressed = (walk, done, partial(_answer_chosen, walk, item, name))
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
-    _show_button(key, walk, "None of them", "0", partial(_answer, walk, item, NEITHER))
-    _show_button(key, walk, "I do not know", DOUBT, partial(_answer, walk, item, UNDECIDED))
+    for label, shortcut in ((NEITHER, "0"), (UNDECIDED, DOUBT)):
+        _show_button(key, walk, NAMES[label], shortcut, partial(_answer, walk, item, label))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
     st.caption(
         "Skip leaves the image unchanged, so it is asked for again. Images that you do not know "
@@ -364,3 +367,103 @@ def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
 
 def _undo_answer(walk: Walk) -> None:
     walk.answers.pop()()
+
+
+def show_labelled() -> None:
+    """Show the photos that have a row, last row first, with their labels."""
+    rows = labelled()
+    if rows.empty:
+        st.markdown("`labels.csv` has no rows yet. Photos that you label are listed here.")
+        return
+    st.markdown(
+        "The rows in `labels.csv`, latest first, and in `undecided.csv`, which lists photos marked "
+        "as not known. Click a photo to correct its label; the row keeps its place."
+    )
+    counts = rows["label"].value_counts(sort=False)
+    classes = pools.in_order(set(counts.index) - NAMES.keys())
+    names = [ALL, *classes, *(name for name in NAMES if name in counts)]
+    chosen = st.selectbox(
+        "Label",
+        names,
+        format_func=lambda name: (
+            f"{NAMES.get(name, name)} ({len(rows) if name == ALL else counts[name]:,})"
+        ),
+    )
+    found, missing = find_present(rows if chosen == ALL else rows[rows["label"] == chosen])
+    row = photos.grid(found, f"labelled-{names.index(chosen)}", describe)
+    if row is not None:
+        open_correction(row)
+    if missing:
+        st.caption(
+            f"{len(missing):,} more are not among the last run's photos, or are in another "
+            f"folder: {plain(name_some(missing))}"
+        )
+
+
+def labelled() -> pd.DataFrame:
+    """Return path, label, and pixels_sha256 or "" for each row, last row first."""
+    given, unknown = (
+        reversed(label_rows.read_rows(table, "path"))
+        for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV)
+    )
+    rows = [*given, *(row | {"label": UNDECIDED} for row in unknown)]
+    cells = [(row["path"], row["label"], row.get("pixels_sha256", "")) for row in rows]
+    return pd.DataFrame(cells, columns=["path", "label", "pixels_sha256"])
+
+
+def find_present(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows whose photo exists, with its current path, and the paths of the others.
+
+    `listed` is the path in the row.
+    """
+    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
+    pairs = zip(rows["pixels_sha256"], rows["path"])
+    now = pd.Series([path_of.get(pixels, path) for pixels, path in pairs], rows.index, "str")
+    is_present = now.isin(names)
+    return rows.assign(path=now, listed=rows["path"])[is_present], now[~is_present].tolist()
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
+    """Return the photos in the last run, and their paths by pixels_sha256."""
+    path_of = {pixels: path for path, pixels in labelling.pixels_of(HERE).items()}
+    return set(members(photos.archive())), path_of
+
+
+def describe(row: pd.Series) -> str:
+    """Return the label of a row, in Markdown."""
+    return plain(NAMES.get(row["label"], row["label"]))
+
+
+def open_correction(row: pd.Series) -> None:
+    """Open a dialog with a photo, and a form for its label."""
+    st.dialog(plain(photos.alt(row["path"])), width="large")(show_correction)(row)
+
+
+def show_correction(row: pd.Series) -> None:
+    """Show a photo and a form for its label."""
+    with explain_errors():
+        classes, accepts_new = pools.classes_here(), not pools.classes_of_source()
+        names = [*classes, NEITHER, UNDECIDED]
+        chosen = st.selectbox(
+            "Label",
+            names,
+            names.index(row["label"]) if row["label"] in names else None,
+            accept_new_options=accepts_new,
+            format_func=lambda name: NAMES.get(name, name),
+        )
+        with st.container(horizontal=True):
+            is_saved = st.button("Save", type="primary", disabled=not chosen)
+            is_removed = st.button("Remove the label")
+        if is_saved or is_removed:
+            label = None
+            if is_saved and chosen:
+                label = labelling.class_to_give(chosen, classes, accepts_new)
+            labelling.correct(HERE, {(row["listed"], row["pixels_sha256"]): label})
+            st.toast("Saved")
+            st.rerun()
+        image = photos.photo(row["path"])
+        width = round(SIDE * image.width / max(image.size))  # a small photo is enlarged, too
+        image.thumbnail((SIDE, SIDE))
+        st.image(photos.data_uri(image), width=width, alt=photos.alt(row["path"]))
+        st.caption(plain(row["path"]))

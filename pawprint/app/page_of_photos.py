@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from uuid import uuid4
 import streamlit as st
 
 from pawprint.app import HERE, groups, photos, undo_log
-from pawprint.app.groups import Pages
+from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.photos import explain_errors, plain
 from pawprint.app.pools import Photos
 from pawprint.app.undo_log import Change
@@ -25,6 +25,14 @@ COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
 
 
+class Counts(NamedTuple):
+    """How many photos have a label, how many have none, and how many of these are doubted."""
+
+    done: int
+    left: int
+    doubted: int
+
+
 class Visible(NamedTuple):
     """The images on the page of a browser, and since when, in seconds."""
 
@@ -33,34 +41,10 @@ class Visible(NamedTuple):
     images: list[ImageKey]
 
 
-class Session:
-    """A session, which shows pages until its browser is closed."""
-
-    def __init__(self, shown: dict[Pages, Visible]) -> None:
-        self.shown = shown  # by all sessions
-        self.pages: set[Pages] = set()  # of this one
-
-    def show(self, pages: Pages, visible: Visible) -> None:
-        """Hide the images from others."""
-        self.pages.add(pages)
-        self.shown[pages] = visible
-
-    def end(self) -> None:
-        """Offer the images of this session to others."""
-        for pages in self.pages:
-            self.shown.pop(pages, None)
-
-
 @st.cache_resource(show_spinner=False)
 def shown() -> dict[Pages, Visible]:
     """Return the images that each session shows, so that no browser shows another's images."""
     return {}
-
-
-@st.cache_resource(scope="session", on_release=Session.end, show_spinner=False)
-def session() -> Session:
-    """Return the session, which ends as soon as the browser disconnects."""
-    return Session(shown())
 
 
 def browser() -> str:
@@ -85,17 +69,18 @@ def show_pages(source: Photos) -> None:
         given = source.given()
         unknown = labelling.undecided(HERE)
         cells = cells_of(source, pages, given, unknown)
-        hide_from_others(pages)
+        shown()[pages] = Visible(browser(), time.time(), pages.images)
+        counts = count_photos(source.pool, pages.missing, given, unknown)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells or pages.are_last:
-            st.success(f"{describe_end(source, pages, given, unknown)} {source.advice}")
+            st.success(f"{describe_end(pages, counts)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(source, pages.missing, given, unknown),
+            "done": describe_progress(counts),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -117,13 +102,22 @@ def show_pages(source: Photos) -> None:
         )
 
 
-def describe_end(
-    source: Photos, pages: Pages, given: Container[str], unknown: Container[str]
-) -> str:
+def count_photos(
+    pool: Pool, missing: Container[ImageKey], given: Container[str], unknown: Container[str]
+) -> Counts:
+    """Count the photos, of which those that are `missing` cannot be read.
+
+    `given` and `unknown` contain paths or pixels_sha256.
+    """
+    images = [image for image in pool.all_images() if image not in missing]
+    left = without(given, images)
+    return Counts(len(images) - len(left), len(left), len(left) - len(without(unknown, left)))
+
+
+def describe_end(pages: Pages, counts: Counts) -> str:
     """Return why the pages end: all photos have a label, except those that cannot get one."""
-    left = [image for image in without(given, photos_of(source)) if image not in pages.missing]
-    if doubted := len(left) - len(without(unknown, left)):
-        images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
+    if counts.doubted:
+        images = "1 photo" if counts.doubted == 1 else f"{counts.doubted:,} photos"
         ask = " Label those that you know now, or stop here." if pages.images else ""
         return f"Done, except for {images} marked as not known.{ask}"
     if pages.missing:
@@ -131,33 +125,12 @@ def describe_end(
     return "All photos have a label."
 
 
-def describe_progress(
-    source: Photos,
-    missing: Collection[ImageKey],
-    given: Container[str],
-    unknown: Container[str],
-) -> str:
-    """Return the number of photos that are left, that are `given` a label, and that are `unknown`.
-
-    Photos that are `missing` cannot be read, and do not count.
-    """
-    images = [image for image in photos_of(source) if image not in missing]
-    left = without(given, images)
-    done = len(images) - len(left)
-    text = "1 photo is left" if len(left) == 1 else f"{len(left):,} photos are left"
-    if doubted := len(left) - len(without(unknown, left)):
-        text += f" (marked as not known: {doubted:,})"
-    return f"{text}; {done:,} got a label." if done else f"{text}."
-
-
-def photos_of(source: Photos) -> list[ImageKey]:
-    """Return all photos of a source, with and without a label."""
-    return [*source.pool.images, *source.pool.others]
-
-
-def without(keys: Container[str], images: Iterable[ImageKey]) -> list[ImageKey]:
-    """Return the images that are not in a table with these keys: paths, or pixels_sha256."""
-    return [image for image in images if image[0] not in keys and image[1] not in keys]
+def describe_progress(counts: Counts) -> str:
+    """Return how many photos are left, and how many got a label."""
+    text = "1 photo is left" if counts.left == 1 else f"{counts.left:,} photos are left"
+    if counts.doubted:
+        text += f" (marked as not known: {counts.doubted:,})"
+    return f"{text}; {counts.done:,} got a label." if counts.done else f"{text}."
 
 
 def cells_of(
@@ -187,11 +160,6 @@ def cells_of(
             cells = []
             pages.images = []
     return cells
-
-
-def hide_from_others(pages: Pages) -> None:
-    """Remember the images of a page until its browser is closed."""
-    session().show(pages, Visible(browser(), time.time(), pages.images))
 
 
 def seen_by_others() -> set[ImageKey]:

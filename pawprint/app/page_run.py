@@ -3,7 +3,6 @@
 Run shows the current results, changes since the last commit, `dvc repro`, `try`, Keep and Discard.
 """
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,8 +15,7 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import current_commit, try_git
-from pawprint.installation import install_command
-from pawprint.model.html_page import OF_ONNX, PAGE_FILE
+from pawprint.model.html_page import PAGE_FILE
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Fetch
 from pawprint.params.file import set_params
@@ -28,7 +26,7 @@ from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
-from pawprint.projects.comparison import EXPERIMENTS, compare_revisions
+from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.discard import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.compared_runs import ComparedRun
@@ -90,7 +88,8 @@ def show_differences() -> None:
     is_whole = paths.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and discard.changed_files(HERE, [paths.LOCK]):
         with explain_errors(), st.container(border=True):
-            compared = compare("HEAD", WORKSPACE, ("the last commit", "this run"))
+            named = {"HEAD": "the last commit", WORKSPACE: "this run"}
+            compared = compare("HEAD", WORKSPACE, named)
             verdict = plain(compared.sentences[0])
             show_compared(f"**{verdict[0].upper()}{verdict[1:]}**", compared)
     st.markdown(describe_model())
@@ -122,33 +121,20 @@ def describe_changes(
 
 @st.cache_data(max_entries=4, show_spinner="Comparing …", hash_funcs=HASHED)
 def compare_cached(
-    files: tuple[Path, ...],
-    commits: tuple[str | None, ...],
-    old: str,
-    new: str,
-    names: tuple[str, str] | None,
+    files: tuple[Path, ...], refs: str | None, old: str, new: str, names: dict[str, str]
 ) -> ComparedRun:
-    """Return the result of `compare` for these `files` and `commits`."""
-    named = dict(zip((old, new), names)) if names else {}
-    (compared,) = compare_revisions(HERE, old, [new], named)
+    """Return the result of `compare` for these `files` and `refs`."""
+    (compared,) = compare_revisions(HERE, old, [new], names)
     return compared
 
 
-def compare(old: str, new: str, names: tuple[str, str] | None = None) -> ComparedRun:
-    """Compare two runs, which sentences call `names`, like `compare_revisions`.
+def compare(old: str, new: str, names: dict[str, str]) -> ComparedRun:
+    """Compare two runs, which have other `names` in sentences, like `compare_revisions`.
 
     Raises InputError for the same reasons, for example if results in the workspace are out of date.
     """
-    return compare_cached(watched(), (commit_of(old), commit_of(new)), old, new, names)
-
-
-def commit_of(run: str) -> str | None:
-    """Return the commit of a revision in Git or of an experiment, or None for the workspace."""
-    if commit := try_git("rev-parse", "--verify", run):
-        return commit.strip()
-    # Git does not know the name of an experiment, which can be given to another run.
-    found = try_git("for-each-ref", "--format=%(objectname)", f"{EXPERIMENTS}/*/*/{run}")
-    return (found or "").strip() or None
+    refs = try_git("show-ref", "--head")  # an experiment's name can be given to another run
+    return compare_cached(watched(), refs, old, new, names)
 
 
 def watched() -> tuple[Path, ...]:
@@ -256,9 +242,6 @@ def show_page() -> None:
         "A single HTML file that labels photos. Anyone can open it with a double click, without "
         "Pawprint or an internet connection."
     )
-    if missing := [name for name in OF_ONNX if importlib.util.find_spec(name) is None]:
-        st.markdown(f"This requires {', '.join(missing)}. Run `{install_command('app,export')}`.")
-        return
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():

@@ -115,6 +115,7 @@ def _predictor(folder: Path) -> Predictor:
 
 
 CELL = 154  # size of a photo in a grid, in pixels; two fit side by side on a phone
+SQUARE = 2 * CELL  # its size in the file, for sharp displays
 PER_PAGE = 24
 LARGE = 900  # maximum size of a large photo, in pixels
 BACKGROUND = "#f3f5f7"
@@ -184,31 +185,24 @@ def alt(name: str) -> str:
 
 def archive() -> Archive:
     """Return the archive of the last run. Raises InputError."""
-    return _archive(paths.RAW_ARCHIVES, _bits(paths.PARAMS))
-
-
-@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _bits(params: Path) -> int | None:
-    return Clean.load().bits
+    return _archive(paths.RAW_ARCHIVES, paths.PARAMS)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _archive(folder: Path, bits: int | None) -> Archive:
-    return open_archive(folder, bits)
-
-
-def large(name: str) -> str:
-    """Return a large photo as a data URI. Raises InputError."""
-    return data_uri(photo(name))
+def _archive(folder: Path, params: Path) -> Archive:
+    return open_archive(folder, Clean.load().bits)
 
 
 def square(name: str) -> str:
     """Return a photo for a grid, as a data URI. Raises InputError."""
-    return _square(name, paths.RAW_ARCHIVES, _bits(paths.PARAMS))
+    return _square(name, paths.RAW_ARCHIVES, paths.PARAMS)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
-def _square(name: str, folder: Path, bits: int | None) -> str:
-    """Return the photo, padded to a square, at twice the displayed size for sharp displays."""
-    side = 2 * CELL
-    return data_uri(ImageOps.pad(photo(name, decoded_side(side)), (side, side), color=BACKGROUND))
+def _square(name: str, *files: Path) -> str:
+    return padded(photo(name, decoded_side(SQUARE)))
+
+
+def padded(image: Image.Image) -> str:
+    """Return an image, padded to a square for a grid, as a data URI."""
+    return data_uri(ImageOps.pad(image, (SQUARE, SQUARE), color=BACKGROUND))

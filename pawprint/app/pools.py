@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import streamlit as st
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pawprint import paths
 from pawprint.app import HERE, groups, photos, undo_log
@@ -16,6 +16,7 @@ from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
+from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, labelling
@@ -34,7 +35,11 @@ class ProjectPhotos:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.accepts_new = not pool.classes
+
+    @property
+    def accepts_new(self) -> bool:
+        """Whether labels.csv can add classes. Raises InputError."""
+        return not classes_of_source()
 
     def given(self) -> dict[str, str]:
         """Return the labels by pixels_sha256 or path. Raises InputError."""
@@ -42,11 +47,11 @@ class ProjectPhotos:
 
     def classes(self) -> list[str]:
         """Return the classes that a photo can get. Raises InputError."""
-        return self.pool.all_classes(self.given())
+        return classes_here()
 
     def picture(self, path: str, is_large: bool) -> str:
         """Return a photo as a data URI. Raises InputError or UnusableImageError."""
-        return photos.large(path) if is_large else photos.square(path)
+        return photos.data_uri(photos.photo(path)) if is_large else photos.square(path)
 
     def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
         """Write a label, which is one of `classes`, a new class, NEITHER or UNDECIDED.
@@ -71,10 +76,10 @@ class FolderPhotos:
 
     accepts_new = True
 
-    def __init__(self, origin: Path, target: Path, pool: Pool, bits: int | None) -> None:
+    def __init__(self, origin: Path, target: Path, pool: Pool, model: Metadata) -> None:
         self.name = str(origin)
         self.advice = f"Copies of the photos are in {photos.plain(str(target))}."
-        self.target, self.pool, self.bits = target, pool, bits
+        self.target, self.pool, self.model = target, pool, model
         images = [Path(path) for path, _ in pool.images]
         paths_here = {path for path, _ in pool.images}
         refused = paths_here.intersection(undo_log.refused(self.name))
@@ -83,7 +88,7 @@ class FolderPhotos:
 
     def places(self) -> Places:
         """Return the places of the model's classes. Raises InputError."""
-        return class_folders.places_of_classes(HERE, self.target, self.pool.classes)
+        return class_folders.places_of_classes(HERE, self.target, self.model.labels)
 
     def given(self) -> dict[str, str]:
         """Return the labels, keyed by path; "" stands for a photo labelled in another session."""
@@ -92,13 +97,13 @@ class FolderPhotos:
     def classes(self) -> list[str]:
         """Return the classes of the model in their order, then of the folder, and new ones."""
         there = class_folders.classes_in(HERE, self.target) if self.target.is_dir() else ()
-        names = dict.fromkeys([*in_order(self.pool.classes), *there, *self.labels.values()])
+        names = dict.fromkeys([*in_order(self.model.labels), *there, *self.labels.values()])
         return [name for name in names if name not in ("", NEITHER)]
 
     def picture(self, path: str, is_large: bool) -> str:
         """Return a photo as a data URI. Raises InputError."""
-        image = read_again(Path(path), path, self.bits, photos.LARGE)
-        return photos.data_uri(image) if is_large else square(image)
+        image = read_again(Path(path), path, self.model.bits, photos.LARGE)
+        return photos.data_uri(image) if is_large else photos.padded(image)
 
     def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
         """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
@@ -136,6 +141,12 @@ def in_order(names: Collection[str]) -> list[str]:
     return labelling.order_classes(names, of_source, labelling.labels_given(HERE).values())
 
 
+def classes_here() -> list[str]:
+    """Return the classes of the project, in order. Raises InputError."""
+    given = {*labelling.labels_given(HERE).values()} - {NEITHER}
+    return classes_of_source() or in_order(given)
+
+
 def classes_of_source() -> list[str]:
     """Return the classes that folders, metadata.csv or `clean.labels` provide, or [].
 
@@ -149,16 +160,10 @@ def _classes_of_source(*files: Path) -> list[str]:
     return labelling.places_in_archive(HERE, photos.archive())[0]
 
 
-def square(image: Image.Image) -> str:
-    """Return an image for a grid, as a data URI."""
-    side = 2 * photos.CELL
-    return photos.data_uri(ImageOps.pad(image, (side, side), color=photos.BACKGROUND))
-
-
 @st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
 def project_photos(*files: Path) -> ProjectPhotos:
     """Return the images of the last run, which has these files. Raises InputError without a run."""
-    return ProjectPhotos(groups.read_pool(photos.archive()))
+    return ProjectPhotos(groups.read_pool())
 
 
 # All sessions share this, so that none shows images that were labelled in another one.
@@ -188,8 +193,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     files = [path for path, _ in pairs]
     clusters = groups.find_clusters(features)
     head = ClassProbabilities(labels, np.array(probabilities, float))
-    pool = Pool([(path, "") for path in files], [], features, [], files, clusters, labels, head)
-    return FolderPhotos(origin, target, pool, served.metadata.bits)
+    pool = Pool([(path, "") for path in files], [], features, [], files, clusters, head)
+    return FolderPhotos(origin, target, pool, served.metadata)
 
 
 def _features(image: Image.Image, predicted: Prediction) -> dict:

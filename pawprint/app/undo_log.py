@@ -61,8 +61,10 @@ def record(
 
 def restore(pages: Pages, session: tuple[str, str]) -> None:
     """Restore the browser's earlier answers in new pages, except undone ones."""
-    for entry in _answers_of(session):
-        pages.images = [_image(image) for image in entry["images"]]
+    for entry in _answers():
+        if tuple(entry["session"]) != session:
+            continue
+        pages.images = [(path, pixels) for path, pixels in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
         undo = Undo(entry["number"], CHANGES.validate_python(entry["changes"]))
         pages.answer({*entry["marked"]}, entry["label"], undo)
@@ -74,10 +76,6 @@ def refused(source: str) -> list[str]:
     entries = [entry for entry in _answers() if entry["session"][1] == source]
     marked = [entry for entry in entries if entry["label"] == NEITHER]
     return [entry["images"][place][0] for entry in marked for place in entry["marked"]]
-
-
-def _answers_of(session: tuple[str, str]) -> list[dict]:
-    return [entry for entry in _answers() if tuple(entry["session"]) == session]
 
 
 def _answers() -> list[dict]:
@@ -99,8 +97,3 @@ def _append(entry: dict) -> None:
         ANSWERS.parent.mkdir(parents=True, exist_ok=True)
         with ANSWERS.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(entry, default=str))  # the newline ends an incomplete line
-
-
-def _image(image: list[str]) -> ImageKey:
-    path, pixels = image
-    return path, pixels

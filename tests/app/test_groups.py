@@ -16,13 +16,11 @@ from pawprint.app.groups import (
     read_pool,
     surest,
 )
-from pawprint.app.page_of_photos import Session, Visible
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.images.archive import open_archive
-from pawprint.projects.labelling import ImageKey
+from pawprint.projects.labelling import ImageKey, order_classes
 from pawprint.tables import write_table
 
 KINDS = ("ant", "bee", "cat")
@@ -34,7 +32,7 @@ def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> P
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
     without = [(f"other {number}.jpg", "") for number in range(others)]
     keys = [f"{number:064}" for number in range(len(rows))]
-    return Pool(images, without, rows, [*known], keys, find_clusters(rows), sorted({*known}))
+    return Pool(images, without, rows, [*known], keys, find_clusters(rows))
 
 
 def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -160,16 +158,6 @@ def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
     assert second.images == []
 
 
-def test_end_of_a_session_shows_its_photos_and_not_those_of_another():
-    shown: dict[Pages, Visible] = {}
-    first, second = Session(shown), Session(shown)
-    for session, name in ((first, "a"), (second, "b")):
-        session.show(Pages(), Visible(name, 0, [(f"{name}.jpg", "")]))
-    assert len(shown) == 2
-    first.end()
-    assert [visible.browser for visible in shown.values()] == ["b"]
-
-
 def test_training_images_are_learned_from_and_photos_without_features_come_last():
     rows, kinds = made_up(0.3)
     pool = pool_of(rows, others=3, known=tuple(kinds[-120:]))
@@ -212,11 +200,9 @@ def test_photos_that_a_person_does_not_know_come_last_and_once():
 
 
 def test_class_stays_where_it_is_when_one_is_added():
-    pool = pool_of(made_up(0.3)[0])._replace(classes=[])
-    given = {"1": "owl", "2": "none", "3": "bee"}
-    assert pool.all_classes(given) == ["owl", "bee"]
-    assert pool.all_classes(given | {"4": "ant"}) == ["owl", "bee", "ant"]
-    assert pool._replace(classes=["cat", "dog"]).all_classes(given) == ["cat", "dog"]
+    assert order_classes({"owl", "bee"}, [], ["owl", "bee"]) == ["owl", "bee"]
+    assert order_classes({"owl", "bee", "ant"}, [], ["owl", "bee", "ant"]) == ["owl", "bee", "ant"]
+    assert order_classes({"cat", "dog"}, ["cat", "dog"], ["dog"]) == ["cat", "dog"]
 
 
 def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
@@ -262,14 +248,13 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     write_shard(shard_path(folder, 0), {"index": index, "top": rows})
     for labelled in (0, 2):  # photos that `clean` leaves out
         write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
-        with open_archive(paths.RAW_ARCHIVES) as archive:
-            pool = read_pool(archive)
-        assert (pool.known, pool.classes) == ([], [])
+        pool = read_pool()
+        assert pool.known == []
         pixels = [pixels for _, pixels in pool.images]
         assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
     write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
-    with open_archive(paths.RAW_ARCHIVES) as archive, refused("expected features"):
-        read_pool(archive)
+    with refused("expected features"):
+        read_pool()
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])

@@ -1,6 +1,7 @@
 """Test the app's pages in Streamlit's own test runner, without a browser."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,8 @@ from pawprint import paths
 from pawprint.app import (
     HERE,
     groups,
-    page_labelled,
     page_of_photos,
     page_run,
-    photos,
     pools,
     undo_log,
 )
@@ -110,10 +109,13 @@ def write_unlabelled(project: Path) -> None:
 def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a_label(project):
     write_unlabelled(project)
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
-    pool = groups.read_pool(photos.archive())
-    source = pools.ProjectPhotos(pool)
-    text = page_of_photos.describe_progress(source, (), source.given(), labelling.undecided(HERE))
-    assert text == "2 photos are left (marked as not known: 1); 1 got a label."
+    pool = groups.read_pool()
+    given = pools.ProjectPhotos(pool).given()
+    counts = page_of_photos.count_photos(pool, (), given, labelling.undecided(HERE))
+    assert (
+        page_of_photos.describe_progress(counts)
+        == "2 photos are left (marked as not known: 1); 1 got a label."
+    )
 
 
 def test_what_was_labelled_is_listed_and_corrected(project):
@@ -122,7 +124,7 @@ def test_what_was_labelled_is_listed_and_corrected(project):
     rows = f"path,label\n{name},dog\n{PHOTOS[1][0]},none\ngone.jpg,cat\n"
     write_text(project / paths.LABELS_CSV, rows)
     write_text(project / paths.UNDECIDED_CSV, f"path,label\n{PHOTOS[2][0]},\n")
-    page = opened("page_labelled", "show")
+    page = opened("page_label", "show_labelled")
     assert [button.label for button in page.button] == ["None of them", "dog", "I do not know"]
     assert "gone" in page.caption[-1].value
     page.selectbox[0].set_value("dog").run()
@@ -131,7 +133,7 @@ def test_what_was_labelled_is_listed_and_corrected(project):
     def script(name):
         import pandas as pd
 
-        from pawprint.app.page_labelled import show_correction
+        from pawprint.app.page_label import show_correction
 
         row = {"path": name, "listed": name, "label": "dog", "pixels_sha256": ""}
         show_correction(pd.Series(row))
@@ -186,7 +188,7 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     press(page, "Start")
     labels = [button.label for button in page.button][:2]
     assert labels == ["dog", "cat"]
-    assert page_labelled.classes_here() == (labels, True)
+    assert pools.classes_here() == labels
     assert pools.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
     pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
     rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
@@ -278,18 +280,21 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     pages.take_back()
     paths_of = [path for path, _ in images]
     head = groups.ClassProbabilities([], np.zeros((2, 0)))
-    pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], [], head)
-    source = pools.FolderPhotos(Path("elsewhere"), Path("target"), pool, None)  # as after a restart
+    pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], head)
+    model = SimpleNamespace(labels=[], bits=None)
+    source = pools.FolderPhotos(
+        Path("elsewhere"), Path("target"), pool, model
+    )  # as after a restart
     assert source.given() == {paths_of[0]: NEITHER}
 
 
 def test_experiment_is_compared_again_once_its_name_belongs_to_another_commit(project):
     experiment = "refs/exps/ab/cdef/tall-pine"
-    commits = [git("rev-parse", rev, cwd=project) for rev in ("HEAD~1", "HEAD")]
-    for commit in commits:
+    sentences = []
+    for commit in ("HEAD~1", "HEAD"):
         git("update-ref", experiment, commit, cwd=project)
-        assert page_run.commit_of("tall-pine") == commit
-    assert page_run.commit_of("HEAD~1") == commits[0] != commits[1]
+        sentences.append(page_run.compare("tall-pine", "v2", {}).sentences)
+    assert sentences[0] != sentences[1]
 
 
 def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(project):
@@ -341,7 +346,7 @@ def test_page_whose_likely_photos_are_gone_is_replaced_by_one_that_asks(project,
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     keys = [key for _, key in images]
-    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows), [])
+    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows))
     source = pools.ProjectPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
