@@ -8,7 +8,7 @@ import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -47,13 +47,13 @@ class Form(NamedTuple):
     """Labelled images in one form.
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
-    without one, and perhaps a split, a group and others. `contents` yields each photo's name, and
-    its bytes or its file. `notes` are lines about what was left out.
+    without one, and perhaps a split, a group and others. `contents` yields, once, each photo's name
+    and its bytes or its file. `notes` are lines about what was left out.
     """
 
     name: str
     photos: Mapping[str, Cells]
-    contents: Callable[[], Iterable[tuple[str, bytes | Path]]]
+    contents: Iterator[tuple[str, bytes | Path]]
     notes: list[str]
 
 
@@ -123,7 +123,7 @@ def write_form(form: Form, images: Path, folder: Path) -> None:
 
     Raises InputError for a link that leads outside the images, because others may have made it.
     """
-    for name, content in form.contents():
+    for name, content in form.contents:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):

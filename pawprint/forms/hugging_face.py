@@ -65,11 +65,8 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
         row.photo: {"label": label} | {name: cells[name] for name in cells if name not in left_out}
         for (row, cells), label in zip(found, labels)
     }
-
-    def contents() -> Iterator[tuple[str, bytes | Path]]:
-        values = (value for path in shards.values() for value in _values(path))
-        return ((photo, _content(value, images, files)) for photo, value in zip(photos, values))
-
+    values = (value for path in shards.values() for value in _values(path))
+    contents = ((photo, _content(value, images, files)) for photo, value in zip(photos, values))
     form = f"{len(shards):,} Parquet or Arrow files, with the labels in {name_some(columns)}"
     return Form(form, photos, contents, [])
 

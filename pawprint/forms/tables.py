@@ -91,7 +91,12 @@ def _tables(
     for path in [asked] if asked else files.values():
         is_table = path.suffix.lower() in OF_TABLES and path.is_file()
         if asked or (is_table and path.stat().st_size <= size):
-            column, rows = _rows_with_photos(path, images, ends, bool(asked))
+            try:
+                column, rows = _rows_with_photos(path, images, ends)
+            except InputError:
+                if asked:
+                    raise
+                continue  # another file, or a damaged one, which will be named
             if rows:
                 found.setdefault(path.name, (column, []))[1].extend(rows)
     return found
@@ -133,7 +138,7 @@ def _form(images: Path, files: Files, label: str, name: str, column: str, rows: 
             f"labels.csv: {name_some(sorted(differing))}"
         )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Form(name, photos, lambda: ((photo, files[photo]) for photo in photos), notes)
+    return Form(name, photos, ((photo, files[photo]) for photo in photos), notes)
 
 
 def _ends(files: Files) -> dict[str, str | None]:
@@ -152,22 +157,15 @@ def _ends(files: Files) -> dict[str, str | None]:
     return ends | {f"/{normalize('NFC', name)}": name for name in files}
 
 
-def _rows_with_photos(
-    path: Path, images: Path, ends: Ends, is_asked: bool
-) -> tuple[str, list[Row]]:
-    """Return the column that names photos, and the rows with their photos; or "", [] without one.
+def _rows_with_photos(path: Path, images: Path, ends: Ends) -> tuple[str, list[Row]]:
+    """Return the column that names photos, and the rows with their photos.
 
     A column in which most cells have the suffix of an image comes first, because numbers of rows
-    can look like names; then the column whose cells name the most files, and one of OF_FILES. If
-    others name different files, if the first line has no header, or if no column names files,
-    raises InputError for a table that `is_asked` for.
+    can look like names; then the column whose cells name the most files, and one of OF_FILES.
+    Raises InputError if others name different files, if the first line has no header, if no column
+    names files, and for another file.
     """
-    try:
-        rows = [*_rows(read_bytes(path), path)]
-    except InputError:
-        if is_asked:
-            raise
-        return "", []  # another file, or a damaged one, which will be named
+    rows = [*_rows(read_bytes(path), path)]
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for _, cells in rows for name in cells)
     found = {}
@@ -188,20 +186,19 @@ def _rows_with_photos(
             f"one column with the names of files. Received: {name_some(columns)}, which name "
             "different files. Keep one of them"
         )
-    if problem and is_asked:
+    if problem:
         raise InputError(f"{path}: expected {printable(problem)}.")
-    column = columns[0] if columns and not problem else ""
-    photos = found.get(column, [])
-    if is_asked and not any(photos):
+    if not columns:
         raise InputError(
             f"{path}: expected a column with the names of files in {images}. Received: "
             f"{name_some(names, 20) or 'no rows'}."
         )
+    column = columns[0]
     others = names.keys() - {column}
     return column, [
         Row(f"{place} ({cells.pop(column)})", cells, photo or "")
-        for (place, cells), photo in zip(rows, photos)
-        if others and any(photos) and cells.get(column)
+        for (place, cells), photo in zip(rows, found[column])
+        if others and cells.get(column)
     ]
 
 
