@@ -11,7 +11,7 @@ from pawprint.app import HERE
 from pawprint.app.photos import plain
 from pawprint.errors import InputError
 from pawprint.files import write_text
-from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, require_safe_name
+from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, problem_of_name
 from pawprint.images.reading import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS
@@ -78,7 +78,8 @@ def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
             bar.progress(number / len(files), f"{number:,} of {len(files):,}")
             path = Path(scratch, class_folders.safe(PurePosixPath(file.name)))
             try:
-                require_safe_name(file.name)
+                if problem := problem_of_name(file.name):
+                    raise UnusableImageError("unsafe_name", problem)
                 if not is_image_name(file.name):
                     raise UnusableImageError("other_file", ACCEPTED)
                 decode(file.getvalue(), bits)

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from pawprint.decoding.limits import MAX_BYTES
+from pawprint.decoding.limits import MAX_BYTES, DecodingError
 from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
 from pawprint.files import read_json, write_json
 from pawprint.images.pointers import pointer_at
@@ -80,16 +80,8 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
-class UnusableImageError(InputError):
-    """An image that cannot be used; `detail` explains the `reason`.
-
-    The reason is one of the words in the table in docs/images.md. Add a row there for a new one.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason.replace('_', ' ')}: {detail}")
-        self.reason = reason
-        self.detail = detail
+class UnusableImageError(DecodingError, InputError):
+    """An image that cannot be decoded, or whose file cannot be used."""
 
 
 # The exceptions that zipfile raises for a damaged directory or member.
@@ -251,7 +243,7 @@ def describe_encoding(archive: Archive) -> str:
     if archive.zip_file is None:
         return ""
     unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
-    if not unknown or encoding == "utf-8":  # macOS writes UTF-8 without setting the flag
+    if encoding == "utf-8":  # macOS writes UTF-8 without setting the flag
         return ""
     return (
         f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
@@ -316,31 +308,32 @@ def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     Raises UnusableImageError if the name is unsafe, and KeyError if the member is missing.
     """
     info = None
+    problem = ""
     if archive.zip_file:
         info = archive.zip_file.getinfo(name)
         # Zipfile may have cut `filename` short.
-        require_safe_name(info.orig_filename.replace("\\", "/"))
+        problem = problem_of_name(info.orig_filename.replace("\\", "/"))
     elif name not in archive.md5s:
         raise KeyError(name)
-    require_safe_name(name)
+    if problem := problem or problem_of_name(name):
+        raise UnusableImageError("unsafe_name", problem)
     return info
 
 
-def require_safe_name(name: str) -> None:
-    """Raise UnusableImageError if a name is unsafe.
+def problem_of_name(name: str) -> str:
+    """Return what makes a name unsafe, or "".
 
     Unsafe names are absolute paths and names that contain `..`, a backslash, a drive letter,
     control characters, or a sequence that ends a script in HTML.
     """
     if name.startswith("/") or name[1:2] == ":":
-        raise UnusableImageError("unsafe_name", ABSOLUTE)
+        return ABSOLUTE
     parts = name.split("/")
     if ".." in parts or "" in parts or "\\" in name:
-        raise UnusableImageError("unsafe_name", UPWARD)
+        return UPWARD
     if CONTROL_CHARACTERS.search(name):
-        raise UnusableImageError("unsafe_name", "control characters in the name")
-    if "</" in name or "<!" in name:
-        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would treat as HTML")
+        return "control characters in the name"
+    return "</ or <!, which DVC's plots would treat as HTML" if re.search("<[/!]", name) else ""
 
 
 def describe_unsafe(names: Iterable[str]) -> str:
@@ -351,18 +344,12 @@ def describe_unsafe(names: Iterable[str]) -> str:
     """
     below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
     images = [name for name in below if is_image_name(below[name])]
-    details = []
-    for name in images:
-        try:
-            require_safe_name(name)
-            return ""
-        except UnusableImageError as error:
-            details.append(error.detail)
-    if not images:
+    if not images or not all(map(problem_of_name, images)):
         return ""
+    detail = problem_of_name(images[0])
     have = "image has" if len(images) == 1 else "images have"
     example = printable(repr(images[0]))
-    return f"{len(images):,} {have} {details[0]}, such as {example}. {advise_on_name(details[0])}"
+    return f"{len(images):,} {have} {detail}, such as {example}. {advise_on_name(detail)}"
 
 
 def advise_on_name(detail: str) -> str:
