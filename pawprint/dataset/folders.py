@@ -25,7 +25,7 @@ from pawprint.dataset.folder_names import (
     split_in_words,
     with_parents,
 )
-from pawprint.dataset.metadata_csv import CsvRow
+from pawprint.dataset.metadata_csv import Rows
 from pawprint.errors import InputError, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
@@ -59,14 +59,11 @@ class Layout(NamedTuple):
 
     classes: list[str]
     places: Mapping[str, Place]
-    rows: dict[str, CsvRow] | None = None
+    rows: Rows | None = None
 
 
 def find_places(
-    names: list[str],
-    rows: dict[str, CsvRow] | None,
-    labels: dict[str, list[str]] | str,
-    archive: str,
+    names: list[str], rows: Rows | None, labels: dict[str, list[str]] | str, archive: str
 ) -> tuple[list[str], dict[str, Place]]:
     """Return the sorted classes, and each file's label and split, keyed by file name.
 
@@ -91,7 +88,7 @@ def find_places(
     return sorted(labels), {name: label_and_split(folders[name], label_of_folder) for name in names}
 
 
-def _labels_of_rows(rows: dict[str, CsvRow], archive: str) -> set[str]:
+def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
     labels = {row.label for row in rows.values()}
     labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
     if problem := problem_of_labels(labels):
@@ -120,7 +117,7 @@ def _require_folders(
             )
 
 
-def folders_of(name: str, rows: dict[str, CsvRow] | None) -> list[str]:
+def folders_of(name: str, rows: Rows | None) -> list[str]:
     """Return the folders above a file, innermost first, in NFC.
 
     With `rows`, the label counts as the innermost folder and the split as the folder above it. An
@@ -409,7 +406,7 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
         )
 
 
-def count_labels(places: Mapping[str, Place], rows: dict[str, CsvRow] | None) -> Counter[str]:
+def count_labels(places: Mapping[str, Place], rows: Rows | None) -> Counter[str]:
     """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
     listed = rows or {}
     return Counter(

@@ -31,6 +31,9 @@ class CsvRow(NamedTuple):
     further: dict[str, str]  # non-empty cells in other columns
 
 
+Rows = dict[str, CsvRow]  # keyed by member
+
+
 def is_metadata(name: str) -> bool:
     """Return whether a member is a metadata.csv outside hidden folders and system folders."""
     *folders, file = name.split("/")
@@ -38,7 +41,7 @@ def is_metadata(name: str) -> bool:
     return file == FILE_NAME and not is_hidden and not is_of_system(name)
 
 
-def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, CsvRow] | None:
+def read_metadata_csv(archive: Archive, names: list[str]) -> Rows | None:
     """Return the rows from every metadata.csv in the archive, keyed by member, or None without one.
 
     Paths are relative to the CSV file's folder. If a row has no split, the innermost folder above
@@ -49,15 +52,13 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, CsvRow] |
     return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
 
 
-def parse_metadata_csv(
-    archive: str, names: list[str], read: Callable[[str], bytes]
-) -> dict[str, CsvRow] | None:
+def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], bytes]) -> Rows | None:
     """Parse rows like `read_metadata_csv`, for the files `names`, whose content `read` returns.
 
     Messages refer to the archive or folder as `archive`.
     """
     members = {normalize("NFC", name): name for name in names}
-    rows_by_member: dict[str, CsvRow] = {}
+    rows_by_member: Rows = {}
     for name in filter(is_metadata, names):
         where = f"{archive}: {printable(name)}"
         folder = posixpath.dirname(name)
@@ -93,7 +94,7 @@ def _parse_row(cells: dict[str, str], member: str) -> CsvRow:
     return CsvRow(label, split, cells.get("group", ""), further)
 
 
-def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, CsvRow]) -> str | None:
+def _row_problem(cells: dict[str, str], member: str | None, rows: Rows) -> str | None:
     name = cells["file_name"]
     label = cells["label"]
     split = cells.get("split", "")
@@ -115,7 +116,7 @@ def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, CsvR
     return None
 
 
-def further_columns(rows: dict[str, CsvRow] | None, paths: Iterable[str]) -> "pd.DataFrame":
+def further_columns(rows: Rows | None, paths: Iterable[str]) -> "pd.DataFrame":
     """Return the METADATA table for these images."""
     import pandas as pd  # imported here because it is slow and `code` does not need it
 

@@ -43,18 +43,24 @@ def folder_files(folder: Path) -> Files:
     are rejected, because their target may be outside the folder and private, except for DVC's links
     to its cache.
     """
-    paths: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        paths += [Path(parent, name) for name in (*links, *names) if name not in OF_SYSTEMS]
+    files = sorted(_walk(folder))
     for line in describe_empty(folder):
         print(f"fetch: {line}")
-    if not paths:
+    if not files:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
-    files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
     for _, path in files:
         _require_file(path)
     return [(member_name(name), path) for name, path in files]
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file and link below a folder except OF_SYSTEMS, with its relative path."""
+    for parent, folders, names in os.walk(folder, onerror=_refuse_folder):
+        inner = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if inner == "." else f"{inner}/"
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in {*links, *names}.difference(OF_SYSTEMS):
+            yield f"{prefix}{name}", Path(parent, name)
 
 
 def _refuse_folder(error: OSError) -> None:
@@ -100,16 +106,11 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
 
     The names are the same as in later stages, except that they include files excluded by
     .dvcignore. Listing is fast, because files are not opened. Returns None for other sources.
-    Raises InputError for the same reasons as `open_archive`.
+    Raises InputError for a folder that cannot be read, and for the same reasons as `open_archive`.
     """
     if source.is_dir():
-        paths = {}
-        for parent, _, names in os.walk(source):
-            inner = Path(parent).relative_to(source).as_posix()
-            for name in names if inner == "." else (f"{inner}/{name}" for name in names):
-                paths[member_name(name)] = source / name
-        names = sorted(name for name, path in paths.items() if path.name not in OF_SYSTEMS)
-        return names, lambda name: read_bytes(paths[name])
+        paths = {member_name(name): path for name, path in _walk(source)}
+        return sorted(paths), lambda name: read_bytes(paths[name])
     if source.is_file() and zipfile.is_zipfile(source):
         archive = open_archive(source)
         return members(archive), partial(read_member, archive)

@@ -41,6 +41,7 @@ BLOCK = 2**16  # number of pairs joined at once
 BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
 BY_ARCHIVE = "archive"
 BY_RANK = "rank"
+Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the rank of a group
 
 
 def split(
@@ -296,19 +297,16 @@ def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
     return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
 
 
-def _sizes(images: pd.DataFrame) -> dict[int, dict[str, int]]:
-    """Return the number of images per class for each group, in rank order."""
-    sizes: dict[int, dict[str, int]] = {}
+def _sizes(images: pd.DataFrame) -> Sizes:
+    """Return the sizes of all groups, in rank order."""
+    sizes: Sizes = {}
     for (rank, label), number in images.groupby(["rank", "label"]).size().items():
         sizes.setdefault(rank, {})[label] = number
     return sizes
 
 
 def _choose(
-    sizes: dict[int, dict[str, int]],
-    wanted: dict[str, float],
-    reserved: dict[str, int],
-    lacking: set[str],
+    sizes: Sizes, wanted: dict[str, float], reserved: dict[str, int], lacking: set[str]
 ) -> list[int]:
     """Return the ranks of the groups that bring the images per class closest to `wanted`.
 
