@@ -36,7 +36,6 @@ KEYS = 9  # classes that have a key
 DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
 NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
 ALL = "All"  # labels, in the Labelled tab
-SIDE = 600  # longer side of a photo in the dialog, in pixels, so that a screen shows it whole
 
 
 class Item(NamedTuple):
@@ -319,8 +318,13 @@ def ask(key: str) -> None:
             return
         st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
         st.markdown(item.text)  # here, because a second line would move the buttons
-        with st.container(key="asked"):
-            photos.show_large(item.read(), photos.alt(item.name))
+        show_whole(item.read(), item.name)
+
+
+def show_whole(image: Image.Image, name: str) -> None:
+    """Show an image as large as fits into the window."""
+    with st.container(key="asked"):  # has a style in main.py
+        photos.show_large(image, photos.alt(name))
 
 
 def _show_labels(key: str, walk: Walk, item: Item) -> None:
@@ -462,8 +466,5 @@ def show_correction(row: pd.Series) -> None:
             labelling.correct(HERE, {(row["listed"], row["pixels_sha256"]): label})
             st.toast("Saved")
             st.rerun()
-        image = photos.photo(row["path"])
-        width = round(SIDE * image.width / max(image.size))  # a small photo is enlarged, too
-        image.thumbnail((SIDE, SIDE))
-        st.image(photos.data_uri(image), width=width, alt=photos.alt(row["path"]))
+        show_whole(photos.photo(row["path"]), row["path"])
         st.caption(plain(row["path"]))

@@ -4,7 +4,8 @@ import contextlib
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -20,21 +21,14 @@ ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 CHANGES = TypeAdapter(list[Change])  # reads the records that `asdict` makes
 
 
-@dataclass(frozen=True)
-class Undo:
-    """Undoes an answer, here and in the file of all answers."""
+def undo(number: str, changes: Sequence[Change]) -> None:
+    """Undo an answer's changes, and record that in the file of all answers.
 
-    number: str
-    changes: Sequence[Change]
-
-    def __call__(self) -> None:
-        """Undo the changes. Raises InputError or OSError if others changed the same rows.
-
-        In this case, the tables are unchanged.
-        """
-        with lock_of(HERE):
-            all_or_none(change() for change in self.changes)
-        _append({"taken_back": self.number})
+    Raises InputError or OSError, without changing anything, if others changed the same rows.
+    """
+    with lock_of(HERE):
+        all_or_none(change() for change in changes)
+    _append({"taken_back": number})
 
 
 def record(
@@ -55,7 +49,7 @@ def record(
         "label": label,
         "changes": [asdict(change) for change in changes],
     }
-    pages.answer(marked, label, Undo(number, changes))
+    pages.answer(marked, label, partial(undo, number, changes))
     _append(entry)
 
 
@@ -66,8 +60,8 @@ def restore(pages: Pages, session: tuple[str, str]) -> None:
             continue
         pages.images = [(path, pixels) for path, pixels in entry["images"]]
         pages.label, pages.sure = entry["likely"], entry["sure"]
-        undo = Undo(entry["number"], CHANGES.validate_python(entry["changes"]))
-        pages.answer({*entry["marked"]}, entry["label"], undo)
+        changes = CHANGES.validate_python(entry["changes"])
+        pages.answer({*entry["marked"]}, entry["label"], partial(undo, entry["number"], changes))
     pages.label = ""
 
 
