@@ -39,15 +39,10 @@ def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
     )
     distances = measures - measures.median()
     spread = distances.abs().median() / QUARTILE
-    scores = distances[spread.index[spread > 0]] / spread[spread > 0]
-    directed = {
-        looks: direction * scores[name]
-        for (name, direction), looks in LOOKS.items()
-        if name in scores
-    }
-    if not directed:
-        return pd.DataFrame({"path": [], "looks": [], "score": []}).astype({"score": float})
-    table = pd.DataFrame(directed)
+    scores = (distances / spread.where(spread > 0)).fillna(0)
+    table = pd.DataFrame(
+        {looks: direction * scores[name] for (name, direction), looks in LOOKS.items()}
+    )
     found = pd.DataFrame(
         {"path": images["path"], "looks": table.idxmax(axis=1), "score": table.max(axis=1)}
     )
