@@ -15,7 +15,6 @@ from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.projects.class_folders import Change
 from pawprint.projects.label_rows import all_or_none, lock_of
-from pawprint.projects.labelling import ImageKey
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 CHANGES = TypeAdapter(list[Change])  # reads the records that `asdict` makes
