@@ -47,32 +47,6 @@ NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
 # Small arrays add little to the file, and rounding them would change the outputs most.
 SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
-NOTICE = f"""\
-ONNX Runtime Web {VERSION} runs the model. https://github.com/microsoft/onnxruntime
-
-MIT License
-
-Copyright (c) Microsoft Corporation
-
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and \
-associated documentation files (the "Software"), to deal in the Software without restriction, \
-including without limitation the rights to use, copy, modify, merge, publish, distribute, \
-sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is \
-furnished to do so, subject to the following conditions:
-
-The above copyright notice and this permission notice shall be included in all copies or \
-substantial portions of the Software.
-
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT \
-NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND \
-NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, \
-DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT \
-OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
-
-The software that it contains:
-https://github.com/microsoft/onnxruntime/blob/v{VERSION}/ThirdPartyNotices.txt
-
-This page is from Pawprint: Apache License 2.0, https://www.apache.org/licenses/LICENSE-2.0"""
 
 
 class About(NamedTuple):
@@ -103,7 +77,8 @@ def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[s
             f"    <dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>"
             for term, text in about.facts.items()
         ),
-        "NOTICES": html.escape(f"{about.weights}\n\n{NOTICE}"),
+        "WEIGHTS": html.escape(about.weights),
+        "VERSION": VERSION,
         "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # prevents "<" from ending the script
         "NETWORK": _packed(network),
     }

@@ -1,7 +1,6 @@
 """Read and write `model.json`, which defines how a model's outputs become an answer."""
 
 import json
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -157,34 +156,25 @@ def read_metadata(folder: Path) -> Metadata:
 def parse_metadata(path: Path, content: bytes) -> Metadata:
     """Return the metadata in a file's content, like `read_metadata`."""
     try:
-        return Metadata.model_validate_json(_without_format(path, content))
+        record = json.loads(content)
+        if isinstance(record, dict):
+            number = record.pop("format", 1)
+            release = record.pop("release", "a later one")
+            if number not in range(1, FORMAT + 1):
+                raise InputError(
+                    f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
+                    f"{printable(str(number))}, written by a newer version of Pawprint; the first "
+                    f"version that reads it is {printable(str(release))}. {renewal()}."
+                )
+        return Metadata.model_validate_json(json.dumps(record))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
             message = f"unknown key, from another version of Pawprint or added by hand. {renewal()}"
-        reason = " ".join([*map(str, problem["loc"]), f"({message})"])
-        raise _not_metadata(path, reason) from None
-
-
-def _not_metadata(path: Path, reason: str) -> InputError:
-    return InputError(
-        f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
+        received = " ".join([*map(str, problem["loc"]), f"({message})"])
+    except (RecursionError, ValueError) as error:
+        received = str(error)
+    raise InputError(
+        f"{path}: expected the metadata of a served model. Received: {printable(received)}"
     )
-
-
-def _without_format(path: Path, content: bytes) -> bytes:
-    """Remove the keys `format` and `release`. Raises InputError for a newer format."""
-    # Other errors are found later.
-    with suppress(AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        record = json.loads(content)
-        number = record.pop("format", 1)
-        release = record.pop("release", "a later one")
-        if number not in range(1, FORMAT + 1):
-            raise InputError(
-                f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
-                f"{printable(str(number))}, written by a newer version of Pawprint; the first "
-                f"version that reads it is {printable(str(release))}. {renewal()}."
-            )
-        return json.dumps(record).encode()
-    return content
