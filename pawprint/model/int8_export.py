@@ -1,6 +1,5 @@
 """Export a model to int8: LiteRT with 8-bit convolutions, calibrated on training images."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,6 @@ import numpy as np
 
 from pawprint.errors import silent_stderr
 from pawprint.model.exports import FORMATS, convert_with_keras
-from pawprint.model.served_model import IDENTITY_DIGITS
 from pawprint.network.hardware import keras, tf
 
 if TYPE_CHECKING:  # importing this starts TensorFlow
@@ -102,8 +100,3 @@ def _describe(model: "ModelT") -> str:
         f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
         "input; block statistics, pooling, standardisation, head, unknown score; outputs"
     )
-
-
-def identity_of_int8(identity: str) -> str:
-    """Return the 8-bit model's identity, given the served model's identity."""
-    return hashlib.sha256(f"{identity} int8".encode()).hexdigest()[:IDENTITY_DIGITS]

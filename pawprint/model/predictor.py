@@ -245,8 +245,7 @@ def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
             network = served_model.read_model(path, metadata)
             if not mirrored and is_mirrored(network):
                 network = single(network, names)
-                identity = metadata.model and served_model.identity_of_single(metadata.model)
-                metadata = metadata.model_copy(update={"model": identity})
+                metadata = served_model.describe_variant(metadata, "single")
             run = runner(network, names)
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(

@@ -153,9 +153,13 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
     return operations.concat(parts, 1).output(0)
 
 
-def identity_of_single(identity: str) -> str:
-    """Return the identity of the network from `single`, given the served model's identity."""
-    return hashlib.sha256(f"{identity} single".encode()).hexdigest()[:IDENTITY_DIGITS]
+def describe_variant(metadata: Metadata, name: str) -> Metadata:
+    """Return the metadata of a variant of a served model: "single" or "int8".
+
+    Its identity follows from the served model's identity and the name.
+    """
+    identity = metadata.model and _hash(f"{metadata.model} {name}")
+    return metadata.model_copy(update={"model": identity})
 
 
 def identity_of(path: Path, metadata: Metadata) -> str:
@@ -164,4 +168,8 @@ def identity_of(path: Path, metadata: Metadata) -> str:
     # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))
-    return hashlib.sha256(" ".join([*digests, text]).encode()).hexdigest()[:IDENTITY_DIGITS]
+    return _hash(" ".join([*digests, text]))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:IDENTITY_DIGITS]

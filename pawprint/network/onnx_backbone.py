@@ -51,8 +51,7 @@ def read_onnx(path: Path, model: Model) -> tuple[openvino.Model, str]:
         _require_exact(file)
         hint = None if params.output else _describe_outputs(file)
         blocks = [] if model.features == "last" else find_blocks(file, model.image_size)
-        features = _features(file.output, file.layout, params.tokens)
-        origin = _describe_features(file.output, params.tokens)
+        features, origin = _features(file, params.tokens)
         outputs = [block_statistics(blocks), features] if blocks else [features]
         pixel_network = _with_pixels(outputs, file, params)
         require_features(pixel_network, model.image_size, hint)
@@ -231,8 +230,12 @@ def _shrinks(node: openvino.Node) -> bool:
     )
 
 
-def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
-    """Return features `(batch, features)` from vectors, tokens, or the means of feature maps."""
+def _features(file: OnnxNetwork, tokens: str | None) -> tuple[openvino.Output, str]:
+    """Return features `(batch, features)`, and where they come from, as text.
+
+    They are the output's vectors, the chosen tokens, or the means of the feature maps.
+    """
+    output = file.output
     if not output.get_element_type().is_real():
         raise ValueError(
             "expected an output of floating-point numbers. Received: "
@@ -242,43 +245,32 @@ def _features(output: openvino.Output, layout: str, tokens: str | None) -> openv
         )
     lengths = lengths_of(output)
     if len(lengths) == 2:
-        return _token_features(output, lengths[0], tokens)
+        chosen = choose_tokens(lengths[0], tokens)
+        names = ["the class token" if part == range(1) else "the patch tokens" for part in chosen]
+        parts = [_mean_of_tokens(output, part) for part in chosen]
+        return operations.concat(parts, 1).output(0), f"from {' and '.join(names)}"
     if tokens:
         raise ValueError(
             "model.onnx.tokens: expected null, because the output is not (batch, tokens, features) "
             f"but {output.partial_shape}. Received: {tokens}"
         )
     if len(lengths) == 3:
-        return operations.reduce_mean(output, last_maps(output, layout).height_and_width).output(0)
+        axes = last_maps(output, file.layout).height_and_width
+        return operations.reduce_mean(output, axes).output(0), "from the last feature maps"
     if len(lengths) != 1:
         raise ValueError(
             "expected an output (batch, features), (batch, tokens, features) or of feature maps. "
             f"Received: {output.partial_shape}"
         )
-    return output
+    return output, f"from the output {printable(output.get_any_name())}"
 
 
-def _describe_features(output: openvino.Output, tokens: str | None) -> str:
-    """Return where the features come from, such as "from the class token"."""
-    lengths = lengths_of(output)
-    if len(lengths) != 2:
-        name = f"the output {printable(output.get_any_name())}"
-        return f"from {name if len(lengths) == 1 else 'the last feature maps'}"
-    chosen = choose_tokens(lengths[0], tokens)
-    names = ["the class token" if part == range(1) else "the patch tokens" for part in chosen]
-    return f"from {' and '.join(names)}"
-
-
-def _token_features(output: openvino.Output, count: int, tokens: str | None) -> openvino.Output:
-    """Return the class token, the mean of the patch tokens, or both, `(batch, features)`."""
-    parts = []
-    for chosen in choose_tokens(count, tokens):
-        if len(chosen) == 1:
-            parts.append(operations.gather(output, chosen[0], 1))
-        else:
-            patches = operations.slice(output, [chosen[0]], [count], [1], [1])
-            parts.append(operations.reduce_mean(patches, [1]))
-    return operations.concat(parts, 1).output(0)
+def _mean_of_tokens(output: openvino.Output, tokens: range) -> openvino.Node:
+    if len(tokens) == 1:
+        return operations.gather(output, tokens[0], 1)
+    return operations.reduce_mean(
+        operations.slice(output, [tokens.start], [tokens.stop], [1], [1]), [1]
+    )
 
 
 def choose_tokens(count: int, tokens: str | None) -> list[range]:

@@ -15,7 +15,7 @@ from pawprint.params.changes import describe_param_changes
 from pawprint.params.model import Params
 from pawprint.params.section import Section, check_content
 from pawprint.paths import PARAMS
-from pawprint.yaml_file import parse_yaml
+from pawprint.yaml_file import parse_mapping, parse_yaml
 
 NULL = "tag:yaml.org,2002:null"
 
@@ -25,10 +25,10 @@ def overlay(params: str, changes: str) -> str:
 
     Raises InputError if `changes` has a key that is not in `params.yaml`.
     """
-    values: dict[str, object] = {}
-    for section, keys in _yaml().load(changes).items():
-        values |= {f"{section}.{key}": value for key, value in keys.items()}
-    return set_values(params, values)
+    sections = _yaml().load(changes).items()
+    return set_values(
+        params, {f"{name}.{key}": value for name, keys in sections for key, value in keys.items()}
+    )
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
@@ -37,13 +37,12 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     Comments and order stay the same. Raises InputError if a name is not in `params.yaml` and is not
     optional.
     """
-    absent = [name for name, value in values.items() if value is None and is_optional(name)]
-    for name in absent:
-        if name in flat(params):
+    for name, value in values.items():
+        if value is None and is_optional(name) and name in flat(params):
             params = _without(params, name)
     content = _yaml().load(params)
     for name, value in values.items():
-        if name not in absent:
+        if value is not None or not is_optional(name):
             _set_value(content, name, value)
     return _dump(content)
 
@@ -58,32 +57,29 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     section, key, *inner = name.split(".")
     keys = content.get(section) or CommentedMap()
     if inner:
-        _set_inner(keys.get(key), name, value)
-        return
-    if is_optional(name) and key not in keys:
-        _insert(keys, section, key, value)
-    if key not in keys:
-        raise InputError(f"cannot set {name}: {PARAMS} has no such key. Check the name.")
+        param = f"{section}.{key}"
+        keys = keys.get(key)
+        key = inner[0]
+        if not isinstance(keys, dict):
+            raise InputError(
+                f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
+            )
+    else:
+        if key not in keys:
+            _insert(keys, name, value)
+        _keep_near(keys.ca.items.get(key))
     keys[key] = value
-    _keep_near(keys.ca.items.get(key))
 
 
-def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
-    """Add a key to a section, in the order of the section's model."""
+def _insert(keys: CommentedMap, name: str, value: object) -> None:
+    """Add an optional param to its section, in the order of the section's model."""
+    if not is_optional(name):
+        raise InputError(f"cannot set {name}: {PARAMS} has no such key. Check the name.")
+    section, key = name.split(".")
     names = list(section_of(section).model_fields)
     later = names[names.index(key) :]
     place = next((at for at, other in enumerate(keys) if other in later), len(keys))
     keys.insert(place, key, value)
-
-
-def _set_inner(mapping: object, name: str, value: object) -> None:
-    """Set a key inside a param that is a mapping, such as `epochs`."""
-    param, _, key = name.rpartition(".")
-    if not isinstance(mapping, dict):
-        raise InputError(
-            f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
-        )
-    mapping[key] = value
 
 
 def is_optional(name: str) -> bool:
@@ -145,13 +141,12 @@ def flat(text: str) -> dict[str, object]:
 
     Raises InputError if the text is not YAML, or does not consist of sections.
     """
-    content = parse_yaml(text, str(PARAMS))
-    if not isinstance(content, dict):
-        raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
-    if not all(isinstance(section, dict) for section in content.values()):
-        names = [name for name, section in content.items() if not isinstance(section, dict)]
-        raise InputError(f"{PARAMS}: {names[0]}: expected a section with params.")
-    return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}
+    values: dict[str, object] = {}
+    for name, section in parse_mapping(text, str(PARAMS)).items():
+        if not isinstance(section, dict):
+            raise InputError(f"{PARAMS}: {name}: expected a section with params.")
+        values |= {f"{name}.{key}": value for key, value in section.items()}
+    return values
 
 
 def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
@@ -174,8 +169,8 @@ def _require_param(name: str) -> None:
     params = [
         f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
     ]
-    param, _, inner = name.partition(".")[2].partition(".")
-    if f"{name.partition('.')[0]}.{param}" in params and "." not in inner:
+    parts = name.split(".")
+    if ".".join(parts[:2]) in params and len(parts) < 4:
         return
     if inside := [param for param in params if param.startswith(f"{name}.")]:
         raise InputError(

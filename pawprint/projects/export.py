@@ -21,11 +21,11 @@ from pawprint.model import exports
 from pawprint.model.detector import read_detector
 from pawprint.model.exports import milliseconds
 from pawprint.model.html_page import About, fetch_runtime, page_of, whose_weights, with_half_weights
-from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, identity_of_int8, write_int8
+from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, write_int8
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.predictor import load_predictor
-from pawprint.model.served_model import NETWORK_FILE, read_model
+from pawprint.model.served_model import NETWORK_FILE, describe_variant, read_model
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
@@ -103,8 +103,7 @@ class _Exporter(NamedTuple):
     def export_int8(self, train: pd.Series) -> exports.NamedOutputs:
         """Do the same with 8 bits. The outputs may differ from the served model's."""
         images = list(self.pixels(spread(train, CALIBRATION_IMAGES)))
-        identity = self.metadata.model and identity_of_int8(self.metadata.model)
-        described = self.metadata.model_copy(update={"model": identity})
+        described = describe_variant(self.metadata, "int8")
         write = partial(write_int8, self.model, images)
         place = self.folder / paths.EXPORT / INT8
         reference = exports.Reference(self.pixels(self.rows["path"]), self.expected, np.inf)

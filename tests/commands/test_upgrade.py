@@ -20,7 +20,7 @@ TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 
 def test_params_that_are_no_sections_are_one_line():
-    with refused("params.yaml: expected sections with params"):
+    with refused("params.yaml: expected keys with values"):
         flat("- 1\n")
     with refused("params.yaml: seed: expected a section"):
         flat("model: {}\nseed: 1\n")

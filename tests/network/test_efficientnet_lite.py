@@ -277,7 +277,7 @@ def test_keras_is_needed_to_fine_tune_and_for_weights_that_it_reads_or_draws(sou
 
 def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     """Nothing in the file is read."""
-    file = VARIANTS[NAME].file
+    file = packaged_file(NAME).name
     (tmp_path / file).write_bytes(packaged_file(NAME).read_bytes()[:-1] + b"\1")
     info = tmp_path / f"{PACKAGES[NAME].replace('-', '_')}-0.1.0.dist-info"
     info.mkdir()
