@@ -3,6 +3,7 @@
 import importlib.util
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -213,15 +214,9 @@ def export(
     with replacing(folder) as new:
         new.mkdir()
         path = new / form.file
-        try:
+        with _converting(f"{folder}: cannot convert the model to {name}"):
             run = _write_and_open(model, path, form)
             outputs = all_outputs(one_by_one(run), reference.images)
-        except (InputError, OSError):  # caused by an image or a disk, not by the model
-            raise
-        except Exception as error:  # a converter may raise any exception
-            raise InputError(
-                f"{folder}: cannot convert the model to {name}: {reason(error)}"
-            ) from None
         difference = largest_difference(outputs, reference.expected)
         if not difference <= reference.tolerance:
             raise InputError(
@@ -232,6 +227,17 @@ def export(
         write_metadata(new, metadata)
         _require_own(folder, new)
     return outputs
+
+
+@contextmanager
+def _converting(problem: str) -> Iterator[None]:
+    """Convert errors of a converter to an InputError that begins with the problem."""
+    try:
+        yield
+    except (InputError, OSError):  # caused by an image or a disk, not by the model
+        raise
+    except Exception as error:  # a converter may raise any exception
+        raise InputError(f"{problem}: {reason(error)}") from None
 
 
 def one_by_one(run: RunNetwork) -> RunNetwork:
@@ -281,12 +287,8 @@ def onnx_of(model: keras.Model | Callable[[Path], None]) -> bytes:
     """Return a model as the bytes of an ONNX file. Raises InputError if conversion fails."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.onnx")
-        try:
+        with _converting("cannot convert the model to onnx"):
             _write_and_open(model, path, FORMATS["onnx"])
-        except (InputError, OSError):
-            raise
-        except Exception as error:  # a converter may raise any exception
-            raise InputError(f"cannot convert the model to onnx: {reason(error)}") from None
         return path.read_bytes()
 
 

@@ -87,23 +87,22 @@ def _file_of(error: Exception) -> str:
     return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
 
 
-def load_backbone(
-    name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
-) -> keras.Model:
-    """Return an application with weights from a source: `imagenet`, `none`, or the path of a file.
+def load_backbone(model: Model, weights: Weights) -> keras.Model:
+    """Return an application with its weights.
 
-    `sha256` is the hash of the file. For the other sources, it is either None or the expected
-    `weights_sha256`. Raises InputError if a hash does not match or the file is missing, and for the
-    same reasons as `application`.
+    `weights.sha256` is the hash of a file. For the sources `imagenet` and `none`, it is either None
+    or the expected `weights_sha256`. Raises InputError if a hash does not match or the file is
+    missing, and for the same reasons as `application`.
     """
-    if source in (IMAGENET, "none"):
-        network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
-        if sha256:
-            verify(sha256, weights_sha256(network), f"the weights {source} for {name}")
-        return network
-    path = Path(source)
-    require_file(path, sha256, source, FILE)
-    return application(name, alpha, image_size, path)
+    options = (model.backbone, model.alpha, model.image_size)
+    source, sha256 = weights.source, weights.sha256
+    if source not in (IMAGENET, "none"):
+        require_file(Path(source), sha256, source, FILE)
+        return application(*options, Path(source))
+    network = application(*options, IMAGENET if source == IMAGENET else None)
+    if sha256:
+        verify(sha256, weights_sha256(network), f"the weights {source} for {model.backbone}")
+    return network
 
 
 def weights_sha256(network: keras.Model) -> str:
@@ -136,8 +135,7 @@ def convert_backbone(
     fit the backbone, and for the same reasons as `load_backbone`.
     """
     make_deterministic(seed=0)
-    options = (model.alpha, model.image_size, weights.source, weights.sha256)
-    backbone = load_backbone(model.backbone, *options)
+    backbone = load_backbone(model, weights)
     first = first_trained(model, backbone)
     cut = None if first is None else cut_index(backbone, first)
     whole = backbone if model.features == "last" else with_blocks(backbone)

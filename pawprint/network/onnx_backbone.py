@@ -79,8 +79,9 @@ def open_backbone(path: Path, model: Model) -> OnnxNetwork:
 
 
 def _read(content: bytes) -> openvino.Model:
+    """Read a network with one input."""
     try:
-        return openvino.Core().read_model(content)
+        network = openvino.Core().read_model(content)
     except RuntimeError as error:
         if "external data" not in str(error):
             raise
@@ -89,6 +90,12 @@ def _read(content: bytes) -> openvino.Model:
             "by default. Export with `torch.onnx.export(…, external_data=False)`, or write one "
             'file with `onnx.save(onnx.load("this.onnx"), "one.onnx")`'
         ) from None
+    if len(network.inputs) != 1:
+        raise ValueError(
+            f"expected one input. Received: {len(network.inputs)}. Export the part of the network "
+            "alone that takes images, such as SiglipVisionModel of SigLIP"
+        )
+    return network
 
 
 def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
@@ -96,11 +103,6 @@ def size_and_outputs(path: Path) -> tuple[int | None, list[str]]:
     with _refusing(path):
         with silent_stderr():
             network = _read(read_bytes(path))
-        if len(network.inputs) != 1:
-            raise ValueError(
-                f"expected one input. Received: {len(network.inputs)}. Export the part of the "
-                "network alone that takes images, such as SiglipVisionModel of SigLIP"
-            )
         shape = list(network.input().partial_shape)[1:]
         sides = {length.get_length() for length in shape if length.is_static} - {3}
         return next(iter(sides), None), [port.get_any_name() for port in network.outputs]
@@ -125,37 +127,30 @@ def _refusing(path: Path, size: int | None = None) -> Iterator[None]:
 
 def _reshape(network: openvino.Model, size: int) -> str:
     """Reshape a network to images of this size and return the layout of its input."""
-    ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
-    layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
+    kind = network.input().element_type
+    shape = network.input().partial_shape
     expected = (
         f"expected one float input (batch, 3, {size}, {size}) or (batch, {size}, {size}, 3), where "
-        f"{size} is model.image_size. Received: {', '.join(ports) or 'no input'}"
+        f"{size} is model.image_size. Received: {kind.get_type_name()} {shape}"
     )
-    if len(ports) != 1 or network.input().element_type not in FLOATS:
+    if kind not in FLOATS:
         raise ValueError(expected)
-    shape = network.input().partial_shape
     batch = -1 if shape.rank.is_dynamic or shape[0].is_dynamic else 1
     if batch == 1 and shape[0] != 1:
         raise ValueError(f"{expected}. Export the network with batch 1 or a dynamic batch")
-    shapes = {
-        layout: [batch, *sizes[1:]]
-        for layout, sizes in layouts.items()
-        if openvino.PartialShape(sizes).compatible(shape)
-    }
-    if len(shapes) > 1:  # most networks work with only one of the layouts
-        shapes = {layout: sizes for layout, sizes in shapes.items() if _runs(network, sizes)}
-    if not shapes:
+    layouts = {"NCHW": [batch, 3, size, size], "NHWC": [batch, size, size, 3]}
+    fitting = [key for key in layouts if openvino.PartialShape(layouts[key]).compatible(shape)]
+    if len(fitting) > 1:  # most networks work with only one of the layouts
+        fitting = [key for key in fitting if _runs(network, layouts[key])]
+    if not fitting:
         sides = {str(length) for length in list(shape)[1:]} - {"3"}
-        raise ValueError(
-            f"{expected}. Set model.image_size to the size of the file, {sides.pop()}"
-            if len(sides) == 1
-            else expected
-        )
-    if len(shapes) > 1:
+        if len(sides) == 1:
+            expected += f". Set model.image_size to the size of the file, {sides.pop()}"
+        raise ValueError(expected)
+    if len(fitting) > 1:
         raise ValueError(f"{expected}, which can be either. Export the network with one of them")
-    ((layout, sizes),) = shapes.items()
-    network.reshape(sizes)
-    return layout
+    network.reshape(layouts[fitting[0]])
+    return fitting[0]
 
 
 def _runs(network: openvino.Model, shape: list[int]) -> bool:

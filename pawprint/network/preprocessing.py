@@ -28,9 +28,9 @@ def find_preprocessing(path: Path) -> tuple[Path, dict] | None:
     have written one, because they probably describe two networks.
     """
     found: list[tuple[Path, dict]] = []
-    for file in map(path.with_name, (TRANSFORMERS, TIMM)):
+    for file in filter(Path.is_file, map(path.with_name, (TRANSFORMERS, TIMM))):
         try:
-            content = json.loads(read_text(file)) if file.is_file() else None
+            content = json.loads(read_text(file))
         except ValueError as error:
             raise InputError(
                 f"{file}: expected JSON. Received: {reason(error)}. Save it again with its library."

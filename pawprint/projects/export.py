@@ -312,8 +312,7 @@ def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
     if needs_keras(params, weights):
         backbone = load_model(folder / paths.BACKBONE, layers=())
     else:
-        options = (params.alpha, params.image_size, weights.source, weights.sha256)
-        backbone = load_backbone(params.backbone, *options)
+        backbone = load_backbone(params, weights)
     head = HeadWeights.read(folder / paths.HEAD)
     model, _ = with_head(backbone, params, head, Head.load(path=file), len(metadata.labels))
     return model

@@ -164,16 +164,17 @@ def test_other_files_are_refused(tmp_path):
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_weights_are_those_of_the_package_wherever_its_file_lies(name, tmp_path):
-    network = load_backbone(name, None, SIZE, "imagenet", None)
+    params = frozen(name)
+    network = load_backbone(params, PUBLISHED)
     assert network.output_shape == (None, 2, 2, 1280)
     path = tmp_path / "elsewhere.bin"
     path.symlink_to(packaged_file(name))
-    again = load_backbone(name, None, SIZE, str(path), VARIANTS[name].sha256)
+    again = load_backbone(params, Weights(source=str(path), sha256=VARIANTS[name].sha256))
     assert weights_sha256(again) == weights_sha256(network)
     if name == NAME:
         of_keras = tmp_path / "saved.weights.h5"
         network.save_weights(of_keras)
-        again = load_backbone(name, None, SIZE, str(of_keras), digest(of_keras))
+        again = load_backbone(params, Weights(source=str(of_keras), sha256=digest(of_keras)))
         assert weights_sha256(again) == weights_sha256(network)
     else:
         with refused("elsewhere.bin: expected weights for EfficientNetLite0"):
@@ -285,7 +286,7 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     (info / "RECORD").write_text(f"{file},,\n")
     monkeypatch.syspath_prepend(tmp_path)
     with refused(f"{tmp_path / file}: expected weights for {NAME}", VARIANTS[NAME].sha256):
-        load_backbone(NAME, None, SIZE, "imagenet", None)
+        load_backbone(frozen(), PUBLISHED)
 
 
 def write_params(fine_tune_at: str) -> None:

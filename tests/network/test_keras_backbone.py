@@ -6,7 +6,7 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run, succeed
-from networks import sample_backbone
+from networks import model_params, sample_backbone
 
 from pawprint import paths
 from pawprint.files import digest
@@ -14,8 +14,9 @@ from pawprint.network.hardware import describe_missing_cuda, keras, make_determi
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
 from pawprint.params.file import overlay
+from pawprint.params.model import Weights
 
-NETWORK = ("MobileNetV2", 0.35, 64)
+NETWORK = model_params(image_size=64)
 
 
 def test_no_weights_are_random_ones_that_are_always_the_same():
@@ -23,7 +24,8 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
     for _ in range(2):
         keras.utils.clear_session()  # as in a new process
         make_deterministic(0)
-        hashes.append(weights_sha256(backbone := load_backbone(*NETWORK, "none", None)))
+        backbone = load_backbone(NETWORK, Weights(source="none", sha256=None))
+        hashes.append(weights_sha256(backbone))
     assert hashes[0] == hashes[1]
     assert backbone.get_layer("Conv1").kernel.numpy().std() > 0
 
@@ -33,26 +35,26 @@ def test_weights_that_are_a_pointer_of_git_lfs_are_named(tmp_path):
     path = tmp_path / "base.h5"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
     with refused("weights.source", "git lfs pull"):
-        load_backbone(*NETWORK, str(path), None)
+        load_backbone(NETWORK, Weights(source=str(path), sha256=None))
 
 
 @pytest.mark.parametrize("sha256", [None, "f" * 64])
 def test_file_needs_its_hash_which_the_message_gives(sha256):
     with refused("weights.sha256: expected ", SAMPLE_SHA256):
-        load_backbone(*NETWORK, str(SAMPLE_WEIGHTS), sha256)
+        load_backbone(NETWORK, Weights(source=str(SAMPLE_WEIGHTS), sha256=sha256))
 
 
 def test_file_that_holds_no_weights_is_refused(tmp_path):
     file = tmp_path / "weights.h5"
     file.write_bytes(b"<html>")
     with refused(f"{file}: expected weights for MobileNetV2"):
-        load_backbone(*NETWORK, str(file), digest(file))
+        load_backbone(NETWORK, Weights(source=str(file), sha256=digest(file)))
 
 
 def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
     for source in ("no/such.h5", "https://me:secret@example.org/weights.h5"):
         with refused("weights.source: expected imagenet, none or ") as error:
-            load_backbone(*NETWORK, source, None)
+            load_backbone(NETWORK, Weights.model_construct(source=source, sha256=None))
         assert "secret" not in str(error.value)
 
 
