@@ -206,8 +206,9 @@ def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
         )
     digits = len(str(len(images)))
     # Keep 50 characters, because file systems limit names to 255 bytes.
-    names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
-    return [folder / name for name in names]
+    return [
+        folder / f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1)
+    ]
 
 
 def write_saliency(

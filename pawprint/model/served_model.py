@@ -37,22 +37,19 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
     network.reshape([1, image_size, image_size, 3])
     *names, _ = output_names(metadata)
-    outputs = [output for output in network.outputs if FEATURES not in output.names]
-    if len(outputs) < len(names):
-        number = len(outputs)
-        raise ValueError(f"too few outputs: {number}, not {len(names)}: {', '.join(names)}")
-    answers = outputs[: len(names)]
+    answers = [output for output in network.outputs if FEATURES not in output.names]
+    if len(answers) < len(names):
+        raise ValueError(f"too few outputs: {len(answers)}, not {len(names)}: {', '.join(names)}")
     features = [output for output in network.outputs if FEATURES in output.names]
-    expected = [metadata.units, 1][: len(answers)] + [-1] * len(features)
-    for output, units in zip((*answers, *features), expected):
+    outputs = [*answers[: len(names)], *features]
+    for output, units in zip(outputs, [metadata.units, 1][: len(names)] + [-1] * len(features)):
         is_right = openvino.PartialShape([1, units]).compatible(output.partial_shape)
         if not is_right or output.element_type != openvino.Type.f32:
             length = "channels" if units < 0 else units
             raise ValueError(
                 f"output {output.partial_shape} for one image, not float32 (1, {length})"
             )
-    results = [output.get_node() for output in (*answers, *features)]
-    network = openvino.Model(results, network.get_parameters())
+    network = openvino.Model([each.get_node() for each in outputs], network.get_parameters())
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
 
 

@@ -56,28 +56,26 @@ def application(
 def _weights_problem(
     name: str, alpha: float | None, weights: str | Path, error: Exception
 ) -> InputError:
-    if weights == IMAGENET:
-        # A connection error may contain the password of a proxy. Keras errors do not.
-        text = type(error).__name__
-        if type(error) in (Exception, OSError):
-            text = reason(error).rpartition(" -- ")[2]  # the part after the URL
-        elif type(error) is ValueError:
-            text = "weights for other layers"
-        is_there = isinstance(error, ValueError) or type(error) is OSError
-        damaged = " Delete a damaged file there." if is_there else ""
-        missing = "" if is_there else "no weights on this computer: "
-        kind = InputError if is_there else NoWeightsError
-        return kind(
-            f"{missing}{_file_of(error)}: expected weights for {name}. Received: {text}. Offline, "
-            "put this file into models/ of KERAS_HOME, set weights.source to a local file, or use "
-            "the installed network: model.backbone EfficientNetLite0, model.alpha null, "
-            f"model.image_size 224.{damaged}"
+    if weights != IMAGENET:
+        width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
+        return InputError(
+            f"{weights}: expected weights for {name} (model.backbone) without top{width}. "
+            f"Received: {reason(error)} Check weights.source."
         )
-    width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
-    return InputError(
-        f"{weights}: expected weights for {name} (model.backbone) without top{width}. "
-        f"Received: {reason(error)} Check weights.source."
+    # A connection error may contain the password of a proxy. Keras errors do not.
+    text = type(error).__name__
+    if type(error) in (Exception, OSError):
+        text = reason(error).rpartition(" -- ")[2]  # the part after the URL
+    elif type(error) is ValueError:
+        text = "weights for other layers"
+    message = (
+        f"{_file_of(error)}: expected weights for {name}. Received: {text}. Offline, put this file "
+        "into models/ of KERAS_HOME, set weights.source to a local file, or use the installed "
+        "network: model.backbone EfficientNetLite0, model.alpha null, model.image_size 224."
     )
+    if isinstance(error, ValueError) or type(error) is OSError:
+        return InputError(f"{message} Delete a damaged file there.")
+    return NoWeightsError(f"no weights on this computer: {message}")
 
 
 def _file_of(error: Exception) -> str:
