@@ -23,15 +23,14 @@ demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.demo
 
 # Lint, types and every fast test, with the whole pipeline once on small data.
-test: .venv/installed-dev
+test: TESTS := not slow and not extended
+# The slow tests too, in the same run: the tests of a file share what is made for them.
+test-all: TESTS := not extended
+test test-all: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) -m "not slow and not extended"
-
-# The slow tests too.
-test-all: test
-	$(PYTEST) -m "slow and not extended"
+	$(PYTEST) -m "$(TESTS)"
 
 # All combinations of what `make test-all` tests one case of.
 test-extended: .venv/installed-dev

@@ -62,17 +62,20 @@ def sha256(path: Path) -> str:
 
 SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
 OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
-# The stages that run after a change to fine-tuning.
-AFTER_FINETUNING = ["train_finetune", "predict", "evaluate", "plot"]
-# Params for a run that takes seconds, on images.zip next to the project. The head is trained in
-# epochs, so that each param can be changed alone.
-TINY = """
+# Params for a run that takes seconds, on images.zip next to the project. Nothing is trained in
+# epochs, so only the stage `backbone` starts TensorFlow.
+FROZEN = """
 fetch: {source: ../images.zip}
 model: {image_size: 96}
 augment: {views: 2}
-train_extract: {epochs: {number: 3, keep_best: false}}
-train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}
+train_finetune: {epochs: null}
 """
+# The head is trained in epochs too, so that each param can be changed alone.
+TINY = FROZEN.replace(
+    "train_finetune: {epochs: null}",
+    """train_extract: {epochs: {number: 3, keep_best: false}}
+train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}""",
+)
 
 
 def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
@@ -211,13 +214,6 @@ def pawprint(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
     return run("python", "-m", "pawprint", *arguments, cwd=folder, **environment)
 
 
-def printed(folder: Path, *arguments: str) -> str:
-    """Run a command, which must succeed and print nothing on stderr, and return its output."""
-    result = pawprint(folder, *arguments)
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
-
-
 def pawprint_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     """Return the same as `pawprint` without a new process, which would take seconds to import."""
     with (
@@ -237,14 +233,14 @@ def pawprint_here(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.CompletedProcess(arguments, status, out.read(), errors.getvalue())
 
 
-def printed_here(folder: Path, *arguments: str) -> str:
-    """Return the same as `printed` without a new process."""
-    result = pawprint_here(folder, *arguments)
+def printed(folder: Path, *arguments: str, command=pawprint_here) -> str:
+    """Run a command, which must succeed and print nothing on stderr, and return its output."""
+    result = command(folder, *arguments)
     assert (result.returncode, result.stderr) == (0, "")
     return result.stdout
 
 
-def complaint(folder: Path, *arguments: str, command=pawprint) -> str:
+def complaint(folder: Path, *arguments: str, command=pawprint_here) -> str:
     """Run a command, which must fail with one line on stderr and no output, and return the line."""
     result = command(folder, *arguments)
     assert (result.returncode, result.stdout) == (1, "")
@@ -291,11 +287,16 @@ def tiny_run(tmp_path_factory) -> Path:
 
     def make(folder: Path) -> None:
         pack(folder / "images.zip", drawn_twice())
-        project = git_project(folder / "project", TINY + OFFLINE)
+        project = git_project(folder / "project", FROZEN + OFFLINE)
         repro(project)
         commit(project, "Tiny run")
 
     return made_once(tmp_path_factory, "tiny", make) / "project"
+
+
+def share_cache(tiny_run: Path, project: Path) -> None:
+    """Let DVC take from the tiny run what has the same inputs, such as what `backbone` writes."""
+    shutil.copytree(tiny_run / ".dvc" / "cache", project / ".dvc" / "cache", dirs_exist_ok=True)
 
 
 def drawn_twice() -> Iterator[tuple[str, bytes]]:
@@ -390,12 +391,12 @@ def git_project(folder: Path, changes: str) -> Path:
     return folder
 
 
-# Each worker runs whole files. The slowest ones start first, so that none remains at the end, but
-# committed_run needs `tiny_run`, and would wait while browser makes it.
+# Each worker runs whole files. The slowest ones start first, so that none remains at the end. Of
+# those that need `tiny_run`, two at once would make one of them wait.
 LONGEST = (
-    "tutorial readme pipeline loop browser export onnx_backbone reused_features tutorial_notebook "
-    "label_pages scripts dask committed_run served from_python other_computer recipes try source "
-    "nothing_lost reused_images"
+    "tutorial readme pipeline loop export browser dask label_pages served reused_features "
+    "onnx_backbone committed_run tutorial_notebook other_computer from_python try scripts source "
+    "recipes nothing_lost reused_images keras_backbone applications serve"
 )
 
 

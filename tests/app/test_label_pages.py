@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from app_browser import chromium, expect, opened, serious, settled
-from conftest import OFFLINE, TINY, change, git_project, succeed
+from conftest import FROZEN, OFFLINE, change, git_project, share_cache, succeed
 from servers import served
 
 from pawprint.projects.label_rows import read_rows
@@ -20,9 +20,10 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tiny_run, tmp_path_factory) -> Path:
     """Return a project with eighty drawn cats and dogs in one folder, named after the animal."""
-    folder = git_project(tmp_path_factory.mktemp("pages") / "project", TINY + OFFLINE)
+    folder = git_project(tmp_path_factory.mktemp("pages") / "project", FROZEN + OFFLINE)
+    share_cache(tiny_run, folder)
     change(folder, "fetch: {source: photos}\nclean: {labels: auto}")
     (folder / "photos").mkdir()
     for name, data in draw_dataset(train=40, validation=0):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from app_browser import choose, chromium, expect, open_page, opened, serious, settled
-from conftest import OFFLINE, TINY, commit, git_project, replace, succeed
+from conftest import FROZEN, OFFLINE, commit, git_project, replace, share_cache, succeed
 from faults import PHOTO, encode
 from servers import served
 
@@ -15,9 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tiny_run, tmp_path_factory) -> Path:
     """Return a project without a run, with photos that DVC tracks."""
-    folder = git_project(tmp_path_factory.mktemp("loop") / "project", TINY + OFFLINE)
+    folder = git_project(tmp_path_factory.mktemp("loop") / "project", FROZEN + OFFLINE)
+    share_cache(tiny_run, folder)
     replace(folder / "params.yaml", "../images.zip", "photos")
     for name, data in draw_dataset(train=12, validation=0):
         path = folder / "photos" / Path(name).parent.name / Path(name).name

@@ -11,8 +11,8 @@ from conftest import (
     complaint,
     git_init,
     git_project,
-    pawprint,
-    printed_here,
+    pawprint_here,
+    printed,
     replace,
     succeed,
     write_files,
@@ -88,7 +88,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
         (("old", "new"), "new is better than old: log loss "),
         (("new",), "The predictions of new and workspace are identical on all 400 images"),
     ):
-        lines = printed_here(project, "compare", *arguments).splitlines()
+        lines = printed(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
         sets = [line.split()[:2] for line in lines[3:5]]
         assert sets == [["test", "200"], ["validation", "200"]]
@@ -98,22 +98,22 @@ def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
     replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
     write(project, {1, 3, 4})  # two dogs are missed, and one cat is predicted as a dog
     record(project)
-    lines = printed_here(project, "compare", "old").splitlines()
+    lines = printed(project, "compare", "old").splitlines()
     counts = "98 of 100 found (was 90), 1 false alarms (was 10)"
     assert [counts in line for line in lines[3:5]] == [True, True]
-    assert "class" not in printed_here(project, "compare", "old", "new")
+    assert "class" not in printed(project, "compare", "old", "new")
 
 
 def test_gate_fails_only_for_a_worse_run(project):
     write(project, set(range(20)))
     record(project)
-    result = pawprint(project, "compare", "--gate", "new")
+    result = pawprint_here(project, "compare", "--gate", "new")
     assert result.returncode == 1
     assert "workspace is worse than new" in result.stdout
-    assert pawprint(project, "compare", "new").returncode == 0
+    assert pawprint_here(project, "compare", "new").returncode == 0
     write(project, set(range(6)))  # one more error may be due to chance
     record(project)
-    text = printed_here(project, "compare", "--gate", "new")
+    text = printed(project, "compare", "--gate", "new")
     assert re.search(r"No difference shown .* between -\d\.\d and \+\d\.\d points", text)
     assert not re.search("would show|log loss .* interval", text)
 

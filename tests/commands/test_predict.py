@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succeed, write_files
+from conftest import JPEG, PROJECT, complaint, encode, pawprint_here, printed, succeed, write_files
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -43,7 +43,7 @@ def photos(tmp_path):
 
 def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_path):
     (tmp_path / "dog.png").write_bytes(plain("red"))
-    result = pawprint(tmp_path, "predict", "--no-unknown", "dog.png")
+    result = pawprint_here(tmp_path, "predict", "--no-unknown", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
     assert str(EXAMPLE_MODEL) in result.stderr
     (tmp_path / "params.yaml").touch()  # for other images
@@ -94,7 +94,7 @@ def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(pre
 
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
-    result = pawprint(workspace, "predict", "photos", "text.jpg")
+    result = pawprint_here(workspace, "predict", "photos", "text.jpg")
     assert (result.returncode, result.stderr) == (1, "photos: 1 other files (1 .txt)\n")
     *good, bad = result.stdout.splitlines()
     paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
@@ -136,12 +136,12 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
     long = tmp_path / f"{'ü' * 100}.png"  # 200 bytes
     long.write_bytes((workspace / "photos" / "dog.png").read_bytes())
     photos = ["text.jpg", "photos/dog.png", str(long)]
-    result = pawprint(workspace, "predict", "--saliency", str(tmp_path / "pictures"), *photos)
+    result = pawprint_here(workspace, "predict", "--saliency", str(tmp_path / "pictures"), *photos)
     assert (result.returncode, result.stderr) == (1, "")
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
     assert Image.open(written["2_dog.png"]).mode == "RGB"
-    result = pawprint(workspace, "predict", "--saliency", "text.jpg/folder", "photos/dog.png")
+    result = pawprint_here(workspace, "predict", "--saliency", "text.jpg/folder", "photos/dog.png")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert result.stdout.startswith("dog")  # the labels are not lost
 

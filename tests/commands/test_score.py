@@ -10,7 +10,7 @@ from conftest import (
     encode,
     pawprint_here,
     photos_in,
-    printed_here,
+    printed,
     refused,
     write_files,
 )
@@ -69,7 +69,7 @@ def row_of(result: ScoreResult, name: str, label: str = "") -> dict:
 
 def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, tmp_path):
     folder = write_files(tmp_path, here)
-    record = json.loads(printed_here(deployed[0], "score", str(folder), "--format", "json"))
+    record = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
     rows = {(row["score"], row["label"]): row for row in record["scores"]}
     summary = json.loads(paths.EVALUATE_METRICS.read_text())["test"]
     assert summary["accuracy"] < 1
@@ -129,7 +129,7 @@ def test_slices_of_metadata_are_scored(deployed, here, tmp_path):
     result = scored(folder)
     assert row_of(result, "slice_accuracy", "camera: old")["value"] < 0.5
     assert row_of(result, "slice_difference", "camera: old")["high"] < 0
-    assert "camera: old" in printed_here(deployed[0], "score", str(folder))
+    assert "camera: old" in printed(deployed[0], "score", str(folder))
 
 
 def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
@@ -222,7 +222,7 @@ def green(number: int) -> bytes:
 
 
 def compared(folder: Path, source: Path) -> dict:
-    return json.loads(printed_here(folder, "score", str(source), "--format", "json"))
+    return json.loads(printed(folder, "score", str(source), "--format", "json"))
 
 
 def test_table_of_predict_is_monitored_as_its_photos_are(sure, photos, tmp_path):
@@ -251,7 +251,7 @@ def test_labels_that_were_corrected_in_a_table_are_refused(sure, photos, tmp_pat
 def predicted(folder: Path, photos: Path, model: Path = paths.SERVED_MODEL) -> list[str]:
     """Return the lines of the table that `predict` prints."""
     command = ("predict", str(photos), "--format", "csv", "--model", str(model))
-    return printed_here(folder, *command).splitlines(keepends=True)
+    return printed(folder, *command).splitlines(keepends=True)
 
 
 def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photos, tmp_path):
@@ -260,7 +260,7 @@ def test_rows_of_another_model_are_told_apart_from_those_of_this_one(sure, photo
     other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.4)
     header, *others = predicted(sure, photos, other)
     table.write_text("".join([header, *others]))
-    line = complaint(sure, "score", str(table), command=pawprint_here)
+    line = complaint(sure, "score", str(table))
     assert line.startswith(f"{table}: expected labels predicted by the model")
     assert "40 of another model" in line
     table.write_text("".join([*own, *others]))
@@ -317,9 +317,7 @@ def test_folder_without_photos_or_with_labels_of_others_is_explained(here, tmp_p
         with refused(f"{folder}: expected images in folders named cat, dog"):
             scored(folder)
     absent = str(tmp_path / "absent")
-    assert complaint(Path.cwd(), "score", absent, command=pawprint_here).startswith(
-        f"{absent}: no such file or folder"
-    )
+    assert complaint(Path.cwd(), "score", absent).startswith(f"{absent}: no such file or folder")
 
 
 def test_rows_that_failed_are_told_and_the_status_is_1(sure, photos, tmp_path):
@@ -360,5 +358,5 @@ def test_without_results_of_the_model_a_line_says_what_to_do(sure, photos, tmp_p
         sure, "score", str(empty), command=pawprint_here
     )
     other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
-    line = complaint(sure, "score", str(photos), "--model", str(other), command=pawprint_here)
+    line = complaint(sure, "score", str(photos), "--model", str(other))
     assert line.startswith(f"{other}: cannot compare with the test split")

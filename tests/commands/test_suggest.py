@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
+from conftest import clean_archive, encode, pawprint_here, photo, photos_in, refused
 from conftest import replace as replace_text
 from networks import PLAIN, metadata, weights_of, write_colour_model
 from PIL import Image
@@ -154,7 +154,7 @@ def test_stored_features_of_the_same_network_are_not_computed_again(
 
 def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):
     (photos / "a.jpg").write_text("a dog")
-    result = pawprint(labelled, "suggest", str(photos), "-n", "2")
+    result = pawprint_here(labelled, "suggest", str(photos), "-n", "2")
     *good, bad = result.stdout.splitlines()
     assert (len(good), result.returncode) == (2, 1)
     assert bad.endswith("a.jpg  (not an image: no image format recognised)")
@@ -169,12 +169,12 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
     (tmp_path / "text.png").write_text("a dog")
     names = sorted(path.name for path in tmp_path.glob("*.png"))
     for form in ("csv", "jsonl"):
-        table = pawprint(tmp_path, "predict", *names, "--format", form).stdout
+        table = pawprint_here(tmp_path, "predict", *names, "--format", form).stdout
         (tmp_path / f"may.{form}").write_text(table, encoding="utf-8")
     (tmp_path / "later.png").write_bytes(tinted((100, 50, 100), 5))
     for number, suggested, unknown, form in ((2, 2, 1, "csv"), (9, 5, 2, "jsonl")):
         options = ("-n", str(number), "--format", "json")
-        result = pawprint(tmp_path, "suggest", "--from", f"may.{form}", *options)
+        result = pawprint_here(tmp_path, "suggest", "--from", f"may.{form}", *options)
         rows = json.loads(result.stdout)
         assert (result.returncode, len(rows)) == (0, suggested)
         assert {row["path"] for row in rows} <= {*names} - {"text.png"}
@@ -183,7 +183,7 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
     monkeypatch.chdir(tmp_path)
     with refused("may.csv: expected the labels that the model predicted. Received: cat for é"):
         suggest(load_predictor(paths.SERVED_MODEL), Path("may.csv"), read_labelled(Path()), 5)
-    result = pawprint(tmp_path, "suggest", ".", "--format", "json")
+    result = pawprint_here(tmp_path, "suggest", ".", "--format", "json")
     assert {row["label"] for row in json.loads(result.stdout)}.isdisjoint({"unknown"})
     assert "2 unknown images" in result.stderr
 

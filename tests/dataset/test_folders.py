@@ -9,7 +9,16 @@ from shutil import make_archive
 
 import pandas as pd
 import pytest
-from conftest import clean_archive, complaint, pawprint, photo, photos_of, refused, run, write_files
+from conftest import (
+    clean_archive,
+    complaint,
+    pawprint_here,
+    photo,
+    photos_of,
+    refused,
+    run,
+    write_files,
+)
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
@@ -350,7 +359,7 @@ def stages(folder: Path, name: str) -> tuple[list[str], str]:
 
 def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     write_files(tmp_path / "photos", {name: photo(n) for n, name in enumerate(NAMES)})
-    result = pawprint(tmp_path, "init", "project", "--images", "photos")
+    result = pawprint_here(tmp_path, "init", "project", "--images", "photos")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "pawprint app"
     folder = tmp_path / "project"

@@ -109,7 +109,7 @@ def test_program_of_the_page_for_gunicorn_runs(use_page, model, options):
     command = (sys.executable, "-m", "gunicorn", "--workers", "2", *options, "classify:application")
     port = free_port()
     command = (*command, "--bind", f"{HOST}:{port}")
-    with listening(use_page, use_page / "log", port, command):
+    with listening(use_page, use_page / "log", port, command, PYTHONPATH=str(PROJECT)):
         answers = [request(port, "/", PHOTO) for _ in range(4)]
     assert answers == [(200, {"label": model.predict(PHOTO).label})] * 4
 

@@ -254,7 +254,7 @@ def sample(tmp_path) -> Path:
     """Return a workspace in which the sample recipe has run, offline."""
     prepare(tmp_path, SAMPLE)
     write_archive(tmp_path / ARCHIVE)
-    assert sorted(["code", *repro(tmp_path)]) == sorted(STAGES)
+    repro(tmp_path, "evaluate")
     return tmp_path
 
 

@@ -78,7 +78,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     pack(tmp_path / "images.zip", draw_dataset(train=10, validation=8))
     workspace = tmp_path / name
     prepare(workspace, overlay(apply_recipe(PARAMS, name), SMALL))
-    repro(workspace)
+    repro(workspace, "evaluate")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     with contextlib.chdir(workspace):
         model = keras_model(Path(), read_metadata(paths.SERVED_MODEL))

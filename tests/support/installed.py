@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Self
 
 from conftest import (
+    FROZEN,
     PROJECT,
     SAMPLE_SHA256,
     SAMPLE_WEIGHTS,
-    TINY,
     copy_into,
     replace,
     repro,
@@ -21,7 +21,7 @@ from conftest import (
 )
 
 # A tiny run on the project's own photos, with weights in a file of the project.
-SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
+SMALL = FROZEN.replace("fetch: {source: ../images.zip}", "").replace(
     "{image_size: 96}",
     "{backbone: MobileNetV2, alpha: 0.35, image_size: 96, fine_tune_at: block_11_expand}",
 )

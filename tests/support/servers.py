@@ -37,20 +37,20 @@ def started(
     """Yield the process of the service and its port."""
     port = free_port()
     command = (*command, str(model), "--port", str(port), *options)
-    with listening(PROJECT, log, port, command) as process:
+    with listening(PROJECT, log, port, command, PYTHONPATH=str(PROJECT)) as process:
         yield process, port
 
 
 @contextlib.contextmanager
 def listening(
-    folder: Path, log: Path, port: int, command: tuple[str, ...]
+    folder: Path, log: Path, port: int, command: tuple[str, ...], **environment: str
 ) -> Iterator[subprocess.Popen]:
     """Yield a server's process once it listens. It must still run at the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment_with(PYTHONPATH=str(PROJECT)),
+            env=environment_with(**environment),
             stdout=output,
             stderr=output,
         )
@@ -86,27 +86,10 @@ def request(
 
 @contextlib.contextmanager
 def served(workspace: Path, *options: str) -> Iterator[str]:
-    """Yield the address of the app for a workspace."""
+    """Yield the address of the app for a workspace, which is offline and has no other weights."""
     port = free_port()
+    command = (sys.executable, "-m", "pawprint", "app", "--port", str(port), *options)
+    offline = {"https_proxy": f"http://{HOST}:9", "KERAS_HOME": str(workspace.parent / "keras")}
     log = workspace.parent / f"{workspace.name}.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [sys.executable, "-m", "pawprint", "app", "--port", str(port), *options],
-            cwd=workspace,
-            env=environment_with(PYTHONUNBUFFERED="1", https_proxy=f"http://{HOST}:9"),  # offline
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as server,
-    ):
-        try:
-            assert any("URL:" in line for line in server.stdout), log.read_text()
-            yield f"http://{HOST}:{port}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:  # the server waits for a browser
-                server.kill()
-    assert "Traceback" not in log.read_text()
+    with listening(workspace, log, port, command, **offline):
+        yield f"http://{HOST}:{port}"
