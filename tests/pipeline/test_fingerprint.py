@@ -172,29 +172,36 @@ def repository(tmp_path) -> Path:
     return tmp_path
 
 
+def row_codes(code: Code) -> dict[str, str]:
+    rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
+    return {name: code.fingerprint(module) for name, module in rows.items()}
+
+
 def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repository):
     code = Code(repository)
     before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
-    rows = [code.fingerprint(module) for module in (FEATURE_ROW, DECODED_ROW)]
+    rows = row_codes(code)
     old, new = 'numbers("false_positive_rate"', 'optional("false_positive_rate"'
     replace(repository / "pawprint/columns.py", old, new)
     code = Code(repository)
     after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
     assert describe_code_changes(before, after) == ["clean, evaluate changed (pawprint/columns.py)"]
-    assert rows == [code.fingerprint(module) for module in (FEATURE_ROW, DECODED_ROW)]
+    assert rows == row_codes(code)
 
 
 def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
     """`paths` itself is left out, because dvc.yaml contains the same paths."""
     stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
-    before = [Code(repository).fingerprint(stage) for stage in stages]
+    code = Code(repository)
+    before = [code.fingerprint(stage) for stage in stages]
     assert not any("pawprint/paths.py" in text for text in before)
     text = (repository / "pawprint/paths.py").read_text(encoding="utf-8")
     names = re.findall(r"^[A-Z]\w+", text, re.MULTILINE)
     any_name = re.compile(rf"\b({'|'.join(names)})\b")
     for path in repository.rglob("*.py"):
         path.write_text(any_name.sub(r"NEW_\1", path.read_text(encoding="utf-8")), "utf-8")
-    after = [Code(repository).fingerprint(stage) for stage in stages]
+    code = Code(repository)
+    after = [code.fingerprint(stage) for stage in stages]
     assert not set(before) & set(after)
 
 
@@ -207,9 +214,8 @@ def test_package_that_is_not_installed_says_so(project):
 
 def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothing_else(repository):
     """Rows of features also depend on the JPEG decoder, which decodes at a reduced size."""
-    rows = {"features": FEATURE_ROW, "decoded": DECODED_ROW}
-    before = {name: Code(repository).fingerprint(module) for name, module in rows.items()}
-    assert before == {name: CODE.fingerprint(module) for name, module in rows.items()}
+    before = row_codes(Code(repository))
+    assert before == row_codes(CODE)
     for module, changed in (
         ("features/rows.py", {"features"}),
         ("features/views.py", {"features"}),
@@ -227,8 +233,8 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
     ):
         with (repository / "pawprint" / module).open("a") as file:
             file.write("\n\nADDED = 1\n")
-        after = {name: Code(repository).fingerprint(module) for name, module in rows.items()}
-        assert {name for name in rows if after[name] != before[name]} == changed, module
+        after = row_codes(Code(repository))
+        assert {name for name in after if after[name] != before[name]} == changed, module
         before = after
 
 

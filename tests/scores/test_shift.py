@@ -23,7 +23,7 @@ def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) 
     [
         pytest.param(500, 500, 5, 1, marks=pytest.mark.extended),
         (20, 500, 50, 1),
-        (100, 10, 20, 1),
+        pytest.param(100, 10, 20, 1, marks=pytest.mark.extended),
         (600, 600, 10, 30),
     ],
 )
@@ -53,7 +53,7 @@ def test_test_images_of_another_kind_raise_an_alarm(ability, refused, expected):
 
 def test_small_differences_of_many_images_are_no_alarm():
     rng = np.random.default_rng(0)
-    one = judged(rng, 400_000, 20)
+    one = judged(rng, 100_000, 20)
     other = one.assign(correct=one["correct"] & (rng.uniform(size=len(one)) > 0.5 * MIN_DIFFERENCE))
     rows = compare_splits(one, other).set_index("score")
     assert rows.loc["accuracy_difference", "high"] < 0
