@@ -17,7 +17,6 @@ from pawprint.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.pipeline.recorded import Recorded
 from pawprint.reports.pages import fraction, score_of
 from pawprint.tables import read_table
-from pawprint.yaml_file import read_yaml
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = [path for path in TRACKED if re.match(r"(CHANGELOG|README|docs/.*)\.md$", path)]
@@ -91,16 +90,3 @@ def test_picture_of_readme_shows_the_report_of_today():
 
 def test_page_of_what_an_edit_runs_is_what_its_program_prints():
     assert read("docs/reach.md") == reach(), "python -m bench.reach > docs/reach.md"
-
-
-def test_page_for_readers_of_the_notebook_names_the_params_that_run_a_stage():
-    page = read("docs/from-notebook.md")
-    for stage, record in read_yaml(PROJECT / "dvc.yaml")["stages"].items():
-        if stage in ("code", "plot"):  # any param runs these
-            continue
-        heading = f"\n## {stage}\n" if f"\n## {stage}\n" in page else f"- **`{stage}`**"
-        after = page[page.index(heading) :]
-        statement = re.split(r"\n\n|\n- ", re.split("uns again", after, maxsplit=1)[1])[0]
-        named = set(re.findall(r"`([a-z_.]+)", statement.replace("fetch.source", "fetch")))
-        for param in record["params"]:
-            assert {param, param.split(".")[0]} & named, (stage, param)

@@ -1,18 +1,16 @@
-"""Compare the features of files by today's exporters with ONNX Runtime, or refuse the files."""
+"""Compare the features of files by today's exporters with ONNX Runtime."""
 
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import PROJECT, refused
+from conftest import PROJECT
 from onnx_files import params_of
 
 from pawprint.network.onnx_backbone import draw_images, read_onnx
-from pawprint.params.model import Model
 from pawprint.runtime import compile_for_cpu
 
 pytestmark = pytest.mark.extended
@@ -22,38 +20,20 @@ PACKAGES = [
 ]  # fmt: skip
 
 
-class Row(NamedTuple):
-    """A file, the size of its images, `model.onnx.output`, and the start of the refusal, if any."""
-
-    size: int
-    output: str | None = None
-    refusal: str = ""
-    remedy: str = ""
-
-
-ROWS = {
-    "dinov2": Row(224),
-    "mobilenetv4": Row(224),
-    "convnextv2": Row(384),
-    "siglip": Row(224),
-    "mobilevit": Row(256),
-    "dinov3": Row(224),
-    "eva02": Row(224),
-    "float16": Row(224),
-    "old exporter": Row(224),
-    "registers, 518 px": Row(518),
-    "registers, 224 px": Row(224, refusal="no Resize with antialiasing", remedy="at the size"),
-    "dynamic_img_size": Row(224, refusal="no Resize with antialiasing", remedy="of this size"),
-    "img_size": Row(224),
-    "external data": Row(224, refusal="weights in the file", remedy="external_data=False"),
-    "one file": Row(224),
-    "two logits": Row(224, refusal="2 numbers, as from a classifier"),
-    "ten logits": Row(224, refusal="10 numbers, as from a classifier"),
-    "batch of two": Row(224, refusal="Export the network with batch 1 or a dynamic batch"),
-    "256 px": Row(224, refusal="Set model.image_size to the size of the file, 256"),
-    "int8": Row(224, refusal="8-bit or 4-bit weights", remedy="in float32 or float16"),
-    "q4": Row(224, refusal="8-bit or 4-bit weights", remedy="in float32 or float16"),
-    "NaN": Row(224, refusal="Received: NaN"),
+# The size of the images of each file.
+SIZES = {
+    "dinov2": 224,
+    "mobilenetv4": 224,
+    "convnextv2": 384,
+    "siglip": 224,
+    "mobilevit": 256,
+    "dinov3": 224,
+    "eva02": 224,
+    "float16": 224,
+    "old exporter": 224,
+    "registers, 518 px": 518,
+    "img_size": 224,
+    "one file": 224,
 }
 
 
@@ -70,20 +50,12 @@ def files(tmp_path_factory) -> Path:
     return folder / "files"
 
 
-def params(row: Row) -> Model:
-    return params_of("last", output=row.output).model_copy(update={"image_size": row.size})
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_features_are_those_of_onnx_runtime_or_the_file_is_refused(name, files):
-    row = ROWS[name]
-    path = files / name / "model.onnx"
-    if row.refusal:
-        with refused(f"{path}: ", row.refusal, row.remedy):
-            read_onnx(path, params(row))
-        return
-    images = draw_images(row.size)[:4]
-    network, origin = read_onnx(path, params(row))
+@pytest.mark.parametrize("name", SIZES)
+def test_features_are_those_of_onnx_runtime(name, files):
+    path, size = files / name / "model.onnx", SIZES[name]
+    images = draw_images(size)[:4]
+    params = params_of("last", output=None).model_copy(update={"image_size": size})
+    network, origin = read_onnx(path, params)
     run = compile_for_cpu(network)
     features = np.stack([run(image)[-1] for image in images])
     expected = features_by_onnx_runtime(path, images, origin)

@@ -62,11 +62,8 @@ EXTENDED = pytest.mark.extended
     [
         (None, True, "average"),
         (100, False, "flatten"),
-        pytest.param(100, True, "average", marks=EXTENDED),
         pytest.param(100, True, "flatten", marks=EXTENDED),
         pytest.param(100, False, "average", marks=EXTENDED),
-        pytest.param(None, True, "flatten", marks=EXTENDED),
-        pytest.param(None, False, "average", marks=EXTENDED),
         pytest.param(None, False, "flatten", marks=EXTENDED),
     ],
 )

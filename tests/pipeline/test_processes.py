@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -13,6 +15,7 @@ from conftest import PROJECT, environment_with, git_init, refused, succeed
 from kills import start as start_in_terminal
 
 from pawprint.pipeline import runs
+from pawprint.projects.project import Project
 
 HERE = Path()
 # It waits after 3 of 4 items.
@@ -138,6 +141,30 @@ def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     assert ended().state == "done"
 
 
+@pytest.mark.slow
+def test_ctrl_c_in_a_program_stops_its_run_and_the_next_one_goes_on_there(gate):
+    def interrupt() -> None:
+        while not Path("waits").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    Path("params.yaml").touch()
+    project, thread = Project(HERE), threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        project.run()
+    thread.join()
+    assert not runs.is_running(HERE) and not Path("second.txt").exists()
+    open_gate(gate, "")
+    with refused("second: waits"):
+        project.run()
+    assert [step[:2] for step in runs.read(HERE).steps] == [
+        ("first", "didn't change"),
+        ("second", ""),
+    ]
+
+
 def test_run_whose_log_ends_is_still_seen_and_no_other_starts(gate):
     """The process that writes the log was killed, and DVC goes on."""
     runs.start(HERE, "dvc", "repro")
@@ -181,6 +208,7 @@ def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path
 from pawprint.pipeline import runs
+from pawprint.projects.project import Project
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a job in the background ignores
 runs.start(Path(sys.argv[1]), "dvc", "repro")
 os.killpg(0, signal.SIGINT)

@@ -1,10 +1,6 @@
 """Test `pawprint.Project`: tables, params, verdicts and runs of a project, from any folder."""
 
 import doctest
-import os
-import signal
-import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +31,6 @@ from pawprint.dataset.sources import fetch
 from pawprint.model.exports import FORMATS
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
-from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.discard import discard, find_uncommitted, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.labelling import labels_given, undecided
@@ -233,64 +227,11 @@ def test_model_without_a_folder_is_of_the_project_or_the_example(tmp_path, monke
     assert pawprint.load().metadata.labels == ["blue", "green", "red"]
 
 
-STAGES = """\
-stages:
-  first: {cmd: echo first > first.txt, outs: [first.txt]}
-  second: {cmd: python wait.py, deps: [first.txt], outs: [second.txt]}
-"""
-WAIT = """\
-import pathlib, sys, time
-pathlib.Path("started").touch()
-while not pathlib.Path("go").exists(): time.sleep(0.05)
-sys.exit("second: nothing to read. Write it.")
-"""
-
-
-@pytest.fixture
-def waiting(with_params, monkeypatch) -> Project:
-    """Return a project with a second stage that waits for the file `go`, and then fails."""
-    for name, value in environment_with().items():
-        monkeypatch.setenv(name, value)
+def test_comparison_before_the_first_commit_advises_to_commit(with_params):
     git_init(with_params.folder)
     succeed("dvc", "init", "-q", cwd=with_params.folder)
-    write_files(with_params.folder, {"dvc.yaml": STAGES, "wait.py": WAIT})
-    return with_params
-
-
-def test_comparison_before_the_first_commit_advises_to_commit(waiting):
     with refused("HEAD: ", "`git commit`"):
-        waiting.compare("HEAD", "HEAD")
-
-
-def when_started(project: Project, action) -> threading.Thread:
-    """Call a function once the second stage is running."""
-
-    def watch() -> None:
-        while not (project.folder / "started").exists():
-            time.sleep(0.05)
-        action()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
-
-
-@pytest.mark.slow
-def test_interrupt_stops_the_run_and_the_next_one_goes_on_there(waiting):
-    here = Path.cwd()
-    thread = when_started(waiting, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        waiting.run()
-    thread.join()
-    assert not runs.is_running(waiting.folder) and Path.cwd() == here
-    assert not (waiting.folder / "second.txt").exists()
-    (waiting.folder / "go").touch()
-    with refused("second: nothing to read. Write it."):
-        waiting.run()
-    assert [step[:2] for step in runs.read(waiting.folder).steps] == [
-        ("first", "didn't change"),
-        ("second", ""),
-    ]
+        with_params.compare("HEAD", "HEAD")
 
 
 @pytest.mark.slow
@@ -355,16 +296,6 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
     assert read_yaml(WASTE / "params.yaml")["model"]["image_size"] == 160
     assert upgrade(WASTE) == []
     assert sorted(path.name for path in outside.iterdir()) == ["photos", "waste"]
-
-
-def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
-    write_project(WASTE)
-    revision = read_revision_run(WASTE, "v2", "v2")
-    here = read_revision_run(WASTE, WORKSPACE, "this run")
-    assert (revision.name, here.name) == ("v2", "this run")
-    for split, table in here.judged.items():
-        assert revision.judged[split].equals(table)
-    assert succeed("git", "status", "--short", cwd=WASTE) == "?? .dvc/\n"
 
 
 def test_corrected_label_replaces_the_row_of_the_image_however_it_is_written(tmp_path):
