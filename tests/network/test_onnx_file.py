@@ -174,6 +174,13 @@ UNUSABLE = {
         f"{POOLED}\n float = Cast <to = 1> (weights)\n features = Mul(vector, float)",
         "int8[3] weights = {1, 2, 3}",
     ),
+    "4-bit weights": (
+        FIRST,
+        VECTOR,
+        f"{POOLED}\n float = Cast <to = 1> (weights)\n features = Mul(vector, float)",
+        "uint4[3] weights = {33, 3}",  # two numbers per byte
+        21,
+    ),
     "weights that are not numbers": (
         FIRST,
         "float[N, 3, 32, 32] features",
