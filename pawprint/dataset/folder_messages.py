@@ -86,14 +86,14 @@ def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
     Hidden folders and system folders are left out.
     """
     files = defaultdict(list)
-    with_images = {"."}
     for name in names:
-        folders = [str(folder) for folder in PurePosixPath(name).parents]
-        if is_image_name(name):
-            with_images.update(folders)
-        if is_image_name(f"{folders[0]}/image.jpg"):
-            files[folders[0]].append(name)
-    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
+        files[folder_of(name)].append(name)
+    with_images: set[Parts] = {()}
+    for folder, inside in files.items():
+        if any(map(is_image_name, inside)):
+            with_images.update(with_parents(folder))
+    unread = {"/".join(folder): files[folder] for folder in sorted(files.keys() - with_images)}
+    return {folder: unread[folder] for folder in unread if is_image_name(f"{folder}/image.jpg")}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:

@@ -1,5 +1,6 @@
 """Interpret a folder's name: whether it stands for a split, unlabelled images, or a class."""
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -27,7 +28,12 @@ def first_split(names: Iterable[str]) -> str:
 
 def folder_of(name: str) -> Parts:
     """Return the folders above a file, in NFC, starting with the outermost."""
-    return PurePosixPath(normalize("NFC", name)).parts[:-1]
+    return _parts(name.rpartition("/")[0])
+
+
+@functools.lru_cache  # files of a folder mostly follow one another
+def _parts(folder: str) -> Parts:
+    return PurePosixPath(normalize("NFC", folder)).parts
 
 
 def with_parents(path: Parts) -> list[Parts]:
