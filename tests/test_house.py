@@ -67,6 +67,18 @@ def test_no_command_imports_another():
         assert not CODE.closure(command) & (commands - {command}), command
 
 
+def test_prediction_and_calibration_do_not_depend_on_the_training_code():
+    for stage in ("stages/predict.py", "stages/evaluate.py"):
+        assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
+
+
+def test_training_does_not_depend_on_the_scores_of_its_model():
+    """A new score, or a new column of its table, trains nothing."""
+    for stage in ("stages/train_extract.py", "stages/train_finetune.py"):
+        modules = {"pawprint/scores/metrics.py", "pawprint/scores/evaluation.py"}
+        assert not modules & CODE.closure(stage)
+
+
 def test_one_module_imports_dvc():
     """Another tool would have to replace only one page of DVC's features."""
     tops = {module: {name.split(".")[0] for name in CODE.imports_of(module)} for module in MODULES}

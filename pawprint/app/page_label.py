@@ -25,7 +25,7 @@ from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, label_rows, labelling
 from pawprint.projects.class_folders import Places
-from pawprint.projects.label_rows import all_or_none
+from pawprint.projects.label_rows import all_or_none, lock_of
 from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
@@ -190,7 +190,8 @@ def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callabl
 
 def take_back(changes: Iterable[Callable[[], object]]) -> None:
     """Undo changes in this order. Raises InputError or OSError."""
-    all_or_none(change() for change in changes)
+    with lock_of(HERE):
+        all_or_none(change() for change in changes)
 
 
 def show_unlabelled() -> None:

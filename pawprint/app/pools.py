@@ -143,7 +143,7 @@ def in_order(names: Collection[str]) -> list[str]:
 
 def classes_here() -> list[str]:
     """Return the classes of the project, in order. Raises InputError."""
-    given = {*labelling.labels_given(HERE).values()} - {NEITHER}
+    given = {*labelling.labels_given(HERE).values()} - {"", NEITHER}
     return classes_of_source() or in_order(given)
 
 

@@ -173,8 +173,8 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         if problem["type"] == "extra_forbidden":
             message = f"unknown key, from another version of Pawprint or added by hand. {renewal()}"
         received = " ".join([*map(str, problem["loc"]), f"({message})"])
-    except (RecursionError, ValueError) as error:
-        received = str(error)
+    except (RecursionError, ValueError):
+        received = "something that is not JSON"
     raise InputError(
         f"{path}: expected the metadata of a served model. Received: {printable(received)}"
     )

@@ -172,7 +172,11 @@ def _require_param(name: str) -> None:
     parts = name.split(".")
     if ".".join(parts[:2]) in params and len(parts) < 4:
         return
-    inside = [param for param in params if param.startswith(f"{name}.")]
-    near = inside or difflib.get_close_matches(name, params, n=1, cutoff=0.5)
+    if inside := [param for param in params if param.startswith(f"{name}.")]:
+        raise InputError(
+            f"{PARAMS}: {name}: expected the name of a param, such as {inside[0]}. Received: a "
+            "section."
+        )
+    near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
     raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")

@@ -139,6 +139,7 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
 
     Errors of the file system are not converted.
     """
+    before = logging.root.manager.disable
     logging.disable()  # hides a line for each file, but keeps the progress bars
     try:
         yield
@@ -149,7 +150,7 @@ def _reasons_of_dvc(folder: Path) -> Iterator[None]:
         says = " ".join(dict.fromkeys(map(reason, causes)))
         raise InputError(f"cannot set up DVC in {folder}: {says}") from None
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(before)
 
 
 @contextlib.contextmanager

@@ -31,6 +31,7 @@ STOPPED = "stopped by the user"
 END = "exit status "
 SECONDS = 0.05  # between two looks at a process that starts
 # A stage of `dvc repro`, or a candidate of `pawprint try`.
+ROW = re.compile(r"([\d.]+)\t?(.*)", re.DOTALL)  # a line may contain other separators
 STEP = re.compile(
     r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
 )
@@ -77,9 +78,9 @@ def _read(path: Path) -> str:
 
 
 def _rows(folder: Path) -> list[tuple[float, str]]:
-    """Return the time and the text of each line of LOG, which may contain other separators."""
-    rows = (row.partition("\t") for row in _read(folder / LOG).split("\n") if row)
-    return [(float(seconds), line) for seconds, _, line in rows]
+    """Return the time and the text of each line of LOG, without damaged ones."""
+    rows = map(ROW.fullmatch, _read(folder / LOG).split("\n"))
+    return [(float(row[1]), row[2]) for row in rows if row]
 
 
 def start(folder: Path, *command: str) -> None:

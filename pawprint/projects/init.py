@@ -275,6 +275,11 @@ def _copy(images: Path, target: Path) -> None:
             if error.filename != str(path):
                 raise InputError(describe_failure(error, "write")) from None
             failed.append(error)
+    _require_read(failed)
+
+
+def _require_read(failed: list[OSError]) -> None:
+    """Raise InputError for unreadable files, because they may be images."""
     if failed:
         raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
@@ -334,11 +339,18 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
 
 
 def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
-    """Yield the path of each image that is only a pointer, and the kind of pointer."""
+    """Yield the path of each image that is only a pointer, and the kind of pointer.
+
+    Raises InputError if files cannot be read.
+    """
+    failed = []
     for path in images:
-        with contextlib.suppress(OSError):  # `_copy` or `fetch` names it
+        try:
             if what := pointer_at(path):
                 yield path, what
+        except OSError as error:
+            failed.append(error)
+    _require_read(failed)
 
 
 def _require_content(pointers: Iterable[tuple[object, str]]) -> None:

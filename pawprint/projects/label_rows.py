@@ -3,10 +3,12 @@
 All changes in a project are made under one lock. Cells that are not changed stay as they are.
 """
 
+import contextlib
 import csv
+import functools
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +17,7 @@ from filelock import AcquireReturnProxy, FileLock
 
 from pawprint.dataset.user_tables import MARKS, Cells, csv_rows, parse_csv
 from pawprint.errors import InputError
-from pawprint.files import write_text
+from pawprint.files import replacing, write_text
 from pawprint.named_file import naming, read_bytes
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
@@ -26,8 +28,7 @@ Changes = dict[str, Cells | None]
 
 def lock_of(project: Path) -> FileLock:
     """Return the lock of a project's labels, which a thread can acquire again while it holds it."""
-    # Another lock of the same file would wait for this one.
-    return NamedLock((project / LABELS_LOCK).resolve(), is_singleton=True)
+    return _lock((project / LABELS_LOCK).resolve())
 
 
 class NamedLock(FileLock):
@@ -37,6 +38,11 @@ class NamedLock(FileLock):
         """Acquire the lock. Raises OSError with its name."""
         with naming(self.lock_file):
             return super().acquire(*arguments, **options)
+
+
+@functools.cache
+def _lock(path: Path) -> FileLock:
+    return NamedLock(path)  # another lock of the same file would wait for this one
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,22 @@ class Written:
         InputError or OSError if the file cannot be read.
         """
         return write_rows(self.project, self.table, self.key, self.before, self.after)
+
+
+@contextlib.contextmanager
+def kept_on_error(tables: Iterable[Path]) -> Iterator[None]:
+    """Restore CSV files if the block, which changes them, fails."""
+    before = {table: read_bytes(table) if os.path.lexists(table) else None for table in tables}
+    try:
+        yield
+    except (InputError, OSError):
+        for table, content in before.items():
+            if content is None:
+                table.unlink(missing_ok=True)
+            elif read_bytes(table) != content:
+                with replacing(table) as partial:
+                    partial.write_bytes(content)
+        raise
 
 
 def all_or_none(changes: Iterable[Change]) -> list[Change]:

@@ -92,13 +92,17 @@ def _rows_to_remove(images: Iterable[str], present: Collection[str]) -> Changes:
 
 
 def _write(project: Path, labels: Changes, doubts: Changes) -> list[Written]:
-    """Change rows of undecided.csv and of labels.csv, or none if one of the files fails."""
-    tables = ((paths.UNDECIDED_CSV, doubts), (paths.LABELS_CSV, labels))
-    return label_rows.all_or_none(
-        label_rows.write_rows(project, project / table, "path", rows)
-        for table, rows in tables
-        if rows
-    )
+    """Change rows of labels.csv and of undecided.csv, or none if one of the files fails.
+
+    Rows are removed last, so that an interrupted change loses none.
+    """
+    tables = [(paths.LABELS_CSV, labels), (paths.UNDECIDED_CSV, doubts)]
+    tables.sort(key=lambda table: None in table[1].values())
+    changes = {project / table: rows for table, rows in tables if rows}
+    with label_rows.kept_on_error(changes):
+        return [
+            label_rows.write_rows(project, table, "path", rows) for table, rows in changes.items()
+        ]
 
 
 def _row(image: ImageKey, label: str, how: str = "") -> Cells:

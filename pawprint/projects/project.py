@@ -25,6 +25,7 @@ from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
 from pawprint.errors import InputError, one_of
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
+from pawprint.named_file import describe_failure
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE, name_user
@@ -320,7 +321,13 @@ def make_project(
     from pawprint.projects.init import create
 
     name_user()
-    _, notes = create(Path(folder), Path(images) if images else None, recipe, is_outside, labels)
+    source = Path(images) if images else None
+    try:
+        _, notes = create(Path(folder), source, recipe, is_outside, labels)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InputError(describe_failure(error)) from None
     print("\n".join(notes))
     return Project(folder)
 

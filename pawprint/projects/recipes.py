@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import yaml
+
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_text
 from pawprint.git import try_git
 from pawprint.package import PACKAGE
-from pawprint.params.file import overlay, set_values
+from pawprint.params.file import overlay
 from pawprint.paths import PARAMS
 from pawprint.yaml_file import parse_mapping
 
@@ -49,11 +51,11 @@ def use_recipe(folder: Path, name: str) -> None:
     after = apply_recipe(before, name)
     recipe = parse_mapping(after, str(PARAMS))
     sections = ("fetch", "weights")
-    own = [name for name in sections if _is_missing(folder, recipe[name]["source"])]
-    kept = {f"{name}.{key}": value for name in own for key, value in today[name].items()}
+    own = {name: today[name] for name in sections if _is_missing(folder, recipe[name]["source"])}
     if "fetch" in own:
-        kept["clean.labels"] = today["clean"]["labels"]
-    after = set_values(after, kept)
+        own["clean"] = {"labels": today["clean"]["labels"]}
+    if own:
+        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
     if after != before:
         require_committed(folder)
     write_text(folder / PARAMS, after)

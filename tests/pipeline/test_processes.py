@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -143,22 +142,23 @@ def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_program_stops_its_run_and_the_next_one_goes_on_there(gate):
-    def interrupt() -> None:
-        while not Path("waits").exists():
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    code = """import signal, sys
+from pawprint.projects.project import Project
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+Project(sys.argv[1]).run()
+"""
     Path("params.yaml").touch()
-    project, thread = Project(HERE), threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        project.run()
-    thread.join()
+    command = [sys.executable, "-c", code, str(gate.parent)]
+    process = psutil.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE)
+    while not Path("waits").exists():
+        assert process.is_running()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate()[1]
     assert not runs.is_running(HERE) and not Path("second.txt").exists()
     open_gate(gate, "")
     with refused("second: waits"):
-        project.run()
+        Project(HERE).run()
     assert [step[:2] for step in runs.read(HERE).steps] == [
         ("first", "didn't change"),
         ("second", ""),
@@ -208,7 +208,6 @@ def test_run_outlives_who_started_it_from_elsewhere_and_its_ctrl_c(gate):
     code = """import os, signal, sys
 from pathlib import Path
 from pawprint.pipeline import runs
-from pawprint.projects.project import Project
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # which a job in the background ignores
 runs.start(Path(sys.argv[1]), "dvc", "repro")
 os.killpg(0, signal.SIGINT)

@@ -63,7 +63,7 @@ def test_only_new_bytes_are_decoded_after_edits_of_photos_a_label_and_other_code
         with (project / "pawprint" / module).open("a", encoding="utf-8") as file:
             file.write("UNUSED = 0\n")
     columns = project / "pawprint/columns.py"
-    replace(columns, "REJECTED: Columns = {", "REJECTED: Columns = {**{}, ")
+    replace(columns, "REJECTED = texts(", "REJECTED = {} | texts(")
     assert reused(project) == PHOTOS - 2
     check_from_nothing(project)
 
