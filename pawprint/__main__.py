@@ -1,8 +1,10 @@
 """The command line: `pawprint COMMAND`."""
 
 import argparse
+import getpass
 import importlib
 import inspect
+import os
 import sys
 from pathlib import Path
 
@@ -11,7 +13,6 @@ from pawprint.errors import InputError
 from pawprint.installation import pages
 from pawprint.package import installed_version
 from pawprint.paths import LOCK, PARAMS
-from pawprint.pipeline.dvc import name_user
 from pawprint.pipeline.entry import run
 
 # A summary of each command. See `module_of` for its module.
@@ -97,6 +98,14 @@ def require_project(arguments: argparse.Namespace) -> None:
             f"{arguments.command}: {folder} is not a project, because it has no params.yaml. "
             "Change to a project, or create one with `pawprint init`."
         )
+
+
+def name_user() -> None:
+    """Name a user without a name, as in a container, after the user's number, for DVC."""
+    try:
+        getpass.getuser()
+    except (ImportError, KeyError, OSError):  # depends on the system and the version of Python
+        os.environ["USER"] = str(getattr(os, "getuid", int)())
 
 
 def _is_project(folder: Path) -> bool:

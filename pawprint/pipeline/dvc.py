@@ -5,7 +5,6 @@ stages can avoid. `dvc repro` runs as a separate process, which the module `runs
 """
 
 import contextlib
-import getpass
 import logging
 import os
 import re
@@ -21,14 +20,6 @@ if TYPE_CHECKING:
 
 WORKSPACE = "workspace"
 Parsed = TypeVar("Parsed")
-
-
-def name_user() -> None:
-    """Name a user without a name, as in a container, after the user's number, as DVC requires."""
-    try:
-        getpass.getuser()
-    except (ImportError, KeyError, OSError):  # depends on the system and the version of Python
-        os.environ["USER"] = str(getattr(os, "getuid", int)())
 
 
 def folder_of_cache(folder: Path) -> Path:

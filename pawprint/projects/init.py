@@ -39,9 +39,7 @@ from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
 from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
 from pawprint.package import PACKAGE
-from pawprint.params.data import Clean
 from pawprint.params.file import set_values
-from pawprint.params.section import check_content
 from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
 from pawprint.projects.recipes import NEW, apply_recipe
@@ -88,8 +86,7 @@ def create(
         if not (images.is_dir() or images.suffix in OF_URLS):
             _require_archive(images)
         content = parse_mapping(params, PARAMS.name)
-        labelling = check_content(Clean, content["clean"], PARAMS, ["clean"]).labels
-        form, notes = _find_classes(images, asked, labelling, is_outside)
+        form, notes = _find_classes(images, asked, content["clean"]["labels"], is_outside)
     source = "photos" if form else _source_of(folder, images, is_outside)
     params = set_values(params, {"fetch.source": source})
     copied = {images: images.name} if images.suffix in OF_URLS else {}
@@ -115,10 +112,8 @@ def create(
 def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> tuple[str, Path]:
     """Return the text of params.yaml, and the images, which a recipe may include.
 
-    Raises InputError without images.
+    Raises InputError if it does not.
     """
-    if not images and not recipe:
-        raise InputError("cannot create a project: expected images, or a recipe that includes them")
     params = apply_recipe(template(PARAMS.name), recipe or NEW)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})

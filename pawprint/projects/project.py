@@ -1,12 +1,14 @@
 """Use a project from Python, for example in a notebook.
 
-Tables and the model are read in this process. Training and other computations run in a separate
-process, because their modules hide GPUs from the process that imports them and set its threads.
+Tables and the model are read in this process. Changes and computations run in a separate process,
+because the training modules hide GPUs from the process that imports them and set its threads.
 """
 
 import html
 import json
 import os
+import signal
+import subprocess
 import time
 import warnings
 from collections.abc import Mapping
@@ -25,10 +27,10 @@ from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
 from pawprint.errors import InputError, one_of
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
-from pawprint.named_file import describe_failure
+from pawprint.package import python_in
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
-from pawprint.pipeline.dvc import WORKSPACE, name_user
+from pawprint.pipeline.dvc import WORKSPACE
 from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.discard import has_run
@@ -316,20 +318,44 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Create a project like the `init` command and print what it prints. Raises InputError."""
-    # Imported here, because most programs only open projects.
-    from pawprint.projects.init import create
-
-    name_user()
-    source = Path(images) if images else None
-    try:
-        _, notes = create(Path(folder), source, recipe, is_outside, labels)
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise InputError(describe_failure(error)) from None
-    print("\n".join(notes))
+    """Create a project with the `init` command and print its output. Raises InputError."""
+    arguments = [os.fspath(folder)]
+    arguments += ["--images", os.fspath(images)] if images is not None else []
+    arguments += ["--recipe", recipe] if recipe else []
+    arguments += ["--outside"] if is_outside else []
+    arguments += ["--labels", labels] if labels != "auto" else []
+    text = _command(Path.cwd(), "init", *arguments)
+    print(text.partition("Next:\n")[0].rstrip())
     return Project(folder)
+
+
+def _command(folder: Path, *arguments: str) -> str:
+    """Run a command of `pawprint` in a folder and return its output.
+
+    Raises InputError with its message if the command fails. An interrupt stops it like Ctrl-C.
+    """
+    process = subprocess.Popen(
+        [*python_in(folder), "-m", "pawprint", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # a kernel interrupts its whole session
+    )
+    try:
+        text, problem = process.communicate()
+    except KeyboardInterrupt:
+        # Windows cannot send Ctrl-C to a single process.
+        process.send_signal(signal.SIGINT) if os.name == "posix" else process.terminate()
+        process.communicate()
+        raise
+    if process.returncode:
+        lines = problem.strip() or f"cannot run {arguments[0]}: exit status {process.returncode}."
+        raise InputError(lines.splitlines()[-1] if lines.startswith("usage: ") else lines)
+    return text
 
 
 def _follow(folder: Path, *command: str) -> PipelineRun:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import commit, git_init, photos_of, refused, succeed, write_files
 
+from pawprint import __main__ as command_line
 from pawprint.git import current_commit
-from pawprint.pipeline.dvc import name_user, read_revision
+from pawprint.pipeline.dvc import read_revision
 from pawprint.projects.init import create
 from pawprint.projects.recipes import require_committed
 from pawprint.projects.upgrade import upgrade
@@ -242,5 +243,5 @@ def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
-    name_user()
+    command_line.name_user()
     assert getpass.getuser() == str(os.getuid())
