@@ -25,7 +25,7 @@ from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, label_rows, labelling
 from pawprint.projects.class_folders import Places
-from pawprint.projects.label_rows import all_or_none, lock_of
+from pawprint.projects.label_rows import take_back
 from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
@@ -179,19 +179,13 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
 def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
     image = str(path.absolute())
     if label == UNDECIDED:
-        return partial(take_back, labelling.label_images(HERE, [(image, "")], label)[0])
+        return partial(take_back, HERE, labelling.label_images(HERE, [(image, "")], label)[0])
     if label == NEITHER:
         refused.add(path)
         undo: Callable[[], object] = partial(refused.discard, path)
     else:
         undo = class_folders.add(HERE, places, path, label)
-    return partial(take_back, [undo, *labelling.decide(HERE, [image])])
-
-
-def take_back(changes: Iterable[Callable[[], object]]) -> None:
-    """Undo changes in this order. Raises InputError or OSError."""
-    with lock_of(HERE):
-        all_or_none(change() for change in changes)
+    return partial(take_back, HERE, [undo, *labelling.decide(HERE, [image])])
 
 
 def show_unlabelled() -> None:
@@ -285,7 +279,7 @@ def describe_left(number: int, left: int, doubted: int) -> str:
 
 def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
     """Correct a label like `labelling.correct`, and return its undo."""
-    return partial(take_back, labelling.correct(HERE, {(path, pixels_sha256): label}))
+    return partial(take_back, HERE, labelling.correct(HERE, {(path, pixels_sha256): label}))
 
 
 def doubt(row: pd.Series) -> str:

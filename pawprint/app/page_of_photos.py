@@ -22,7 +22,7 @@ from pawprint.projects import labelling
 from pawprint.projects.labelling import ImageKey
 
 COOKIE = "pawprint"  # contains the name of the browser
-EXPIRED = 600  # seconds after which photos in an open but idle browser are offered again
+EXPIRED = 600  # seconds after which photos in an idle or closed browser are offered again
 
 
 class Counts(NamedTuple):

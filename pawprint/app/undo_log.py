@@ -14,7 +14,7 @@ from pawprint.app import HERE
 from pawprint.app.groups import Pages
 from pawprint.classes import NEITHER
 from pawprint.projects.class_folders import Change
-from pawprint.projects.label_rows import all_or_none, lock_of
+from pawprint.projects.label_rows import lock_of, take_back
 
 ANSWERS = Path(".dvc/tmp/pawprint-answers.jsonl")
 CHANGES = TypeAdapter(list[Change])  # reads the records that `asdict` makes
@@ -25,8 +25,7 @@ def undo(number: str, changes: Sequence[Change]) -> None:
 
     Raises InputError or OSError, without changing anything, if others changed the same rows.
     """
-    with lock_of(HERE):
-        all_or_none(change() for change in changes)
+    take_back(HERE, changes)
     _append({"taken_back": number})
 
 

@@ -43,12 +43,15 @@ def choose_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> li
     channels = {each.operation: each.channels for each in maps}
     ends = _possible_ends(maps, pixels, last)
     most = MOST_PER_CHANNEL * last.channels / STATISTICS
-    number = max(map(len, ends), default=1)
-    while True:
-        chosen = [index for indices in ends for index in indices[-number:]]
-        if number == 1 or sum(channels[index] for index in chosen) <= most:
+    for number in range(max(map(len, ends), default=1), 1, -1):
+        chosen = _last_ends(ends, number)
+        if sum(channels[index] for index in chosen) <= most:
             return chosen
-        number -= 1
+    return _last_ends(ends, 1)
+
+
+def _last_ends(ends: list[list[int]], number: int) -> list[int]:
+    return [index for indices in ends for index in indices[-number:]]
 
 
 def _possible_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) -> list[list[int]]:

@@ -37,12 +37,13 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     Comments and order stay the same. Raises InputError if a name is not in `params.yaml` and is not
     optional.
     """
-    for name, value in values.items():
-        if value is None and is_optional(name) and name in flat(params):
+    absent = [name for name, value in values.items() if value is None and is_optional(name)]
+    for name in absent:
+        if name in flat(params):
             params = _without(params, name)
     content = _yaml().load(params)
     for name, value in values.items():
-        if value is not None or not is_optional(name):
+        if name not in absent:
             _set_value(content, name, value)
     return _dump(content)
 
@@ -57,29 +58,32 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     section, key, *inner = name.split(".")
     keys = content.get(section) or CommentedMap()
     if inner:
-        param = f"{section}.{key}"
-        keys = keys.get(key)
-        key = inner[0]
-        if not isinstance(keys, dict):
-            raise InputError(
-                f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
-            )
-    else:
-        if key not in keys:
-            _insert(keys, name, value)
-        _keep_near(keys.ca.items.get(key))
-    keys[key] = value
-
-
-def _insert(keys: CommentedMap, name: str, value: object) -> None:
-    """Add an optional param to its section, in the order of the section's model."""
-    if not is_optional(name):
+        _set_inner(keys.get(key), name, value)
+        return
+    if is_optional(name) and key not in keys:
+        _insert(keys, section, key, value)
+    if key not in keys:
         raise InputError(f"cannot set {name}: {PARAMS} has no such key. Check the name.")
-    section, key = name.split(".")
+    keys[key] = value
+    _keep_near(keys.ca.items.get(key))
+
+
+def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
+    """Add a key to a section, in the order of the section's model."""
     names = list(section_of(section).model_fields)
     later = names[names.index(key) :]
     place = next((at for at, other in enumerate(keys) if other in later), len(keys))
     keys.insert(place, key, value)
+
+
+def _set_inner(mapping: object, name: str, value: object) -> None:
+    """Set a key inside a param that is a mapping, such as `epochs`."""
+    param, _, key = name.rpartition(".")
+    if not isinstance(mapping, dict):
+        raise InputError(
+            f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
+        )
+    mapping[key] = value
 
 
 def is_optional(name: str) -> bool:

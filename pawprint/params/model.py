@@ -51,15 +51,14 @@ class Weights(section.Section):
 def problem_of_weights(backbone: str, source: str) -> str | None:
     """Explain why a source of weights is wrong for this backbone, or return None."""
     is_file = source not in (IMAGENET, "none")
+    expected = None
     if backbone == ONNX and not is_file:
         expected = f"the path or URL of a file, because model.backbone is {ONNX}"
-    elif backbone.startswith("EfficientNetB") and is_file:
+    if backbone.startswith("EfficientNetB") and is_file:
         # A file does not show whether it needs this layer, because the layer has no weights.
         expected = f"imagenet or none for {backbone}, to which Keras adds a layer for its own "
         expected += "weights only"
-    else:
-        return None
-    return f"weights.source: expected {expected}. Received: {source!r}"
+    return expected and f"weights.source: expected {expected}. Received: {source!r}"
 
 
 # Names from Keras (https://keras.io/api/applications/) and from network/efficientnet_lite.py.
@@ -133,30 +132,34 @@ class Model(section.Section):
         # Report a single line, although pydantic has one for each type.
         if layer is None:
             return None
+        expected = "null, auto, a layer name, or a layer index (negative: from the end)"
+        is_right = layer != "" and type(layer) is str
+        if type(layer) is int:
+            is_right = abs(layer) < 2**31
         if info.data.get("backbone") == ONNX:
             expected = "null, because ONNX layers stay frozen"
-        elif (type(layer) is str and layer) or (type(layer) is int and abs(layer) < 2**31):
-            return layer
-        else:
-            expected = "null, auto, a layer name, or a layer index (negative: from the end)"
-        raise ValueError(f"expected {expected}. Received: {section.shown(layer)}")
+            is_right = False
+        if not is_right:
+            raise ValueError(f"expected {expected}. Received: {section.shown(layer)}")
+        return layer
 
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
         is_file = self.backbone == ONNX
         smallest = MIN_SIZES.get(self.backbone, 0)
-        if self.image_size < smallest:
-            key, expected = "image_size", f">= {smallest}"
-        elif is_file and self.pooling != "average":
-            key, expected = "pooling", "average"
-        elif self.onnx and not is_file:
-            key, expected = "onnx", "null"
-        else:
-            return self
-        raise ValueError(
-            f"expected {key} {expected}, because backbone is {self.backbone}. "
-            f"Received: {section.shown(getattr(self, key))}"
-        )
+        wrong = {
+            "image_size": (self.image_size < smallest, f">= {smallest}"),
+            "pooling": (is_file and self.pooling != "average", "average"),
+            "onnx": (self.onnx is not None and not is_file, "null"),
+        }
+        for key, (is_wrong, expected) in wrong.items():
+            if is_wrong:
+                received = "a mapping" if key == "onnx" else getattr(self, key)
+                raise ValueError(
+                    f"expected {key} {expected}, because backbone is {self.backbone}. "
+                    f"Received: {received}"
+                )
+        return self
 
 
 class Dense(section.Section):

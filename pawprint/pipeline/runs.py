@@ -30,8 +30,8 @@ STARTED = "started as process "
 STOPPED = "stopped by the user"
 END = "exit status "
 SECONDS = 0.05  # between two looks at a process that starts
-# A stage of `dvc repro`, or a candidate of `pawprint try`.
 ROW = re.compile(r"([\d.]+)\t?(.*)", re.DOTALL)  # a line may contain other separators
+# A stage of `dvc repro`, or a candidate of `pawprint try`.
 STEP = re.compile(
     r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
 )

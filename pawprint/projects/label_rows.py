@@ -8,7 +8,7 @@ import csv
 import functools
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +94,12 @@ def all_or_none(changes: Iterable[Change]) -> list[Change]:
             undo()
         raise
     return made
+
+
+def take_back(project: Path, changes: Iterable[Callable[[], object]]) -> None:
+    """Undo changes in this order. Raises InputError or OSError, without changing anything."""
+    with lock_of(project):
+        all_or_none(change() for change in changes)
 
 
 def read_rows(table: Path, key: str) -> list[Cells]:

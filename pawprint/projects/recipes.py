@@ -48,7 +48,7 @@ def use_recipe(folder: Path, name: str) -> None:
     after = apply_recipe(before, name)
     recipe = parse_mapping(after, str(PARAMS))
     sections = ("fetch", "weights")
-    own = {name: today[name] for name in sections if _is_missing(folder, recipe[name]["source"])}
+    own = {each: today[each] for each in sections if _is_missing(folder, recipe[each]["source"])}
     if "fetch" in own:
         own["clean"] = {"labels": today["clean"]["labels"]}
     if own:

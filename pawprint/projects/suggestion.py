@@ -220,8 +220,10 @@ def _features_of_labelled(
         places = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
         sample = np.array([*map_items(compute, images["path"].iloc[places])])
         if features is None or not _are_equal(features[places], sample):
-            computed = map_items(compute, images["path"])
-            features = np.array([*track(computed, "training images", len(images))])
+            rest = np.setdiff1d(np.arange(len(images)), places)
+            names = images["path"].iloc[rest]
+            computed = [*track(map_items(compute, names), "training images", len(names))]
+            features = np.array([*sample, *computed])[np.argsort([*places, *rest])]
     return labelled.images["perceptual_hash"], features
 
 

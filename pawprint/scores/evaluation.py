@@ -1,7 +1,6 @@
 """Make and score predictions from the network's outputs for a split.
 
-prediction_table.py defines the table of predictions, and metrics.py
-each score.
+prediction_table.py defines the table of predictions, and metrics.py each score.
 """
 
 import numpy as np

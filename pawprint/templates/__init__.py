@@ -61,14 +61,19 @@ def lies_outside(source: str) -> bool:
     return bool(Path(source).anchor) or ".." in Path(source).parts
 
 
+def is_tracked(source: str) -> bool:
+    """Return whether DVC tracks the images. Images elsewhere stay where they are."""
+    return not lies_outside(source) and not source.endswith(paths.OF_URLS)
+
+
 def file_of_images(source: str) -> list[str]:
     """Return the file in Git that identifies the images, or none for images outside.
 
-    DVC tracks images in the project; a file with a URL is in Git itself.
+    A file with a URL is in Git itself.
     """
-    if lies_outside(source):
-        return []
-    return [source if source.endswith(paths.OF_URLS) else f"{source}.dvc"]
+    if is_tracked(source):
+        return [f"{source}.dvc"]
+    return [] if lies_outside(source) else [source]
 
 
 def leaves_out(source: str, names: Iterable[str]) -> bool:
@@ -90,11 +95,10 @@ def files(source: str) -> dict[str, str]:
     images, relative to the project.
     """
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
-    is_tracked = file_of_images(source) == [f"{source}.dvc"]
     return {
         DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
         ".gitattributes": template(".gitattributes"),
-        IGNORE: f"{IGNORED}/{source}\n" if is_tracked else IGNORED,
+        IGNORE: f"{IGNORED}/{source}\n" if is_tracked(source) else IGNORED,
         README: README_TEXT.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(lies_outside(source)),
         str(paths.REQUIREMENTS): requirements(),

@@ -135,7 +135,7 @@ LAST_OTHER = 19 * [(1, 1, 1)] + [OTHER]  # such as the first view of an image, i
 
 
 @pytest.mark.parametrize(
-    ("factor", "computed"), [((1, 1, 1), SAMPLE), (OTHER, SAMPLE + 20), (LAST_OTHER, SAMPLE + 20)]
+    ("factor", "computed"), [((1, 1, 1), SAMPLE), (OTHER, 20), (LAST_OTHER, 20)]
 )
 def test_stored_features_of_the_same_network_are_not_computed_again(
     predictor, photos, tmp_path, factor, computed
