@@ -5,13 +5,14 @@ core, and runs one image per core; docs/decisions/07 has measurements. The file 
 same bytes for the same network.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,6 +22,9 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 CORES = joblib.cpu_count()  # number of cores available to this process
+# Kernels for AVX-512 and for AVX2 sum in another order, so their last bits differ. oneDNN knows
+# both, and OpenVINO has kernels of its own, which follow their own variable since 2026.4.
+LIMITS = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
 
 
 class CompiledNetwork:
@@ -91,6 +95,32 @@ def require_unforked() -> None:
         raise RuntimeError(FORKED)
 
 
+def compile_same(network: openvino.Model, **options: int) -> openvino.CompiledModel:
+    """Compile a network so that all processors with AVX2 compute the same bits, in float32.
+
+    This fails if the process ran a network in OpenVINO before, without Pawprint: the first one
+    decides about kernels.
+    """
+    with _limited():
+        # On processors with bfloat16, OpenVINO would use it, which is faster but less exact.
+        return openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | options)
+
+
+@contextlib.contextmanager
+def _limited() -> Iterator[None]:
+    """Set the variables of LIMITS in the block. Other libraries of this process use them, too."""
+    before = {name: os.environ.get(name) for name in LIMITS}
+    os.environ |= LIMITS
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
     """Compile a network for this number of rows of each input `(batch, …)`, such as uint8 pixels.
 
@@ -101,19 +131,9 @@ def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
     _process = os.getpid()
     block = network.clone()
     block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
-    compiled = openvino.compile_model(
-        block,
-        "CPU",
-        {
-            "NUM_STREAMS": CORES,
-            "INFERENCE_NUM_THREADS": CORES,
-            # Two processes, such as Dask workers, would pin their threads to the same cores.
-            "ENABLE_CPU_PINNING": False,
-            # On processors with bfloat16, OpenVINO would use it, which is faster but changes the
-            # results.
-            "INFERENCE_PRECISION_HINT": "f32",
-        },
-    )
+    # Two processes, such as Dask workers, would pin their threads to the same cores.
+    threads = {"INFERENCE_NUM_THREADS": CORES, "ENABLE_CPU_PINNING": False}
+    compiled = compile_same(block, NUM_STREAMS=CORES, **threads)
     run = CompiledNetwork(network, compiled)
     # OpenVINO's NumPy bindings are initialised on first use, where two threads at once would
     # deadlock. Use them here, in a single thread.

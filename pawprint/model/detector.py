@@ -7,7 +7,9 @@ import numpy as np
 import openvino
 
 from pawprint.files import read_arrays
+from pawprint.network.feature_network import product
 from pawprint.rounding import to_step
+from pawprint.runtime import compile_same
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -32,7 +34,7 @@ class Detector(NamedTuple):
         *shape, channels = features.shape
         parameter = operations.parameter([-1, channels], np.float32)
         network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
-        compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = compile_same(network)
         rows = features.reshape(-1, channels).astype(np.float32)
         return compiled(rows)[0].reshape(shape).astype(np.float64)
 
@@ -43,11 +45,11 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
     Features are first divided by their norm. The residual is the part that the mean and the
     components do not explain.
     """
-    mean, components = (operations.constant(array, np.float32) for array in detector)
+    mean = operations.constant(detector.mean)
     unit = operations.normalize_l2(features, np.array([1]), MIN_NORM**2, "max")  # of squared values
     centred = operations.subtract(unit, mean)
-    projected = operations.matmul(centred, components, False, True)
-    explained = operations.matmul(projected, components, False, False)
+    projected = product(centred.output(0), detector.components.T)
+    explained = product(projected, detector.components)
     residual = operations.subtract(centred, explained)
     return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
 

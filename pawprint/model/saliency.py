@@ -137,9 +137,13 @@ def _linear(logits: openvino.Output, units: int) -> tuple[openvino.Output, np.nd
         elif kind in ("Multiply", "Divide"):
             factor = operand if kind == "Multiply" else 1 / operand
             weights = factor.reshape(-1, 1) * weights
-        elif kind == "MatMul":
+        elif kind == "MatMul":  # in models of older versions
             is_turned = node.get_attributes()["transpose_b"]
             weights = (operand.T if is_turned else operand) @ weights
+        elif kind == "Squeeze" and (rows := _source(_source(node, "Convolution"), "Unsqueeze")):
+            matrix = node.input_value(0).get_node().input_value(1).get_node().data[..., 0, 0].T
+            weights = matrix.astype(np.float64) @ weights
+            node = rows
         else:
             return logits, weights, constant
         logits = node.input_value(0)
@@ -158,18 +162,17 @@ def _parts(features: openvino.Output) -> list[Part]:
     # As in `block_statistics`: the root of the mean of squares minus the square of the mean.
     is_root = kind == "Sqrt" or (kind == "Power" and node.input_value(1).get_node().data == 0.5)
     if is_root and (maximum := _source(node, "Maximum")):
-        difference = _source(maximum, "Subtract")
-        mean = difference and _source(difference, "ReduceMean")
-        square = mean and _source(mean, "Multiply")
+        mean = _source(_source(maximum, "Subtract"), "ReduceMean")
+        square = _source(mean, "Multiply")
         if square and square.input_value(0) == square.input_value(1):
             least = maximum.input_value(1).get_node().data.item()
             return [Part(square.input_value(0), _axes(mean), least)]
     raise ValueError(f"features that are not statistics of maps: {kind}")
 
 
-def _source(node: openvino.Node, kind: str) -> openvino.Node | None:
-    source = node.input_value(0).get_node()
-    return source if source.get_type_name() == kind else None
+def _source(node: openvino.Node | None, kind: str) -> openvino.Node | None:
+    source = node and node.input_value(0).get_node()
+    return source if source and source.get_type_name() == kind else None
 
 
 def _axes(mean: openvino.Node) -> list[int]:

@@ -16,6 +16,7 @@ import joblib
 from pawprint import collector
 from pawprint.errors import silent_stderr
 from pawprint.params.model import Hardware
+from pawprint.runtime import LIMITS
 
 # Use every available core, but at least four threads. The number of threads changes the last bits
 # of a model, so it is the same on all machines with up to four cores. On two cores, four threads
@@ -84,7 +85,8 @@ def make_deterministic(seed: int) -> None:
 def training_on(params: Hardware) -> Iterator[str]:
     """Place the networks that are built and trained in the block on the GPUs; yield the precision.
 
-    With several GPUs, each has a copy of the network and computes part of every batch.
+    With several GPUs, each has a copy of the network and computes part of every batch. Without
+    GPUs, TensorFlow is limited to the kernels that OpenVINO uses.
     """
     if params.threads != "auto":
         tf.config.threading.set_intra_op_parallelism_threads(params.threads)
@@ -93,6 +95,8 @@ def training_on(params: Hardware) -> Iterator[str]:
     precision = params.precision
     if precision == "auto":
         precision = "mixed_float16" if gpus else "float32"
+    if precision == "float32":  # the kernels for bfloat16 need AVX-512
+        os.environ |= LIMITS
     if gpus:
         print(f"training on GPUs: {len(gpus)}, {precision}")
     with strategy_for(tf.config.list_logical_devices("GPU")).scope():

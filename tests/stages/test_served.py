@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OFFLINE, PROJECT, encode, succeed, write_files
+from conftest import OFFLINE, PROJECT, encode, write_files
 from networks import sample_backbone
 from PIL import Image
 
@@ -45,7 +45,6 @@ CASES = {
     "train_extract: {epochs: {number: 2, batch_size: 8, keep_best: false}}",
     "onnx": "{}",
 }
-OTHER_PROCESSOR = {"OV_CPU_MAX_ISA": "AVX2", "PYTHONPATH": str(PROJECT)}
 LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
 
 
@@ -82,10 +81,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 def run_stages(folder: Path, *changes: str) -> None:
-    """Run the stages from `fetch` to `evaluate` in this process, but `features` in another one.
-
-    `features` runs with the instructions that most processors have.
-    """
+    """Run the stages from `fetch` to `evaluate` in this process."""
     params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
     for each in (COMMON, *changes):
         params = overlay(params, each)
@@ -96,9 +92,6 @@ def run_stages(folder: Path, *changes: str) -> None:
         write_json(folder / code, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
-            if stage == "features":
-                succeed("python", "-m", "stages.features", cwd=folder, **OTHER_PROCESSOR)
-                continue
             importlib.import_module(f"stages.{stage}").main()
             for action in entry._at_end:
                 action()
