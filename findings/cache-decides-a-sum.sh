@@ -5,8 +5,8 @@
 # convolutions.
 # Seen with OpenVINO 2026.4.1, on emulated processors with AVX2 and 512 kB (EPYC-Rome) or 4 MB
 # (Haswell) of L2 cache: a MatMul of 1,280 features gives other bits, because the kernel splits its sum
-# by what the cache holds. A 1x1 convolution with the same weights gives the same bits. Real
-# processors, Zen 3 and Zen 4, differ in the same way.
+# by what the cache holds. A 1x1 convolution with the same weights gives the same bits. Two real
+# computers differed in the same way.
 # Why it matters: logits that two colleagues compute from the same features and weights differ, so do
 # the hashes of a pipeline, and a photo near a threshold gets another label.
 set -euo pipefail
