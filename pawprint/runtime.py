@@ -22,8 +22,8 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 CORES = joblib.cpu_count()  # number of cores available to this process
-# Kernels for AVX-512 and for AVX2 sum in another order, so their last bits differ. oneDNN knows
-# both, and OpenVINO has kernels of its own, which follow their own variable since 2026.4.
+# Kernels for AVX-512 add in another order than those for AVX2, so their last bits differ. The first
+# variable limits oneDNN, the second OpenVINO's own kernels (docs/decisions/41).
 LIMITS = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
 
 
@@ -68,6 +68,7 @@ FORKED = (
     "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
 )
 _process: int | None = None  # ID of the process in which OpenVINO started its threads
+_environment = threading.Lock()  # held while the environment is changed
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
@@ -95,11 +96,11 @@ def require_unforked() -> None:
         raise RuntimeError(FORKED)
 
 
-def compile_same(network: openvino.Model, **options: int) -> openvino.CompiledModel:
+def compile_reproducible(network: openvino.Model, **options: int) -> openvino.CompiledModel:
     """Compile a network so that all processors with AVX2 compute the same bits, in float32.
 
-    This fails if the process ran a network in OpenVINO before, without Pawprint: the first one
-    decides about kernels.
+    Last bits may differ if this process has already run another network in OpenVINO, without these
+    limits, because the first network decides for all.
     """
     with _limited():
         # On processors with bfloat16, OpenVINO would use it, which is faster but less exact.
@@ -108,17 +109,18 @@ def compile_same(network: openvino.Model, **options: int) -> openvino.CompiledMo
 
 @contextlib.contextmanager
 def _limited() -> Iterator[None]:
-    """Set the variables of LIMITS in the block. Other libraries of this process use them, too."""
-    before = {name: os.environ.get(name) for name in LIMITS}
-    os.environ |= LIMITS
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    """Set LIMITS in the block only, because other libraries of the process would follow them."""
+    with _environment:
+        before = {name: os.environ.get(name) for name in LIMITS}
+        os.environ |= LIMITS
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
@@ -133,7 +135,7 @@ def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
     block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
     # Two processes, such as Dask workers, would pin their threads to the same cores.
     threads = {"INFERENCE_NUM_THREADS": CORES, "ENABLE_CPU_PINNING": False}
-    compiled = compile_same(block, NUM_STREAMS=CORES, **threads)
+    compiled = compile_reproducible(block, NUM_STREAMS=CORES, **threads)
     run = CompiledNetwork(network, compiled)
     # OpenVINO's NumPy bindings are initialised on first use, where two threads at once would
     # deadlock. Use them here, in a single thread.

@@ -9,7 +9,7 @@ import openvino
 from pawprint.files import read_arrays
 from pawprint.network.feature_network import product
 from pawprint.rounding import to_step
-from pawprint.runtime import compile_same
+from pawprint.runtime import compile_reproducible
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -34,7 +34,7 @@ class Detector(NamedTuple):
         *shape, channels = features.shape
         parameter = operations.parameter([-1, channels], np.float32)
         network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
-        compiled = compile_same(network)
+        compiled = compile_reproducible(network)
         rows = features.reshape(-1, channels).astype(np.float32)
         return compiled(rows)[0].reshape(shape).astype(np.float64)
 
