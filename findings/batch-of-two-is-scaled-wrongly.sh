@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Surprise: OpenVINO scales averaged feature maps by the wrong channels' factors as soon as a batch has
-# two images. Nearly all features of a batch are wrong, by as much as they are large, in silence.
+# two images. Nearly all features of a batch are then wrong, with errors as large as the features
+# themselves, and no message says so.
 # Guess: a batch gives what its images give one by one, up to the last bits.
 # Seen with OpenVINO 2026.4.1 (also 2026.2.0) on a CPU, for `maps.flatten(2).mean(-1)` and a batch
 # normalisation, as PyTorch exports them (Reshape, ReduceMean over the last axis, Mul, Add): OpenVINO

@@ -5,7 +5,7 @@
 # Guess: with this variable, a network computes as on a computer without AVX-512.
 # Seen with OpenVINO 2026.3.0, where it does; with 2026.4.0 and 2026.4.1, it does not. In 2026.4.1,
 # OV_CPU_MAX_ISA=AVX2 limits the other half, and both are needed; in 2026.4.0, nothing does.
-# Source: https://github.com/openvinotoolkit/openvino/pull/38305
+# Source: https://github.com/openvinotoolkit/openvino/pull/38257
 # Why it matters: whoever sets the variable to get the same features on two computers, or to reproduce
 # what a customer's laptop computes, gets other last bits, and thresholds that were chosen on one
 # computer meet scores of another. Look at the kernels that a network really uses.

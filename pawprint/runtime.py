@@ -21,6 +21,7 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+operations = openvino.opset15
 CORES = joblib.cpu_count()  # number of cores available to this process
 # Kernels for AVX-512 add in another order than those for AVX2, so their last bits differ. The first
 # variable limits oneDNN, the second OpenVINO's own kernels (docs/decisions/41).
@@ -68,7 +69,8 @@ FORKED = (
     "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
 )
 _process: int | None = None  # ID of the process in which OpenVINO started its threads
-_environment = threading.Lock()  # held while the environment is changed
+_environment = threading.Lock()  # held while LIMITS are set
+_are_read = False  # whether OpenVINO has read LIMITS
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
@@ -99,17 +101,24 @@ def require_unforked() -> None:
 def compile_reproducible(network: openvino.Model, **options: int) -> openvino.CompiledModel:
     """Compile a network so that all processors with AVX2 compute the same bits, in float32.
 
-    Last bits may differ if this process has already run another network in OpenVINO, without these
-    limits, because the first network decides for all.
+    Last bits may differ if this process loaded OpenVINO's CPU plugin before, without LIMITS. After
+    the first call, all networks that the process runs in OpenVINO keep to them.
     """
-    with _limited():
+    with _limits():
         # On processors with bfloat16, OpenVINO would use it, which is faster but less exact.
         return openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | options)
 
 
 @contextlib.contextmanager
-def _limited() -> Iterator[None]:
-    """Set LIMITS in the block only, because other libraries of the process would follow them."""
+def _limits() -> Iterator[None]:
+    """Set LIMITS in the first block only, in which OpenVINO reads them.
+
+    Other libraries of this process, such as PyTorch, would follow one of them.
+    """
+    global _are_read
+    if _are_read:
+        yield
+        return
     with _environment:
         before = {name: os.environ.get(name) for name in LIMITS}
         os.environ |= LIMITS
@@ -121,6 +130,18 @@ def _limited() -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
+        _are_read = True
+
+
+def product(rows: openvino.Output, weights: openvino.Node) -> openvino.Output:
+    """Return the product of rows `(batch, n)` and transposed weights, float32 `(m, n)`.
+
+    It is a 1x1 convolution, because the last bits of OpenVINO's MatMul depend on the size of the
+    processor's L2 cache (2026.4.1).
+    """
+    maps, filters = (operations.unsqueeze(matrix, [2, 3]) for matrix in (rows, weights))
+    sums = operations.convolution(maps, filters, [1, 1], [0, 0], [0, 0], [1, 1])
+    return operations.squeeze(sums, [2, 3]).output(0)
 
 
 def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:

@@ -7,9 +7,8 @@ import numpy as np
 import openvino
 
 from pawprint.files import read_arrays
-from pawprint.network.feature_network import product
 from pawprint.rounding import to_step
-from pawprint.runtime import compile_reproducible
+from pawprint.runtime import compile_reproducible, product
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -45,11 +44,11 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
     Features are first divided by their norm. The residual is the part that the mean and the
     components do not explain.
     """
-    mean = operations.constant(detector.mean)
+    mean, components = (operations.constant(array, np.float32) for array in detector)
     unit = operations.normalize_l2(features, np.array([1]), MIN_NORM**2, "max")  # of squared values
     centred = operations.subtract(unit, mean)
-    projected = product(centred.output(0), detector.components.T)
-    explained = product(projected, detector.components)
+    projected = product(centred.output(0), components)
+    explained = product(projected, operations.transpose(components, [1, 0]))
     residual = operations.subtract(centred, explained)
     return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
 

@@ -10,6 +10,7 @@ import openvino
 
 from pawprint.network.heads import HeadWeights, kinds_of
 from pawprint.params.model import Head
+from pawprint.runtime import product
 
 OUTPUTS = ("logits", "features")
 EPSILON = 1e-3  # for Keras' BatchNormalization
@@ -34,19 +35,8 @@ def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -
 
 
 def _dense(features: openvino.Output, kernel: np.ndarray, bias: np.ndarray) -> openvino.Output:
-    return operations.add(product(features, kernel), operations.constant(bias)).output(0)
-
-
-def product(rows: openvino.Output, matrix: np.ndarray) -> openvino.Output:
-    """Return the product of rows `(batch, n)` and a constant matrix, float32 `(n, m)`.
-
-    It is a 1x1 convolution, because the last bits of OpenVINO's MatMul depend on the size of the
-    processor's L2 cache (2026.4.1).
-    """
-    filters = operations.constant(np.ascontiguousarray(matrix.T, np.float32)[:, :, None, None])
-    maps = operations.unsqueeze(rows, [2, 3])
-    product = operations.convolution(maps, filters, [1, 1], [0, 0], [0, 0], [1, 1])
-    return operations.squeeze(product, [2, 3]).output(0)
+    weights = operations.constant(np.ascontiguousarray(kernel.T))
+    return operations.add(product(features, weights), operations.constant(bias)).output(0)
 
 
 def on_features(

@@ -34,10 +34,10 @@ UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 def start_keras() -> None:
     """Import TensorFlow and Keras into this process, with the same settings for every user.
 
-    These are all the process-wide changes that Pawprint makes for them: environment variables,
-    which must be set before the import; a list of modules that Keras may not import; the
-    configuration of both; and hidden GPUs. Only `training_on` uses GPUs, because other stages would
-    allocate GPU memory for nothing.
+    These are all the process-wide changes that Pawprint makes for them, except for those of
+    `training_on`: environment variables, which must be set before the import; a list of modules
+    that Keras may not import; the configuration of both; and hidden GPUs. Only `training_on` uses
+    GPUs, because other stages would allocate GPU memory for nothing.
     """
     if sys.flags.optimize > 1:
         raise SystemExit(  # nothing can be imported from here at this point
@@ -85,8 +85,8 @@ def make_deterministic(seed: int) -> None:
 def training_on(params: Hardware) -> Iterator[str]:
     """Place the networks that are built and trained in the block on the GPUs; yield the precision.
 
-    With several GPUs, each has a copy of the network and computes part of every batch. Without
-    GPUs, TensorFlow is limited to the kernels that OpenVINO uses.
+    With several GPUs, each has a copy of the network and computes part of every batch. In float32,
+    TensorFlow's CPU kernels are limited as OpenVINO's are, from here on in this process.
     """
     if params.threads != "auto":
         tf.config.threading.set_intra_op_parallelism_threads(params.threads)
