@@ -68,9 +68,9 @@ FORKED = (
     "OpenVINO: cannot run in a process that was forked from one with a loaded model. Load the "
     "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
 )
-_process: int | None = None  # ID of the process in which OpenVINO started its threads
+# ID of the process in which OpenVINO read LIMITS and started its threads
+_process: int | None = None
 _environment = threading.Lock()  # held while LIMITS are set
-_are_read = False  # whether OpenVINO has read LIMITS
 _networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
 
 
@@ -102,8 +102,10 @@ def compile_reproducible(network: openvino.Model, **options: int) -> openvino.Co
     """Compile a network so that all processors with AVX2 compute the same bits, in float32.
 
     Last bits may differ if this process loaded OpenVINO's CPU plugin before, without LIMITS. After
-    the first call, all networks that the process runs in OpenVINO keep to them.
+    the first call, all networks that the process runs in OpenVINO keep to them. Raises RuntimeError
+    like `require_unforked`.
     """
+    require_unforked()
     with _limits():
         # On processors with bfloat16, OpenVINO would use it, which is faster but less exact.
         return openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | options)
@@ -115,8 +117,8 @@ def _limits() -> Iterator[None]:
 
     Other libraries of this process, such as PyTorch, would follow one of them.
     """
-    global _are_read
-    if _are_read:
+    global _process
+    if _process:
         yield
         return
     with _environment:
@@ -130,7 +132,7 @@ def _limits() -> Iterator[None]:
                     del os.environ[name]
                 else:
                     os.environ[name] = value
-        _are_read = True
+            _process = os.getpid()
 
 
 def product(rows: openvino.Output, weights: openvino.Node) -> openvino.Output:
@@ -149,9 +151,6 @@ def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
 
     Raises RuntimeError like `require_unforked`.
     """
-    global _process
-    require_unforked()
-    _process = os.getpid()
     block = network.clone()
     block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
     # Two processes, such as Dask workers, would pin their threads to the same cores.

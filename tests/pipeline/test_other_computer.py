@@ -43,8 +43,8 @@ means = operations.reduce_mean(operations.convolution(maps, filters, *[[1, 1]] *
 before = dict(os.environ)
 compiled = compile_reproducible(openvino.Model([means], [maps]))
 assert before == dict(os.environ)
-operations = compiled.get_runtime_model().get_ops()
-print(json.dumps([operation.get_rt_info()["primitiveType"].value for operation in operations]))
+nodes = compiled.get_runtime_model().get_ops()
+print(json.dumps([node.get_rt_info()["primitiveType"].value for node in nodes]))
 """
 
 
