@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, succeed
+from conftest import OFFLINE, PROJECT, environment_with, succeed
 
 from pawprint.files import pack, read_json
 from pawprint.params.file import overlay
@@ -69,11 +69,9 @@ def test_another_processor_with_one_core_writes_the_same_bytes(tmp_path):
     here = (project / "dvc.lock").read_bytes()
     for folder in ("data/features", ".dvc/cache/files"):  # rows would be reused
         shutil.rmtree(project / folder)
-    folders = (other_python(tmp_path / "bin"), os.environ["PATH"])
+    path = os.pathsep.join((str(other_python(tmp_path / "bin")), environment_with()["PATH"]))
     options = ("--force", "--single-item", *COMPUTING)
-    printed = succeed(
-        "dvc", "repro", *options, cwd=project, PATH=os.pathsep.join(map(str, folders))
-    )
+    printed = succeed("dvc", "repro", *options, cwd=project, PATH=path)
     assert ", 0 reused" in printed
     assert (project / "dvc.lock").read_bytes() == here
     chosen = read_json(project / "data" / "cross_validation.json")
