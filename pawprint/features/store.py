@@ -13,13 +13,14 @@ docs/decisions/19 and 36.
 
 import functools
 import hashlib
+import io
 import math
 import os
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -105,10 +106,11 @@ class Shard:
         self.path = path
         self.places: dict[str, tuple[int, tuple[int, ...], np.dtype, bytes]] = {}
         try:
-            with HEADERS, path.open("rb") as file:
-                for name, checksum in np.lib.format.read_array(file):
-                    np.lib.format.read_magic(file)
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            with path.open("rb") as file:
+                shape, dtype = _read_header(file)
+                columns = np.frombuffer(file.read(dtype.itemsize * math.prod(shape)), dtype)
+                for name, checksum in columns:
+                    shape, dtype = _read_header(file)
                     if min(shape) < 0:  # NumPy would replace this size when it reads the column
                         raise ValueError(f"a column of shape {shape}")
                     self.places[name.decode()] = (file.tell(), shape, dtype, checksum)
@@ -134,6 +136,20 @@ class Shard:
             f"{self.path}: expected the bytes that `features` wrote. Received: {problem}. See "
             "docs/troubleshooting.md about damaged files."
         )
+
+
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Return the shape and type of the array that follows in a file."""
+    np.lib.format.read_magic(file)
+    size = file.read(2)
+    with HEADERS:
+        return _parse_header(size + file.read(int.from_bytes(size, "little")))
+
+
+@functools.cache  # parsing takes 0.1 ms, and most shards have headers of others
+def _parse_header(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
+    shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    return shape, dtype
 
 
 def _checksum(column: np.ndarray) -> bytes:
