@@ -16,7 +16,6 @@ from pawprint.images.reading import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS
 from pawprint.projects import class_folders
-from pawprint.projects.class_folders import Places
 
 WITHOUT = "No label (for the Label page)"
 
@@ -59,7 +58,7 @@ def show_upload() -> None:
         if label == WITHOUT:
             if target == UNLABELLED_PHOTOS:
                 write_text(UNLABELLED_PHOTOS / ".gitignore", "*\n")
-            places: Places = {WITHOUT: (target, None)}
+            places: class_folders.Places = {WITHOUT: (target, None)}
         else:
             places = class_folders.place_of(HERE, label, classes, folder)
         st.session_state["added"] = add(files, places)
@@ -67,7 +66,7 @@ def show_upload() -> None:
         st.rerun()
 
 
-def add(files: Sequence[UploadedFile], places: Places) -> list[str]:
+def add(files: Sequence[UploadedFile], places: class_folders.Places) -> list[str]:
     """Copy images to the place of their class. Return messages about them, in Markdown."""
     ((label, (folder, _)),) = places.items()
     bits = Clean.load().bits

@@ -24,9 +24,7 @@ from pawprint.images.archive import members
 from pawprint.images.reading import read_again
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, label_rows, labelling
-from pawprint.projects.class_folders import Places
 from pawprint.projects.label_rows import take_back
-from pawprint.projects.labelling import UNDECIDED
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
 
@@ -34,7 +32,7 @@ NUMBER = 50  # number of new images shown at a time
 FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last
 KEYS = 9  # classes that have a key
 DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
-NAMES = {NEITHER: "None of them", UNDECIDED: "I do not know"}
+NAMES = {NEITHER: "None of them", labelling.UNDECIDED: "I do not know"}
 ALL = "All"  # labels, in the Labelled tab
 
 
@@ -176,9 +174,11 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     return Walk(items, labels, advice, [])
 
 
-def _save(places: Places, refused: set[Path], path: Path, label: str) -> Callable[[], object]:
+def _save(
+    places: class_folders.Places, refused: set[Path], path: Path, label: str
+) -> Callable[[], object]:
     image = str(path.absolute())
-    if label == UNDECIDED:
+    if label == labelling.UNDECIDED:
         return partial(take_back, HERE, labelling.label_images(HERE, [(image, "")], label)[0])
     if label == NEITHER:
         refused.add(path)
@@ -330,7 +330,7 @@ def _show_labels(key: str, walk: Walk, item: Item) -> None:
         name = f"{key}-{done}-more"
         pressed = (walk, done, partial(_answer_chosen, walk, item, name))
         st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
-    for label, shortcut in ((NEITHER, "0"), (UNDECIDED, DOUBT)):
+    for label, shortcut in ((NEITHER, "0"), (labelling.UNDECIDED, DOUBT)):
         _show_button(key, walk, NAMES[label], shortcut, partial(_answer, walk, item, label))
     _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
     st.caption(
@@ -405,7 +405,7 @@ def labelled() -> pd.DataFrame:
         reversed(label_rows.read_rows(table, "path"))
         for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV)
     )
-    rows = [*given, *(row | {"label": UNDECIDED} for row in unknown)]
+    rows = [*given, *(row | {"label": labelling.UNDECIDED} for row in unknown)]
     cells = [(row["path"], row["label"], row.get("pixels_sha256", "")) for row in rows]
     return pd.DataFrame(cells, columns=["path", "label", "pixels_sha256"])
 
@@ -443,7 +443,7 @@ def show_correction(row: pd.Series) -> None:
     """Show a photo and a form for its label."""
     with explain_errors():
         classes, accepts_new = pools.classes_here(), not pools.classes_of_source()
-        names = [*classes, NEITHER, UNDECIDED]
+        names = [*classes, NEITHER, labelling.UNDECIDED]
         chosen = st.selectbox(
             "Label",
             names,

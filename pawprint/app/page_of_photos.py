@@ -14,7 +14,6 @@ from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.photos import explain_errors, plain
 from pawprint.app.pools import Photos
-from pawprint.app.undo_log import Change
 from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.images.archive import UnusableImageError
@@ -194,7 +193,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
     """Write the labels of a page. Raises InputError if a label is not a class, or OSError."""
     marked = {place for place in asked["marked"] if place < len(pages.images)}
     label = ""
-    changes: list[Change] = []
+    changes: list[undo_log.Change] = []
     if marked:
         label = asked["label"]
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)

@@ -27,7 +27,6 @@ from pawprint.progress import Progress
 from pawprint.projects import discard
 from pawprint.projects.candidates import candidates_of
 from pawprint.projects.comparison import compare_revisions
-from pawprint.projects.discard import find_uncommitted
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
 from pawprint.scores.compared_runs import ComparedRun
 from pawprint.scores.metrics import CATALOGUE
@@ -116,7 +115,7 @@ def describe_changes(
     files: tuple[Path, ...], commit: str | None
 ) -> tuple[list[str], list[str], list[str]]:
     """Return the result of `find_uncommitted`. Raises InputError."""
-    return find_uncommitted(HERE)
+    return discard.find_uncommitted(HERE)
 
 
 @st.cache_data(max_entries=4, show_spinner="Comparing …", hash_funcs=HASHED)

@@ -11,7 +11,6 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.app import HERE, groups, photos, undo_log
-from pawprint.app.groups import ClassProbabilities, Pool
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.images.reading import read_again
@@ -20,11 +19,9 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, default_model, predict_each
 from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, labelling
-from pawprint.projects.class_folders import Change, Places
-from pawprint.projects.labelling import UNDECIDED, ImageKey
 from pawprint.projects.suggestion import images_in
 
-ImageKeys = Sequence[ImageKey]
+ImageKeys = Sequence[labelling.ImageKey]
 
 
 class ProjectPhotos:
@@ -33,7 +30,7 @@ class ProjectPhotos:
     name = ""
     advice = "To train with the labels, press Run on the Run page."
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: groups.Pool) -> None:
         self.pool = pool
 
     @property
@@ -53,7 +50,7 @@ class ProjectPhotos:
         """Return a photo as a data URI. Raises InputError or UnusableImageError."""
         return photos.data_uri(photos.photo(path)) if is_large else photos.square(path)
 
-    def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
+    def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
         """Write a label, which is one of `classes`, a new class, NEITHER or UNDECIDED.
 
         Returns the changes, and the number of images that already had a label. Raises InputError or
@@ -76,7 +73,7 @@ class FolderPhotos:
 
     accepts_new = True
 
-    def __init__(self, origin: Path, target: Path, pool: Pool, model: Metadata) -> None:
+    def __init__(self, origin: Path, target: Path, pool: groups.Pool, model: Metadata) -> None:
         self.name = str(origin)
         self.advice = f"Copies of the photos are in {photos.plain(str(target))}."
         self.target, self.pool, self.model = target, pool, model
@@ -86,7 +83,7 @@ class FolderPhotos:
         copied = class_folders.find_copies(images, self.places())
         self.labels = dict.fromkeys(refused, NEITHER) | {str(path): "" for path in copied}
 
-    def places(self) -> Places:
+    def places(self) -> class_folders.Places:
         """Return the places of the model's classes. Raises InputError."""
         return class_folders.places_of_classes(HERE, self.target, self.model.labels)
 
@@ -105,12 +102,12 @@ class FolderPhotos:
         image = read_again(Path(path), path, self.model.bits, photos.LARGE)
         return photos.data_uri(image) if is_large else photos.padded(image)
 
-    def give(self, images: ImageKeys, label: str) -> tuple[list[Change], int]:
+    def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
         """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
         files = [Path(path) for path, _ in images]
-        changes: list[Change] = []
+        changes: list[class_folders.Change] = []
         present: set[Path] = set()
-        if label == UNDECIDED:
+        if label == labelling.UNDECIDED:
             changes += labelling.label_images(HERE, images, label)[0]
         elif label != NEITHER:
             places = self.places()
@@ -119,7 +116,7 @@ class FolderPhotos:
             present = class_folders.find_copies(files, places | place)
             new = [path for path in files if path not in present]
             changes += class_folders.add_all(HERE, place, new, label)
-        if label != UNDECIDED:
+        if label != labelling.UNDECIDED:
             changes += labelling.decide(HERE, map(str, files))
             self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
@@ -192,8 +189,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
     files = [path for path, _ in pairs]
     clusters = groups.find_clusters(features)
-    head = ClassProbabilities(labels, np.array(probabilities, float))
-    pool = Pool([(path, "") for path in files], [], features, [], files, clusters, head)
+    head = groups.ClassProbabilities(labels, np.array(probabilities, float))
+    pool = groups.Pool([(path, "") for path in files], [], features, [], files, clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 
 

@@ -10,14 +10,13 @@ from numpy.random import Generator
 
 from pawprint.features.views import View
 from pawprint.params import data
-from pawprint.params.data import Augment
 
 # Steps per pixel, to which transformations are rounded. Processors differ in the last bits.
 STEPS = 2**16
 ERASED = (0.02, 0.33)  # fraction of the image that RandomErasing covers, as in Keras
 
 
-def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
+def draw_view(params: data.Augment, pixels_sha256: str, number: int, size: int) -> View:
     """Draw the parameters of one view of an image.
 
     They depend only on `augment`, the number of the view and the content of the image, so they stay

@@ -14,12 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.classes import (
-    UNKNOWN,
-    UNSURE,
-    predicted_classes,
-    problem_of_named,
-)
+from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
 from pawprint.installation import renewal

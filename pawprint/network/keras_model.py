@@ -20,15 +20,7 @@ from openvino.frontend.tensorflow import utils
 
 from pawprint.errors import InputError, reason, silent_stderr
 from pawprint.files import pack, replacing
-from pawprint.network.efficientnet_lite import (
-    EPSILON,
-    KERAS_FILES,
-    Convolution,
-    as_in_keras,
-    blocks,
-    packaged_file,
-    read_weights,
-)
+from pawprint.network import efficientnet_lite as lite
 from pawprint.network.efficientnet_lite import preprocess_input as preprocess_lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.heads import HeadWeights, Standardisation
@@ -51,22 +43,22 @@ def efficientnet_lite(
     Raises InputError if the package is missing or `read_weights` rejects the file.
     """
     pixels = maps = keras.Input(input_shape)
-    for block in blocks(name):
+    for block in lite.blocks(name):
         before = maps
         for convolution in block.convolutions:
             maps = _convolve(maps, convolution)
         if block.is_added:
             maps = keras.layers.Add(name=f"{block.name}_add")([maps, before])
     network = keras.Model(pixels, maps, name=name)
-    if weights and Path(weights).suffix in KERAS_FILES:
+    if weights and Path(weights).suffix in lite.KERAS_FILES:
         network.load_weights(weights)
     elif weights:
-        path = packaged_file(name) if weights == IMAGENET else Path(weights)
-        network.set_weights(as_in_keras(read_weights(name, path)))
+        path = lite.packaged_file(name) if weights == IMAGENET else Path(weights)
+        network.set_weights(lite.as_in_keras(lite.read_weights(name, path)))
     return network
 
 
-def _convolve(maps: keras.KerasTensor, convolution: Convolution) -> keras.KerasTensor:
+def _convolve(maps: keras.KerasTensor, convolution: lite.Convolution) -> keras.KerasTensor:
     name, kernel, stride, _, channels, is_depthwise, is_activated = convolution
     if is_depthwise:
         options = OPTIONS | {"depthwise_initializer": SCALING, "name": f"{name}_dwconv"}
@@ -74,7 +66,7 @@ def _convolve(maps: keras.KerasTensor, convolution: Convolution) -> keras.KerasT
     else:
         options = OPTIONS | {"kernel_initializer": SCALING, "name": f"{name}_conv"}
         layer = keras.layers.Conv2D(channels, kernel, stride, **options)
-    maps = keras.layers.BatchNormalization(epsilon=EPSILON, name=f"{name}_bn")(layer(maps))
+    maps = keras.layers.BatchNormalization(epsilon=lite.EPSILON, name=f"{name}_bn")(layer(maps))
     return keras.layers.ReLU(6, name=f"{name}_activation")(maps) if is_activated else maps
 
 

@@ -11,7 +11,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -174,7 +173,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             f"{', '.join(differing)}. Results may differ. Run `pip install -r requirements.txt`.",
             file=sys.stderr,
         )
-    run(partial(_run_and_check, main, stage, lines))
+    run(functools.partial(_run_and_check, main, stage, lines))
 
 
 def _run_and_check(main: Callable[[], None], stage: str, lines: list[str]) -> None:

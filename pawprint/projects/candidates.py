@@ -32,7 +32,6 @@ from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
-from pawprint.features.shards import views_of
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import IDENTITY
 from pawprint.files import digest, read_labels
@@ -48,12 +47,7 @@ from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores.verdict import (
-    ModelComparison,
-    compare,
-    describe_verdict,
-    pair_probabilities,
-)
+from pawprint.scores.verdict import ModelComparison, compare, describe_verdict, pair_probabilities
 from pawprint.tables import read_table, training_images
 from pawprint.yaml_file import read_mapping
 
@@ -344,7 +338,7 @@ def _measure(
     place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if is_solved else one
-    views_here = functools.partial(views_of, learned, model.image_size, ())
+    views_here = functools.partial(shards.views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
     earlier = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))

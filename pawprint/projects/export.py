@@ -19,7 +19,6 @@ from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
-from pawprint.model.exports import milliseconds
 from pawprint.model.html_page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, write_int8
 from pawprint.model.metadata import Metadata, read_metadata
@@ -275,7 +274,7 @@ def _times(exporter: _Exporter, names: Iterable[str]) -> list[str]:
     with silent_stderr():
         runs = [form.open(exporter.folder / paths.EXPORT / name / form.file) for name in names]
     (pixels,) = exporter.pixels(exporter.rows["path"].iloc[:1])
-    return [f"{time:.1f}" for time in milliseconds(runs, pixels)]
+    return [f"{time:.1f}" for time in exports.milliseconds(runs, pixels)]
 
 
 def _model_to_export(

@@ -31,7 +31,6 @@ from pawprint.package import python_in
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.pipeline.runs import PipelineRun
 from pawprint.projects.comparison import compare_revisions
 from pawprint.projects.discard import has_run
 from pawprint.projects.labelling import correct_labels
@@ -358,7 +357,7 @@ def _command(folder: Path, *arguments: str) -> str:
     return text
 
 
-def _follow(folder: Path, *command: str) -> PipelineRun:
+def _follow(folder: Path, *command: str) -> runs.PipelineRun:
     """Run a Python module in a project, with progress bars. Raises InputError if it fails.
 
     The app starts runs in the same way, so only one run is active at a time.
@@ -391,7 +390,7 @@ class _Bars:
         self.number = 0  # number of steps that are done or have a bar
         self.open: tqdm | None = None
 
-    def show(self, run: PipelineRun) -> None:
+    def show(self, run: runs.PipelineRun) -> None:
         """Show the progress of a run since the last call."""
         for name, outcome, _ in run.steps[self.number :]:
             self.close(is_done=True)

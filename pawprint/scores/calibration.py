@@ -16,11 +16,7 @@ from pawprint.params.model import Calibrate
 from pawprint.rounding import significant
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.evaluation import predict
-from pawprint.scores.metrics import (
-    Predictions,
-    describe_found,
-    tabulate_scores,
-)
+from pawprint.scores.metrics import Predictions, describe_found, tabulate_scores
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
 # 0.6 and 1.65.
