@@ -2,12 +2,12 @@
 # Surprise: Keras' `load_img(path, target_size=…)`, with which notebooks predict, gives other pixels than
 # `image_dataset_from_directory(image_size=…)`, with which they train, for one photo and one size.
 # Guess: both resize bilinearly, as is documented for the second, so they agree up to rounding.
-# Seen with Keras 3.15.1, TensorFlow 2.21.0 and Pillow 12.0.0, for an image of 1,024 px with the spectrum
-# of photos: by default, `load_img` takes the nearest pixels, which differ by 9 of 255 levels on average.
-# With `interpolation="bilinear"` they differ by 16, because Pillow averages over all pixels that become
-# one, and TensorFlow interpolates between four of them, however many there are.
-# Why it matters: the model is used on other pixels than it was trained and tested on, and the difference
-# grows with the size of the photos.
+# Seen with Keras 3.15.1, TensorFlow 2.21.0 and Pillow 12.0.0, for noise of 1,024 px whose amplitude falls
+# with the frequency as in photos, which differ less: by default, `load_img` takes the nearest pixels, and
+# the result differs by 9 of 255 levels on average. With `interpolation="bilinear"` it differs by 16, and
+# by 2 if the image has 256 px, because Pillow averages over all pixels that become one, and TensorFlow
+# interpolates between four of them, however many there are.
+# Why it matters: the model is used on other pixels than it was trained and tested on.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -21,25 +21,34 @@ import keras
 import numpy as np
 from PIL import Image
 
-# Noise with the spectrum of photos, whose amplitude falls with the frequency.
-width, height, size = 1024, 1024, (224, 224)
-noise = np.fft.fft2(np.random.default_rng(0).normal(size=(height, width)))
-frequency = np.hypot(np.fft.fftfreq(height)[:, np.newaxis], np.fft.fftfreq(width))
-frequency[0, 0] = np.inf
-grey = np.fft.ifft2(noise / frequency).real
-grey = np.clip(128 + 50 * grey / grey.std(), 0, 255).astype(np.uint8)
-Image.fromarray(grey).convert("RGB").save("photos/cat/1.png")
+SIZE = (224, 224)
 
-dataset = keras.utils.image_dataset_from_directory("photos", image_size=size, verbose=False)
-((trained,),) = (batch.numpy() for batch, _ in dataset)
-differences = {}
-for interpolation in ("nearest", "bilinear"):
-    image = keras.utils.load_img("photos/cat/1.png", target_size=size, interpolation=interpolation)
-    differences[interpolation] = np.abs(keras.utils.img_to_array(image) - trained).mean()
-default = keras.utils.img_to_array(keras.utils.load_img("photos/cat/1.png", target_size=size))
-differences["default"] = np.abs(default - trained).mean()
-for name, difference in differences.items():
-    print(f"load_img, {name}: {difference:.1f} levels of 255 from the pixels in training, on average")
-assert differences["default"] == differences["nearest"] > 3
-assert differences["bilinear"] > differences["default"]
+
+def noise(side):
+    """Return noise whose amplitude falls with the frequency, as in photos."""
+    white = np.fft.fft2(np.random.default_rng(0).normal(size=(side, side)))
+    frequency = np.hypot(np.fft.fftfreq(side)[:, np.newaxis], np.fft.fftfreq(side))
+    frequency[0, 0] = np.inf
+    grey = np.fft.ifft2(white / frequency).real
+    return np.clip(128 + 50 * grey / grey.std(), 0, 255).astype(np.uint8)
+
+
+def differences(side):
+    """Return the mean difference from the pixels in training, by the arguments of `load_img`."""
+    Image.fromarray(noise(side)).convert("RGB").save("photos/cat/1.png")
+    dataset = keras.utils.image_dataset_from_directory("photos", image_size=SIZE, verbose=False)
+    ((trained,),) = (batch.numpy() for batch, _ in dataset)
+    found = {}
+    for name in ("default", "nearest", "bilinear"):
+        options = {} if name == "default" else {"interpolation": name}
+        image = keras.utils.load_img("photos/cat/1.png", target_size=SIZE, **options)
+        found[name] = np.abs(keras.utils.img_to_array(image) - trained).mean()
+        print(f"{side} px, load_img, {name}: {found[name]:.1f} of 255 levels")
+    return found
+
+
+small, large = differences(256), differences(1024)
+assert large["default"] == large["nearest"] > 3
+assert large["bilinear"] > large["default"]
+assert small["bilinear"] < 3
 PYTHON

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Surprise: Keras' `preprocess_input` scales the photos that it is given, not a copy. A second network
 # that is asked about the same array gets pixels from -1 to 1 for pixels from 0 to 255.
-# Guess: it returns a new array, as `img_to_array` and every layer do, and as it does itself for integers.
-# Seen with Keras 3.15.1 and TensorFlow 2.21.0: a float32 array from `img_to_array` is changed in place by
-# the `preprocess_input` of MobileNetV2, ResNet50 and DenseNet121; a uint8 array and a tensor are not.
+# Guess: it returns a new array, as it does for integers.
+# Seen with Keras 3.15.1 and TensorFlow 2.21.0: a float32 array, which `img_to_array` makes of a photo, is
+# changed in place by the `preprocess_input` of MobileNetV2, ResNet50 and DenseNet121, as a note in its
+# documentation says. A uint8 array and a tensor are not.
 # Why it matters: an ensemble, a comparison of networks, or a notebook cell that is run twice predicts from
-# a nearly black photo. Shapes and types agree, so nothing fails; only the accuracy is lower.
+# photos that are far too dark. Shapes and types agree, so nothing fails; only the accuracy is lower.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -109,6 +109,8 @@ class Shard:
             with path.open("rb") as file:
                 shape, dtype = _read_header(file)
                 columns = np.frombuffer(file.read(dtype.itemsize * math.prod(shape)), dtype)
+                if columns.shape != shape:
+                    raise ValueError(f"{len(columns)} columns")
                 for name, checksum in columns:
                     shape, dtype = _read_header(file)
                     if min(shape) < 0:  # NumPy would replace this size when it reads the column
@@ -142,11 +144,12 @@ def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     """Return the shape and type of the array that follows in a file."""
     np.lib.format.read_magic(file)
     size = file.read(2)
+    header = size + file.read(int.from_bytes(size, "little"))
     with HEADERS:
-        return _parse_header(size + file.read(int.from_bytes(size, "little")))
+        return _parse_header(header)
 
 
-@functools.cache  # parsing takes 0.1 ms, and most shards have headers of others
+@functools.lru_cache(1024)  # parsing takes 0.1 ms, and many shards have the same headers
 def _parse_header(header: bytes) -> tuple[tuple[int, ...], np.dtype]:
     shape, _, dtype = np.lib.format.read_array_header_1_0(io.BytesIO(header))
     return shape, dtype
