@@ -21,7 +21,6 @@ from openvino.frontend.tensorflow import utils
 from pawprint.errors import InputError, reason, silent_stderr
 from pawprint.files import pack, replacing
 from pawprint.network import efficientnet_lite as lite
-from pawprint.network.efficientnet_lite import preprocess_input as preprocess_lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.openvino_blocks import SMALLEST_VARIANCE
@@ -91,7 +90,7 @@ def find_application(name: str) -> Application:
     """Return the application with this name, from Keras or `efficientnet_lite`."""
     if name in PACKAGES:
         build = functools.partial(efficientnet_lite, name)
-        return Application(build, preprocess_lite)
+        return Application(build, lite.preprocess_input)
     build = getattr(keras.applications, name)
     preprocess_input = sys.modules[build.__module__].preprocess_input
     return Application(functools.partial(build, include_top=False), preprocess_input)
