@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pawprint.errors import InputError
 
 AHEAD = 64  # maximum number of results computed ahead of the caller
+WAITING = 2  # the number of further threads for functions that wait for a network
 
 
-def map_in_threads(function: Callable, items: Iterable) -> Iterator:
+def map_in_threads(function: Callable, items: Iterable, waits: bool = False) -> Iterator:
     """Yield `function(item)` for each item in order, using one thread per core.
 
     Threads are sufficient, because decoding, warping and running a network release the interpreter
-    lock. At most AHEAD results are kept in memory.
+    lock. `waits` means that the function runs a network, which OpenVINO does in threads of its own:
+    further threads then keep the cores busy. At most AHEAD results are kept in memory.
     """
     import joblib  # imported here because it is slow and not always needed
 
     pending: deque = deque()
-    threads = ThreadPoolExecutor(joblib.cpu_count())
+    threads = ThreadPoolExecutor(joblib.cpu_count() + (WAITING if waits else 0))
     try:
         for item in items:
             pending.append(threads.submit(function, item))
@@ -35,7 +37,11 @@ VARIABLE = "PAWPRINT_DASK"
 
 
 def map_items(
-    function: Callable, items: Iterable, chunk: int = 16, proof: tuple[Callable, list] | None = None
+    function: Callable,
+    items: Iterable,
+    chunk: int = 16,
+    proof: tuple[Callable, list] | None = None,
+    waits: bool = False,
 ) -> Iterator:
     """Return `function(item)` for each item in order, using threads or the PAWPRINT_DASK cluster.
 
@@ -44,7 +50,8 @@ def map_items(
     they may only contain absolute paths, and an item must be a name or a tuple that begins with
     one. A task has `chunk` items and may run more than once. A worker only takes part if `proof`, a
     function and items, returns the same results there as here. By default, the first items are used
-    as the proof. Raises InputError, for example if the cluster cannot be used.
+    as the proof. `waits` is as in `map_in_threads`. Raises InputError, for example if the cluster
+    cannot be used.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:
@@ -57,4 +64,4 @@ def map_items(
                 f"`{install_command('dask')}`, or unset the variable."
             ) from None
         return map_on_cluster(scheduler, function, items, chunk, proof)
-    return map_in_threads(function, items)
+    return map_in_threads(function, items, waits)

@@ -178,7 +178,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     images = sum(len(task.images) for task in todo)
     computed: set[str] = set()
     with count("features", images) as bar:
-        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample), waits=True):
             bar.update(size)
             computed.update(new)
     written = {path for folder in folders for path in folder.iterdir()}

@@ -333,8 +333,8 @@ def predict_each(
     # Convert names to UTF-8 in any locale.
     names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
     items = ((printable(name), path.absolute()) for name, path in zip(names, images))
-    rows = map_items(partial(_predict_file, predictor, further, has_hashes), items)
-    yield from track(rows, "predict", len(images))
+    predict = partial(_predict_file, predictor, further, has_hashes)
+    yield from track(map_items(predict, items, waits=True), "predict", len(images))
 
 
 def _predict_file(

@@ -218,11 +218,12 @@ def _features_of_labelled(
         # Spread, because only the first DETECTOR_IMAGES have their own row if augmentation does not
         # keep the original.
         places = np.unique(np.linspace(0, len(images) - 1, SAMPLE).astype(int))
-        sample = np.array([*map_items(compute, images["path"].iloc[places])])
+        sample = np.array([*map_items(compute, images["path"].iloc[places], waits=True)])
         if features is None or not _are_equal(features[places], sample):
             rest = np.setdiff1d(np.arange(len(images)), places)
             names = images["path"].iloc[rest]
-            computed = [*track(map_items(compute, names), "training images", len(names))]
+            computed = map_items(compute, names, waits=True)
+            computed = [*track(computed, "training images", len(names))]
             features = np.array([*sample, *computed])[np.argsort([*places, *rest])]
     return labelled.images["perceptual_hash"], features
 
