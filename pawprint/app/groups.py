@@ -230,7 +230,7 @@ class Answer(NamedTuple):
     are_last: bool
 
 
-@dataclass(eq=False)  # equal pages of two people are different keys
+@dataclass
 class Pages:
     """The pages of a pool that one person has seen."""
 

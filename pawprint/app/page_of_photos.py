@@ -32,17 +32,9 @@ class Counts(NamedTuple):
     doubted: int
 
 
-class Visible(NamedTuple):
-    """The images on the page of a browser, and since when, in seconds."""
-
-    browser: str
-    since: float
-    images: list[ImageKey]
-
-
 @st.cache_resource(show_spinner=False)
-def shown() -> dict[Pages, Visible]:
-    """Return the images that each session shows, so that no browser shows another's images."""
+def shown() -> dict[tuple[str, str], tuple[float, list[ImageKey]]]:
+    """Return the images that each browser shows of each source, and since when, in seconds."""
     return {}
 
 
@@ -68,7 +60,7 @@ def show_pages(source: Photos) -> None:
         given = source.given()
         unknown = labelling.undecided(HERE)
         cells = cells_of(source, pages, given, unknown)
-        shown()[pages] = Visible(browser(), time.time(), pages.images)
+        shown()[browser(), source.name] = (time.time(), pages.images)
         counts = count_photos(source.pool, pages.missing, given, unknown)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
@@ -162,15 +154,15 @@ def cells_of(
 
 
 def seen_by_others() -> set[ImageKey]:
-    """Return the images shown in other browsers. Those of idle browsers are forgotten.
+    """Return the images shown in other browsers, except in idle ones.
 
     A new session of the same browser takes over its images.
     """
-    for pages, visible in list(shown().items()):
-        if time.time() - visible.since > EXPIRED:
-            shown().pop(pages, None)
-    others = [visible for visible in list(shown().values()) if visible.browser != browser()]
-    return {image for visible in others for image in visible.images}
+    others: set[ImageKey] = set()
+    for (name, _), (since, images) in list(shown().items()):
+        if name != browser() and time.time() - since < EXPIRED:
+            others.update(images)
+    return others
 
 
 def act(source: Photos, name: str, take: Callable[[Photos, Pages, dict], None]) -> None:
