@@ -147,9 +147,6 @@ def cells_of(
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
-        if sure and not pages.sure:  # all marked photos are gone, so the page would ask nothing
-            cells = []
-            pages.images = []
     return cells
 
 
