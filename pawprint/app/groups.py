@@ -15,7 +15,6 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNLABELLED
 from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
-from pawprint.draws import hash_keys
 from pawprint.features.store import open_features
 from pawprint.model.detector import unit_length
 from pawprint.network.class_weights import sample_weights
@@ -70,18 +69,18 @@ def find_clusters(rows: np.ndarray) -> Clusters:
     return Clusters(distances.argmin(axis=1), distances.min(axis=1))
 
 
-def fit_head(rows: np.ndarray, labels: np.ndarray, keys: list[str]) -> ClassProbabilities | None:
+def fit_head(rows: np.ndarray, labels: np.ndarray) -> ClassProbabilities | None:
     """Fit a logistic regression to the rows whose label is not "", and predict all rows.
 
-    Returns None if there are fewer than two classes. `rows` are `(photos, features)`. If a class
-    has more than MAX_OF_CLASS photos, `keys` (one per photo) determine which of them are used.
+    Returns None if there are fewer than two classes. `rows` are `(photos, features)`. At most
+    MAX_OF_CLASS photos of a class are used: the first in a random order of all photos.
     """
-    given = np.flatnonzero(labels != "")
+    order = np.random.default_rng(0).permutation(len(rows))
+    given = order[labels[order] != ""]
     classes, targets = np.unique(labels[given], return_inverse=True)
     if len(classes) < 2:
         return None
-    order = np.argsort(hash_keys(np.array(keys)[given], "head of the app"), kind="stable")
-    parts = [order[targets[order] == number][:MAX_OF_CLASS] for number in range(len(classes))]
+    parts = [np.flatnonzero(targets == number)[:MAX_OF_CLASS] for number in range(len(classes))]
     learned = np.concatenate(parts)
     training = rows[given[learned]].astype(np.float32)
     standardisation = standardise(training)
@@ -146,15 +145,13 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`. `keys` contains the pixels_sha256 of all of these. `head` comes from a model
-    that knows the classes, if there is one.
+    labels `known`. `head` comes from a model that knows the classes, if there is one.
     """
 
     images: list[ImageKey]
     others: list[ImageKey]
     rows: np.ndarray
     known: list[str]
-    keys: list[str]
     clusters: Clusters
     head: ClassProbabilities | None = None
 
@@ -205,9 +202,8 @@ def read_pool() -> Pool:
     empty = np.array([], int)
     clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
-    keys = [*unlabelled["pixels_sha256"], *train["pixels_sha256"]]
     without_features = [(path, "") for path in others]
-    return Pool(images, without_features, rows, train["label"].tolist(), keys, clusters)
+    return Pool(images, without_features, rows, train["label"].tolist(), clusters)
 
 
 def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
@@ -328,6 +324,6 @@ class Pages:
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:
-            self.head = mean_of(pool.head, fit_head(pool.rows, labels, pool.keys))
+            self.head = mean_of(pool.head, fit_head(pool.rows, labels))
             self.learned = number
         return self.head

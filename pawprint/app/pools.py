@@ -187,10 +187,9 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     features = np.array([row["features"] for _, row in pairs])
     labels = served.metadata.labels
     probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
-    files = [path for path, _ in pairs]
     clusters = groups.find_clusters(features)
     head = groups.ClassProbabilities(labels, np.array(probabilities, float))
-    pool = groups.Pool([(path, "") for path in files], [], features, [], files, clusters, head)
+    pool = groups.Pool([(path, "") for path, _ in pairs], [], features, [], clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 
 

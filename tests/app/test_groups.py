@@ -31,8 +31,7 @@ def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> P
     """Return a pool with these rows, ending with training images of the classes `known`."""
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
     without = [(f"other {number}.jpg", "") for number in range(others)]
-    keys = [f"{number:064}" for number in range(len(rows))]
-    return Pool(images, without, rows, [*known], keys, find_clusters(rows))
+    return Pool(images, without, rows, [*known], find_clusters(rows))
 
 
 def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:

@@ -280,7 +280,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     pages.take_back()
     paths_of = [path for path, _ in images]
     head = groups.ClassProbabilities([], np.zeros((2, 0)))
-    pool = groups.Pool(images, [], np.zeros((2, 1)), [], paths_of, [], head)
+    pool = groups.Pool(images, [], np.zeros((2, 1)), [], [], head)
     model = SimpleNamespace(labels=[], bits=None)
     source = pools.FolderPhotos(
         Path("elsewhere"), Path("target"), pool, model
@@ -345,8 +345,7 @@ def test_folder_for_labelled_images_is_that_of_the_sources_training_split(projec
 def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
-    keys = [key for _, key in images]
-    pool = groups.Pool(images, [], rows, [], keys, groups.find_clusters(rows))
+    pool = groups.Pool(images, [], rows, [], groups.find_clusters(rows))
     source = pools.ProjectPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
