@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const all = single ? null : action(".", "Mark all", () => markAll(true));
   const undo = action("u", "Undo", () => ask("undo"));
   undo.disabled = !data.undo;
-  const change = action("g", single ? "A page of photos" : "One by one", () => ask("change"));
+  const change = data.walk ? null : action("g", single ? "A page of photos" : "One by one", () => ask("change"));
   for (const each of [save, skip, none, all]) if (each) each.disabled = !data.photos.length;
 
   const line = add(controls, "div", { className: "line" });
@@ -130,7 +130,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!photos.length) return "";
     const undecided = data.undecided ? "You did not know these. " : "";
     const later = data.undecided ? "to leave them without a label" : "to see them again later";
-    if (single) return undecided + (label ? `Enter gives ${label}.` : "What does the photo show?");
+    if (single) return `${undecided}${data.photos[0].about} ` + (label ? `Enter gives ${label}.` : "What does the photo show?");
     if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space ${later}.`;
     const count = `${undecided}${marked.size} of ${photos.length} are marked`;
     const isTouch = matchMedia("(hover: none)").matches;
@@ -223,13 +223,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (found) give(found[0]);
     else if (digit) return false;
     else if (key === "enter") give(data.label);
-    else if (key === "?" || key === "/") give(UNDECIDED);
+    else if (key === "?" || key === "/" || (single && key === "d")) give(UNDECIDED);
     else if ((key === "+" || key === "=") && field) field.focus();
     else if (key === " ") skip.click();
     else if (key === "backspace" && none) none.click();
     else if (key === "." && all) all.click();
     else if (key === "u") undo.click();
-    else if (key === "g") change.click();
+    else if (key === "g" && change) change.click();
     else return pressLetter(event, LETTERS.indexOf(key));
     return true;
   }

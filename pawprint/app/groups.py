@@ -5,8 +5,10 @@ include photos that already have a label. First, there is a page for each cluste
 may be a new class. Later, photos are grouped by the class that a head predicts.
 """
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -145,15 +147,17 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`. `head` comes from a model that knows the classes, if there is one.
+    labels `known`. `head` comes from a model that knows the classes, if there is one. If photos are
+    labelled one by one, in the order of `others`, `about` has a text about each path.
     """
 
     images: list[ImageKey]
     others: list[ImageKey]
-    rows: np.ndarray
-    known: list[str]
-    clusters: Clusters
+    rows: np.ndarray = np.empty((0, 1), np.float32)
+    known: Sequence[str] = ()
+    clusters: Clusters = Clusters(np.empty(0, int), np.empty(0))
     head: ClassProbabilities | None = None
+    about: Mapping[str, str] = MappingProxyType({})
 
     def all_images(self) -> list[ImageKey]:
         """Return all photos, with and without a label."""
@@ -198,12 +202,12 @@ def read_pool() -> Pool:
     train = training_images(split, len(split)).groupby("label").head(MAX_OF_CLASS)
     parts = ((UNLABELLED, unlabelled), (TRAIN, train))
     views = [_first_views(name, table["pixels_sha256"]) for name, table in parts if len(table)]
-    rows = np.concatenate(views) if views else np.empty((0, 1), np.float32)
-    empty = np.array([], int)
-    clusters = find_clusters(rows) if len(rows) else Clusters(empty, empty)
-    images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
     without_features = [(path, "") for path in others]
-    return Pool(images, without_features, rows, train["label"].tolist(), clusters)
+    if not views:
+        return Pool([], without_features)
+    rows = np.concatenate(views)
+    images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
+    return Pool(images, without_features, rows, train["label"].tolist(), find_clusters(rows))
 
 
 def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
@@ -294,7 +298,10 @@ class Pages:
         self.are_last = not known
 
     def show(self, pool: Pool, images: list[ImageKey], given: dict[str, str]) -> None:
-        """Choose images for the page from these. Images without features come last."""
+        """Choose images for the page from these.
+
+        Images without features come last, beginning with those that were skipped least often.
+        """
         place = {image: position for position, image in enumerate(pool.images)}
         photos = np.array([place[image] for image in images if image in place], int)
         if len(photos):
@@ -303,7 +310,9 @@ class Pages:
             self.label = group.label
             self.sure = group.sure if self.size > 1 else len(self.images)
         else:
-            self.images, self.label = images[: self.size], ""
+            skipped = Counter(image for image, _ in self.refused)
+            self.images = sorted(images, key=skipped.__getitem__)[: self.size]
+            self.label = ""
             self.sure = len(self.images)
 
     def choose(self, pool: Pool, photos: np.ndarray, given: dict[str, str]) -> Group:

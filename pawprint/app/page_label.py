@@ -2,56 +2,28 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import streamlit as st
-from PIL import Image
 
 from pawprint import paths
-from pawprint.app import HERE, page_run, photos, pools
+from pawprint.app import HERE, groups, page_run, photos, pools
 from pawprint.app.page_of_photos import show_pages
-from pawprint.app.photos import HASHED, explain_errors, plain, predictor
+from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.dataset.user_tables import reviewed_images
 from pawprint.errors import InputError, name_some
-from pawprint.files import read_json, read_labels, write_json
+from pawprint.files import read_labels, write_json
 from pawprint.images.archive import members
-from pawprint.images.reading import read_again
+from pawprint.model.predictor import default_model
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, label_rows, labelling
-from pawprint.projects.label_rows import take_back
-from pawprint.projects.suggestion import images_in, read_labelled, suggest
 from pawprint.tables import read_table
 
-NUMBER = 50  # number of new images shown at a time
 FOLDERS = Path(".dvc/tmp/pawprint-folders.json")  # the folders of New images, as typed last
-KEYS = 9  # classes that have a key
-DOUBT = "d"  # Streamlit accepts only letters and digits, so the key is not UNDECIDED
 NAMES = {NEITHER: "None of them", labelling.UNDECIDED: "I do not know"}
 ALL = "All"  # labels, in the Labelled tab
-
-
-class Item(NamedTuple):
-    """An image to label. `save` takes a class, NEITHER or UNDECIDED, and returns its undo."""
-
-    name: str
-    text: str  # Markdown
-    read: Callable[[], Image.Image]
-    save: Callable[[str], Callable[[], object]]
-
-
-class Walk(NamedTuple):
-    """A sequence of images, and a function that undoes each answer."""
-
-    items: list[Item]
-    labels: list[str]
-    advice: str  # what to do with the labels, in Markdown
-    answers: list[Callable[[], object]]
 
 
 def show() -> None:
@@ -65,32 +37,30 @@ def show() -> None:
     has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled(HERE)
     first = "Labels to review" if has_review else None
     tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
-    for tab, (key, part) in zip(tabs, parts.items()):
+    for tab, part in zip(tabs, parts.values()):
         if tab.open:
             with tab, explain_errors():
-                if isinstance(st.session_state.get(key), Walk):
-                    ask(key)
-                elif walk := part():
-                    st.session_state[key] = walk
-                    st.rerun()
+                part()
 
 
-def show_new() -> Walk | None:
-    """Show a form, or pages of a folder's photos. Return the walk through images once it begins."""
-    if folder := st.session_state.get("folder"):
+def show_new() -> None:
+    """Show a form for a folder of photos and then, until the user finishes, its photos."""
+    if chosen := st.session_state.get("folder"):
         st.button("Finish", "folder-finish", on_click=st.session_state.pop, args=("folder",))
-        show_pages(pools.open_folder(*folder))
-        return None
+        show_pages(chosen)
+        return
     st.markdown(
         "Label images from another folder, or from the output of `pawprint predict --format csv` "
-        "or `jsonl`. Labelled images are copied."
+        "or `jsonl`. Labelled images are copied. To keep them out of validation and test, run "
+        "`pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
+        "`dvc repro split`."
     )
     source = Path(Fetch.load().source)
     training = class_folders.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     origin, target = st.session_state.get("given") or last_folders() or (uploads, default)
-    ways = (f"The {NUMBER} that help the model most, one by one", "All, page by page")
+    ways = (f"The {pools.NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of unlabelled images", origin)
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
@@ -100,26 +70,23 @@ def show_new() -> Walk | None:
             st.caption(f"`fetch.source` has splits. {about}")
         way = st.radio("Images", ways)
         if not st.form_submit_button("Start", type="primary"):
-            return None
+            return
     if not origin or not target:
         raise InputError("Both fields are required. Fill in the empty one.")
     # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
-    walk = None
     if way == ways[0]:
         with st.spinner("Ranking the images …"):
-            walk = walk_of_new(Path(folder), Path(place))
+            chosen = pools.suggested_photos(Path(folder), Path(place))
     else:
-        chosen = ((folder, place), pools.version_of(Path(folder)))
-        pools.open_folder(*chosen)  # raises InputError here, next to the form
-        st.session_state["folder"] = chosen
+        version = pools.version_of(Path(folder))
+        chosen = pools.folder_photos((folder, place), version, default_model())
+    st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.
     st.session_state["given"] = origin, target
     with contextlib.suppress(OSError):  # then the folders are typed again after a reload
         write_json(FOLDERS, [origin, target])
-    if walk is None:
-        st.rerun()
-    return walk
+    st.rerun()
 
 
 def last_folders() -> list[str]:
@@ -129,63 +96,6 @@ def last_folders() -> list[str]:
         if len(folders) == 2:
             return folders
     return []
-
-
-def walk_of_new(origin: Path, target: Path) -> Walk:
-    """Return a walk through the images suggested from a folder or table, without the target's.
-
-    Raises InputError if there are none, or the two folders overlap.
-    """
-    images = images_in(origin)
-    class_folders.require_apart(origin, target, images)
-    served = predictor()
-    source = Path(Fetch.load().source)
-    labels = pools.in_order(served.metadata.labels)
-    places = class_folders.places_of_classes(HERE, target, labels)
-    # This list contains images that show none of the classes.
-    refused = st.session_state.setdefault("refused", set())
-    labelled = refused.intersection(images) | class_folders.find_copies(images, places)
-    unknown = labelling.undecided(HERE)
-    doubted = {path for path in images if str(path.absolute()) in unknown} - labelled
-    number = NUMBER + len(labelled) + len(doubted)
-    rows = suggest(served, origin, read_labelled(HERE), number)
-    new = [(path, row) for path, row in rows if path not in labelled and not row["error"]]
-    new.sort(key=lambda pair: pair[0] in doubted)
-    items = []
-    for path, row in new[:NUMBER]:
-        label = row["label"]
-        probability = row["probabilities"].get(label)  # unknown has no probability
-        text = f"Predicted: **{plain(label)}**"
-        text += f" {probability:.1%}" if probability else ""
-        read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
-        items.append(Item(row["path"], text, read, partial(_save, places, refused, path)))
-    if not items:
-        raise InputError(
-            f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
-            "images."
-        )
-    advice = (
-        "To train with them, press Run on the Run page. To keep them out of validation and test, "
-        "run `pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
-        "`dvc repro split`."
-    )
-    if not target.resolve().is_relative_to(source.resolve()):
-        advice = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
-    return Walk(items, labels, advice, [])
-
-
-def _save(
-    places: class_folders.Places, refused: set[Path], path: Path, label: str
-) -> Callable[[], object]:
-    image = str(path.absolute())
-    if label == labelling.UNDECIDED:
-        return partial(take_back, HERE, labelling.label_images(HERE, [(image, "")], label)[0])
-    if label == NEITHER:
-        refused.add(path)
-        undo: Callable[[], object] = partial(refused.discard, path)
-    else:
-        undo = class_folders.add(HERE, places, path, label)
-    return partial(take_back, HERE, [undo, *labelling.decide(HERE, [image])])
 
 
 def show_unlabelled() -> None:
@@ -227,145 +137,29 @@ def explain_none() -> None:
         )
 
 
-def show_review() -> Walk | None:
-    """Show a button. Return the walk through labels to review once it begins."""
+def show_review() -> None:
+    """Show the photos whose labels may be wrong, one by one."""
     rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
     rows = photos.keep_present(rows)
     if rows.empty:
         st.success("None: no label has a low probability or contradicts a near-duplicate.")
-        return None
-    reviewed = reviewed_images(paths.LABELS_CSV)
-    unknown = labelling.undecided(HERE)
-    left = rows[~is_among(rows, reviewed)]
-    is_doubted = is_among(left, unknown)
-    left = pd.concat([left[~is_doubted], left[is_doubted]])
+        return
     st.markdown(
-        f"{describe_left(len(rows), len(left), int(is_doubted.sum()))} A label is "
-        "listed if the image has a near-duplicate with a different label, or if the label is "
-        "unlikely according to a model that was not trained on the image. Your labels are saved in "
-        "`labels.csv`."
+        "A label is listed if the image has a near-duplicate with a different label, or if the "
+        "label is unlikely according to a model that was not trained on the image. Your labels are "
+        "saved in `labels.csv`."
     )
-    advice = "To train with the corrections, press Run on the Run page."
-    if not st.button("Start again" if left.empty else "Start", type="primary"):
-        return None
-    items = [
-        Item(
-            row["path"],
-            doubt(row),
-            partial(photos.photo, row["path"]),
-            partial(correct, row["path"], row["pixels_sha256"]),
-        )
-        for _, row in (rows if left.empty else left).iterrows()
-    ]
-    return Walk(items, pools.in_order(read_json(paths.LABELS_JSON)), advice, [])
-
-
-def is_among(rows: pd.DataFrame, keys: Iterable[str]) -> "pd.Series[bool]":
-    """Return for each row whether its path or pixels_sha256 is one of the keys."""
-    keys = {*keys}
-    return rows["pixels_sha256"].isin(keys) | rows["path"].str.normalize("NFC").isin(keys)
-
-
-def describe_left(number: int, left: int, doubted: int) -> str:
-    """Return how many of the labels to review are left, and how many of these are doubted."""
-    labels = "1 label" if number == 1 else f"{number:,} labels"
-    if not left:
-        return f"You have reviewed {'it' if number == 1 else 'all'}: {labels}."
-    text = f"To review: {labels}"
-    if left < number:
-        text = f"{left:,} of {labels} {'is' if left == 1 else 'are'} left"
-    return text + (f" (marked as not known: {doubted:,})." if doubted else ".")
-
-
-def correct(path: str, pixels_sha256: str, label: str) -> Callable[[], object]:
-    """Correct a label like `labelling.correct`, and return its undo."""
-    return partial(take_back, HERE, labelling.correct(HERE, {(path, pixels_sha256): label}))
+    about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
+    images = [*zip(rows["path"], rows["pixels_sha256"])]
+    show_pages(pools.SuspectPhotos(groups.Pool([], images, about=about)))
 
 
 def doubt(row: pd.Series) -> str:
-    """Explain why the label of an image may be wrong, in Markdown."""
-    label = (
-        f"Labelled **{plain(row['label'])}** ({plain(row['split'])}), with probability "
-        f"{row['probability']:.1%}; "
-    )
+    """Explain why the label of an image may be wrong."""
+    label = f"Labelled {row['label']} ({row['split']}), with probability {row['probability']:.1%}; "
     if row["contradicts"]:
-        return f"{label}its near-duplicate **{plain(row['contradicts'])}** has a different label."
-    return f"{label}perhaps **{plain(row['likely'])}**."
-
-
-def ask(key: str) -> None:
-    """Show the next image of a walk with buttons for its label."""
-    walk: Walk = st.session_state[key]
-    done = len(walk.answers)
-    item = walk.items[done] if done < len(walk.items) else None
-    left, right = st.columns([2, 1])
-    with right:
-        if item:
-            _show_labels(key, walk, item)
-        if walk.answers:
-            _show_button(key, walk, "Undo", "u", partial(_undo_answer, walk))
-        finish = partial(st.session_state.pop, key, None)
-        st.button("Finish", f"{key}-finish", on_click=finish, width="stretch")
-        st.markdown(walk.advice)
-    with left, explain_errors():
-        if not item:
-            st.success(f"You have seen all images: {len(walk.items)}.")
-            return
-        st.caption(f"{done + 1} of {len(walk.items)}: {plain(item.name)}")
-        st.markdown(item.text)  # here, because a second line would move the buttons
-        show_whole(item.read(), item.name)
-
-
-def show_whole(image: Image.Image, name: str) -> None:
-    """Show an image as large as fits into the window."""
-    with st.container(key="asked"):  # has a style in main.py
-        photos.show_large(image, photos.alt(name))
-
-
-def _show_labels(key: str, walk: Walk, item: Item) -> None:
-    for number, label in enumerate(walk.labels[:KEYS], 1):
-        _show_button(key, walk, label, str(number), partial(_answer, walk, item, label))
-    done = len(walk.answers)
-    if others := walk.labels[KEYS:]:
-        name = f"{key}-{done}-more"
-        pressed = (walk, done, partial(_answer_chosen, walk, item, name))
-        st.selectbox("Other classes", others, None, key=name, on_change=_press, args=pressed)
-    for label, shortcut in ((NEITHER, "0"), (labelling.UNDECIDED, DOUBT)):
-        _show_button(key, walk, NAMES[label], shortcut, partial(_answer, walk, item, label))
-    _show_button(key, walk, "Skip", "space", partial(walk.answers.append, lambda: None))
-    st.caption(
-        "Skip leaves the image unchanged, so it is asked for again. Images that you do not know "
-        "are listed in undecided.csv and come last."
-    )
-
-
-def _show_button(
-    key: str, walk: Walk, label: str, shortcut: str, take: Callable[[], object]
-) -> None:
-    done = len(walk.answers)
-    name = f"{key}-{done}-{shortcut}"
-    pressed = (walk, done, take)
-    st.button(plain(label), name, None, _press, pressed, shortcut=shortcut, width="stretch")
-
-
-def _press(walk: Walk, done: int, take: Callable[[], object]) -> None:
-    # Each image has its own buttons, so that pressing twice does not answer for the next image.
-    with explain_errors():
-        if len(walk.answers) == done:
-            take()
-
-
-def _answer(walk: Walk, item: Item, label: str) -> None:
-    walk.answers.append(item.save(label))
-
-
-def _answer_chosen(walk: Walk, item: Item, key: str) -> None:
-    if label := st.session_state[key]:  # None if the selection is cleared
-        _answer(walk, item, label)
-
-
-def _undo_answer(walk: Walk) -> None:
-    walk.answers.pop()()
+        return f"{label}its near-duplicate {row['contradicts']} has a different label."
+    return f"{label}perhaps {row['likely']}."
 
 
 def show_labelled() -> None:
@@ -461,5 +255,6 @@ def show_correction(row: pd.Series) -> None:
             labelling.correct(HERE, {(row["listed"], row["pixels_sha256"]): label})
             st.toast("Saved")
             st.rerun()
-        show_whole(photos.photo(row["path"]), row["path"])
+        with st.container(key="asked"):  # has a style in main.py
+            photos.show_large(photos.photo(row["path"]), photos.alt(row["path"]))
         st.caption(plain(row["path"]))

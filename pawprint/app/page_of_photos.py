@@ -47,7 +47,7 @@ def pages_of(source: Photos) -> Pages:
     """Return the pages of this session, starting with the browser's earlier answers."""
     key = f"pages-{source.name}"
     if key not in st.session_state:
-        st.session_state[key] = Pages()
+        st.session_state[key] = Pages(size=1 if source.pool.about else groups.PER_PAGE)
         undo_log.restore(st.session_state[key], (browser(), source.name))
     return st.session_state[key]
 
@@ -79,6 +79,7 @@ def show_pages(source: Photos) -> None:
             "new": source.accepts_new,
             "single": pages.size == 1,
             "undecided": pages.are_last,
+            "walk": bool(source.pool.about),
             "undo": bool(pages.answers),
             "large": large_of(source, pages),
             "cookie": f"{COOKIE}={browser()}",
@@ -127,7 +128,7 @@ def describe_progress(counts: Counts) -> str:
 def cells_of(
     source: Photos, pages: Pages, given: dict[str, str], unknown: Collection[str]
 ) -> list[dict[str, str]]:
-    """Return the picture and text of each photo on the page, without unreadable photos.
+    """Return the picture, name and text of each photo on the page, without unreadable photos.
 
     `given` contains the labels so far, and `unknown` the keys of undecided images.
     """
@@ -142,7 +143,8 @@ def cells_of(
         for place, image in enumerate([*pages.images]):
             try:
                 picture = source.picture(image[0], is_large=pages.size == 1)
-                cells.append({"src": picture, "alt": photos.alt(image[0])})
+                about = source.pool.about.get(image[0], "")
+                cells.append({"src": picture, "alt": photos.alt(image[0]), "about": about})
             except (InputError, UnusableImageError):  # for example, the photo was removed
                 pages.missing.add(image)
                 pages.sure -= place < sure

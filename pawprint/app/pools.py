@@ -12,15 +12,19 @@ from PIL import Image
 from pawprint import paths
 from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.classes import NEITHER
+from pawprint.dataset.user_tables import reviewed_images, spellings
 from pawprint.errors import InputError
+from pawprint.files import read_labels
 from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import Prediction, default_model, predict_each
+from pawprint.model.predictor import Prediction, predict_each
+from pawprint.params.data import Fetch
 from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, labelling
-from pawprint.projects.suggestion import images_in
+from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
+NUMBER = 50  # number of suggested images
 ImageKeys = Sequence[labelling.ImageKey]
 
 
@@ -64,6 +68,29 @@ class ProjectPhotos:
         """Forget the labels of images."""
 
 
+class SuspectPhotos(ProjectPhotos):
+    """Images of the last run whose labels may be wrong. These are corrected in labels.csv."""
+
+    name = str(paths.LABELS_TO_REVIEW_CSV)
+    advice = "To train with the corrections, press Run on the Run page."
+    accepts_new = False
+
+    def given(self) -> dict[str, str]:
+        """Return the paths of the images with a label that a person gave or confirmed."""
+        reviewed = reviewed_images(paths.LABELS_CSV)
+        names_of = {path: {pixels, *spellings(path)} for path, pixels in self.pool.others}
+        return {path: "" for path, names in names_of.items() if names & reviewed}
+
+    def classes(self) -> list[str]:
+        """Return the classes of the last run, in order. Raises InputError."""
+        return in_order(read_labels(paths.LABELS_JSON))
+
+    def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
+        """Set or replace the labels of images, like `ProjectPhotos`."""
+        label = labelling.class_to_give(label, self.classes(), self.accepts_new)
+        return [*labelling.correct(HERE, dict.fromkeys(images, label))], 0
+
+
 class FolderPhotos:
     """Images in another folder. Images with a class are copied to the folder of that class.
 
@@ -75,12 +102,14 @@ class FolderPhotos:
 
     def __init__(self, origin: Path, target: Path, pool: groups.Pool, model: Metadata) -> None:
         self.name = str(origin)
-        self.advice = f"Copies of the photos are in {photos.plain(str(target))}."
+        is_source = target.resolve().is_relative_to(Path(Fetch.load().source).resolve())
+        step = "" if is_source else "set `fetch.source` to this folder, and "
+        copies = f"Copies of the photos are in {photos.plain(str(target))}."
+        self.advice = f"{copies} To train with them, {step}press Run on the Run page."
         self.target, self.pool, self.model = target, pool, model
-        images = [Path(path) for path, _ in pool.images]
-        paths_here = {path for path, _ in pool.images}
-        refused = paths_here.intersection(undo_log.refused(self.name))
-        copied = class_folders.find_copies(images, self.places())
+        paths_here = {path for path, _ in pool.all_images()}
+        refused = paths_here.intersection(undo_log.refused())
+        copied = class_folders.find_copies(map(Path, paths_here), self.places())
         self.labels = dict.fromkeys(refused, NEITHER) | {str(path): "" for path in copied}
 
     def places(self) -> class_folders.Places:
@@ -189,7 +218,7 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
     clusters = groups.find_clusters(features)
     head = groups.ClassProbabilities(labels, np.array(probabilities, float))
-    pool = groups.Pool([(path, "") for path, _ in pairs], [], features, [], clusters, head)
+    pool = groups.Pool([(path, "") for path, _ in pairs], [], features, (), clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 
 
@@ -203,6 +232,35 @@ def version_of(origin: Path) -> str:
     return hashlib.md5(str(sorted(stamps(origin).items())).encode()).hexdigest()
 
 
-def open_folder(given: tuple[str, str], version: str) -> FolderPhotos:
-    """Return `folder_photos` with the current model. Raises InputError."""
-    return folder_photos(given, version, default_model())
+def suggested_photos(origin: Path, target: Path) -> FolderPhotos:
+    """Return the NUMBER images in a folder or table whose labels help most, without labelled ones.
+
+    Those marked as not known come last. Raises InputError if there are none, or the two folders
+    overlap.
+    """
+    images = images_in(origin)
+    class_folders.require_apart(origin, target, images)
+    served = photos.predictor()
+    pool = groups.Pool([], [(str(path.absolute()), "") for path in images])
+    source = FolderPhotos(origin, target, pool, served.metadata)
+    source.name += ", one by one"
+    unknown = labelling.undecided(HERE)
+    number = NUMBER + len(source.labels) + len(unknown)
+    found = suggest(served, origin, read_labelled(HERE), number)
+    rows = {str(path.absolute()): row for path, row in found if not row["error"]}
+    new = [path for path in rows if path not in source.labels]
+    new.sort(key=unknown.__contains__)
+    if not new:
+        raise InputError(
+            f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
+            "images."
+        )
+    about = {path: describe_guess(rows[path]) for path in new[:NUMBER]}
+    source.pool = groups.Pool([], [(path, "") for path in about], about=about)
+    return source
+
+
+def describe_guess(row: dict) -> str:
+    """Return the label in a row of `predict`, and its probability, which unknown lacks."""
+    probability = row["probabilities"].get(row["label"])
+    return f"Predicted: {row['label']}{f' {probability:.1%}' if probability else ''}."

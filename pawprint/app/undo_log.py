@@ -63,10 +63,9 @@ def restore(pages: Pages, session: tuple[str, str]) -> None:
     pages.label = ""
 
 
-def refused(source: str) -> list[str]:
-    """Return the paths of a source's images that any browser marked as showing no class."""
-    entries = [entry for entry in _answers() if entry["session"][1] == source]
-    marked = [entry for entry in entries if entry["label"] == NEITHER]
+def refused() -> list[str]:
+    """Return the paths of images that any browser marked as showing no class."""
+    marked = [entry for entry in _answers() if entry["label"] == NEITHER]
     return [entry["images"][place][0] for entry in marked for place in entry["marked"]]
 
 

@@ -10,13 +10,14 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project, write_split
-from conftest import change, photo, printed
+from conftest import change, photo, printed, refused
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
 from pawprint.app import (
     HERE,
     groups,
+    page_label,
     page_of_photos,
     page_run,
     pools,
@@ -145,24 +146,45 @@ def test_what_was_labelled_is_listed_and_corrected(project):
         assert labelling.labels_given(HERE).get(name) == label
 
 
-def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
-    """Return the Label page for these labels to review, in a data set with more labels."""
+class Review:
+    """The labels to review, as a browser shows them."""
+
+    def __init__(self) -> None:
+        shown: list[pools.SuspectPhotos] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page_label, "show_pages", shown.append)
+            page_label.show_review()
+        (self.source,) = shown
+        self.pages = groups.Pages(size=1)
+
+    def path(self) -> str:
+        """Return the path of the image that is shown."""
+        unknown = labelling.undecided(HERE)
+        page_of_photos.cells_of(self.source, self.pages, self.source.given(), unknown)
+        ((path, _),) = self.pages.images
+        return path
+
+    def answer(self, label: str) -> str:
+        """Label the image that is shown and return its path."""
+        path = self.path()
+        asked = {"marked": [0] if label else [], "label": label}
+        page_of_photos.give_labels(self.source, self.pages, asked)
+        return path
+
+    def undo(self) -> str:
+        """Undo the last answer and return the path of its image."""
+        page_of_photos.undo(self.source, self.pages, {})
+        return self.path()
+
+
+def to_review(
+    project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None
+) -> Review:
+    """Return the labels to review in a data set with more labels."""
     write_split(project, labels, renamed)
     table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
     write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
-
-    def script() -> None:
-        import streamlit as st
-
-        from pawprint.app.page_label import ask, show_review
-
-        if "walk" in st.session_state:
-            ask("walk")
-        elif walk := show_review():
-            st.session_state["walk"] = walk
-            st.rerun()
-
-    return AppTest.from_function(script, default_timeout=60).run()
+    return Review()
 
 
 def press(page: AppTest, label: str) -> None:
@@ -184,9 +206,7 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     flat = {path: path.replace("/", " ") for path, *_ in PHOTOS}  # no folder is a class
     pack(project / paths.RAW_IMAGES, ((flat[row[0]], photo(0)) for row in PHOTOS))
     (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
-    page = to_review(project, SUSPECTS, renamed=flat)
-    press(page, "Start")
-    labels = [button.label for button in page.button][:2]
+    labels = to_review(project, SUSPECTS, renamed=flat).source.classes()
     assert labels == ["dog", "cat"]
     assert pools.classes_here() == labels
     assert pools.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
@@ -198,13 +218,13 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
-    page = to_review(project, SUSPECTS)
-    press(page, "Start")
+    review = to_review(project, SUSPECTS)
+    first = review.path()
     (project / paths.LABELS_CSV).write_text("path label\n", encoding="utf-8")
-    press(page, "dog")
-    (warning,) = page.warning
-    assert "labels.csv: line 1" in warning.value.replace("\\", "")
-    assert page.caption[0].value.startswith("1 of 4")
+    with refused("labels.csv: line 1"):
+        review.source.give(review.pages.images, "dog")
+    (project / paths.LABELS_CSV).unlink()
+    assert review.path() == first
 
 
 @pytest.mark.parametrize(
@@ -214,9 +234,8 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """A correction of a replaced photo does not count. One of a renamed photo does."""
     write_photos(project)
     (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
-    page = to_review(project, SUSPECTS)
-    press(page, "Start")
-    assert page.caption[0].value.startswith(f"1 of {number}")
+    source = to_review(project, SUSPECTS).source
+    assert page_of_photos.count_photos(source.pool, (), source.given(), ()).left == number
 
 
 def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):
@@ -245,28 +264,29 @@ def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(pr
 
 def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undone(project):
     write_photos(project)
-    page = to_review(project, SUSPECTS)
-    press(page, "Start")
-    press(page, "I do not know")
+    review = to_review(project, SUSPECTS)
+    assert review.source.pool.about[FIRST].startswith("Labelled cat (test), with probability 10.0%")
+    assert review.answer("?") == FIRST
     assert [*labelling.undecided(HERE)] == [PIXELS]
-    press(page, "Undo")
+    assert review.undo() == FIRST
     assert not labelling.undecided(HERE)
-    press(page, "I do not know")
-    press(page, "dog")
-    page = to_review(project, SUSPECTS)  # in a new session, as after a reload
-    assert "3 of 4" in page.markdown[0].value
-    press(page, "Start")
-    assert FIRST not in page.caption[0].value.replace("\\", "")
-    press(page, "dog")
-    press(page, "dog")
-    assert FIRST in page.caption[0].value.replace("\\", "")
-    press(page, "cat")
+    review.answer("?")
+    skipped = review.answer("")
+    for _ in range(2):
+        assert review.answer("dog") not in (FIRST, skipped)
+    assert review.path() == skipped
+    review = Review()  # in a new session
+    assert review.answer("dog") == skipped
+    assert review.path() == FIRST
+    assert review.pages.are_last
+    assert review.answer("cat") == FIRST
     assert not labelling.undecided(HERE)
     assert labelling.labels_given(HERE)[PIXELS] == "cat"
-    press(page, "Undo")
+    assert review.undo() == FIRST
     assert [*labelling.undecided(HERE)] == [PIXELS]
-    press(page, "cat")
-    assert [button.label for button in to_review(project, SUSPECTS).button] == ["Start again"]
+    review.answer("cat")
+    counts = page_of_photos.count_photos(review.source.pool, (), review.source.given(), ())
+    assert (counts.done, counts.left) == (4, 0)
 
 
 def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(project):
@@ -275,8 +295,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
         pages = groups.Pages()
         pages.images = images
         undo_log.record(pages, ("browser", "elsewhere"), marked, NEITHER, [])
-    assert undo_log.refused("elsewhere") == [path for path, _ in images]
-    assert undo_log.refused("") == []
+    assert undo_log.refused() == [path for path, _ in images]
     pages.take_back()
     paths_of = [path for path, _ in images]
     head = groups.ClassProbabilities([], np.zeros((2, 0)))
@@ -311,27 +330,24 @@ def test_photos_without_a_label_that_came_before_or_since_a_run_can_be_prepared(
     assert [button.label for button in page.button] == ["Prepare the photos"]
 
 
-def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
+def test_class_without_a_key_is_typed_and_must_be_one_of_the_classes(project):
     write_photos(project)
     labels = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kite")
-    page = to_review(project, SUSPECTS[:2], labels)
-    press(page, "Start")
-    assert page.selectbox[0].options == ["jay", "kite"]
-    page.selectbox[0].set_value("kite").run()
-    assert not page.exception
-    assert page.selectbox[0].value is None
+    review = to_review(project, SUSPECTS[:2], labels)
+    assert review.source.classes() == ["cat", "dog", *labels[:2], *labels[4:]]
+    assert review.answer("Kite") == FIRST
     first = f"{HEADER}{FIRST},kite,{PIXELS}\n"
     assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == first
-    press(page, "Undo")
-    assert page.selectbox[0].value is None
+    review.undo()
     assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER
+    with refused("Class: expected one of cat"):
+        review.answer("lynx")
 
 
 def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
     write_photos(project)
-    page = to_review(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
-    press(page, "Start")
-    press(page, "None of them")
+    review = to_review(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
+    review.answer("none")
     expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
     assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == expected
 
