@@ -7,7 +7,7 @@ import streamlit as st
 
 from pawprint import paths
 from pawprint.app import photos
-from pawprint.app.photos import explain_errors, plain
+from pawprint.app.photos import plain
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
@@ -23,11 +23,7 @@ def show_data() -> None:
         "Near-duplicates": show_near_duplicates,
         "Unusual": show_unusual,
     }
-    tabs = st.tabs(list(parts), key="part", on_change="rerun")
-    for tab, part in zip(tabs, parts.values()):
-        if tab.open:
-            with tab, explain_errors():
-                part()
+    photos.show_tabs(parts, "part")
 
 
 def show_counts() -> None:

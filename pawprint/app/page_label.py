@@ -36,11 +36,7 @@ def show() -> None:
     }
     has_review = paths.LABELS_TO_REVIEW_CSV.exists() and not labelling.has_unlabelled(HERE)
     first = "Labels to review" if has_review else None
-    tabs = st.tabs(list(parts), default=first, key="label-part", on_change="rerun")
-    for tab, part in zip(tabs, parts.values()):
-        if tab.open:
-            with tab, explain_errors():
-                part()
+    photos.show_tabs(parts, "label-part", first)
 
 
 def show_new() -> None:

@@ -57,6 +57,15 @@ def explain_errors() -> Iterator[None]:
         )
 
 
+def show_tabs(parts: dict[str, Callable[[], None]], key: str, default: str | None = None) -> None:
+    """Show parts of a page, keyed by title, as tabs. Only the open one is computed."""
+    tabs = st.tabs(list(parts), default=default, key=key, on_change="rerun")
+    for tab, part in zip(tabs, parts.values()):
+        if tab.open:
+            with tab, explain_errors():
+                part()
+
+
 def plain(text: str) -> str:
     """Escape text so that Markdown shows it unchanged, because names are untrusted.
 
