@@ -99,21 +99,16 @@ def show_unlabelled() -> None:
     waiting = labelling.find_waiting(HERE)
     found = None
     try:
-        files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
-        found = pools.project_photos(*files)
+        found = pools.project_photos(paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
     except InputError:
         if not labelling.has_unlabelled(HERE):
             raise
-    has_photos = bool(found and (found.pool.images or found.pool.others))
     if waiting:
-        came = "added without a label"
-        if paths.UNLABELLED_CSV.exists():
-            came = "added without a label, or lost the label, since the last run"
-        have = "1 photo was" if len(waiting) == 1 else f"{len(waiting):,} photos were"
-        st.markdown(f"**{have} {came}**, such as {plain(waiting[0])}.")
+        new = f"**New photos without a label, or photos that lost it: {len(waiting):,}**"
+        st.markdown(f"{new}, such as {plain(waiting[0])}.")
     if waiting or found is None:
         page_run.offer_features()
-    if found and has_photos:
+    if found and found.pool.all_images():
         show_pages(found)
     elif found and not waiting:
         explain_none()
