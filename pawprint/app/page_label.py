@@ -186,13 +186,11 @@ def show_labelled() -> None:
 
 def labelled() -> pd.DataFrame:
     """Return path, label, and pixels_sha256 or "" for each row, last row first."""
-    given, unknown = (
-        reversed(label_rows.read_rows(table, "path"))
-        for table in (paths.LABELS_CSV, paths.UNDECIDED_CSV)
-    )
-    rows = [*given, *(row | {"label": labelling.UNDECIDED} for row in unknown)]
-    cells = [(row["path"], row["label"], row.get("pixels_sha256", "")) for row in rows]
-    return pd.DataFrame(cells, columns=["path", "label", "pixels_sha256"])
+    unknown = label_rows.read_rows(paths.UNDECIDED_CSV, "path")
+    doubts = [row | {"label": labelling.UNDECIDED} for row in unknown]
+    rows = [*doubts, *label_rows.read_rows(paths.LABELS_CSV, "path")]
+    columns = ["path", "label", "pixels_sha256"]
+    return pd.DataFrame(rows[::-1], columns=columns, dtype=object).fillna("")
 
 
 def find_present(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
