@@ -1,6 +1,5 @@
 """Show the Label page: photos that look alike, new images, labels to review, and all labels."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -55,12 +54,12 @@ def show_new() -> None:
     training = class_folders.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
-    origin, target = st.session_state.get("given") or last_folders() or (uploads, default)
+    typed = read_labels(FOLDERS) if FOLDERS.exists() else [uploads, default]
     ways = (f"The {pools.NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
-        origin = st.text_input("Folder or table of unlabelled images", origin)
+        origin = st.text_input("Folder or table of unlabelled images", typed[0])
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
-        target = st.text_input("Folder for labelled images", target, help=about)
+        target = st.text_input("Folder for labelled images", typed[1], help=about)
         if training:
             about = f"Images in {plain(str(training))} are for training."
             st.caption(f"`fetch.source` has splits. {about}")
@@ -79,19 +78,8 @@ def show_new() -> None:
         chosen = pools.folder_photos((folder, place), version, default_model())
     st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.
-    st.session_state["given"] = origin, target
-    with contextlib.suppress(OSError):  # then the folders are typed again after a reload
-        write_json(FOLDERS, [origin, target])
+    write_json(FOLDERS, [origin, target])
     st.rerun()
-
-
-def last_folders() -> list[str]:
-    """Return the folder of images and the folder for labelled ones, or [] if none are known."""
-    with contextlib.suppress(InputError):
-        folders = read_labels(FOLDERS)
-        if len(folders) == 2:
-            return folders
-    return []
 
 
 def show_unlabelled() -> None:
