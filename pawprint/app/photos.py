@@ -98,15 +98,6 @@ def predictor() -> Predictor:
     return _predictor(default_model())
 
 
-def show_saliency(image: Image.Image, text: str) -> None:
-    """Show an image with its saliency as an overlay; `text` is its alternative text.
-
-    Raises InputError if the model is missing or damaged.
-    """
-    picture = _saliency(np.asarray(image), default_model())
-    st.image(picture, width="stretch", alt=f"Saliency of {text}", caption=SALIENCY)
-
-
 @st.cache_data(max_entries=200, show_spinner="Computing the saliency …", hash_funcs=HASHED)
 def _saliency(image: np.ndarray, folder: Path) -> str:
     picture = saliency_of(_predictor(folder), Image.fromarray(image), _explainer(folder))
@@ -141,17 +132,13 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
     on_page = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
     with st.container(horizontal=True, gap="small"):
         for index, (_, row) in enumerate(on_page.iterrows()):
-            if cell(row["path"], f"{key}-{index}", caption(row)):
-                clicked = row
+            name = row["path"]
+            with st.container(key=f"photo-{key}-{index}", width=CELL, gap="xxsmall"):
+                with explain_errors():  # for example, a photo removed after the run
+                    st.image(square(name), width="stretch", alt=alt(name))
+                if st.button(caption(row), f"open-{key}-{index}", plain(name), type="tertiary"):
+                    clicked = row
     return clicked
-
-
-def cell(name: str, key: str, label: str) -> bool:
-    """Show a small photo with a button and return whether it was clicked."""
-    with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        with explain_errors():  # for example, a photo removed after the run
-            st.image(square(name), width="stretch", alt=alt(name))
-        return st.button(label, f"open-{key}", plain(name), type="tertiary")
 
 
 def open_large(name: str, text: str) -> None:
@@ -172,7 +159,8 @@ def show_with_saliency(image: Image.Image, text: str) -> None:
     with left:
         show_large(image, text)
     with right, explain_errors():
-        show_saliency(image, text)
+        picture = _saliency(np.asarray(image), default_model())
+        st.image(picture, width="stretch", alt=f"Saliency of {text}", caption=SALIENCY)
 
 
 def show_large(image: Image.Image, text: str) -> None:
