@@ -72,8 +72,7 @@ current = st.navigation(list(PAGES), position="hidden")
 if "is_open" not in st.session_state:
     st.session_state["is_open"] = True
     with explain_errors():
-        is_first = current.title == ORDER[0][0] and labelling.comes_first(HERE)
-        if is_first:
+        if current.title == ORDER[0][0] and labelling.comes_first(HERE):
             st.switch_page(next(page for page in PAGES if page.title == "Label"))
 title = f"{current.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
