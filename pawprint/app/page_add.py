@@ -36,14 +36,9 @@ def show_upload() -> None:
     classes = class_folders.classes_in(HERE, folder)
     # Without classes, the folder would be the only one.
     has_classes = not class_folders.lacks_classes(HERE, source)
-    hint = "Choose a class, or type the name of a new one"
+    options = [WITHOUT, *classes]
     label = st.selectbox(
-        "Class",
-        [WITHOUT, *classes],
-        None,
-        key=f"class-{number}",
-        accept_new_options=has_classes,
-        placeholder=hint if has_classes else "Choose one",
+        "Class", options, None, key=f"class-{number}", accept_new_options=has_classes
     )
     files = st.file_uploader(
         "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
