@@ -17,6 +17,7 @@ from pawprint.files import read_labels, write_json
 from pawprint.images.archive import members
 from pawprint.model.predictor import default_model
 from pawprint.params.data import Fetch
+from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, label_rows, labelling
 from pawprint.tables import read_table
 
@@ -74,7 +75,7 @@ def show_new() -> None:
         with st.spinner("Ranking the images …"):
             chosen = pools.suggested_photos(Path(folder), Path(place))
     else:
-        version = pools.version_of(Path(folder))
+        version = str(sorted(stamps(Path(folder)).items()))
         chosen = pools.folder_photos((folder, place), version, default_model())
     st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.

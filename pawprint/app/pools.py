@@ -1,7 +1,6 @@
 """Provide photos for the labelling pages: the project's images, or images in other folders."""
 
 import contextlib
-import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from pawprint.model.detector import unit_length
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, predict_each
 from pawprint.params.data import Fetch
-from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, labelling
 from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
@@ -225,11 +223,6 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
 def _features(image: Image.Image, predicted: Prediction) -> dict:
     features = predicted.features
     return {"features": None if features is None else unit_length(features).astype(np.float32)}
-
-
-def version_of(origin: Path) -> str:
-    """Return an identifier for the current files in a folder."""
-    return hashlib.md5(str(sorted(stamps(origin).items())).encode()).hexdigest()
 
 
 def suggested_photos(origin: Path, target: Path) -> FolderPhotos:
