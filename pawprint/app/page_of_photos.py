@@ -90,7 +90,7 @@ def show_pages(source: Photos) -> None:
             on_answer_change=partial(act, source, "answer", give_labels),
             on_undo_change=partial(act, source, "undo", undo),
             on_change_change=partial(act, source, "change", change_size),
-            on_large_change=partial(enlarge, source),
+            on_large_change=lambda: None,
         )
 
 
@@ -209,14 +209,9 @@ def change_size(source: Photos, pages: Pages, asked: dict) -> None:
     pages.sure = len(pages.images)
 
 
-def enlarge(source: Photos) -> None:
-    """Remember which photo on the current page to show large."""
-    st.session_state["large"] = st.session_state[f"grid-{source.name}"].get("large")
-
-
 def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
     """Return the position, picture and name of the photo to show large, or None."""
-    asked = st.session_state.pop("large", None)
+    asked = st.session_state.get(f"grid-{source.name}", {}).get("large")
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
