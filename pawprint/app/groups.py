@@ -54,13 +54,6 @@ class Clusters(NamedTuple):
     distance: np.ndarray
 
 
-class ClassProbabilities(NamedTuple):
-    """The probability of each class, float64 `(photos, classes)`."""
-
-    classes: list[str]
-    probabilities: np.ndarray
-
-
 def find_clusters(rows: np.ndarray) -> Clusters:
     """Cluster rows, float32 `(photos, features)`, by their directions."""
     from sklearn.cluster import MiniBatchKMeans  # slow to import, and other pages do not need it
@@ -71,10 +64,11 @@ def find_clusters(rows: np.ndarray) -> Clusters:
     return Clusters(distances.argmin(axis=1), distances.min(axis=1))
 
 
-def fit_head(rows: np.ndarray, labels: np.ndarray) -> ClassProbabilities | None:
+def fit_head(rows: np.ndarray, labels: np.ndarray) -> pd.DataFrame | None:
     """Fit a logistic regression to the rows whose label is not "", and predict all rows.
 
-    Returns None if there are fewer than two classes. `rows` are `(photos, features)`. At most
+    Returns the probabilities, with a row for each photo and a column for each class, or None if
+    there are fewer than two classes. `rows` are `(photos, features)`. At most
     MAX_OF_CLASS photos of a class are used: the first in a random order of all photos.
     """
     order = np.random.default_rng(0).permutation(len(rows))
@@ -90,20 +84,14 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> ClassProbabilities | None:
     (model,) = fit_regressions(training, targets[learned], weights, USUAL_C)
     inputs = rows.astype(np.float32)
     standardisation.apply(inputs)
-    return ClassProbabilities(classes.tolist(), model.predict(inputs))
+    return pd.DataFrame(model.predict(inputs), columns=classes)
 
 
-def mean_of(
-    first: ClassProbabilities | None, second: ClassProbabilities | None
-) -> ClassProbabilities | None:
+def mean_of(first: pd.DataFrame | None, second: pd.DataFrame | None) -> pd.DataFrame | None:
     """Average the probabilities of two heads on the same photos. Their classes may differ."""
     if first is None or second is None:
-        return first or second
-    classes = [*dict.fromkeys([*first.classes, *second.classes])]
-    probabilities = np.zeros((len(first.probabilities), len(classes)))
-    for head in (first, second):
-        probabilities[:, [classes.index(name) for name in head.classes]] += head.probabilities / 2
-    return ClassProbabilities(classes, probabilities)
+        return second if first is None else first
+    return first.add(second, fill_value=0) / 2
 
 
 def photos_in_new_clusters(
@@ -115,29 +103,29 @@ def photos_in_new_clusters(
     return photos[~np.isin(clusters.number[photos], list(known))]
 
 
-def surest(photos: np.ndarray, head: ClassProbabilities, refused: Refused, number: int) -> Group:
+def surest(photos: np.ndarray, head: pd.DataFrame, refused: Refused, number: int) -> Group:
     """Return the photos that are most likely of one class, without those rejected for it.
 
     The sure ones have a probability above 0.5, so that they are marked only if unmarking them is
     rarer than marking them would be. The class is the one that gives the most labels for the
     expected keys on its page, where PAGE_COST keys stand for looking at a page.
     """
-    probabilities = head.probabilities[photos]
-    place = {photo: row for row, photo in enumerate(photos.tolist())}
-    column = {label: index for index, label in enumerate(head.classes)}
+    possible = head.copy()
     for photo, label in refused:
-        if photo in place and label in column:
-            probabilities[place[photo], column[label]] = 0
-    probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+        if label in possible:
+            possible.at[photo, label] = 0
+    possible = possible.iloc[photos]
+    possible = possible.div(possible.sum(axis=1).clip(lower=np.finfo(float).tiny), axis=0)
     group = Group(photos[:number], "", 0)  # if all were rejected for every class
     largest = 0.0
-    for index, label in enumerate(head.classes):
-        order = np.argsort(-probabilities[:, index], kind="stable")[:number]
-        page = order[probabilities[order, index] > 0]
-        likely = probabilities[page, index]
+    for label, column in possible.items():
+        probabilities = column.to_numpy()
+        order = np.argsort(-probabilities, kind="stable")[:number]
+        page = order[probabilities[order] > 0]
+        likely = probabilities[page]
         keys = 1 + np.minimum(likely, 1 - likely).sum()
         if (gain := likely.sum() / (keys + PAGE_COST)) > largest:
-            group = Group(photos[page], label, int(np.sum(likely > SURE)))
+            group = Group(photos[page], str(label), int(np.sum(likely > SURE)))
             largest = gain
     return group
 
@@ -147,8 +135,9 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`. `head` comes from a model that knows the classes, if there is one. If photos are
-    labelled one by one, in the order of `others`, `about` has a text about each path.
+    labels `known`. `head` contains the probabilities of a model that knows the classes, if there is
+    one. If photos are labelled one by one, in the order of `others`, `about` has a text about each
+    path.
     """
 
     images: list[ImageKey]
@@ -156,7 +145,7 @@ class Pool(NamedTuple):
     rows: np.ndarray = np.empty((0, 1), np.float32)
     known: Sequence[str] = ()
     clusters: Clusters = Clusters(np.empty(0, int), np.empty(0))
-    head: ClassProbabilities | None = None
+    head: pd.DataFrame | None = None
     about: Mapping[str, str] = MappingProxyType({})
 
     def all_images(self) -> list[ImageKey]:
@@ -244,7 +233,7 @@ class Pages:
     missing: set[ImageKey] = field(default_factory=set)  # images that cannot be read
     are_last: bool = False  # whether only undecided images are left to show
     asked_last: set[ImageKey] = field(default_factory=set)  # on such pages
-    head: ClassProbabilities | None = None
+    head: pd.DataFrame | None = None
     learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
 
@@ -328,10 +317,10 @@ class Pages:
             return surest(photos, head, refused, self.size)
         return nearest(new if len(new) else photos, photos, pool, self.size)
 
-    def fit(self, pool: Pool, labels: np.ndarray) -> ClassProbabilities | None:
+    def fit(self, pool: Pool, labels: np.ndarray) -> pd.DataFrame | None:
         """Return a head, reusing the previous one until enough labels are new, or None."""
         number = int(np.sum(labels != ""))
-        is_fit = self.head is not None and len(self.head.probabilities) == len(pool.rows)
+        is_fit = self.head is not None and len(self.head) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:
             self.head = mean_of(pool.head, fit_head(pool.rows, labels))
             self.learned = number

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
@@ -213,9 +214,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
         )
     features = np.array([row["features"] for _, row in pairs])
     labels = served.metadata.labels
-    probabilities = [[row["probabilities"][label] for label in labels] for _, row in pairs]
     clusters = groups.find_clusters(features)
-    head = groups.ClassProbabilities(labels, np.array(probabilities, float))
+    head = pd.DataFrame([row["probabilities"] for _, row in pairs])[labels]
     pool = groups.Pool([(path, "") for path, _ in pairs], [], features, (), clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 

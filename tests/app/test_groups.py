@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import clean_archive, photos_of, refused, write_files
 
 from pawprint import paths
 from pawprint.app.groups import (
     PER_PAGE,
-    ClassProbabilities,
     Pages,
     Pool,
     find_clusters,
@@ -172,7 +172,7 @@ def test_training_images_are_learned_from_and_photos_without_features_come_last(
 def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
     probabilities = np.array([[0.4, 0.35, 0.25], [0.7, 0.2, 0.1], [0.45, 0.3, 0.25]])
     group = surest(
-        np.arange(3), ClassProbabilities(["ant", "bee", "cat"], probabilities), set(), 24
+        np.arange(3), pd.DataFrame(probabilities, columns=["ant", "bee", "cat"]), set(), 24
     )
     assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 0], "ant", 1)
 
@@ -207,14 +207,14 @@ def test_class_stays_where_it_is_when_one_is_added():
 def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
     rows, kinds = made_up(0.3)
     probabilities = np.stack([kinds == "ant", kinds != "ant"], axis=1).astype(float)
-    pool = pool_of(rows)._replace(head=ClassProbabilities(["ant", "bee"], probabilities))
+    pool = pool_of(rows)._replace(head=pd.DataFrame(probabilities, columns=["ant", "bee"]))
     pages = Pages()
     pages.turn(pool, {})
     assert pages.label in ("ant", "bee")
     given = dict(zip((pixels for _, pixels in pool.images[:60]), kinds))
     pages.turn(pool, given)
-    assert pages.head.classes == ["ant", "bee", "cat"]
-    likely = np.array(pages.head.classes)[pages.head.probabilities.argmax(axis=1)]
+    assert [*pages.head] == ["ant", "bee", "cat"]
+    likely = pages.head.idxmax(axis=1).to_numpy()
     assert np.mean(likely[kinds == "ant"] == "ant") == 1
 
 

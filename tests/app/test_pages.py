@@ -298,7 +298,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     assert undo_log.refused() == [path for path, _ in images]
     pages.take_back()
     paths_of = [path for path, _ in images]
-    head = groups.ClassProbabilities([], np.zeros((2, 0)))
+    head = pd.DataFrame(index=range(2))
     pool = groups.Pool(images, [], np.zeros((2, 1)), [], [], head)
     model = SimpleNamespace(labels=[], bits=None)
     source = pools.FolderPhotos(
