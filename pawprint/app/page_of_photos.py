@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Collection, Container
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 from uuid import uuid4
 
 import streamlit as st
@@ -22,14 +21,6 @@ from pawprint.projects.labelling import ImageKey
 
 COOKIE = "pawprint"  # contains the name of the browser
 EXPIRED = 600  # seconds after which photos in an idle or closed browser are offered again
-
-
-class Counts(NamedTuple):
-    """How many photos have a label, how many have none, and how many of these are doubted."""
-
-    done: int
-    left: int
-    doubted: int
 
 
 @st.cache_resource(show_spinner=False)
@@ -61,17 +52,17 @@ def show_pages(source: Photos) -> None:
         unknown = labelling.undecided(HERE)
         cells = cells_of(source, pages, given, unknown)
         shown()[browser(), source.name] = (time.time(), pages.images)
-        counts = count_photos(source.pool, pages.missing, given, unknown)
+        done, left, doubted = count_photos(source.pool, pages.missing, given, unknown)
         if note := st.session_state.pop("note", ""):
             st.warning(plain(note))
         if not cells or pages.are_last:
-            st.success(f"{describe_end(pages, counts)} {source.advice}")
+            st.success(f"{describe_end(pages, doubted)} {source.advice}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
         data = {
             "page": pages.number,
-            "done": describe_progress(counts),
+            "done": describe_progress(done, left, doubted),
             "photos": cells,
             "sure": pages.sure,
             "classes": source.classes(),
@@ -96,20 +87,22 @@ def show_pages(source: Photos) -> None:
 
 def count_photos(
     pool: Pool, missing: Container[ImageKey], given: Container[str], unknown: Container[str]
-) -> Counts:
-    """Count the photos, of which those that are `missing` cannot be read.
+) -> tuple[int, int, int]:
+    """Count the photos with and without a label, and those marked as not known among the latter.
+
+    Those that are `missing`, which cannot be read, do not count.
 
     `given` and `unknown` contain paths or pixels_sha256.
     """
     images = [image for image in pool.all_images() if image not in missing]
     left = without(given, images)
-    return Counts(len(images) - len(left), len(left), len(left) - len(without(unknown, left)))
+    return len(images) - len(left), len(left), len(left) - len(without(unknown, left))
 
 
-def describe_end(pages: Pages, counts: Counts) -> str:
+def describe_end(pages: Pages, doubted: int) -> str:
     """Return why the pages end: all photos have a label, except those that cannot get one."""
-    if counts.doubted:
-        images = "1 photo" if counts.doubted == 1 else f"{counts.doubted:,} photos"
+    if doubted:
+        images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
         ask = " Label those that you know now, or stop here." if pages.images else ""
         return f"Done, except for {images} marked as not known.{ask}"
     if pages.missing:
@@ -117,12 +110,12 @@ def describe_end(pages: Pages, counts: Counts) -> str:
     return "All photos have a label."
 
 
-def describe_progress(counts: Counts) -> str:
+def describe_progress(done: int, left: int, doubted: int) -> str:
     """Return how many photos are left, and how many got a label."""
-    text = "1 photo is left" if counts.left == 1 else f"{counts.left:,} photos are left"
-    if counts.doubted:
-        text += f" (marked as not known: {counts.doubted:,})"
-    return f"{text}; {counts.done:,} got a label." if counts.done else f"{text}."
+    text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
+    if doubted:
+        text += f" (marked as not known: {doubted:,})"
+    return f"{text}; {done:,} got a label." if done else f"{text}."
 
 
 def cells_of(

@@ -114,7 +114,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     given = pools.ProjectPhotos(pool).given()
     counts = page_of_photos.count_photos(pool, (), given, labelling.undecided(HERE))
     assert (
-        page_of_photos.describe_progress(counts)
+        page_of_photos.describe_progress(*counts)
         == "2 photos are left (marked as not known: 1); 1 got a label."
     )
 
@@ -235,7 +235,8 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     write_photos(project)
     (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
     source = to_review(project, SUSPECTS).source
-    assert page_of_photos.count_photos(source.pool, (), source.given(), ()).left == number
+    counts = page_of_photos.count_photos(source.pool, (), source.given(), ())
+    assert counts == (4 - number, number, 0)
 
 
 def test_candidates_that_try_has_printed_have_buttons_until_the_params_change(project):
@@ -286,7 +287,7 @@ def test_label_to_review_that_is_not_known_is_listed_comes_last_and_can_be_undon
     assert [*labelling.undecided(HERE)] == [PIXELS]
     review.answer("cat")
     counts = page_of_photos.count_photos(review.source.pool, (), review.source.given(), ())
-    assert (counts.done, counts.left) == (4, 0)
+    assert counts == (4, 0, 0)
 
 
 def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(project):
