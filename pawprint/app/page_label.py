@@ -52,8 +52,8 @@ def show_new() -> None:
         "`dvc repro split`."
     )
     source = Path(Fetch.load().source)
-    training = class_folders.folder_for_training(source)
-    default = str(training or source) if source.is_dir() else ""
+    proposed = class_folders.folder_for_training(source) or source
+    default = str(proposed) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     typed = read_labels(FOLDERS) if FOLDERS.exists() else [uploads, default]
     ways = (f"The {pools.NUMBER} that help the model most, one by one", "All, page by page")
@@ -61,9 +61,6 @@ def show_new() -> None:
         origin = st.text_input("Folder or table of unlabelled images", typed[0])
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
         target = st.text_input("Folder for labelled images", typed[1], help=about)
-        if training:
-            about = f"Images in {plain(str(training))} are for training."
-            st.caption(f"`fetch.source` has splits. {about}")
         way = st.radio("Images", ways)
         if not st.form_submit_button("Start", type="primary"):
             return
