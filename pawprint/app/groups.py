@@ -47,21 +47,17 @@ class Group(NamedTuple):
     sure: int
 
 
-class Clusters(NamedTuple):
-    """The cluster of each photo, int `(photos,)`, and its distance from the centre, `(photos,)`."""
+def find_clusters(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster rows, float32 `(photos, features)`, by their directions.
 
-    number: np.ndarray
-    distance: np.ndarray
-
-
-def find_clusters(rows: np.ndarray) -> Clusters:
-    """Cluster rows, float32 `(photos, features)`, by their directions."""
+    Returns the cluster of each photo, int `(photos,)`, and its distance from the centre.
+    """
     from sklearn.cluster import MiniBatchKMeans  # slow to import, and other pages do not need it
 
     number = min(max(round(len(rows) ** 0.5 / 2), 2), MAX_CLUSTERS, len(rows))
     means = MiniBatchKMeans(number, batch_size=2048, n_init=3, random_state=0)
     distances = means.fit_transform(unit_length(rows))
-    return Clusters(distances.argmin(axis=1), distances.min(axis=1))
+    return distances.argmin(axis=1), distances.min(axis=1)
 
 
 def fit_head(rows: np.ndarray, labels: np.ndarray) -> pd.DataFrame | None:
@@ -95,12 +91,12 @@ def mean_of(first: pd.DataFrame | None, second: pd.DataFrame | None) -> pd.DataF
 
 
 def photos_in_new_clusters(
-    photos: np.ndarray, labels: np.ndarray, clusters: Clusters, refused: Refused
+    photos: np.ndarray, labels: np.ndarray, cluster: np.ndarray, refused: Refused
 ) -> np.ndarray:
     """Return the photos in clusters without any label or rejected photo."""
-    known = set(clusters.number[labels != ""])
-    known |= {clusters.number[photo] for photo, label in refused if not label}
-    return photos[~np.isin(clusters.number[photos], list(known))]
+    known = set(cluster[labels != ""])
+    known |= {cluster[photo] for photo, label in refused if not label}
+    return photos[~np.isin(cluster[photos], list(known))]
 
 
 def surest(photos: np.ndarray, head: pd.DataFrame, refused: Refused, number: int) -> Group:
@@ -135,16 +131,17 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`. `head` contains the probabilities of a model that knows the classes, if there is
-    one. If photos are labelled one by one, in the order of `others`, `about` has a text about each
-    path.
+    labels `known`; `cluster` and `distance` are from `find_clusters`. `head` contains the
+    probabilities of a model that knows the classes, if there is one. If photos are labelled one by
+    one, in the order of `others`, `about` has a text about each path.
     """
 
     images: list[ImageKey]
     others: list[ImageKey]
     rows: np.ndarray = np.empty((0, 1), np.float32)
     known: Sequence[str] = ()
-    clusters: Clusters = Clusters(np.empty(0, int), np.empty(0))
+    cluster: np.ndarray = np.empty(0, int)
+    distance: np.ndarray = np.empty(0)
     head: pd.DataFrame | None = None
     about: Mapping[str, str] = MappingProxyType({})
 
@@ -163,12 +160,9 @@ def nearest(photos: np.ndarray, others: np.ndarray, pool: Pool, number: int) -> 
 
     The `others` that are nearest to these photos fill the page.
     """
-    clusters = pool.clusters
-    order = photos[np.argsort(clusters.distance[photos], kind="stable")]
-    groups = [
-        order[clusters.number[order] == k][:number] for k in np.unique(clusters.number[order])
-    ]
-    group = min(groups, key=lambda group: clusters.distance[group].mean())
+    order = photos[np.argsort(pool.distance[photos], kind="stable")]
+    groups = [order[pool.cluster[order] == k][:number] for k in np.unique(pool.cluster[order])]
+    group = min(groups, key=lambda group: pool.distance[group].mean())
     rest = np.setdiff1d(others, group)
     centre = unit_length(pool.rows[group]).mean(axis=0)
     rest = rest[np.argsort(-(unit_length(pool.rows[rest]) @ centre), kind="stable")]
@@ -196,7 +190,7 @@ def read_pool() -> Pool:
         return Pool([], without_features)
     rows = np.concatenate(views)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
-    return Pool(images, without_features, rows, train["label"].tolist(), find_clusters(rows))
+    return Pool(images, without_features, rows, train["label"].tolist(), *find_clusters(rows))
 
 
 def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
@@ -310,7 +304,7 @@ class Pages:
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
         refused = {(place[image], label) for image, label in self.refused if image in place}
-        new = photos_in_new_clusters(photos, labels, pool.clusters, refused)
+        new = photos_in_new_clusters(photos, labels, pool.cluster, refused)
         new = new if pool.head is None else new[:0]
         head = None if len(new) else self.fit(pool, labels)
         if head is not None:

@@ -216,7 +216,7 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
     labels = served.metadata.labels
     clusters = groups.find_clusters(features)
     head = pd.DataFrame([row["probabilities"] for _, row in pairs])[labels]
-    pool = groups.Pool([(path, "") for path, _ in pairs], [], features, (), clusters, head)
+    pool = groups.Pool([(path, "") for path, _ in pairs], [], features, (), *clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 
 

@@ -31,7 +31,7 @@ def pool_of(rows: np.ndarray, others: int = 0, known: tuple[str, ...] = ()) -> P
     """Return a pool with these rows, ending with training images of the classes `known`."""
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows) - len(known))]
     without = [(f"other {number}.jpg", "") for number in range(others)]
-    return Pool(images, without, rows, [*known], find_clusters(rows))
+    return Pool(images, without, rows, [*known], *find_clusters(rows))
 
 
 def made_up(noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -223,8 +223,7 @@ def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
     person = Person(pool_of(rows), kinds)
     first = set(person.page())
     person.pages.answer(set(), "", lambda: None)
-    clusters = person.pool.clusters.number
-    number = dict(zip(person.pool.images, clusters))
+    number = dict(zip(person.pool.images, person.pool.cluster))
     second = set(person.page())
     assert not {number[image] for image in first} & {number[image] for image in second}
 

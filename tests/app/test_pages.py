@@ -300,7 +300,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     pages.take_back()
     paths_of = [path for path, _ in images]
     head = pd.DataFrame(index=range(2))
-    pool = groups.Pool(images, [], np.zeros((2, 1)), [], [], head)
+    pool = groups.Pool(images, [], np.zeros((2, 1)), head=head)
     model = SimpleNamespace(labels=[], bits=None)
     source = pools.FolderPhotos(
         Path("elsewhere"), Path("target"), pool, model
@@ -362,7 +362,7 @@ def test_folder_for_labelled_images_is_that_of_the_sources_training_split(projec
 def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
-    pool = groups.Pool(images, [], rows, [], groups.find_clusters(rows))
+    pool = groups.Pool(images, [], rows, [], *groups.find_clusters(rows))
     source = pools.ProjectPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
