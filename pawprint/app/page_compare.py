@@ -1,7 +1,5 @@
 """Show the page Compare: two runs, and the validation photos on which their predictions differ."""
 
-from functools import partial
-
 import pandas as pd
 import streamlit as st
 
@@ -28,15 +26,10 @@ def show_comparison() -> None:
         st.markdown("No commit contains a run yet. To create one, press Keep on the Run page.")
         return
     left, right = st.columns(2)
-    first, second = (
-        column.selectbox(
-            name, names, key=name, accept_new_options=True, format_func=partial(name_of, found)
-        )
-        for column, name, names in (
-            (left, "Baseline", [*commits, WORKSPACE]),
-            (right, "The baseline with", [WORKSPACE, *commits]),
-        )
-    )
+    with left:
+        first = choose_run("Baseline", [*commits, WORKSPACE], found)
+    with right:
+        second = choose_run("The baseline with", [WORKSPACE, *commits], found)
     compared = compare(first, second, {})
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")
@@ -54,9 +47,12 @@ def show_comparison() -> None:
             photos.open_large(row["path"], describe_predictions(row))
 
 
-def name_of(found: dict[str, str], run: str) -> str:
-    """Return the name of a run with its description, for a selection list."""
-    return f"{run}: {found[run]}" if run in found else run
+def choose_run(title: str, runs: list[str], found: dict[str, str]) -> str:
+    """Show a list of runs with their descriptions in `found`, and return the chosen run."""
+    names = {run: f"{run}: {found[run]}" for run in runs}
+    return st.selectbox(
+        title, runs, key=title, accept_new_options=True, format_func=lambda run: names.get(run, run)
+    )
 
 
 def describe_predictions(row: pd.Series) -> str:
