@@ -189,9 +189,8 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
 
 def undo(source: Photos, pages: Pages, asked: dict) -> None:
     """Undo the previous page. Raises InputError if its labels have been changed since."""
-    if pages.answers:
-        pages.take_back()
-        source.taken_back(pages.images)
+    pages.take_back()
+    source.taken_back(pages.images)
 
 
 def change_size(source: Photos, pages: Pages, asked: dict) -> None:
