@@ -13,7 +13,7 @@ from pawprint import paths
 from pawprint.app import HERE
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
-from pawprint.errors import InputError
+from pawprint.errors import InputError, name_some
 from pawprint.git import current_commit, try_git
 from pawprint.model.html_page import PAGE_FILE
 from pawprint.model.metadata import read_metadata
@@ -35,7 +35,6 @@ from pawprint.tables import read_table
 
 INPUTS = (*discard.INPUTS, *discard.TABLES, paths.LOCK)
 MAX_LINES = 6  # maximum number of lines shown
-MAX_NAMED = 4  # stages
 GOES_ON = ("running", "elsewhere")  # states of an active run
 # For each state of a run, a label and Streamlit's name of the state.
 LABELS: dict[str, tuple[str, Literal["running", "complete", "error"]]] = {
@@ -95,8 +94,8 @@ def show_differences() -> None:
     if kept or lost:
         st.markdown("Changed since the last commit:\n" + bullets([*kept, *lost]))
     if stages:
-        names = ", ".join(stages) if len(stages) <= MAX_NAMED else f"{len(stages)} stages"
-        st.markdown(f"**Run** runs {plain(names)}, and later stages if their inputs change.")
+        names = plain(name_some(stages))
+        st.markdown(f"**Run** runs {names}, and later stages if their inputs change.")
     elif not kept and not lost:
         st.markdown("Photos, labels and params have not changed since the last run.")
     with st.container(horizontal=True):
@@ -244,13 +243,12 @@ def show_page() -> None:
     st.button("Make the page", on_click=start, args=("pawprint", "export", "--format", "page"))
     folder = paths.EXPORT / "page"
     if (folder / PAGE_FILE).exists():
-        with explain_errors():
-            if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
-                st.markdown("The existing page was created from another model. Create it again.")
-                return
-            data = (folder / PAGE_FILE).read_bytes()
-            name = f"{project_name()}.html"
-            st.download_button("Download the page", data, name, "text/html", type="primary")
+        if read_metadata(folder).model != read_metadata(paths.SERVED_MODEL).model:
+            st.markdown("The existing page was created from another model. Create it again.")
+            return
+        data = (folder / PAGE_FILE).read_bytes()
+        name = f"{project_name()}.html"
+        st.download_button("Download the page", data, name, "text/html", type="primary")
 
 
 def show_report() -> None:
