@@ -67,17 +67,15 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> pd.DataFrame | None:
     there are fewer than two classes. `rows` are `(photos, features)`. At most
     MAX_OF_CLASS photos of a class are used: the first in a random order of all photos.
     """
-    order = np.random.default_rng(0).permutation(len(rows))
-    given = order[labels[order] != ""]
-    classes, targets = np.unique(labels[given], return_inverse=True)
+    shuffled = pd.Series(labels).sample(frac=1, random_state=0)
+    given = shuffled[shuffled != ""].groupby(shuffled).head(MAX_OF_CLASS)
+    classes, targets = np.unique(given.to_numpy(), return_inverse=True)
     if len(classes) < 2:
         return None
-    parts = [np.flatnonzero(targets == number)[:MAX_OF_CLASS] for number in range(len(classes))]
-    learned = np.concatenate(parts)
-    training = rows[given[learned]].astype(np.float32)
+    training = rows[given.index].astype(np.float32)
     standardisation = standardise(training)
-    weights = sample_weights("balanced", targets[learned])
-    (model,) = fit_regressions(training, targets[learned], weights, USUAL_C)
+    weights = sample_weights("balanced", targets)
+    (model,) = fit_regressions(training, targets, weights, USUAL_C)
     inputs = rows.astype(np.float32)
     standardisation.apply(inputs)
     return pd.DataFrame(model.predict(inputs), columns=classes)
