@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint score photos --model models/served --model ../new/models/served
     """
     source = arguments.source
-    commands.require_existing(source)
+    if not source.exists():
+        raise InputError(f"{printable(str(source))}: no such file or folder. Check the path.")
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
     photos = scoring.find_photos(HERE, source, labels) if source.is_dir() else None
