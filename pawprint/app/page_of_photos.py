@@ -125,11 +125,10 @@ def cells_of(
 
     `given` contains the labels so far, and `unknown` the keys of undecided images.
     """
-    others = seen_by_others()
     cells: list[dict[str, str]] = []
     while not cells:
         if not pages.images:
-            pages.turn(source.pool, given, others, unknown)
+            pages.turn(source.pool, given, seen_by_others(), unknown)
         if not pages.images:
             break
         sure = pages.sure

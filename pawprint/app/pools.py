@@ -213,9 +213,8 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
             "and a model with the output `features`. Run `dvc repro`."
         )
     features = np.array([row["features"] for _, row in pairs])
-    labels = served.metadata.labels
     clusters = groups.find_clusters(features)
-    head = pd.DataFrame([row["probabilities"] for _, row in pairs])[labels]
+    head = pd.DataFrame([row["probabilities"] for _, row in pairs])[served.metadata.labels]
     pool = groups.Pool([(path, "") for path, _ in pairs], [], features, (), *clusters, head)
     return FolderPhotos(origin, target, pool, served.metadata)
 
