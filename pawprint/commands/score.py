@@ -21,7 +21,6 @@ from pawprint.scores.verdict import ModelComparison, describe_comparison
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
-HERE = Path()  # the project
 Result = scoring.ScoreResult | scoring.LikenessResult
 
 
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError(f"{printable(str(source))}: no such file or folder. Check the path.")
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
-    photos = scoring.find_photos(HERE, source, labels) if source.is_dir() else None
+    photos = scoring.find_photos(Path(), source, labels) if source.is_dir() else None
     if photos is None or photos.table["label"].isna().all():
         return _compare_unlabelled(arguments, photos)
     if arguments.fail:
@@ -106,7 +105,7 @@ def _score_and_say(
     predictor: Predictor, photos: scoring.Photos, taken: commands.Taken
 ) -> scoring.ScoreResult:
     """Score a model and report which photos are left out of its scores."""
-    scored = scoring.score(HERE, predictor, photos, taken.take)
+    scored = scoring.score(Path(), predictor, photos, taken.take)
     print_left_out(scored)
     if not scored.has_training:
         print(
@@ -160,7 +159,7 @@ def _compare_unlabelled(arguments: argparse.Namespace, photos: scoring.Photos | 
             "not have any labels."
         )
     with commands.output(arguments, needs_all=True) as taken:
-        compared = scoring.compare_unlabelled(HERE, folder, source, photos, taken.take)
+        compared = scoring.compare_unlabelled(Path(), folder, source, photos, taken.take)
         print_left_out(compared)
         if arguments.format == "json":
             numbers = {"images": compared.images, "test_images": compared.test_images}
