@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced, problem_of_named
 from pawprint.errors import one_of, without_secrets
@@ -100,6 +100,12 @@ class Onnx(section.Section):
     channels: Literal["RGB", "BGR"] = "RGB"
 
 
+def _may_be_layer(layer: object) -> bool:
+    if type(layer) is int:
+        return abs(layer) < 2**31
+    return type(layer) is str and layer != ""
+
+
 class Model(section.Section):
     """The backbone, and the features that the head uses."""
 
@@ -109,55 +115,34 @@ class Model(section.Section):
     resize: section.Resize
     pooling: Literal["average", "flatten"]
     features: Literal["auto", "last", "blocks"]
-    fine_tune_at: int | str | None
+    fine_tune_at: Annotated[
+        int | str | None,
+        section.either(
+            None,
+            "null, auto, a layer name, or a layer index (negative: from the end)",
+            _may_be_layer,
+        ),
+    ]
     onnx: Onnx | None
-
-    @field_validator("alpha")
-    @classmethod
-    def _is_a_width_of_the_backbone(cls, alpha: float | None, info: ValidationInfo) -> float | None:
-        backbone = info.data.get("backbone", "")  # missing if the backbone is invalid
-        widths = WIDTHS.get(backbone)
-        if backbone and not widths and alpha is not None:
-            raise ValueError(
-                f"expected null, because {backbone} has only one width. Received: {alpha}"
-            )
-        if widths and alpha not in widths:
-            received = f"a width of {backbone}. Received: {section.shown(alpha)}"
-            raise ValueError(f"expected {one_of(widths)}, {received}")
-        return alpha
-
-    @field_validator("fine_tune_at", mode="before")
-    @classmethod
-    def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
-        # Report a single line, although pydantic has one for each type.
-        if layer is None:
-            return None
-        expected = "null, auto, a layer name, or a layer index (negative: from the end)"
-        is_right = layer != "" and type(layer) is str
-        if type(layer) is int:
-            is_right = abs(layer) < 2**31
-        if info.data.get("backbone") == ONNX:
-            expected = "null, because ONNX layers stay frozen"
-            is_right = False
-        if not is_right:
-            raise ValueError(f"expected {expected}. Received: {section.shown(layer)}")
-        return layer
 
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
         is_file = self.backbone == ONNX
         smallest = MIN_SIZES.get(self.backbone, 0)
+        widths = WIDTHS.get(self.backbone)
+        is_width = self.alpha in widths if widths else self.alpha is None
         wrong = {
+            "alpha": (not is_width, one_of(widths) if widths else "null"),
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),
+            "fine_tune_at": (is_file and self.fine_tune_at is not None, "null"),
             "onnx": (self.onnx is not None and not is_file, "null"),
         }
         for key, (is_wrong, expected) in wrong.items():
             if is_wrong:
-                received = "a mapping" if key == "onnx" else getattr(self, key)
                 raise ValueError(
                     f"expected {key} {expected}, because backbone is {self.backbone}. "
-                    f"Received: {received}"
+                    f"Received: {section.shown(getattr(self, key))}"
                 )
         return self
 

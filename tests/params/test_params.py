@@ -109,13 +109,13 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"model.alpha": 0.4}, "model.alpha"),
-        ({"model.backbone": "ResNet50"}, "model.alpha"),
+        ({"model.alpha": 0.4}, "model"),
+        ({"model.backbone": "ResNet50"}, "model"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.fine_tune_at": None}, None),
         ({"model.fine_tune_at": "auto"}, None),
-        (ONNX_FILE | {"model.fine_tune_at": 0}, "model.fine_tune_at"),
-        (ONNX_FILE | {"model.fine_tune_at": "auto"}, "model.fine_tune_at"),
+        (ONNX_FILE | {"model.fine_tune_at": 0}, "model"),
+        (ONNX_FILE | {"model.fine_tune_at": "auto"}, "model"),
         ({"model.fine_tune_at": "block_11_expand"}, None),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 71}, None),
