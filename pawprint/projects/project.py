@@ -67,12 +67,9 @@ class Comparison(NamedTuple):
     table: pd.DataFrame
     notes: list[str]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         table = self.table.to_string(index=False)
         return "\n".join([*self.sentences, "", table, *self.notes])
-
-    def __repr__(self) -> str:
-        return str(self)
 
     def _repr_html_(self) -> str:
         first, *others = map(html.escape, self.sentences)
@@ -95,13 +92,10 @@ class Result(NamedTuple):
     verdict: str = ""
     comparison: Comparison | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [self.text, f"Stages that ran: {', '.join(self.ran) or 'none'}."]
         lines += [f"Since the last commit: {self.verdict}"] if self.verdict else []
         return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Report(NamedTuple):
