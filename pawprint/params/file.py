@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_type_hints
 
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
@@ -13,7 +14,7 @@ from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_text
 from pawprint.params.changes import describe_param_changes
 from pawprint.params.model import Params
-from pawprint.params.section import Section, check_content
+from pawprint.params.section import check_content
 from pawprint.paths import PARAMS
 from pawprint.yaml_file import parse_mapping, parse_yaml
 
@@ -55,7 +56,8 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     elif isinstance(value, dict):
         value = CommentedMap(value)
         value.fa.set_flow_style()  # on one line, so that comments stay in place
-    section, key, *inner = name.split(".")
+    section, _, rest = name.partition(".")
+    key, _, inner = rest.partition(".")
     keys = content.get(section) or CommentedMap()
     if inner:
         _set_inner(keys.get(key), name, value)
@@ -63,14 +65,17 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     if is_optional(name) and key not in keys:
         _insert(keys, section, key, value)
     if key not in keys:
-        raise InputError(f"cannot set {name}: {PARAMS} has no such key. Check the name.")
+        names = [f"{each}.{param}" for each in Params.model_fields for param in fields_of(each)]
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
+        raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
     keys[key] = value
     _keep_near(keys.ca.items.get(key))
 
 
 def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
     """Add a key to a section, in the order of the section's model."""
-    names = list(section_of(section).model_fields)
+    names = list(fields_of(section))
     later = names[names.index(key) :]
     place = next((at for at, other in enumerate(keys) if other in later), len(keys))
     keys.insert(place, key, value)
@@ -89,13 +94,13 @@ def _set_inner(mapping: object, name: str, value: object) -> None:
 def is_optional(name: str) -> bool:
     """Return whether a param may be missing from `params.yaml`, such as a layer of `augment`."""
     section, _, key = name.partition(".")
-    fields = section_of(section).model_fields if section in Params.model_fields else {}
+    fields = fields_of(section) if section in Params.model_fields else {}
     return key in fields and not fields[key].is_required()
 
 
-def section_of(name: str) -> type[Section]:
-    """Return the model for a section of `params.yaml`."""
-    return get_type_hints(Params)[name]
+def fields_of(section: str) -> dict[str, FieldInfo]:
+    """Return the fields of a section of `params.yaml`, keyed by name."""
+    return get_type_hints(Params)[section].model_fields
 
 
 def _without(params: str, name: str) -> str:
@@ -159,28 +164,8 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     Returns a line for each param that changed. Raises InputError, and writes nothing, if a name or
     a value is wrong.
     """
-    for name in changes:
-        _require_param(name)
     before = read_text(folder / PARAMS)
     text = set_values(before, changes)
     check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(folder / PARAMS, text)
     return describe_param_changes(flat(before), flat(text))
-
-
-def _require_param(name: str) -> None:
-    """Raise InputError unless a name is a section and a param, possibly with an inner key."""
-    params = [
-        f"{each}.{key}" for each in Params.model_fields for key in section_of(each).model_fields
-    ]
-    parts = name.split(".")
-    if ".".join(parts[:2]) in params and len(parts) < 4:
-        return
-    if inside := [param for param in params if param.startswith(f"{name}.")]:
-        raise InputError(
-            f"{PARAMS}: {name}: expected the name of a param, such as {inside[0]}. Received: a "
-            "section."
-        )
-    near = difflib.get_close_matches(name, params, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
-    raise InputError(f"{PARAMS}: {printable(name)}: expected the name of a param. {hint}")

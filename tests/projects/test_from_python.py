@@ -106,10 +106,10 @@ def test_params_are_set_by_name_and_comments_stay(with_params):
     [
         ("model.image_sizes", 160, ["model.image_sizes", "model.image_size"]),
         ("image_size", 160, ["image_size", "model.image_size"]),
-        ("model", 160, ["model: ", "model.backbone", "section"]),
-        ("model", {"image_size": 160}, ["model: ", "model.backbone", "section"]),
+        ("model", 160, ["model: ", "Did you mean model."]),
+        ("model", {"image_size": 160}, ["model: ", "Did you mean model."]),
         (160, 1, ["160: "]),
-        ("augment.RandomZoom.a.b", 1, ["augment.RandomZoom.a.b"]),
+        ("augment.RandomZoom.a.b", 1, ["augment.RandomZoom.b"]),
         ("model.image_size.pixels", 160, ["model.image_size", "mapping"]),
         ("model.image_size", "large", ["model.image_size", "large"]),
     ],
