@@ -29,16 +29,12 @@ ADVICE = {
 CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
 
 
-def describe_failure(error: OSError, action: str = "read or write", others: int = 0) -> str:
-    """Describe an error that includes a file name: action, file, reason, and what to do.
-
-    `others` is the number of other files that failed.
-    """
+def describe_failure(error: OSError, action: str = "read or write") -> str:
+    """Describe an error that includes a file name: action, file, reason, and what to do."""
     name = error.filename
     name = printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
-    more = f" and {others:,} more" if others else ""
     advice = ADVICE.get(error.errno or 0, CHECK)
-    return f"cannot {action} {name}{more}: {error.strerror}. {advice}."
+    return f"cannot {action} {name}: {error.strerror}. {advice}."
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from pawprint.dataset.unusual import MAX_LEFT_OUT, left_out
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
-from pawprint.files import read_text, walk, write_text
+from pawprint.files import read_text, walk, write_text, writing
 from pawprint.git import git, work_tree
 from pawprint.images.archive import (
     BROKEN,
@@ -37,7 +37,7 @@ from pawprint.images.archive import (
 )
 from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
-from pawprint.named_file import copy_file, describe_failure, naming, read_bytes, reading
+from pawprint.named_file import copy_file, naming, read_bytes, reading
 from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
 from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
@@ -237,46 +237,30 @@ def _require_archive(path: Path) -> None:
     )
 
 
-def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-    """Yield the path of each image in a zip that is only a pointer, and the kind of pointer."""
+def _pointers_in(path: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, str | None]]:
+    """Yield the path of each small image in a zip, and the kind of pointer if it is one."""
     for info in archive.infolist():
         if is_image_name(info.filename) and info.file_size <= LARGEST:
             # The file may be encrypted, which `clean` reports.
             with contextlib.suppress(*BROKEN, RuntimeError):
-                if what := pointer(archive.read(info)):
-                    yield f"{path}/{info.filename}", what
+                yield f"{path}/{info.filename}", pointer(archive.read(info))
 
 
 def _copy(images: Path, target: Path) -> None:
     """Copy a file, or a folder including the targets of its links, so that the user can write it.
 
     `dvc add --out` would also copy, but takes 1.7 times as long for many small files. Raises
-    InputError for files that cannot be read, with the name of the first one, and stops immediately
-    if a copy cannot be written.
+    InputError for the first file that cannot be read or written.
     """
-    failed = []
     for name, path in _files_of(images).items():
         if not set(OF_REPOSITORIES).isdisjoint(PurePosixPath(name).parts):
             continue
+        if path.exists() and not path.is_file():  # copying a pipe would never end
+            raise InputError(f"cannot copy {path}: it is not a regular file. Move it elsewhere.")
         copy = target / name if images.is_dir() else target
-        try:
-            if path.exists() and not path.is_file():  # copying a pipe would never end
-                raise InputError(
-                    f"cannot copy {path}: it is not a regular file. Move it elsewhere."
-                )
+        with writing(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, copy)
-        except OSError as error:
-            if error.filename != str(path):
-                raise InputError(describe_failure(error, "write")) from None
-            failed.append(error)
-    _require_read(failed)
-
-
-def _require_read(failed: list[OSError]) -> None:
-    """Raise InputError for unreadable files, because they may be images."""
-    if failed:
-        raise InputError(describe_failure(failed[0], "read", len(failed) - 1))
 
 
 def left_out_of(source: Path) -> float | None:
@@ -314,7 +298,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         if is_outside:
             folder_files(images)  # raises InputError for a link
         paths = [*_files_of(images).values()]
-        _require_content(_pointers_at(path for path in paths if is_image_name(path.name)))
+        _require_content((path, pointer_at(path)) for path in paths if is_image_name(path.name))
         if is_outside and (refused := [path for path in paths if path.name == DVC_IGNORE]):
             raise InputError(
                 "cannot use the images in place with --outside: DVC rejects a folder with "
@@ -333,27 +317,12 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         )
 
 
-def _pointers_at(images: Iterable[Path]) -> Iterator[tuple[object, str]]:
-    """Yield the path of each image that is only a pointer, and the kind of pointer.
-
-    Raises InputError if files cannot be read.
-    """
-    failed = []
-    for path in images:
-        try:
-            if what := pointer_at(path):
-                yield path, what
-        except OSError as error:
-            failed.append(error)
-    _require_read(failed)
-
-
-def _require_content(pointers: Iterable[tuple[object, str]]) -> None:
+def _require_content(pointers: Iterable[tuple[object, str | None]]) -> None:
     """Raise InputError if images are only pointers to their content. The kind is given for each."""
-    if first := next(pointers := iter(pointers), None):
-        name, what = first
-        more = f" and {number:,} more" if (number := sum(1 for _ in pointers)) else ""
-        raise InputError(f"{printable(str(name))}{more}: expected images. Received: {what}.")
+    found = {str(name): what for name, what in pointers if what}
+    if found:
+        what = next(iter(found.values()))
+        raise InputError(f"{name_some(found, 1)}: expected images. Received: {what}.")
 
 
 def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
