@@ -154,21 +154,16 @@ def _source_of(folder: Path, images: Path, is_outside: bool) -> str:
 
 
 def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
-    """Return params with a `model.resize` for these images, and lines with the reason."""
+    """Return the params of a new project with a `model.resize` for these images, and the reason."""
     out = left_out_of(images)
     if out is None or out < SQUARE:
         return params, []
-    part = f"{out:.0%} of a typical image"
+    cut = f"the middle square leaves out {out:.0%} of a typical image"
     if out > MAX_LEFT_OUT:
-        params = set_values(params, {"model.resize": "stretch"})
-    chosen = parse_mapping(params, PARAMS.name)["model"]["resize"]
-    cut = f"the middle square leaves out {part}"
-    advice = (
-        f"{cut}. This is normal for photos: only change it if the edges matter"
-        if chosen == "crop"
-        else f"{cut}, which `crop` would lose; no action is needed"
-    )
-    return params, [f"model.resize is {chosen}: {advice}"]
+        line = f"model.resize is stretch: {cut}, which `crop` would lose; no action is needed"
+        return set_values(params, {"model.resize": "stretch"}), [line]
+    advice = "This is normal for photos: only change it if the edges matter"
+    return params, [f"model.resize is crop: {cut}. {advice}"]
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
