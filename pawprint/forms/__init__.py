@@ -149,25 +149,20 @@ def _metadata_csv(form: Form) -> str:
 
 
 def describe_label_files(names: Iterable[str]) -> str:
-    """Return text such as "40 .txt, such as cat/1.txt; 1 .csv, such as train.csv", or "".
+    """Return text such as "train.csv, cat/1.txt and 40 more", or "".
 
     These are tables except for metadata.csv, and files with the name of a photo beside them, which
     may be a caption or a label. Hidden files and files in system folders are left out.
     """
-    names = list(names)
-    photos = {str(PurePosixPath(name).with_suffix("")) for name in names if is_image_name(name)}
-    first: dict[str, str] = {}
-    numbers: Counter[str] = Counter()
-    for name in sorted(names):
-        path = PurePosixPath(name)
-        suffix = path.suffix.lower()
-        is_beside = suffix in BESIDE and str(path.with_suffix("")) in photos
-        is_visible = is_image_name(f"{name}.jpg")
-        if is_visible and (is_beside or suffix in TABLES) and not is_metadata(name):
-            numbers[suffix] += 1
-            first.setdefault(suffix, name)
-    kinds = (f"{numbers[suffix]:,} {suffix}, such as {first[suffix]}" for suffix in first)
-    return "; ".join(map(printable, kinds))
+    visible = [PurePosixPath(name) for name in names if is_image_name(f"{name}.jpg")]
+    photos = {path.with_suffix("") for path in visible if is_image_name(path.name)}
+    found = [
+        (path.suffix.lower(), str(path))
+        for path in visible
+        if path.suffix.lower() in TABLES
+        or (path.suffix.lower() in BESIDE and path.with_suffix("") in photos)
+    ]
+    return name_some(name for _, name in sorted(found) if not is_metadata(name))
 
 
 def find_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str], list[str]]:
