@@ -28,7 +28,7 @@ from pawprint.network.cross_validation import (
     open_examples,
 )
 from pawprint.network.new_head import Settings, learn_head
-from pawprint.params.model import Hardware, Head, Model, TrainExtract, problem_of_head
+from pawprint.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
@@ -41,8 +41,6 @@ def main() -> None:
     """Write the new head, its scores, and cross-validated predictions of its training images."""
     params = TrainExtract.load("train_extract")
     head_params = Head.load()
-    if problem := problem_of_head(params.epochs, head_params.dense):
-        raise InputError(f"{paths.PARAMS}: {problem}")
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
     labels = read_labels(paths.LABELS_JSON)

@@ -255,16 +255,6 @@ class TrainFinetune(_Phase):
     epochs: FineTuningEpochs | None
 
 
-def problem_of_head(epochs: Epochs | None, dense: Dense | None) -> str | None:
-    """Explain why a dense layer in the head does not work without epochs, or return None."""
-    if epochs is None and dense is not None:
-        return (
-            "head.dense: expected null, because train_extract.epochs is null, which fits one "
-            "linear layer. Set epochs, such as {number: 10}, or remove the dense layer"
-        )
-    return None
-
-
 def _are_fractions(value: object) -> bool:
     by_class = value if value and isinstance(value, dict) else {"": value}
     return all(
@@ -324,13 +314,15 @@ class Params(section.Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        problems = [
-            problem_of_head(self.train_extract.epochs, self.head.dense),
-            problem_of_weights(self.model.backbone, self.weights.source),
-        ]
+        problem = problem_of_weights(self.model.backbone, self.weights.source)
+        if self.train_extract.epochs is None and self.head.dense is not None:
+            problem = (
+                "head.dense: expected null, because train_extract.epochs is null, which fits one "
+                "linear layer. Set epochs, such as {number: 10}, or remove the dense layer"
+            )
         if isinstance(self.clean.labels, dict):  # otherwise, classes are only known after `clean`
-            problems.insert(0, problem_of_threshold(self.calibrate, sorted(self.clean.labels)))
-        if problem := next(filter(None, problems), None):
+            problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels)) or problem
+        if problem:
             raise ValueError(problem)
         return self
 
