@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawprint.projects.service import Address, serve
+from pawprint.projects.service import serve
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint serve
       curl --data-binary @photo.jpg http://127.0.0.1:8000/predict
     """
-    address = Address(arguments.host, arguments.port, arguments.allow_origin)
-    serve(arguments.model, address, arguments.seconds, arguments.log)
+    options = (arguments.seconds, arguments.log, arguments.allow_origin)
+    serve(arguments.model, arguments.host, arguments.port, *options)
 
 
 def _origin(text: str) -> str:

@@ -13,7 +13,6 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from pawprint.errors import InputError, printable
 from pawprint.git import current_commit
@@ -45,32 +44,22 @@ FORM = "multipart/form-data"
 NOT_LOGGED = "log_error"  # response key with the reason why a prediction was not logged
 
 
-class Address(NamedTuple):
-    """Where a service listens, and the `origins` of web pages that may read its answers.
+def serve(
+    folder: Path | None, host: str, port: int, seconds: float, log: Path | None, origins: list[str]
+) -> None:
+    """Run the service of a folder's model, or of the default model, until a signal ends it.
 
-    An origin has the format that browsers send, such as "https://example.org", or is "*" for any.
+    See `create_app` for the arguments. Raises InputError if the port is in use, or if the model or
+    the log cannot be opened.
     """
-
-    host: str
-    port: int
-    origins: Sequence[str] = ()
-
-
-def serve(folder: Path | None, address: Address, seconds: float, log: Path | None) -> None:
-    """Serve the model in a folder, or the default model, until a signal ends the process.
-
-    An upload may take `seconds`. Answers are appended to the file `log`, if it is given. Raises
-    InputError if the port is in use, or if the model or the log cannot be opened.
-    """
-    require_free_port(address.host, address.port)
-    model = folder or default_model()
+    require_free_port(host, port)
     logging.raiseExceptions = False  # avoids a traceback per line if the disk of stderr is full
     lines = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     lines["handlers"]["access"]["stream"] = "ext://sys.stderr"  # stdout may be the log
     uvicorn.run(
-        create_app(model, seconds, log, address.origins),
-        host=address.host,
-        port=address.port,
+        create_app(folder or default_model(), seconds, log, origins),
+        host=host,
+        port=port,
         limit_concurrency=MAX_CONNECTIONS,
         log_config=lines,
         use_colors=bool(sys.stderr and sys.stderr.isatty()),
@@ -102,13 +91,12 @@ def require_free_port(host: str, port: int) -> None:
         ) from None
 
 
-def create_app(
-    folder: Path, seconds: float, log: Path | None = None, origins: Sequence[str] = ()
-) -> FastAPI:
+def create_app(folder: Path, seconds: float, log: Path | None, origins: Sequence[str]) -> FastAPI:
     """Return the service for the model in `folder`. An upload may take `seconds`.
 
-    Answers are appended to the file `log`, if it is given. Web pages from `origins`, such as
-    "https://example.org", are allowed to read them.
+    Answers are appended to the file `log`, if it is given. Web pages from `origins` are allowed to
+    read them. An origin has the format that browsers send, such as "https://example.org", or is "*"
+    for any.
     """
     predictor = load_predictor(folder)
     labels = predictor.metadata.labels
