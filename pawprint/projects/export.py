@@ -43,7 +43,6 @@ LITERT = "litert"
 PAGE = "page"
 SERVED = "served"
 HALF_TOLERANCE = 0.002  # maximum output difference with 16-bit weights
-FEW = 20  # number of images on which the page is run once more
 SQUARES = {
     "crop": "from the central square",
     "pad": "with grey borders, so that the whole photo is used",
@@ -124,13 +123,8 @@ class _Exporter(NamedTuple):
         difference = exports.largest_difference(outputs, self.expected)
         is_half = changed == 0 and difference <= HALF_TOLERANCE
         half, whole = (page_of(each, self.metadata, about, runtime) for each in (small, network))
-        # With 16 bits, the network has already been run on all of them.
-        few = photos.iloc[:FEW] if is_half else photos
-        reference = exports.Reference(
-            self.pixels(few),
-            {name: values[: len(few)] for name, values in self.expected.items()},
-            HALF_TOLERANCE if is_half else exports.TOLERANCE,
-        )
+        tolerance = HALF_TOLERANCE if is_half else exports.TOLERANCE
+        reference = exports.Reference(self.pixels(photos), self.expected, tolerance)
         text = half if is_half else whole
         place = self.folder / paths.EXPORT / PAGE
         of_page = exports.export(
@@ -141,7 +135,7 @@ class _Exporter(NamedTuple):
             f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
             f"32 bits take {len(whole) / 1e6:.1f} MB"
         )
-        return outputs if is_half else of_page, note
+        return of_page, note
 
 
 def export_model(folder: Path, wanted: Wanted) -> Exported:
