@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pawprint.model.exports import FORMATS
-from pawprint.projects.export import Wanted, export_model
+from pawprint.projects.export import export_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +44,5 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint export --format litert --int8
       pawprint export --format page
     """
-    wanted = Wanted(arguments.format, arguments.single, arguments.int8)
-    exported = export_model(Path(), wanted)
-    print("\n".join([exported.table.to_string(index=False), *exported.notes]))
+    table, notes = export_model(Path(), arguments.format, arguments.single, arguments.int8)
+    print("\n".join([table.to_string(index=False), *notes]))

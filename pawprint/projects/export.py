@@ -51,25 +51,6 @@ SQUARES = {
 MOST_CHANGED = 0.01  # fraction of labels that the 8-bit model may change without a warning
 
 
-class Wanted(NamedTuple):
-    """What to export: `formats` are names from FORMATS.
-
-    With `is_single`, the models use only the original image, even if the served model averages an
-    image and its mirror image. With `is_int8`, INT8 is also written.
-    """
-
-    formats: Sequence[str]
-    is_single: bool = False
-    is_int8: bool = False
-
-
-class Exported(NamedTuple):
-    """The exports: `table` compares each with the served model, as text; `notes` are sentences."""
-
-    table: pd.DataFrame
-    notes: list[str]
-
-
 class _Exporter(NamedTuple):
     """A project's model, and the held-out images with which each export is compared.
 
@@ -138,28 +119,34 @@ class _Exporter(NamedTuple):
         return of_page, note
 
 
-def export_model(folder: Path, wanted: Wanted) -> Exported:
+def export_model(
+    folder: Path, formats: Sequence[str], is_single: bool = False, is_int8: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
     """Write a project's trained model in each format, in a folder of models/export/.
+
+    `formats` are names from FORMATS. With `is_single`, the models use only the original image, even
+    if the served model averages an image and its mirror image. With `is_int8`, INT8 is also
+    written. Returns a table that compares each export with the served model, as text, and notes.
 
     Before an export is accepted, it is run with the format's own runtime on the test images. A
     page, a single-image model and INT8 are also run on the validation images. Raises InputError if
     this model does not support a format, or if an export differs from the served model.
     """
-    names = _formats(folder, wanted)
+    names = _formats(folder, formats, is_int8)
     served = folder / paths.SERVED_MODEL
-    predictor = load_predictor(served, mirrored=not wanted.is_single)
+    predictor = load_predictor(served, mirrored=not is_single)
     metadata = _with_origin(folder, predictor.metadata)
     network = read_model(served / NETWORK_FILE, read_metadata(served))
-    model = _model_to_export(folder, metadata, is_mirrored(network) and not wanted.is_single)
+    model = _model_to_export(folder, metadata, is_mirrored(network) and not is_single)
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    has_validation = wanted.is_single or wanted.is_int8 or PAGE in names
+    has_validation = is_single or is_int8 or PAGE in names
     rows = split[split["split"].isin(("validation", "test") if has_validation else ("test",))]
     archives = folder / paths.RAW_ARCHIVES
     pixels = partial(exports.read_pixels, archives, rows["path"], metadata)
     expected = exports.all_outputs(predictor.run, pixels())
     exporter = _Exporter(folder, metadata, model, rows, expected)
     outputs = {SERVED: expected}
-    if wanted.is_single:
+    if is_single:
         outputs[SERVED] = exports.all_outputs(load_predictor(served).run, pixels())
     notes: list[str] = []
     for name in track(names, "export", unit="format"):
@@ -170,15 +157,15 @@ def export_model(folder: Path, wanted: Wanted) -> Exported:
             notes.append(note)
         else:
             outputs[name] = exporter.export(name)
-    return _compare(exporter, wanted, outputs, notes)
+    return _compare(exporter, outputs, is_single, notes)
 
 
 def _compare(
     exporter: _Exporter,
-    wanted: Wanted,
     outputs: dict[str, exports.NamedOutputs],
+    is_single: bool,
     notes: list[str],
-) -> Exported:
+) -> tuple[pd.DataFrame, list[str]]:
     """Compare each model's outputs with the served model's, and add to the notes."""
     folder, metadata, _, rows, expected = exporter
     labels = {name: exporter.labels(of_model) for name, of_model in outputs.items()}
@@ -192,15 +179,15 @@ def _compare(
         }
         for name in outputs
     )
-    if wanted.is_single:
+    if is_single:
         notes = [*notes, describe_new_labels(rows["path"], labels[SERVED], in_float32)]
-    if wanted.is_int8:
+    if INT8 in outputs:
         classes = rows["label"].map(metadata.labels.index).to_numpy()
         losses = [log_losses(classes, each["probability"]).mean() for each in outputs.values()]
         table["log loss"] = [f"{loss:.4f}" for loss in losses]
         table["ms"] = ["", *_times(exporter, [*outputs][1:])]
         notes = [*notes, describe_int8(rows, in_float32, labels[INT8])]
-    return Exported(table, notes)
+    return table, notes
 
 
 def _megabytes(folder: Path, name: str) -> float:
@@ -209,14 +196,14 @@ def _megabytes(folder: Path, name: str) -> float:
     return sum(file.stat().st_size for file in place.rglob("*") if file.is_file()) / 1e6
 
 
-def _formats(folder: Path, wanted: Wanted) -> list[str]:
+def _formats(folder: Path, formats: Sequence[str], is_int8: bool) -> list[str]:
     """Return the formats to write, without repetitions. Raises InputError for an impossible one."""
     is_of_keras = Model.load(path=folder / paths.PARAMS).backbone != ONNX
-    if wanted.is_int8 and not is_of_keras:
+    if is_int8 and not is_of_keras:
         raise InputError(f"--int8: needs a Keras network, but model.backbone is {ONNX}")
-    formats = list(dict.fromkeys(wanted.formats))
+    formats = list(dict.fromkeys(formats))
     for name in formats:
-        if wanted.is_int8 and name != LITERT:
+        if is_int8 and name != LITERT:
             raise InputError(f"--int8: expected --format {LITERT} alone. Received: {name}")
         if not is_of_keras and name not in (ONNX, PAGE):
             raise InputError(
@@ -224,7 +211,7 @@ def _formats(folder: Path, wanted: Wanted) -> list[str]:
                 f"has no Keras layers. Received: {name}"
             )
         exports.require_modules(name, is_of_keras=is_of_keras)
-    return [*formats, INT8] if wanted.is_int8 else formats
+    return [*formats, INT8] if is_int8 else formats
 
 
 def _with_origin(folder: Path, metadata: Metadata) -> Metadata:

@@ -28,7 +28,7 @@ from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
-from pawprint.projects.export import LITERT, Exported, Wanted, describe_int8, export_model
+from pawprint.projects.export import LITERT, describe_int8, export_model
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
@@ -82,28 +82,28 @@ def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def exported(workspace, tmp_path_factory) -> Callable[[str], Exported]:
+def exported(workspace, tmp_path_factory) -> Callable[[str], tuple[pd.DataFrame, list[str]]]:
     """Return a function that exports a format, once for all formats that are wanted together."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")  # outside the project, like a notebook
-    made: dict[Wanted, Exported] = {}
+    made: dict[tuple, tuple[pd.DataFrame, list[str]]] = {}
 
-    def export_once(name: str) -> Exported:
+    def export_once(name: str) -> tuple[pd.DataFrame, list[str]]:
         wanted = wanted_for(name)
         if wanted not in made:
             with contextlib.chdir(elsewhere), pytest.MonkeyPatch.context() as patch:
                 patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-                made[wanted] = export_model(workspace, wanted)
+                made[wanted] = export_model(workspace, *wanted)
             assert not [*elsewhere.iterdir()]
         return made[wanted]
 
     return export_once
 
 
-def wanted_for(name: str) -> Wanted:
+def wanted_for(name: str) -> tuple[tuple[str, ...], bool, bool]:
     """Return the export in which a format is tested: LiteRT with INT8, and both fast ones."""
     if name == LITERT:
-        return Wanted((LITERT,), is_int8=True)
-    return Wanted(tuple(filter(is_possible, FAST)) if name in FAST else (name,))
+        return (LITERT,), False, True
+    return tuple(filter(is_possible, FAST)) if name in FAST else (name,), False, False
 
 
 def is_possible(name: str) -> bool:
@@ -172,7 +172,7 @@ def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
     require(LITERT)
     monkeypatch.chdir(workspace)
 
-    def export_as_above(folder: Path, wanted: Wanted) -> Exported:
+    def export_as_above(folder: Path, *wanted: object) -> tuple[pd.DataFrame, list[str]]:
         assert (folder, wanted) == (Path(), wanted_for(LITERT))
         return exported(LITERT)
 
