@@ -19,7 +19,6 @@ import timeit
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -88,33 +87,19 @@ class Candidate(NamedTuple):
 def candidates_of(
     folder: Path, choices: Mapping[str, list], backbones: Sequence[str] = ()
 ) -> list[Candidate]:
-    """Return the `candidates` for the params and images of a project.
+    """Return a project's current params, then each combination of `choices` or the defaults.
 
-    `backbones` are paths of ONNX files, relative to the project.
+    `choices` maps keys, such as `model.image_size`, to values. `backbones` are paths of ONNX files,
+    relative to the project, which are further candidates. Raises InputError if the choices are
+    wrong.
     """
-    images = read_table(folder / paths.IMAGES_CSV, IMAGES)
-    files = {path: params_of_file(path, folder) for path in backbones}
-    return candidates(read_mapping(folder / paths.PARAMS), choices, images, files)
-
-
-def candidates(
-    content: dict,
-    choices: Mapping[str, list],
-    images: pd.DataFrame,
-    files: Mapping[str, dict[str, object]] = MappingProxyType({}),
-) -> list[Candidate]:
-    """Return the current params, then each combination of `choices` or the default candidates.
-
-    `content` is the content of params.yaml, and `choices` maps keys, such as `model.image_size`, to
-    values. `images` must have `width` and `height`, because all methods of `model.resize` have the
-    same effect on square images. `files` contains the params of further candidates, keyed by name.
-    Raises InputError if the choices are wrong.
-    """
+    content = read_mapping(folder / paths.PARAMS)
     found = [_candidate(TODAY, {}, content)]
     today = found[0].params
+    images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     wanted = _combinations(choices) if choices else _defaults(today, images)
     one_view = {VIEWS: 1} if _is_solved(today) else {}
-    wanted |= {name: values | one_view for name, values in files.items()}
+    wanted |= {path: params_of_file(path, folder) | one_view for path in backbones}
     for name, values in wanted.items():
         candidate = _candidate(name, values, content)
         if all(candidate.changes != other.changes for other in found):
@@ -158,6 +143,10 @@ def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
 
 
 def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
+    """Return the changes of each default candidate, given the images' `width` and `height`.
+
+    On square images, all methods of `model.resize` have the same effect.
+    """
     model = today.model
     has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
     keys = ("model.backbone", "model.alpha", "model.image_size")

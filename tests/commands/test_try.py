@@ -172,19 +172,31 @@ def test_json_is_one_line_with_every_candidate_and_nothing_else(tried):
     assert (other["chosen"], other["params"]) == (False, {"model.image_size": 128})
 
 
-def test_default_candidates_are_valid_params_that_differ(made):
+@pytest.fixture
+def defaults(monkeypatch):
+    """Return a function that gives the candidates for params and the sizes of images."""
+
+    def of(content: dict, sizes: pd.DataFrame = SIZES) -> list[Candidate]:
+        monkeypatch.setattr(candidates, "read_mapping", lambda _: content)
+        monkeypatch.setattr(candidates, "read_table", lambda *_: sizes)
+        return candidates.candidates_of(Path(), {})
+
+    return of
+
+
+def test_default_candidates_are_valid_params_that_differ(made, defaults):
     content = read_yaml(made / "params.yaml")
     wanted = {(0.35, 160), (1.0, 160), (1.0, 224)}
     for alpha, size in (*wanted, (0.5, 64)):
         content["model"] |= {"alpha": alpha, "image_size": size}
-        found = candidates.candidates(content, {}, SIZES)
+        found = defaults(content)
         assert "pad" in [candidate.name for candidate in found]
         models = [candidate.params.model for candidate in found]
         assert all(models.index(model) == number for number, model in enumerate(models))
         assert wanted <= {(model.alpha, model.image_size) for model in models}
         assert len(found) <= 9
     nearly = SIZES.assign(height=SIZES["width"] + 3)
-    assert "pad" not in {candidate.name for candidate in candidates.candidates(content, {}, nearly)}
+    assert "pad" not in {candidate.name for candidate in defaults(content, nearly)}
 
 
 def solved(content: dict, views: int) -> dict:
@@ -193,14 +205,14 @@ def solved(content: dict, views: int) -> dict:
     return content | changed | {"augment": content["augment"] | {"views": views}}
 
 
-def test_views_are_a_candidate_where_a_solved_head_alone_learns_from_them(made):
+def test_views_are_a_candidate_where_a_solved_head_alone_learns_from_them(made, defaults):
     content = read_yaml(made / "params.yaml")
     for views, others in ((1, 4), (4, 1), (2, 1)):
-        today, *found = candidates.candidates(solved(content, views), {}, SIZES)
+        today, *found = defaults(solved(content, views))
         of_views = {candidate.name: candidate.params.augment.views for candidate in found}
         assert of_views.pop("views") == others and set(of_views.values()) == {1}
         assert today.params.augment.views == views
-    assert "views" not in {each.name for each in candidates.candidates(content, {}, SIZES)}
+    assert "views" not in {each.name for each in defaults(content)}
 
 
 def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_features(
@@ -226,11 +238,11 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     assert "24 images computed, 24 reused" in capsys.readouterr().out
 
 
-def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch):
+def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch, defaults):
     content, installed = read_yaml(made / "params.yaml"), []
     for path in (sys.path, []):
         monkeypatch.setattr(sys, "path", path)
-        found = candidates.candidates(content, {}, SIZES)
+        found = defaults(content)
         models = [candidate.params.model for candidate in found]
         installed.append({model.backbone: model.image_size for model in models})
     assert installed[0]["EfficientNetLite0"] == installed[1]["EfficientNetLite0"] == 224
