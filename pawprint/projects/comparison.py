@@ -19,8 +19,9 @@ from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
 from pawprint.tables import parse_table
 
-EXPERIMENTS = "refs/exps"
-REFS = {EXPERIMENTS: "experiment", "refs/heads": "branch", "refs/tags": "tag"}
+# Patterns of references, with the number of parts before the name. An experiment's name comes after
+# the hash of its commit, which has two parts; references of DVC itself have fewer parts.
+REFS = {"experiment": ("refs/exps/*/*/*", 4), "branch": ("refs/heads", 2), "tag": ("refs/tags", 2)}
 MAX_COMMITS = 50  # number of commits that `find_runs` lists
 NO_NAMES: Mapping[str, str] = {}
 
@@ -68,14 +69,10 @@ def find_runs(folder: Path) -> dict[str, str]:
     predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
     options = (f"-{MAX_COMMITS}", "--format=%h %cs %s")
     log = try_git("log", *options, "--", predictions, folder=folder) or ""
-    refs = try_git("for-each-ref", "--format=%(refname)", *REFS, folder=folder) or ""
     found = {WORKSPACE: "the present files"}
     found |= dict(line.split(" ", 1) for line in log.split("\n") if line)
-    for ref in refs.splitlines():
-        kind = next(kind for kind in REFS if ref.startswith(kind))
-        # The name of an experiment comes after the name of its commit, which has two parts.
-        name = ref.rsplit("/", 1)[-1] if kind == EXPERIMENTS else ref.removeprefix(f"{kind}/")
-        is_internal = kind == EXPERIMENTS and ref.count("/") < 4
-        if not is_internal:
-            found.setdefault(name, REFS[kind])
+    for kind, (pattern, parts) in REFS.items():
+        name = f"--format=%(refname:lstrip={parts})"
+        for line in (try_git("for-each-ref", name, pattern, folder=folder) or "").splitlines():
+            found.setdefault(line, kind)
     return found
