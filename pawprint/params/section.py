@@ -92,17 +92,13 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
         expected = f"a mapping with {', '.join(_keys_of(model, within))}"
     else:
         expected = problem["msg"].removeprefix("Input should be ")
-        expected = re.sub("^(String|List) should ", _noun, expected)
+        expected = expected.replace("String should", "text to").replace("List should", "a list to")
         choices = re.findall(r"'(\w+)'", expected)
         if len(choices) > MAX_CHOICES:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
             expected = f"{first} of {len(choices)} names (docs/backbones.md)"
     return f"{key or 'whole file'}: expected {expected}. Received: {shown(problem['input'])}"
-
-
-def _noun(match: re.Match[str]) -> str:
-    return f"a {match[1].lower()} to "
 
 
 def shown(value: object) -> str:

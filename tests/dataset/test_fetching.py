@@ -42,7 +42,7 @@ def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_
     [
         ("url: https://host.invalid/images.zip\nsha256: {other}", "expected a file with sha256 a"),
         ("url: https://host.invalid/images.zip\nsha265: x", "sha265: unknown key."),
-        ("url: ftp://host.invalid/images.zip", "url: expected a string to match"),
+        ("url: ftp://host.invalid/images.zip", "url: expected text to match"),
         ("https://host.invalid/images.zip", "whole file: expected a mapping with url, sha256"),
     ],
 )
