@@ -311,25 +311,17 @@ def make_project(
     is_outside: bool,
     labels: str,
 ) -> Project:
-    """Create a project with the `init` command and print its output. Raises InputError."""
-    arguments = [os.fspath(folder)]
+    """Create a project with the `init` command and print its output.
+
+    Raises InputError with the command's message if it fails. An interrupt stops it like Ctrl-C.
+    """
+    arguments = ["init", os.fspath(folder)]
     arguments += ["--images", os.fspath(images)] if images is not None else []
     arguments += ["--recipe", recipe] if recipe else []
     arguments += ["--outside"] if is_outside else []
     arguments += ["--labels", labels] if labels != "auto" else []
-    text = _command(Path.cwd(), "init", *arguments)
-    print(text.partition("Next:\n")[0].rstrip())
-    return Project(folder)
-
-
-def _command(folder: Path, *arguments: str) -> str:
-    """Run a command of `pawprint` in a folder and return its output.
-
-    Raises InputError with its message if the command fails. An interrupt stops it like Ctrl-C.
-    """
     process = subprocess.Popen(
-        [*python_in(folder), "-m", "pawprint", *arguments],
-        cwd=folder,
+        [*python_in(Path.cwd()), "-m", "pawprint", *arguments],
         env=os.environ | {"PYTHONIOENCODING": "utf-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -346,9 +338,10 @@ def _command(folder: Path, *arguments: str) -> str:
         process.communicate()
         raise
     if process.returncode:
-        lines = problem.strip() or f"cannot run {arguments[0]}: exit status {process.returncode}."
+        lines = problem.strip() or f"cannot run init: exit status {process.returncode}."
         raise InputError(lines.splitlines()[-1] if lines.startswith("usage: ") else lines)
-    return text
+    print(text.partition("Next:\n")[0].rstrip())
+    return Project(folder)
 
 
 def _follow(folder: Path, *command: str) -> runs.PipelineRun:
