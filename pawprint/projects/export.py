@@ -19,6 +19,7 @@ from pawprint.files import md5, write_text
 from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.detector import read_detector
+from pawprint.model.exports import TOLERANCE
 from pawprint.model.html_page import About, fetch_runtime, page_of, whose_weights, with_half_weights
 from pawprint.model.int8_export import CALIBRATION_IMAGES, INT8, write_int8
 from pawprint.model.metadata import Metadata, read_metadata
@@ -73,20 +74,20 @@ class _Exporter(NamedTuple):
         scores = outputs["unknown_score"][:, 0] if has_scores else None
         return self.metadata.answers(outputs["probability"], scores)
 
-    def export(self, name: str) -> exports.NamedOutputs:
-        """Write the model in a format, and return its outputs for the held-out images."""
+    def export(
+        self, name: str, model: Callable[[Path], None] | None = None, tolerance: float = TOLERANCE
+    ) -> exports.NamedOutputs:
+        """Write the model, or another one, in a format. Return its outputs for the images."""
         place = self.folder / paths.EXPORT / name
-        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected)
-        return exports.export(name, self.model, self.metadata, place, reference)
+        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected, tolerance)
+        metadata = describe_variant(self.metadata, "int8") if name == INT8 else self.metadata
+        form = LITERT if name == INT8 else name
+        return exports.export(form, model or self.model, metadata, place, reference)
 
     def export_int8(self, train: pd.Series) -> exports.NamedOutputs:
         """Do the same with 8 bits. The outputs may differ from the served model's."""
         images = list(self.pixels(spread(train, CALIBRATION_IMAGES)))
-        described = describe_variant(self.metadata, "int8")
-        write = partial(write_int8, self.model, images)
-        place = self.folder / paths.EXPORT / INT8
-        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected, np.inf)
-        return exports.export(LITERT, write, described, place, reference)
+        return self.export(INT8, partial(write_int8, self.model, images), np.inf)
 
     def export_page(self) -> tuple[exports.NamedOutputs, str]:
         """Write the model's page, and return its outputs and a line about its size.
@@ -104,13 +105,9 @@ class _Exporter(NamedTuple):
         difference = exports.largest_difference(outputs, self.expected)
         is_half = changed == 0 and difference <= HALF_TOLERANCE
         half, whole = (page_of(each, self.metadata, about, runtime) for each in (small, network))
-        tolerance = HALF_TOLERANCE if is_half else exports.TOLERANCE
-        reference = exports.Reference(self.pixels(photos), self.expected, tolerance)
+        tolerance = HALF_TOLERANCE if is_half else TOLERANCE
         text = half if is_half else whole
-        place = self.folder / paths.EXPORT / PAGE
-        of_page = exports.export(
-            PAGE, lambda path: write_text(path, text), self.metadata, place, reference
-        )
+        of_page = self.export(PAGE, lambda path: write_text(path, text), tolerance)
         note = (
             f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
             f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
@@ -199,8 +196,6 @@ def _megabytes(folder: Path, name: str) -> float:
 def _formats(folder: Path, formats: Sequence[str], is_int8: bool) -> list[str]:
     """Return the formats to write, without repetitions. Raises InputError for an impossible one."""
     is_of_keras = Model.load(path=folder / paths.PARAMS).backbone != ONNX
-    if is_int8 and not is_of_keras:
-        raise InputError(f"--int8: needs a Keras network, but model.backbone is {ONNX}")
     formats = list(dict.fromkeys(formats))
     for name in formats:
         if is_int8 and name != LITERT:
