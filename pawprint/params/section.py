@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.paths import PARAMS
-from pawprint.yaml_file import read_yaml
+from pawprint.yaml_file import read_mapping
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -146,9 +146,7 @@ class Section(BaseModel):
         Raises InputError with one line for each wrong key. The `code` stage checks all sections.
         """
         name = name or cls.__name__.lower()
-        content = read_yaml(path)
-        section = content.get(name) if isinstance(content, dict) else None
-        return check_content(cls, section, path, [name])
+        return check_content(cls, read_mapping(path).get(name), path, [name])
 
 
 def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
