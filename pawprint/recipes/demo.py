@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from pawprint import paths
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
-from pawprint.files import pack, replacing
+from pawprint.files import pack, replacing, write_text
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
 from pawprint.projects.recipes import apply_recipe
@@ -149,12 +149,10 @@ def draw_collection(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[
     yield labels[1], "page", b"<!DOCTYPE html><title>404 Not Found</title>\n"
 
 
-def draw_dataset(
-    train: int = 300, validation: int = 100, seed: int = 7
-) -> Iterator[tuple[str, bytes]]:
+def draw_dataset(train: int = 300, validation: int = 100) -> Iterator[tuple[str, bytes]]:
     """Yield (archive member, contents), with `train` and `validation` images of each animal."""
-    for split, count, shift in (("train", train, 0), ("validation", validation, 1000)):
-        for label, name, data in draw_collection(("cat", "dog"), count, seed + shift):
+    for split, count, seed in (("train", train, 7), ("validation", validation, 1007)):
+        for label, name, data in draw_collection(("cat", "dog"), count, seed):
             yield f"drawn/{split}/{label}s/{label}.{name}.jpg", data
 
 
@@ -192,9 +190,8 @@ def prepare(workspace: Path, params: str) -> None:
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
     for file in ("dvc.yaml", ".dvcignore", "requirements.txt"):
         shutil.copy(PROJECT / file, workspace / file)
-    (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
-    for table, no_rows in EMPTY_TABLES.items():
-        (workspace / table).write_text(no_rows, encoding="utf-8", newline="\n")
+    for name, text in {**EMPTY_TABLES, paths.PARAMS: params}.items():
+        write_text(workspace / name, text)
     (workspace / paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")
@@ -204,8 +201,7 @@ def prepare(workspace: Path, params: str) -> None:
 def run_dvc(workspace: Path, *arguments: str) -> None:
     """Run DVC in `workspace`. If it fails, exit with its status."""
     command = [sys.executable, "-m", "dvc", *arguments]
-    status = subprocess.call(command, cwd=workspace, env=dvc_environment())
-    if status:
+    if status := subprocess.call(command, cwd=workspace, env=dvc_environment()):
         sys.exit(status)
 
 
