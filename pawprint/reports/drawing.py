@@ -26,8 +26,6 @@ GREY = "#666666"
 matplotlib.rcdefaults()  # ignore the user's matplotlibrc
 style.use(Path(__file__).with_name("drawing.mplstyle"))
 
-# Scripts are identified by the first word of a character's Unicode name.
-CJK = ("BOPOMOFO", "CJK", "FULLWIDTH", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA")
 _looked_for: set[str] = set()  # characters already looked for
 
 
@@ -59,23 +57,13 @@ def use_fonts(texts: Iterable[str]) -> None:
         known = rcParams["font.family"]
         known = ["DejaVu Sans"] if known == ["sans-serif"] else known
         rcParams["font.family"] = [*known, *families]
-    if missing:
-        packages = " and ".join(sorted({_package_of(each) for each in missing}))
+    if missing:  # emoji need a package of their own, because Matplotlib cannot draw colour fonts
         print(
             f"plots: no installed font has {name_some(sorted(missing))}, so figures show boxes "
-            f"instead. Install one (Debian and Ubuntu: {packages}) and run `dvc repro -sf split "
-            "plot`.",
+            "instead. Install one (Debian and Ubuntu: fonts-noto-core, fonts-noto-cjk for Chinese, "
+            "Japanese and Korean, fonts-symbola for emoji) and run `dvc repro -sf split plot`.",
             file=sys.stderr,
         )
-
-
-def _package_of(character: str) -> str:
-    """Return the Debian and Ubuntu package with a font in which Matplotlib can draw a character."""
-    if unicodedata.name(character, "").startswith(CJK):
-        return "fonts-noto-cjk"
-    # Symbols such as emoji need another package, because Matplotlib cannot draw colour fonts.
-    is_symbol = unicodedata.category(character).startswith("S")
-    return "fonts-symbola" if is_symbol else "fonts-noto-core"
 
 
 def is_drawn(character: str) -> bool:
