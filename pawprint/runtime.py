@@ -122,16 +122,14 @@ def _limits() -> Iterator[None]:
         yield
         return
     with _environment:
-        before = {name: os.environ.get(name) for name in LIMITS}
+        before = {name: os.environ[name] for name in LIMITS if name in os.environ}
         os.environ |= LIMITS
         try:
             yield
         finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+            for name in LIMITS:
+                del os.environ[name]
+            os.environ |= before
             _process = os.getpid()
 
 
