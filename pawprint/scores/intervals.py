@@ -290,12 +290,9 @@ def holm(p_values: Sequence[float], alpha: float) -> list[float]:
     The smallest of n p-values has the level `alpha / n`, the next `alpha / (n - 1)`, and so on.
     After the first p-value that is not below its level, all others get the same level.
     """
-    levels = [alpha] * len(p_values)
-    level = alpha
-    rejects = True
-    for step, index in enumerate(np.argsort(p_values, kind="stable")):
-        if rejects:
-            level = alpha / (len(p_values) - step)
-            rejects = p_values[index] < level
-        levels[index] = level
-    return levels
+    order = np.argsort(p_values, kind="stable")
+    steps = alpha / np.arange(len(order), 0, -1)
+    failed = steps[np.array(p_values)[order] >= steps]
+    levels = np.empty(len(order))
+    levels[order] = np.minimum(steps, failed.min(initial=alpha))
+    return levels.tolist()
