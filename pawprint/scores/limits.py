@@ -311,18 +311,6 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     return Size(100 * errors, 100 * low, 100 * high)
 
 
-def shortcut(run: RunData) -> Limit | None:
-    """Return the limit for a class that can be recognised from file properties."""
-    found = find_shortcut(run.images)
-    if found is None:
-        return None
-    return Limit(
-        f"{found.recall:.0%} of the training images of {found.label} can be recognized from "
-        f"{' and '.join(found.properties)} alone, so the model may learn how photos were taken: "
-        "take the photos of all classes in the same way."
-    )
-
-
 def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
     if "series" not in run.choices:
@@ -353,21 +341,13 @@ MIN_OF_RANGE = 0.5
 MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
 
 
-class Shortcut(NamedTuple):
-    """A class, its recall from file properties alone, and those properties, best first."""
+def shortcut(run: RunData) -> Limit | None:
+    """Return the limit for a class that can be recognised from file properties.
 
-    label: str
-    recall: float
-    properties: list[str]
-
-
-def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
-    """Return the class that a small cross-validated tree recognises best, if there is one.
-
-    `images` has the columns SPLIT and IMAGES. The model may recognise such a class from the way its
-    photos were made, even if that says nothing about the other classes.
+    It is the class that a small cross-validated tree recognises best. The model may recognise such
+    a class from the way its photos were made, even if that says nothing about the other classes.
     """
-    table = training_images(images, MAX_IMAGES)
+    table = training_images(run.images, MAX_IMAGES)
     label = table["label"].to_numpy()
     values = _properties(table)
     if not _may_have_shortcut(label, values):
@@ -396,7 +376,11 @@ def find_shortcut(images: pd.DataFrame) -> Shortcut | None:
     weights = tree.fit(values, label == best).feature_importances_
     order = np.argsort(-weights, kind="stable")
     seen = [values.columns[index] for index in order if weights[index] >= MIN_IMPORTANCE]
-    return Shortcut(best, float(recall), seen)
+    return Limit(
+        f"{recall:.0%} of the training images of {best} can be recognized from "
+        f"{' and '.join(seen)} alone, so the model may learn how photos were taken: "
+        "take the photos of all classes in the same way."
+    )
 
 
 def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
