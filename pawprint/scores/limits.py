@@ -99,11 +99,6 @@ class Size(NamedTuple):
         """Return whether it is half an error or more, or larger than chance."""
         return self.errors >= MIN_ERRORS or self.low > 0
 
-    @property
-    def number(self) -> int:
-        """Return `expected` as it is printed."""
-        return round(self.expected)
-
     def is_like(self, other: Self) -> bool:
         """Return whether two sizes have the same `verb` and differ by no more than chance."""
         reach = DEVIATIONS / 2 * np.hypot(self.standard_error, other.standard_error)
@@ -111,9 +106,10 @@ class Size(NamedTuple):
         return bool(is_near and self.verb == other.verb)
 
     def __str__(self) -> str:
-        if self.number == 0:
+        number = round(self.expected)
+        if number == 0:
             return "less than one error"
-        return f"{self.number} error{'s' if self.number > 1 else ''}"
+        return f"{number} error{'s' if number > 1 else ''}"
 
 
 class Limit(NamedTuple):
@@ -138,10 +134,8 @@ class Limits(NamedTuple):
     @property
     def text(self) -> str:
         """Return one line for each heading and each limit."""
-        measured, unmeasured = (
-            [f"- {limit.sentence}" for limit in limits]
-            for limits in (self.measured, self.unmeasured)
-        )
+        measured = [f"- {limit.sentence}" for limit in self.measured]
+        unmeasured = [f"- {limit.sentence}" for limit in self.unmeasured]
         lines = [self.heading, *measured, self.unmeasured_heading, *unmeasured]
         return "".join(f"{line}\n" for line in lines)
 

@@ -149,7 +149,7 @@ def test_two_classes_count_as_confused_only_in_both_directions():
         likely_probability=np.where(is_b, 0.8, 0.1),
     )
     one_way = run._replace(predictions=predictions, judged=judged)
-    assert limits.confused_classes(one_way).size.number == 0
+    assert str(limits.confused_classes(one_way).size) == "less than one error"
     assert limits.weak_class(one_way).sentence.startswith("A recall of b ")
 
 
