@@ -16,7 +16,7 @@ from pawprint.params.model import Calibrate
 from pawprint.rounding import significant
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.evaluation import predict
-from pawprint.scores.metrics import Predictions, describe_found, tabulate_scores
+from pawprint.scores.metrics import describe_found, tabulate_scores
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
 # 0.6 and 1.65.
@@ -113,23 +113,18 @@ def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
 
 
 def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
-    """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT."""
-    temperature = fit_temperature(actual, logits)
-    significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
-    return temperature if significant else 1.0
+    """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
 
-
-def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: float) -> float:
-    """Return the p-value, in [0, 1], for the hypothesis that the temperature is 1.
-
-    The temperature must be fitted on the same images. See Wilks, The Large-Sample Distribution of
-    the Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
+    The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
+    (https://doi.org/10.1214/aoms/1177732360).
     """
+    temperature = fit_temperature(actual, logits)
     before, after = (
         log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
     )
     # The probability that a chi-squared variable with one degree of freedom is larger.
-    return math.erfc(max(before - after, 0) ** 0.5)
+    p_value = math.erfc(max(before - after, 0) ** 0.5)
+    return temperature if p_value < SIGNIFICANT else 1.0
 
 
 def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
@@ -160,7 +155,10 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 def describe_rules(
     params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
 ) -> Iterator[str]:
-    """Yield lines about the rules from `fit_rules`, with counts of validation images."""
+    """Yield lines about the rules from `fit_rules`, with counts of validation images.
+
+    A class with a threshold has two: the images found, and a warning or "".
+    """
     predictions = predict(metadata, validation, groups)
     images = len(predictions.actual)
     if predictions.is_unknown is not None:
@@ -175,16 +173,9 @@ def describe_rules(
             f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong, so "
             f"a one-sided {1 - LEVEL:.0%} interval is within max_error, {params.max_error:.2%}"
         )
-    yield from describe_thresholds(params, metadata, predictions)
-
-
-def describe_thresholds(
-    params: Calibrate, metadata: Metadata, predictions: Predictions
-) -> Iterator[str]:
-    """Yield lines about each class with a threshold: images found, and a warning or ""."""
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
-    recalls = params.recall if isinstance(params.recall, dict) else {}
+    recalls = _by_class(params.recall)
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
