@@ -44,7 +44,8 @@ def read_run(read: Reader, name: str) -> Run:
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
         run = run._replace(split=split.assign(group=groups))
-        if not _is_fine_tuned(read):
+        history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
+        if not history["kept"].any():  # cross-validation does not describe a fine-tuned model
             judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
         run = run._replace(missing=str(error))
@@ -54,12 +55,6 @@ def read_run(read: Reader, name: str) -> Run:
             test = read(paths.TEST_PROBABILITIES_CSV, parse_probabilities)
             return run._replace(metadata=metadata, test=test)
     return run
-
-
-def _is_fine_tuned(read: Reader) -> bool:
-    """Return whether fine-tuning is kept; if so, cross-validation does not describe the model."""
-    history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
-    return bool(history["kept"].any())
 
 
 def _calibrate(params: bytes) -> Mapping[str, object]:
