@@ -173,7 +173,7 @@ def measure_unknown(
     if threshold is None or not len(scores):
         return metrics.score_rows([])
     known = outputs["test"].unknown_scores
-    groups = np.append(np.arange(len(scores)).astype(str), test.group_of)
+    groups = np.append(np.arange(len(scores)).astype(str), test.groups)
     return metrics.measure_unknown(scores, known, threshold, groups)
 
 

@@ -25,8 +25,8 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics
         probabilities,
         predicted,
         metadata.labels,
-        None if threshold is None else outputs.unknown_scores > threshold,
         groups,
+        None if threshold is None else outputs.unknown_scores > threshold,
         None if metadata.min_confidence is None else metadata.are_decided(probabilities),
     )
 
@@ -63,7 +63,7 @@ def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictio
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     groups = table["group"].to_numpy()
     return metrics.Predictions(
-        actual, probabilities, predicted, labels, is_unknown, groups, is_decided
+        actual, probabilities, predicted, labels, groups, is_unknown, is_decided
     )
 
 
@@ -116,7 +116,7 @@ def _p_value(
     for side in (photos, test):
         values = score.values(side, *index).astype(float)
         is_in = ~np.isnan(values)
-        parts.append((values[is_in], side.group_of[is_in], side.actual[is_in]))
+        parts.append((values[is_in], side.groups[is_in], side.actual[is_in]))
     values, groups, classes = map(np.concatenate, zip(*parts))
     is_photo = np.arange(len(values)) < len(parts[0][0])
     return two_sets_test(values, is_photo, groups, classes if score.over == "classes" else None)

@@ -56,22 +56,16 @@ class Predictions(NamedTuple):
 
     `is_unknown`, bool `(images,)`, marks the images that the unknown-image detector rejects, if
     there is one. `is_decided` marks the images that are not unsure, if the model can be unsure. In
-    intervals, images in the same group (`groups`, `(images,)`) count as one. By default, each image
-    is its own group.
+    intervals, images in the same group (`groups`, `(images,)`) count as one.
     """
 
     actual: np.ndarray
     probabilities: np.ndarray
     predicted: np.ndarray
     labels: list[str]
+    groups: np.ndarray
     is_unknown: np.ndarray | None = None
-    groups: np.ndarray | None = None
     is_decided: np.ndarray | None = None
-
-    @property
-    def group_of(self) -> np.ndarray:
-        """Each image's group, `(images,)`."""
-        return np.arange(len(self.actual)) if self.groups is None else self.groups
 
     @property
     def is_right(self) -> np.ndarray:
@@ -96,18 +90,18 @@ def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
 def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | None:
     """Return the cells for images whose `(images,)` values are not NaN; None without any."""
     is_in = ~np.isnan(values)
-    return fraction_cells(values[is_in], predictions.group_of[is_in]) if is_in.any() else None
+    return fraction_cells(values[is_in], predictions.groups[is_in]) if is_in.any() else None
 
 
 def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
-    low, high = intervals.mean_interval(intervals.mean_by_group(losses, predictions.group_of))
+    low, high = intervals.mean_interval(intervals.mean_by_group(losses, predictions.groups))
     return losses.mean(), max(low, 0.0), high, len(losses)
 
 
 def _mean_of_classes(values: np.ndarray, predictions: Predictions) -> Cells:
     actual = predictions.actual
     mean = np.mean([values[actual == index].mean() for index in np.unique(actual)])
-    interval = intervals.linear_interval(values, actual, predictions.group_of)
+    interval = intervals.linear_interval(values, actual, predictions.groups)
     return mean, *interval, len(values)
 
 
@@ -119,7 +113,7 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     """
     actual = predictions.actual
     areas = [
-        intervals.area_interval(probabilities[:, index], actual == index, predictions.group_of)
+        intervals.area_interval(probabilities[:, index], actual == index, predictions.groups)
         for index in _classes_with_a_curve(actual, probabilities.shape[1])
         if len(np.unique(actual)) > 1
     ]

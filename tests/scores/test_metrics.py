@@ -27,13 +27,18 @@ def test_images_of_no_class_are_refused_above_the_threshold():
     assert rows.loc["roc_auc", "low"] < 5 / 6 < rows.loc["roc_auc", "high"]
 
 
+def predictions_of(actual: np.ndarray, *others: object) -> metrics.Predictions:
+    """Return predictions for images that are each their own group."""
+    return metrics.Predictions(actual, *others, np.arange(len(actual)))
+
+
 def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
     return scores.set_index(["label", "score"]).loc[(label, score), "value"]
 
 
 def test_scores_are_those_computed_by_hand():
     predicted = predicted_classes(PROBABILITIES, {1: 0.5})
-    predictions = metrics.Predictions(ACTUAL, PROBABILITIES, predicted, LABELS)
+    predictions = predictions_of(ACTUAL, PROBABILITIES, predicted, LABELS)
     scores = metrics.tabulate_scores(predictions)
     assert value(scores, "accuracy") == 0.8
     assert value(scores, "recall", "cat") == pytest.approx(2 / 3)
@@ -48,7 +53,7 @@ def test_scores_of_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
     labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
-    scores = metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
+    scores = metrics.tabulate_scores(predictions_of(actual, probabilities, predicted, labels))
     theirs = precision_recall_fscore_support(actual, predicted)
     for name, expected in zip(("precision", "recall", "f1"), theirs):
         assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
@@ -60,7 +65,7 @@ def test_class_without_images_or_predictions_has_no_such_score():
     labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
     probabilities = np.full((12, 4), 0.25)
     predicted = np.repeat([0, 1, 1], 4)
-    scores = metrics.tabulate_scores(metrics.Predictions(actual, probabilities, predicted, labels))
+    scores = metrics.tabulate_scores(predictions_of(actual, probabilities, predicted, labels))
     assert set(scores["label"]) == {"", *THREE}
     of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
     assert of_classes["ant"] - of_classes["cow"] == {"precision"}

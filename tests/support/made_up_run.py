@@ -50,7 +50,8 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
         actual, probabilities = predictions_of(labels, seed)
         predicted = predicted_classes(probabilities, {})
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
-        predictions = Predictions(actual, probabilities, predicted, labels, unknown)
+        groups = np.arange(len(actual))
+        predictions = Predictions(actual, probabilities, predicted, labels, groups, unknown)
         both.append(tabulate_scores(predictions).assign(split=split))
     return pd.concat(both, ignore_index=True)
 
