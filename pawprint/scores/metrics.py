@@ -40,17 +40,6 @@ def reliability(
     return mean, positives[is_used], images[is_used]
 
 
-def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return the mean gap between probability and class fraction, in bins weighted by their images.
-
-    See Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian
-    Binning, 2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation
-    makes it larger than 0 even for calibrated probabilities, especially with few images.
-    """
-    mean, positives, images = reliability(actual, probabilities)
-    return float(np.abs(mean * images - positives).sum() / len(actual))
-
-
 class Predictions(NamedTuple):
     """Predictions for images in the classes.
 
@@ -139,8 +128,15 @@ def _macro_f1(predictions: Predictions) -> tuple[float, int]:
 
 
 def _calibration(predictions: Predictions) -> tuple[float, int]:
+    """Return the mean gap between probability and class fraction, in bins weighted by their images.
+
+    See Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian
+    Binning, 2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation
+    makes it larger than 0 even for calibrated probabilities, especially with few images.
+    """
     actual = predictions.actual
-    return expected_calibration_error(actual, predictions.probabilities), len(actual)
+    mean, positives, images = reliability(actual, predictions.probabilities)
+    return float(np.abs(mean * images - positives).sum() / len(actual)), len(actual)
 
 
 def _losses(predictions: Predictions) -> np.ndarray:

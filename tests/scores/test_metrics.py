@@ -106,7 +106,10 @@ def test_top_label_of_more_than_two_classes_is_looked_at():
     mean, of_class, images = metrics.reliability(np.array([0, 2, 2]), probabilities)
     assert mean == pytest.approx([0.5, 0.8])
     assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
-    error = metrics.expected_calibration_error(np.array([0, 2, 2]), probabilities)
+    predictions = predictions_of(
+        np.array([0, 2, 2]), probabilities, probabilities.argmax(axis=1), THREE
+    )
+    error = value(metrics.tabulate_scores(predictions), "expected_calibration_error")
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)
 
 
