@@ -139,9 +139,6 @@ def draw_augmented(
 
     `train` is a table with the columns `path` and `pixels_sha256`.
     """
-    heading = "The views of one training image"
-    if train.empty:
-        return photo_grid({heading: []})
     # Imported here because it is slow, and `split` does not need it.
     from pawprint.features.augmentation import draw_view
     from pawprint.features.views import apply, resize
@@ -155,7 +152,7 @@ def draw_augmented(
         is_original = number == 0 and augment.keep_original
         title = f"view {number}: original" if is_original else f"view {number}"
         cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
-    return photo_grid({heading: cells})
+    return photo_grid({"The views of one training image": cells})
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
