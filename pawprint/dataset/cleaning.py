@@ -156,9 +156,7 @@ def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
 
 def key_of(origin: bytes, data: bytes) -> str:
     """Return the DECODED `key` for the decoder's identity and a file's bytes or listed MD5."""
-    digest = hashlib.sha256(origin)
-    digest.update(data)
-    return digest.hexdigest()
+    return hashlib.sha256(origin + data).hexdigest()
 
 
 def _decode(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
