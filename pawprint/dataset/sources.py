@@ -85,20 +85,12 @@ def _require_file(path: Path) -> None:
 
 def describe_empty(folder: Path) -> list[str]:
     """Return a line for each visible subfolder that is empty except for OF_SYSTEMS."""
-    lines = []
-    used = set()  # names of folders with files
     empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if {*files} - {*OF_SYSTEMS}:
-            used.add(Path(parent).name.lower())
-        elif not folders:
-            empty.append(Path(parent))
-    for path in empty:
-        is_used = path.name.lower() in used
-        why = "unlike another folder with this name" if is_used else "so it is not a class"
-        lines.append(f"{printable(str(path))} has no files, {why}")
-    return lines
+        if not folders and not {*files} - {*OF_SYSTEMS}:
+            empty.append(f"{printable(parent)} has no files")
+    return empty
 
 
 def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
