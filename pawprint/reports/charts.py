@@ -172,9 +172,8 @@ def draw_decided(
     first.set(title="Test: images decided", xlabel="Fraction decided", ylabel="Error of these")
     first.set(xlim=(0, 1.01), ylim=(0, None))
     for axis, label in zip(others, named):
-        is_class, is_predicted = (
-            (test[column] == label).to_numpy() for column in ("actual", "predicted")
-        )
+        is_class = (test["actual"] == label).to_numpy()
+        is_predicted = (test["predicted"] == label).to_numpy()
         found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
         hits = (is_class & is_predicted).sum()
         images = max(is_class.sum(), 1)

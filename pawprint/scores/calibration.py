@@ -119,9 +119,8 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     (https://doi.org/10.1214/aoms/1177732360).
     """
     temperature = fit_temperature(actual, logits)
-    before, after = (
-        log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
-    )
+    before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
+    after = log_losses(actual, to_probabilities(logits, temperature)).sum()
     # The probability that a chi-squared variable with one degree of freedom is larger.
     p_value = math.erfc(max(before - after, 0) ** 0.5)
     return temperature if p_value < SIGNIFICANT else 1.0
@@ -141,10 +140,8 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     candidates = np.array([significant(value) for value in (*midpoints, 0.5)])
     candidates = candidates[candidates < 1]
     # Count images outside and inside the class at or above each candidate.
-    wrong, right = (
-        len(group) - np.searchsorted(np.sort(group), candidates)
-        for group in (probability[~is_class], probability[is_class])
-    )
+    wrong = (~is_class).sum() - np.searchsorted(np.sort(probability[~is_class]), candidates)
+    right = is_class.sum() - np.searchsorted(np.sort(probability[is_class]), candidates)
     precision = right / np.maximum(right + wrong, 1)
     reached = right / max(1, is_class.sum())
     score = np.where(reached >= min(recall, reached.max()), precision, -1)

@@ -137,9 +137,8 @@ class ComparedRun(NamedTuple):
         if not left:
             return ""
         pairs = self.pairs["test"]
-        new, old = (
-            (pairs[column] == pairs["actual"]).mean() for column in ("predicted", "predicted_old")
-        )
+        new = (pairs["predicted"] == pairs["actual"]).mean()
+        old = (pairs["predicted_old"] == pairs["actual"]).mean()
         _, _, why = left.partition("left out: ")
         return (
             f"The test photos differ: of the {len(pairs):,} with the same label in both runs, "
@@ -303,9 +302,8 @@ def _reasons(old: Run, new: Run, left: pd.DataFrame) -> dict[str, pd.Series]:
     If there are several reasons for an image, the first one counts. `left` contains images from
     either run, with `actual`, `actual_old` for the older run, and `side`.
     """
-    before, after = (
-        left["image"].map(run.places.set_index("image")["split"]) for run in (old, new)
-    )
+    before = left["image"].map(old.places.set_index("image")["split"])
+    after = left["image"].map(new.places.set_index("image")["split"])
     label = left["actual"].fillna(left["actual_old"])
     is_old, is_new, is_both = (left["side"] == side for side in ("left_only", "right_only", "both"))
     relabelled = left["actual_old"] + " to " + left["actual"]

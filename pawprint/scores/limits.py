@@ -358,9 +358,8 @@ def shortcut(run: RunData) -> Limit | None:
     best = None
     most = MIN_KNOWN
     for name, number in table["label"].value_counts().items():
-        known, mistaken = (
-            (predicted[side] == name).mean() for side in (label == name, label != name)
-        )
+        known = (predicted[label == name] == name).mean()
+        mistaken = (predicted[label != name] == name).mean()
         if number >= MIN_OF_CLASS and known - mistaken >= most:
             best = name
             most = known - mistaken

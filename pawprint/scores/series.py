@@ -42,9 +42,8 @@ def compare_folds(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -
     is_judged = ~np.isnan(together + apart).any(axis=1)
     if not is_judged.any():
         return Comparison(1, 1)
-    right, right_apart = (
-        values[is_judged].argmax(axis=1) == actual[is_judged] for values in (together, apart)
-    )
+    right = together[is_judged].argmax(axis=1) == actual[is_judged]
+    right_apart = apart[is_judged].argmax(axis=1) == actual[is_judged]
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
     p_value = paired_test(differences, np.arange(len(right))) if falls else 1.0

@@ -156,9 +156,8 @@ def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> Los
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
     right, strata = _headline(pairs)
-    old_right, new_right = (
-        (pairs[key] == pairs["actual"]).to_numpy(float) for key in ("predicted_old", "predicted")
-    )
+    old_right = (pairs["predicted_old"] == pairs["actual"]).to_numpy(float)
+    new_right = (pairs["predicted"] == pairs["actual"]).to_numpy(float)
     groups = pairs["group"].to_numpy()
     of_right = intervals.paired_interval(new_right - old_right, strata, groups, confidence)
     by_group = intervals.mean_by_group(differences, groups)
