@@ -20,14 +20,10 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
     threshold = metadata.unknown_threshold
+    is_unknown = None if threshold is None else outputs.unknown_scores > threshold
+    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return metrics.Predictions(
-        outputs.actual,
-        probabilities,
-        predicted,
-        metadata.labels,
-        groups,
-        None if threshold is None else outputs.unknown_scores > threshold,
-        None if metadata.min_confidence is None else metadata.are_decided(probabilities),
+        outputs.actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
     )
 
 
