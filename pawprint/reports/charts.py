@@ -204,10 +204,6 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         axis.vlines(x, bins["low"], bins["high"], BLUE, linewidth=1)
         axis.scatter(x, bins["fraction"], area, color=BLUE)
-        axis.set(
-            title=split.capitalize(),
-            xlabel=f"Mean probability of {label}",
-            ylabel=f"Fraction of {fraction}",
-            aspect="equal",
-        )
+        axis.set(title=split.capitalize(), aspect="equal")
+        axis.set(xlabel=f"Mean probability of {label}", ylabel=f"Fraction of {fraction}")
     return figure
