@@ -17,7 +17,7 @@ from urllib3 import Retry
 
 from pawprint.errors import InputError
 from pawprint.files import digest, replacing
-from pawprint.progress import count
+from pawprint.progress import track
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without receiving any data
@@ -73,7 +73,7 @@ def _cached_file(url: str, sha256: str | None) -> Path:
         with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             response.raise_for_status()
             size = response.raw.length_remaining
-            progress = count("download", size, "B")
+            progress = track(None, "download", size, "B")
             with replacing(file) as partial, partial.open("wb") as out, progress:
                 for data in response.iter_content(2**20):
                     out.write(data)

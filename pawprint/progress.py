@@ -10,13 +10,12 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 VARIABLE = "PAWPRINT_PROGRESS"
 SECONDS = 0.5  # minimum time between two writes of the file
-Item = TypeVar("Item")
 
 
 class Progress(NamedTuple):
@@ -28,21 +27,13 @@ class Progress(NamedTuple):
 
 
 def track(
-    items: Iterable[Item], title: str, total: int | None = None, unit: str = "image"
-) -> "tqdm[Item]":
-    """Yield the items and show how many are taken. `total` is needed if they have no length."""
-    return _bar(items, title, total, unit)
+    items: Iterable | None, title: str, total: int | None = None, unit: str = "image"
+) -> tqdm:
+    """Yield the items and show how many are taken. `total` is needed if they have no length.
 
-
-def count(title: str, total: int | None, unit: str = "image") -> tqdm:
-    """Return a bar with an `update` method that counts up to `total`, or None if unknown.
-
-    The unit "B" is shown with prefixes, such as "MB".
+    Without items, the bar's `update` counts up to `total`, or without an end if it is None. The
+    unit "B" is shown with prefixes, such as "MB".
     """
-    return _bar(None, title, total, unit)
-
-
-def _bar(items: Iterable | None, title: str, total: int | None, unit: str) -> tqdm:
     path = os.environ.get(VARIABLE)
     scaled = unit == "B"
     if not path:

@@ -27,7 +27,7 @@ def test_items_come_with_their_progress_until_the_end(file, capfd):
 
 
 def test_progress_of_an_unknown_total_has_no_percent(file):
-    with progress.count("download", None, "B") as bar:
+    with progress.track(None, "download", None, "B") as bar:
         bar.update(3_000_000)
         assert progress.read_progress(file) == ("download", None, "3.00M")
 

@@ -29,7 +29,7 @@ from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
-from pawprint.progress import count
+from pawprint.progress import track
 
 ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
 
@@ -177,7 +177,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
     computed: set[str] = set()
-    with count("features", images) as bar:
+    with track(None, "features", images) as bar:
         for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample), waits=True):
             bar.update(size)
             computed.update(new)

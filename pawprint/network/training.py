@@ -16,7 +16,7 @@ from pawprint.network.hardware import computing_in, keras
 from pawprint.network.keras_model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
-from pawprint.progress import count
+from pawprint.progress import track
 from pawprint.tables import write_table
 
 
@@ -206,7 +206,7 @@ class EpochProgress(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Start the bar."""
         total = self.phase.params.number * len(self.train)
-        self.bar = count(self.phase.section, total, "batch")
+        self.bar = track(None, self.phase.section, total, "batch")
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Choose the views for the epoch."""

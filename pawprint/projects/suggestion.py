@@ -222,8 +222,8 @@ def _features_of_labelled(
         if features is None or not _are_equal(features[places], sample):
             rest = np.setdiff1d(np.arange(len(images)), places)
             names = images["path"].iloc[rest]
-            computed = map_items(compute, names, waits=True)
-            computed = [*track(computed, "training images", len(names))]
+            others = map_items(compute, names, waits=True)
+            computed = track(others, "training images", len(names))
             features = np.array([*sample, *computed])[np.argsort([*places, *rest])]
     return labelled.images["perceptual_hash"], features
 
