@@ -53,5 +53,6 @@ for script in imported called inside; do
   [ "$(cat $script.before)" = "[0.0, 1.0]" ]
 done
 [ "$(cat inside.after)" = "[-1.0, 1.0]" ]
-[ "$(cat imported.after)" = "[0.0, 1.0]" ] && [ "$(cat called.after)" = "[0.0, 1.0]" ]
+[ "$(cat imported.after)" = "[0.0, 1.0]" ]
+[ "$(cat called.after)" = "[0.0, 1.0]" ]
 [ "$(venv/bin/python -c 'import preparation; print(preparation.scale({"pixel": 0}))')" = "{'x': -1.0}" ]
