@@ -127,7 +127,7 @@ def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, 
         lines = installed.succeed(*command, cwd=tmp_path).splitlines()
         for label in ("bird", "fox"):
             folder = str(Path("given", label))
-            assert any(folder in line and "not a class" in line for line in lines)
+            assert any(folder in line and "has no files" in line for line in lines)
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
     assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"

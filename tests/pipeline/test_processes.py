@@ -23,7 +23,7 @@ import sys, time
 from pathlib import Path
 from pawprint import progress
 progress.SECONDS = 0
-bar = progress.count("counting", 4)
+bar = progress.track(None, "counting", 4)
 bar.update(3)
 print("second: waits")
 try:
@@ -151,7 +151,7 @@ Project(sys.argv[1]).run()
     command = [sys.executable, "-c", code, str(gate.parent)]
     process = psutil.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE)
     while not Path("waits").exists():
-        assert process.is_running()
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert b"KeyboardInterrupt" in process.communicate()[1]
