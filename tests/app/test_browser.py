@@ -226,6 +226,7 @@ def test_label_to_review_is_answered_by_a_key_and_undone_after_a_reload(page, wo
     assert b",dog," in (workspace / "labels.csv").read_bytes()
     page.reload()
     open_part(page, "Labels to review")
+    expect(page.get_by_text("All photos have a label.")).to_be_visible()  # keys work from now on
     press(page, "u", "1 photo is left.")
     assert (workspace / "labels.csv").read_bytes() == before
 
