@@ -137,6 +137,12 @@ def align(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
+def require_existing(path: Path) -> None:
+    """Raise InputError if nothing exists at a path."""
+    if not path.exists():
+        raise InputError(f"{printable(str(path))}: no such file or folder. Check the path.")
+
+
 def count(text: str) -> int:
     """Return the number in an argument, at least 1. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:

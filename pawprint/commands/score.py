@@ -62,8 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint score photos --model models/served --model ../new/models/served
     """
     source = arguments.source
-    if not source.exists():
-        raise InputError(f"{printable(str(source))}: no such file or folder. Check the path.")
+    commands.require_existing(source)
     arguments.model = arguments.model or [default_model()]
     labels = read_metadata(arguments.model[0]).labels
     photos = scoring.find_photos(Path(), source, labels) if source.is_dir() else None

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pawprint.commands import add_format, add_model, add_sheet, count, output
+from pawprint.commands import add_format, add_model, add_sheet, count, output, require_existing
 from pawprint.commands.rows import FORMATS
 from pawprint.model.predictor import default_model, load_predictor
 from pawprint.projects.suggestion import read_labelled, suggest
@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint suggest --from ../may.csv
     """
     source = arguments.folder or arguments.table
+    require_existing(source)
     predictor = load_predictor(arguments.model or default_model())
     labelled = read_labelled(Path())
     with output(arguments) as taken:
