@@ -182,21 +182,26 @@ def alt(name: str) -> str:
 
 def archive() -> Archive:
     """Return the archive of the last run. Raises InputError."""
-    return _archive(paths.RAW_ARCHIVES, paths.PARAMS)
+    return _archive(paths.RAW_ARCHIVES, _bits(paths.PARAMS))
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def _bits(params: Path) -> int | None:
+    return Clean.load().bits
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _archive(folder: Path, params: Path) -> Archive:
-    return open_archive(folder, Clean.load(path=params).bits)
+def _archive(folder: Path, bits: int | None) -> Archive:
+    return open_archive(folder, bits)
 
 
 def square(name: str) -> str:
     """Return a photo for a grid, as a data URI. Raises InputError."""
-    return _square(name, paths.RAW_ARCHIVES, paths.PARAMS)
+    return _square(name, paths.RAW_ARCHIVES, _bits(paths.PARAMS))
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
-def _square(name: str, folder: Path, params: Path) -> str:
+def _square(name: str, folder: Path, bits: int | None) -> str:
     return padded(photo(name, decoded_side(SQUARE)))
 
 
