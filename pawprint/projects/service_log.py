@@ -164,20 +164,23 @@ def _column_of(label: str) -> str:
 
 
 def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
-    """Return the complete rows in a table of `predict`, as CSV or JSON lines, with these columns.
+    """Return the complete rows in a table of `predict`, as CSV or JSON lines.
 
-    Raises InputError if the table cannot be read, or a CSV table lacks one of the columns.
+    Raises InputError if the table cannot be read, or lacks one of the columns.
     """
+    where = printable(str(source))
     with reading():
         content = read_bytes(source)
     if not is_json_lines(content):
-        return [cells for _, cells in csv_rows(content, printable(str(source)), columns)]
-    records = [record for _, record in records_in(content) if record is not None]
-    return [
-        {key: _cell(value) for key, value in record.items()}
-        for record in records
-        if record.keys() >= set(columns)
-    ]
+        return [cells for _, cells in csv_rows(content, where, columns)]
+    records = [(line, record) for line, record in records_in(content) if record is not None]
+    for line, record in records:
+        if missing := [name for name in columns if name not in record]:
+            raise InputError(
+                f"{where}: line {line}: expected the keys {', '.join(columns)}, as from `pawprint "
+                f"predict --format jsonl`. Received: no {missing[0]}."
+            )
+    return [{key: _cell(value) for key, value in record.items()} for _, record in records]
 
 
 def refuse_corrected(source: Path, corrected: Sequence[str]) -> None:
