@@ -60,7 +60,7 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
     key, _, inner = rest.partition(".")
     keys = content.get(section) or CommentedMap()
     if inner:
-        _set_inner(keys.get(key), name, value)
+        _set_inner(keys.get(key), f"{section}.{key}", inner, value)
         return
     if is_optional(name) and key not in keys:
         _insert(keys, section, key, value)
@@ -81,12 +81,12 @@ def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
     keys.insert(place, key, value)
 
 
-def _set_inner(mapping: object, name: str, value: object) -> None:
+def _set_inner(mapping: object, param: str, key: str, value: object) -> None:
     """Set a key inside a param that is a mapping, such as `epochs`."""
-    param, _, key = name.rpartition(".")
     if not isinstance(mapping, dict):
         raise InputError(
-            f"cannot set {name}: {param} is not a mapping. Set {param} to a mapping with {key}."
+            f"cannot set {param}.{key}: {param} is not a mapping. Set {param} to a mapping with "
+            f"{key}."
         )
     mapping[key] = value
 
