@@ -44,6 +44,7 @@ LITERT = "litert"
 PAGE = "page"
 SERVED = "served"
 HALF_TOLERANCE = 0.002  # maximum output difference with 16-bit weights
+FEW = 20  # number of images on which the page is run once more
 SQUARES = {
     "crop": "from the central square",
     "pad": "with grey borders, so that the whole photo is used",
@@ -75,11 +76,20 @@ class _Exporter(NamedTuple):
         return self.metadata.answers(outputs["probability"], scores)
 
     def export(
-        self, name: str, model: Callable[[Path], None] | None = None, tolerance: float = TOLERANCE
+        self,
+        name: str,
+        model: Callable[[Path], None] | None = None,
+        tolerance: float = TOLERANCE,
+        number: int | None = None,
     ) -> exports.NamedOutputs:
-        """Write the model, or another one, in a format. Return its outputs for the images."""
+        """Write the model, or another one, in a format. Return its outputs for the images.
+
+        If a `number` is given, only as many images are used.
+        """
         place = self.folder / paths.EXPORT / name
-        reference = exports.Reference(self.pixels(self.rows["path"]), self.expected, tolerance)
+        pixels = self.pixels(self.rows["path"].iloc[:number])
+        expected = {key: values[:number] for key, values in self.expected.items()}
+        reference = exports.Reference(pixels, expected, tolerance)
         metadata = describe_variant(self.metadata, "int8") if name == INT8 else self.metadata
         form = LITERT if name == INT8 else name
         return exports.export(form, model or self.model, metadata, place, reference)
@@ -105,15 +115,16 @@ class _Exporter(NamedTuple):
         difference = exports.largest_difference(outputs, self.expected)
         is_half = changed == 0 and difference <= HALF_TOLERANCE
         half, whole = (page_of(each, self.metadata, about, runtime) for each in (small, network))
-        tolerance = HALF_TOLERANCE if is_half else TOLERANCE
         text = half if is_half else whole
-        of_page = self.export(PAGE, lambda path: write_text(path, text), tolerance)
+        # With 16 bits, the network has already been run on all images.
+        options = (HALF_TOLERANCE, FEW) if is_half else (TOLERANCE, None)
+        of_page = self.export(PAGE, lambda path: write_text(path, text), *options)
         note = (
             f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
             f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
             f"32 bits take {len(whole) / 1e6:.1f} MB"
         )
-        return of_page, note
+        return outputs if is_half else of_page, note
 
 
 def export_model(
