@@ -21,7 +21,14 @@ from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.projects import suggestion
-from pawprint.projects.suggestion import SAMPLE, Candidates, choose, read_labelled, suggest
+from pawprint.projects.suggestion import (
+    SAMPLE,
+    Candidates,
+    choose,
+    images_in,
+    read_labelled,
+    suggest,
+)
 from pawprint.reports.pages import write_suggestions
 from pawprint.runtime import write_network
 from pawprint.tables import write_table
@@ -186,6 +193,13 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
     result = pawprint_here(tmp_path, "suggest", ".", "--format", "json")
     assert {row["label"] for row in json.loads(result.stdout)}.isdisjoint({"unknown"})
     assert "2 unknown images" in result.stderr
+
+
+def test_line_of_json_without_a_path_is_named_and_not_left_out(tmp_path):
+    table = tmp_path / "may.jsonl"
+    table.write_text('{"path": "a.jpg", "label": "cat"}\n{"label": "dog"}\n', encoding="utf-8")
+    with refused(f"{table}: line 2: expected the keys path, label", "no path"):
+        images_in(table)
 
 
 def test_model_without_features_is_one_line(photos, tmp_path):
