@@ -9,7 +9,6 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ ADVICE = {
     errno.ENOLCK: "Mount the drive with file locks, or move the project to another one",
     errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
 }
+PART = 2**20  # bytes that are copied at once
 CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
 
 
@@ -59,29 +59,17 @@ def reading() -> Iterator[None]:
         raise InputError(describe_failure(error, "read")) from None
 
 
-class NamedFile(io.FileIO):
-    """An unbuffered file whose errors include its name."""
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read into a buffer. Raises OSError with the name of the file."""
-        with naming(self.name):
-            return super().readinto(buffer) or 0
-
-    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
-        """Write bytes, perhaps not all. Raises OSError that names the file."""
-        with naming(self.name):
-            return super().write(data) or 0
-
-
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file. Raises OSError that names it."""
     with naming(path):
         return path.read_bytes()
 
 
-def open_binary(path: Path) -> io.BufferedReader:
-    """Open a file to read. It raises OSError that names it."""
-    return io.BufferedReader(NamedFile(str(path), "r"))
+@contextlib.contextmanager
+def open_binary(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file to read. In the block, file system errors without a name get its name."""
+    with naming(path), path.open("rb") as file:
+        yield file
 
 
 def copy_file(source: Path, target: Path) -> None:
@@ -89,8 +77,11 @@ def copy_file(source: Path, target: Path) -> None:
 
     `shutil.copyfile` names the file that it reads in both cases.
     """
-    with (
-        open_binary(source) as read,
-        io.BufferedWriter(NamedFile(str(target), "w")) as written,  # type: ignore[type-var]
-    ):
-        shutil.copyfileobj(read, written)
+    with naming(target), target.open("wb") as file:
+        file.writelines(_parts_of(source))
+
+
+def _parts_of(path: Path) -> Iterator[bytes]:
+    with open_binary(path) as file:
+        while part := file.read(PART):
+            yield part
