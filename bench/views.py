@@ -45,7 +45,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.features.augmentation import draw_view
 from pawprint.features.rows import row_function
 from pawprint.features.views import IDENTITY, mirrored
-from pawprint.files import pack, read_labels
+from pawprint.files import pack, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.reading import open_image
 from pawprint.network.class_weights import sample_weights
@@ -288,7 +288,7 @@ def measure(
 
 def examples_of(workspace: Path, images: pd.DataFrame, rows: Rows) -> Examples:
     """Return the examples for these images, whose rows are in the same order."""
-    labels = read_labels(workspace / paths.LABELS_JSON)
+    labels: list[str] = read_json(workspace / paths.LABELS_JSON)
     return Examples(
         {False: rows.top, True: np.concatenate([rows.blocks, rows.top], axis=2)},
         pd.Index(labels).get_indexer(images["label"]),

@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -150,24 +150,12 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
         raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
 
 
-def read_json(path: Path) -> dict | list:
-    """Read a file written by `write_json`. Raises InputError like `parse_file`."""
+def read_json(path: Path) -> Any:
+    """Return the content of a file of `write_json`. Raises InputError like `parse_file`."""
     return parse_file(path, _parse_json)
 
 
-def read_labels(path: Path) -> list[str]:
-    """Read a list of labels written by `write_json`. Raises InputError like `parse_file`."""
-    return parse_file(path, _parse_labels)
-
-
-def _parse_labels(content: bytes) -> list[str]:
-    labels = _parse_json(content)
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise ValueError("expected a list of labels. Received: another JSON value")
-    return labels
-
-
-def _parse_json(content: bytes) -> dict | list:
+def _parse_json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except (RecursionError, ValueError) as error:

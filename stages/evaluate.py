@@ -24,7 +24,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.dataset.user_tables import reviewed_images
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError
-from pawprint.files import read_labels, write_json
+from pawprint.files import read_json, write_json
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
@@ -73,7 +73,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
     """
     params = Calibrate.load()
-    labels = read_labels(paths.LABELS_JSON)
+    labels: list[str] = read_json(paths.LABELS_JSON)
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"{paths.PARAMS}: {problem}")
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()

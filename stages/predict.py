@@ -15,7 +15,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT, TRAIN
-from pawprint.files import read_labels, write_arrays
+from pawprint.files import read_json, write_arrays
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.data import Augment
@@ -26,7 +26,7 @@ from pawprint.tables import read_table, training_images
 
 def main() -> None:
     """Write the outputs for all splits, and the detector."""
-    labels = pd.Index(read_labels(paths.LABELS_JSON))
+    labels = pd.Index(read_json(paths.LABELS_JSON))
     split = read_table(paths.SPLIT_CSV, SPLIT)
     network = read_network(paths.NETWORK)
     run = partial(run_on_stored, network, compile_for_stored(network))

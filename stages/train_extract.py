@@ -17,7 +17,7 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.draws import FOLDS
 from pawprint.errors import InputError
 from pawprint.features.store import stored_examples
-from pawprint.files import read_labels, write_json
+from pawprint.files import read_json, write_json
 from pawprint.network.cross_validation import (
     CrossValidation,
     Examples,
@@ -43,7 +43,7 @@ def main() -> None:
     head_params = Head.load()
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
-    labels = read_labels(paths.LABELS_JSON)
+    labels: list[str] = read_json(paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"

@@ -17,7 +17,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples, stored_examples
-from pawprint.files import read_labels, replacing, write_json
+from pawprint.files import read_json, replacing, write_json
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
 from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
@@ -29,7 +29,7 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     """Write the network, fine-tuned or unchanged."""
     params = TrainFinetune.load("train_finetune")
-    labels = read_labels(paths.LABELS_JSON)
+    labels: list[str] = read_json(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     store = stored_examples(paths.FEATURES, split, labels)

@@ -13,7 +13,7 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.errors import InputError, name_some
-from pawprint.files import read_labels, write_json
+from pawprint.files import read_json, write_json
 from pawprint.images.archive import members
 from pawprint.model.predictor import default_model
 from pawprint.params.data import Fetch
@@ -55,7 +55,7 @@ def show_new() -> None:
     proposed = class_folders.folder_for_training(source) or source
     default = str(proposed) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
-    typed = read_labels(FOLDERS) if FOLDERS.exists() else [uploads, default]
+    typed = read_json(FOLDERS) if FOLDERS.exists() else [uploads, default]
     ways = (f"The {pools.NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of unlabelled images", typed[0])

@@ -14,7 +14,7 @@ from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.classes import NEITHER
 from pawprint.dataset.user_tables import reviewed_images, spellings
 from pawprint.errors import InputError
-from pawprint.files import read_labels
+from pawprint.files import read_json
 from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.metadata import Metadata
@@ -82,7 +82,7 @@ class SuspectPhotos(ProjectPhotos):
 
     def classes(self) -> list[str]:
         """Return the classes of the last run, in order. Raises InputError."""
-        return in_order(read_labels(paths.LABELS_JSON))
+        return in_order(read_json(paths.LABELS_JSON))
 
     def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
         """Set or replace the labels of images, like `ProjectPhotos`."""

@@ -33,7 +33,7 @@ from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import IDENTITY
-from pawprint.files import digest, read_labels
+from pawprint.files import digest, read_json
 from pawprint.images.archive import Archive, open_archive
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
@@ -226,7 +226,7 @@ def require_images(folder: Path) -> None:
 
 def draw_sample(folder: Path) -> Sample:
     """Return at most MAX_IMAGES training images of a project."""
-    labels = read_labels(folder / paths.LABELS_JSON)
+    labels: list[str] = read_json(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "

@@ -18,7 +18,7 @@ from pawprint.dataset.folders import Place, find_places
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import HOW, OF_PAGE, Cells, by_spelling, find_name, name_likely
 from pawprint.errors import InputError, printable
-from pawprint.files import read_labels
+from pawprint.files import read_json
 from pawprint.images.archive import Archive, is_image_name, members, open_archive
 from pawprint.params.data import Clean, Fetch
 from pawprint.projects import label_rows
@@ -260,5 +260,5 @@ def _find_unlabelled_since(project: Path) -> list[str]:
 def comes_first(project: Path) -> bool:
     """Return whether labelling comes first, because a model cannot learn from these labels."""
     path = project / paths.LABELS_JSON
-    labels = read_labels(path) if path.exists() else []
+    labels = read_json(path) if path.exists() else []
     return len(labels) < 2 and has_unlabelled(project)
