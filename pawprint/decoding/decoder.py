@@ -79,7 +79,8 @@ class DecodedImage(NamedTuple):
     scale: int = 1
 
 
-def decode_file(data: bytes, bits: int | None, side: int | None = None) -> DecodedImage:
+@contextlib.contextmanager
+def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
     """Decode the bytes of an image file to RGB and apply the EXIF orientation.
 
     Colours are converted from the embedded profile to sRGB, and transparent pixels are drawn on
@@ -87,19 +88,11 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
     bits. For 16-bit colour, only the upper eight bits are used. With `side`, a JPEG is decoded at
     1/2, 1/4 or 1/8 of its size, as long as both sides keep at least that many pixels. Raises
     DecodingError, with the reason, if the image cannot be decoded completely.
-    """
-    with decoding(data, bits, side) as decoded:
-        return decoded
 
-
-@contextlib.contextmanager
-def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator[DecodedImage]:
-    """Decode like `decode_file`. Inside the block, no other thread decodes a large JPEG.
-
-    A JPEG is large if it has more than MAX_PIXELS.
+    Inside the block, no other thread decodes a large JPEG, which has more than MAX_PIXELS.
     """
     with contextlib.ExitStack() as held:
-        with formats.strictly(MAX_PIXELS):
+        with formats.strictly():
             decoded = _decode(data, bits, side, held)
         yield decoded
 
@@ -107,22 +100,26 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
 def _decode(
     data: bytes, bits: int | None, side: int | None, held: contextlib.ExitStack
 ) -> DecodedImage:
-    """Decode like `decode_file`. A large image adds its lock to `held`."""
+    """Decode like `decoding`. A large JPEG adds its lock to `held`."""
     if not data:
         raise DecodingError("empty_file", "0 bytes")
     if len(data) > MAX_BYTES:
         raise DecodingError("too_large", f"more than {MAX_BYTES:,} bytes")
+    needed = 0
     try:
         image, data = _open(data)
         scale = scale_for(image.size, side) if image.format in JPEG else 1
-        needed = _require_affordable(image, data, scale)
-        if not needed:
-            return _load(image, data, bits, scale)
-        held.enter_context(ONE_LARGE_JPEG)
-        return _load_large(image, data, bits, scale, needed)
-    # Running out of memory is not the fault of a small image.
-    except (DecodingError, MemoryError):
+        if needed := _require_affordable(image, data, scale):
+            held.enter_context(ONE_LARGE_JPEG)
+            _require_memory(needed)
+        return _load(image, data, bits, scale)
+    except DecodingError:
         raise
+    except MemoryError:
+        if not needed:  # running out of memory is not the fault of a small image
+            raise
+        detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
+        raise DecodingError("too_large", detail) from None
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         raise _unusable(error, data) from None
 
@@ -157,18 +154,6 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
     rgb = _to_rgb(loaded)
     rgb.info.pop("icc_profile", None)  # the profile has been applied
     return DecodedImage(rgb, has_more=has_more, scale=scale)
-
-
-def _load_large(
-    image: ImageFile, data: bytes, bits: int | None, scale: int, needed: int
-) -> DecodedImage:
-    """Load an image, or raise DecodingError if the `needed` bytes of memory are not free."""
-    try:
-        _require_memory(needed)
-        return _load(image, data, bits, scale)
-    except MemoryError:
-        detail = f"decoding needs about {needed / 1e9:.1f} GB of free memory"
-        raise DecodingError("too_large", detail) from None
 
 
 def _unusable(error: Exception, data: bytes) -> DecodingError:
@@ -319,7 +304,7 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     """
     if formats.is_deep(image):
         raise DecodingError("unsupported", "more than 8 bits: pass the path or the bytes")
-    with formats.strictly(MAX_PIXELS):
+    with formats.strictly():
         orientation = 1
         with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
             image.load()

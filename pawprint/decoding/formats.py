@@ -20,6 +20,8 @@ import numpy as np
 import pi_heif
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
+from pawprint.decoding.limits import MAX_PIXELS
+
 # Pillow tries these in order; TGA is left out because it has no signature. Other formats that
 # Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
 # they declare (ICO), or have no size limit (FITS).
@@ -50,8 +52,8 @@ class _OfProgram(int):
 
 
 @contextlib.contextmanager
-def strictly(max_pixels: int) -> Iterator[None]:
-    """Reject truncated images and allow many pixels in this thread, overriding Pillow's globals.
+def strictly() -> Iterator[None]:
+    """Reject truncated images and allow MAX_PIXELS in this thread, overriding Pillow's globals.
 
     Pillow keeps both settings in module variables, which other threads read at the same time. These
     variables are therefore set to objects that behave differently in each thread.
@@ -59,7 +61,7 @@ def strictly(max_pixels: int) -> Iterator[None]:
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         # Pillow only tests this value for truth.
         ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)  # type: ignore[assignment]
-    if Image.MAX_IMAGE_PIXELS is not None and max_pixels > Image.MAX_IMAGE_PIXELS:
+    if Image.MAX_IMAGE_PIXELS is not None and MAX_PIXELS > Image.MAX_IMAGE_PIXELS:
         Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
     before = DECODES_HERE.set(True)
     try:

@@ -31,9 +31,9 @@ def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Ima
 
 
 def decode_file(data: bytes, bits: int | None, side: int | None = None) -> DecodedImage:
-    """Return the result of the decoder's `decode_file`. Raises UnusableImageError."""
-    with usable(data):
-        return decoder.decode_file(data, bits, side)
+    """Return the result of the decoder's `decoding`. Raises UnusableImageError."""
+    with usable(data), decoding(data, bits, side) as decoded:
+        return decoded
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
