@@ -27,7 +27,7 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
     TensorFlow quantizes weights per channel and maps per tensor, using their ranges on `images`,
     each uint8 `(size, size, 3)`. The input, the first convolutions, the outputs and all operations
     after the last convolution stay float32: block statistics, pooling, standardisation, head and
-    unknown score. The file contains a description of this.
+    unknown score.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -43,9 +43,7 @@ def write_int8(model: keras.Model, images: Sequence[np.ndarray], path: Path) -> 
             denylisted_nodes=_float_tensors(calibrated)
         )
         content = quantizer.get_nondebug_quantized_model()
-    quantized = flatbuffer_utils.read_model_from_bytearray(content)
-    quantized.description = _describe(quantized)
-    flatbuffer_utils.write_model(quantized, str(path))
+    path.write_bytes(content)
 
 
 def _float_tensors(model: "ModelT") -> list[str]:
@@ -82,21 +80,3 @@ def _is_convolution(model: "ModelT", operator: "OperatorT") -> bool:
     from tensorflow.lite.tools.flatbuffer_utils import opcode_to_name
 
     return opcode_to_name(model, operator.opcodeIndex) in ("CONV_2D", "DEPTHWISE_CONV_2D")
-
-
-def _describe(model: "ModelT") -> str:
-    """Describe which parts of a quantized model use 8 bits."""
-    from tensorflow.lite.tools.flatbuffer_utils import type_to_name
-
-    graph = model.subgraphs[0]
-    weights = [
-        graph.tensors[operator.inputs[1]]
-        for operator in graph.operators
-        if _is_convolution(model, operator)
-    ]
-    int8 = [tensor for tensor in weights if type_to_name(tensor.type) == "INT8"]
-    first = "the first ones; " if len(int8) < len(weights) else ""
-    return (
-        f"int8: {len(int8)} of {len(weights)} convolutions. float32: {first}"
-        "input; block statistics, pooling, standardisation, head, unknown score; outputs"
-    )
