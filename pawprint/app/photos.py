@@ -90,7 +90,7 @@ def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.drop(columns="path", errors="ignore").merge(images, on=key)
 
 
-SALIENCY = "Brighter regions have more influence on the prediction (occlusion)."
+SALIENCY = "Brighter regions have more influence on the prediction."
 
 
 def predictor() -> Predictor:
