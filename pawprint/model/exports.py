@@ -242,26 +242,21 @@ def _converting(problem: str) -> Iterator[None]:
 
 def one_by_one(run: RunNetwork) -> RunNetwork:
     """Turn a network for batches into a function of one image, uint8 `(size, size, 3)`."""
-    return partial(_run_one, run)
-
-
-def _run_one(run: RunNetwork, pixels: np.ndarray) -> NamedOutputs:
-    outputs = run(pixels[None].astype(np.float32))
-    return {name: values[0] for name, values in outputs.items()}
+    return lambda pixels: {
+        name: values[0] for name, values in run(pixels[None].astype(np.float32)).items()
+    }
 
 
 def _write_and_open(
     model: keras.Model | Callable[[Path], None], path: Path, form: Format
 ) -> RunNetwork:
-    if not isinstance(model, keras.Model):
-        model(path)
-        with silent_stderr():
-            return form.open(path)
-    if form.keras_name == "keras":
-        save_model(model, path)  # always writes the same bytes
-        return form.open(path)
     with silent_stderr():  # converters print their progress
-        convert_with_keras(model, path, form.keras_name)
+        if not isinstance(model, keras.Model):
+            model(path)
+        elif form.keras_name == "keras":
+            save_model(model, path)  # always writes the same bytes
+        else:
+            convert_with_keras(model, path, form.keras_name)
         return form.open(path)
 
 

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pawprint.download import download
-from pawprint.errors import InputError
 from pawprint.model.metadata import Metadata
 from pawprint.package import PACKAGE
 from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
@@ -92,11 +91,9 @@ def _packed(content: bytes) -> str:
 
 
 def network_in(path: Path) -> bytes:
-    """Return the ONNX file in a page. Raises InputError if the file is not such a page."""
-    found = NETWORK.search(path.read_text(encoding="utf-8"))
-    if not found:
-        raise InputError(f"{path}: expected a page of a model. Received: another file.")
-    return gzip.decompress(base64.b64decode(found[1]))
+    """Return the ONNX file in a page."""
+    (packed,) = NETWORK.findall(path.read_text(encoding="utf-8"))
+    return gzip.decompress(base64.b64decode(packed))
 
 
 def with_half_weights(network: bytes) -> bytes:
