@@ -79,7 +79,7 @@ def add(files: Sequence[UploadedFile], places: class_folders.Places) -> list[str
                 decode(file.getvalue(), bits)
                 path.write_bytes(file.getvalue())
                 class_folders.add(HERE, places, path, label)
-            except (InputError, UnusableImageError) as error:
+            except InputError as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately
     step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"

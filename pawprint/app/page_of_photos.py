@@ -15,7 +15,6 @@ from pawprint.app.photos import explain_errors, plain
 from pawprint.app.pools import Photos
 from pawprint.errors import InputError
 from pawprint.files import read_text
-from pawprint.images.archive import UnusableImageError
 from pawprint.projects import labelling
 from pawprint.projects.labelling import ImageKey
 
@@ -137,7 +136,7 @@ def cells_of(
                 picture = source.picture(image[0], is_large=pages.size == 1)
                 about = source.pool.about.get(image[0], "")
                 cells.append({"src": picture, "alt": photos.alt(image[0]), "about": about})
-            except (InputError, UnusableImageError):  # for example, the photo was removed
+            except InputError:  # for example, the photo was removed
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
@@ -206,7 +205,7 @@ def large_of(source: Photos, pages: Pages) -> dict[str, str | int] | None:
     if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
         return None
     path, _ = pages.images[asked["photo"]]
-    with contextlib.suppress(InputError, UnusableImageError):  # the photo has been removed
+    with contextlib.suppress(InputError):  # the photo has been removed
         picture = source.picture(path, is_large=True)
         return {"photo": asked["photo"], "src": picture, "name": path}
     return None

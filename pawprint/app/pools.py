@@ -50,7 +50,7 @@ class ProjectPhotos:
         return classes_here()
 
     def picture(self, path: str, is_large: bool) -> str:
-        """Return a photo as a data URI. Raises InputError or UnusableImageError."""
+        """Return a photo as a data URI. Raises InputError."""
         return photos.data_uri(photos.photo(path)) if is_large else photos.square(path)
 
     def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
