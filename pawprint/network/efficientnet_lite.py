@@ -22,7 +22,7 @@ from pawprint.files import digest
 from pawprint.network import openvino_blocks
 from pawprint.network.openvino_blocks import Maps, choose_ends
 from pawprint.network.weights_file import read_tensors
-from pawprint.params.model import PACKAGES, Model
+from pawprint.params.model import IMAGENET, PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package
 # Each stage has a kernel size, the stride of its first block, channels, blocks, and an expansion.
@@ -72,12 +72,11 @@ def preprocess_input(pixels: np.ndarray) -> np.ndarray:
 
 
 class Convolution(NamedTuple):
-    """A convolution of `inputs` channels, batch normalization, and ReLU6 if `is_activated`."""
+    """A convolution, batch normalization, and ReLU6 if `is_activated`."""
 
     name: str
     kernel: int
     stride: int
-    inputs: int
     channels: int
     is_depthwise: bool = False
     is_activated: bool = True
@@ -99,7 +98,7 @@ class Block(NamedTuple):
 def blocks(name: str) -> list[Block]:
     """Return the stem, blocks and top of a network, named as in Keras' EfficientNet."""
     variant = VARIANTS[name]
-    found = [Block("stem", [Convolution("stem", 3, 2, 3, STEM)])]
+    found = [Block("stem", [Convolution("stem", 3, 2, STEM)])]
     for stage, (kernel, stride, channels, count, expansion) in enumerate(STAGES, 1):
         channels = _round(variant.width * channels)
         if 1 < stage < len(STAGES):
@@ -108,8 +107,7 @@ def blocks(name: str) -> list[Block]:
             block_name = f"block{stage}{chr(ord('a') + number)}"
             sizes = (kernel, 1 if number else stride, found[-1].channels, channels)
             found.append(_block(block_name, *sizes, expansion))
-    top = Convolution("top", 1, 1, found[-1].channels, TOP)
-    return [*found, Block("top", [top])]
+    return [*found, Block("top", [Convolution("top", 1, 1, TOP)])]
 
 
 def _round(channels: float) -> int:
@@ -123,11 +121,11 @@ def _block(
 ) -> Block:
     wide = expansion * inputs
     convolutions = [
-        Convolution(name, kernel, stride, wide, wide, is_depthwise=True),
-        Convolution(f"{name}_project", 1, 1, wide, channels, is_activated=False),
+        Convolution(name, kernel, stride, wide, is_depthwise=True),
+        Convolution(f"{name}_project", 1, 1, channels, is_activated=False),
     ]
     if expansion > 1:
-        convolutions.insert(0, Convolution(f"{name}_expand", 1, 1, inputs, wide))
+        convolutions.insert(0, Convolution(f"{name}_expand", 1, 1, wide))
     return Block(name, convolutions, is_added=stride == 1 and inputs == channels)
 
 
@@ -154,32 +152,25 @@ def packaged_file(name: str) -> Path:
     )
 
 
-def read_weights(name: str, path: Path) -> list[np.ndarray]:
-    """Read a network's arrays from a PyTorch file: float32, ARRAYS of them for each convolution.
+def read_weights(name: str, source: str) -> list[np.ndarray]:
+    """Read a network's arrays: float32, ARRAYS of them for each convolution.
 
     These are the kernel, `(channels, inputs, height, width)`, and the scale, offset, mean and
-    variance of the batch normalization. Raises InputError if `read_tensors` rejects the file, or if
-    its arrays belong to another network.
+    variance of the batch normalization. `source` is IMAGENET for the installed package, or the path
+    of a copy of its file. Raises InputError for another file, and NoWeightsError like
+    `packaged_file`.
     """
-    arrays = [
-        array
+    path = packaged_file(name) if source == IMAGENET else Path(source)
+    if source != IMAGENET and digest(path) != VARIANTS[name].sha256:
+        raise InputError(
+            f"{path}: expected weights for {name} (model.backbone), from the package "
+            f"{PACKAGES[name]} or saved by Keras. Received: another file. Check weights.source."
+        )
+    return [
+        array.astype(np.float32)
         for key, array in read_tensors(path).items()
         if not key.startswith("_fc.") and not key.endswith(".num_batches_tracked")
     ]
-    convolutions = [each for block in blocks(name) for each in block.convolutions]
-    expected = [shape for each in convolutions for shape in _shapes(each)]
-    if [array.shape for array in arrays] != expected:
-        raise InputError(
-            f"{path}: expected weights for {name} (model.backbone). Received: {len(arrays)} arrays "
-            "from another network. Check weights.source."
-        )
-    return [array.astype(np.float32) for array in arrays]
-
-
-def _shapes(convolution: Convolution) -> list[tuple[int, ...]]:
-    inputs = 1 if convolution.is_depthwise else convolution.inputs
-    kernel = (convolution.channels, inputs, convolution.kernel, convolution.kernel)
-    return [kernel, *[(convolution.channels,)] * (ARRAYS - 1)]
 
 
 def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:

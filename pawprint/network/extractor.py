@@ -74,12 +74,9 @@ def _of_arrays(model: Model, weights: Weights) -> Extractor:
     """Build the extractor of an EfficientNet-Lite from the arrays of its weights."""
     name = model.backbone
     source, sha256 = weights.source, weights.sha256
-    path = Path(source)
-    if source == IMAGENET:
-        path = efficientnet_lite.packaged_file(name)
-    else:
-        require_file(path, sha256, source, FILE)
-    arrays = efficientnet_lite.read_weights(name, path)
+    if source != IMAGENET:
+        require_file(Path(source), sha256, source, FILE)
+    arrays = efficientnet_lite.read_weights(name, source)
     found = arrays_sha256(efficientnet_lite.as_in_keras(arrays))
     if source == IMAGENET and sha256:
         verify(sha256, found, f"the weights {source} for {name}")

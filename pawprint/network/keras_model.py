@@ -24,7 +24,7 @@ from pawprint.network import efficientnet_lite as lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.openvino_blocks import SMALLEST_VARIANCE
-from pawprint.params.model import IMAGENET, PACKAGES, Head
+from pawprint.params.model import PACKAGES, Head
 from pawprint.runtime import take_uint8
 
 OPTIONS = {"padding": "same", "use_bias": False}
@@ -37,9 +37,9 @@ def efficientnet_lite(
 ) -> keras.Model:
     """Return a network without its top, from float32 `(batch, size, size, 3)` to feature maps.
 
-    `weights` is IMAGENET for the installed package; the path of a file for `read_weights` or for
-    Keras' `load_weights`; or None for random weights. Layers are named as in Keras' EfficientNet.
-    Raises InputError if the package is missing or `read_weights` rejects the file.
+    `weights` is a source for `read_weights`, the path of a file for Keras' `load_weights`, or None
+    for random weights. Layers are named as in Keras' EfficientNet. Raises InputError like
+    `read_weights`.
     """
     pixels = maps = keras.Input(input_shape)
     for block in lite.blocks(name):
@@ -52,13 +52,12 @@ def efficientnet_lite(
     if weights and Path(weights).suffix in lite.KERAS_FILES:
         network.load_weights(weights)
     elif weights:
-        path = lite.packaged_file(name) if weights == IMAGENET else Path(weights)
-        network.set_weights(lite.as_in_keras(lite.read_weights(name, path)))
+        network.set_weights(lite.as_in_keras(lite.read_weights(name, weights)))
     return network
 
 
 def _convolve(maps: keras.KerasTensor, convolution: lite.Convolution) -> keras.KerasTensor:
-    name, kernel, stride, _, channels, is_depthwise, is_activated = convolution
+    name, kernel, stride, channels, is_depthwise, is_activated = convolution
     if is_depthwise:
         options = OPTIONS | {"depthwise_initializer": SCALING, "name": f"{name}_dwconv"}
         layer = keras.layers.DepthwiseConv2D(kernel, stride, **options)
