@@ -27,7 +27,7 @@ from pawprint.network.cross_validation import (
     metrics_of,
     open_examples,
 )
-from pawprint.network.new_head import Settings, learn_head
+from pawprint.network.new_head import learn_head
 from pawprint.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.scores.label_review import judge
@@ -51,8 +51,7 @@ def main() -> None:
     store = stored_examples(paths.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     judged = cross_validate(examples)
-    settings = Settings(params, head_params, Hardware.load(), paths.EXTRACT_HISTORY_CSV)
-    head = learn_head(store, examples, judged, settings)
+    head = learn_head(store, examples, judged, params, head_params, Hardware.load())
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
     probabilities = judged.probabilities[is_judged]
     folds = metrics_of(probabilities, examples.actual[is_judged])

@@ -85,8 +85,7 @@ def train(
         model, first = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
-        path = paths.FINETUNE_HISTORY_CSV
-        phase = training.Phase("train_finetune", epochs, precision, path, is_balanced)
+        phase = training.Phase("train_finetune", epochs, precision, is_balanced)
         # Keras' `compile` and `fit` are in here.
         optimizer, history, keeper = training.fine_tune(model, first, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)

@@ -5,8 +5,6 @@ need Keras.
 """
 
 import math
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,22 +27,18 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.logistic_regression import fit_exactly
-from pawprint.params.model import IN_BATCHES, Epochs, Hardware, Head, TrainExtract
+from pawprint.params.model import IN_BATCHES, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
 
 
-class Settings(NamedTuple):
-    """Training settings. The HISTORY table is written to `path` after each epoch."""
-
-    train: TrainExtract
-    head: Head
-    hardware: Hardware
-    path: Path
-
-
 def learn_head(
-    store: StoredExamples, examples: Examples, cross_validation: CrossValidation, settings: Settings
+    store: StoredExamples,
+    examples: Examples,
+    cross_validation: CrossValidation,
+    train: TrainExtract,
+    head: Head,
+    hardware: Hardware,
 ) -> NewHead:
     """Return a head on the features that cross-validation chose.
 
@@ -52,8 +46,7 @@ def learn_head(
     trained in batches with the params IN_BATCHES.
     """
     has_blocks = cross_validation.has_blocks
-    params = settings.train.epochs
-    if params is None:
+    if train.epochs is None:
         part = part_that_fits(examples, cross_validation)
         if part is not None:
             features = store.open("validation", *kinds_of(has_blocks))
@@ -63,12 +56,13 @@ def learn_head(
             f"train_extract: {len(examples.actual):,} images with {examples.classes:,} classes do "
             "not fit into memory for a logistic regression, so Keras trains the head in batches"
         )
-        params = IN_BATCHES
-    return _train(store, has_blocks, params, settings)
+    return _train(store, has_blocks, train, head, hardware)
 
 
-def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Settings) -> NewHead:
-    """Train a head in batches and write the history to the path in the settings.
+def _train(
+    store: StoredExamples, has_blocks: bool, train: TrainExtract, head: Head, hardware: Hardware
+) -> NewHead:
+    """Train a head in batches.
 
     Block statistics are standardised with the first views of some of the training images.
     """
@@ -77,16 +71,17 @@ def _train(store: StoredExamples, has_blocks: bool, params: Epochs, settings: Se
     from pawprint.network.keras_model import build_head
     from pawprint.network.training import Phase, open_batches, train_head
 
+    params = train.epochs or IN_BATCHES
     make_deterministic(params.seed)
     data = open_batches(store, kinds_of(has_blocks), params)
     standardisation = None
     if has_blocks:
         images = store.images[store.images["split"] == "train"]
         standardisation = _standardisation(data.train.features, images["pixels_sha256"])
-    with training_on(settings.hardware) as precision:
-        network = build_head(settings.head, len(store.labels), standardisation)
-        is_balanced = settings.train.weight_for(store.classes("train")) is not None
-        phase = Phase("train_extract", params, precision, settings.path, is_balanced)
+    with training_on(hardware) as precision:
+        network = build_head(head, len(store.labels), standardisation)
+        is_balanced = train.weight_for(store.classes("train")) is not None
+        phase = Phase("train_extract", params, precision, is_balanced)
         arrays, final, history = train_head(network, data, phase)
     views = data.train.features.shape[1]
     weights = HeadWeights(arrays, standardisation, has_blocks, views)

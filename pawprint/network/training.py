@@ -1,6 +1,5 @@
 """Train a head on stored features, and fine-tune the last layers of the backbone with it."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,6 @@ from pawprint.network.keras_model import gives_logits, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.params.model import Epochs
 from pawprint.progress import track
-from pawprint.tables import write_table
 
 
 class Batches(keras.utils.PyDataset):
@@ -88,14 +86,12 @@ class Data(NamedTuple):
 class Phase(NamedTuple):
     """The settings of a phase: its section of the params, its epochs, and a dtype policy.
 
-    The HISTORY table is written to `path` after each epoch, so that progress can be watched. In the
-    loss, all images have the same weight or, if `is_balanced`, all classes do.
+    In the loss, all images have the same weight or, if `is_balanced`, all classes do.
     """
 
     section: str
     params: Epochs
     precision: str = "float32"
-    path: Path | None = None
     is_balanced: bool = False
 
 
@@ -167,7 +163,7 @@ def fit_epochs(
         shuffle=False,  # Batches shuffles images, not just batches
         verbose=0,  # EpochProgress shows a bar instead
     )
-    history = progress.history()
+    history = pd.DataFrame(progress.rows, columns=list(HISTORY))
     _require_finite(history, phase)
     kept_epoch = history["epoch"].max()
     if keeper:
@@ -179,8 +175,6 @@ def fit_epochs(
 def _require_finite(history: pd.DataFrame, phase: Phase) -> None:
     if np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
         return
-    if phase.path:
-        phase.path.unlink()
     raise InputError(
         f"{phase.section}.epochs: expected a learning_rate at which training converges. Received: "
         f"{phase.params.learning_rate:g}, but the loss is not finite after epoch "
@@ -220,24 +214,18 @@ class EpochProgress(keras.callbacks.Callback):
             optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        """Record the epoch and write the table."""
+        """Record the epoch."""
         losses = {"loss": logs["loss"], "validation_loss": logs["val_loss"]}
         self.bar.set_postfix({"epoch": epoch + 1} | losses, refresh=False)
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
         self.rows.append(metrics | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
-        if self.phase.path:
-            write_table(self.phase.path, self.history(), HISTORY)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Close the bar and restore the learning rate from the params."""
         self.bar.close()
         if self.rates:
             optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
-
-    def history(self) -> pd.DataFrame:
-        """Return the HISTORY table of all epochs so far."""
-        return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
 class KeepBest(keras.callbacks.Callback):
