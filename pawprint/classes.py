@@ -101,17 +101,12 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
     return predicted
 
 
-def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
+def problem_of_named(values: Mapping[str, float], labels: Sequence[str]) -> str | None:
     """Explain what is wrong with numbers by class, such as thresholds, or return None.
 
-    All classes except one may have a number. A number without a class is not allowed.
+    All classes except one may have a number.
     """
     classes = ", ".join(map(printable, labels))
-    if not isinstance(values, Mapping):
-        return (
-            f"expected numbers by class, such as {{{printable(labels[0])}: {values}}}. Received: "
-            f"{values}. Classes: {classes}"
-        )
     if unknown := [name for name in values if name not in labels]:
         near = difflib.get_close_matches(unknown[0], labels, n=1)
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"

@@ -255,21 +255,16 @@ class TrainFinetune(_Phase):
     epochs: FineTuningEpochs | None
 
 
-def _are_fractions(value: object) -> bool:
-    by_class = value if value and isinstance(value, dict) else {"": value}
-    return all(
-        isinstance(label, str) and isinstance(number, int | float) and 0 < number < 1
-        for label, number in by_class.items()
-    )
+def _has_classes(value: object) -> bool:
+    return isinstance(value, dict) and value != {} and all(isinstance(key, str) for key in value)
 
 
-# A single number is only rejected once the classes are known, so that the message can list them.
 ByClass = Annotated[
-    dict[section.Text, section.Fraction] | section.Fraction | None,
+    dict[section.Text, section.Fraction] | None,
     section.either(
         None,
         'null, or numbers above 0 and below 1 by class, such as {dog: 0.95} or {"1": 0.95}',
-        _are_fractions,
+        _has_classes,
     ),
 ]
 
@@ -292,7 +287,7 @@ def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None
     """Explain why thresholds or recalls do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
-        if value is not None and (problem := problem_of_named(value, labels)):
+        if value and (problem := problem_of_named(value, labels)):
             return f"calibrate.{key}: {problem}"
     return None
 

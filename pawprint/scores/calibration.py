@@ -97,19 +97,14 @@ def calibrate(
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
     probabilities = to_probabilities(logits, temperature)
-    thresholds = _by_class(params.threshold)
+    thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
-    for label, recall in _by_class(params.recall).items():
+    for label, recall in (params.recall or {}).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
         thresholds[label] = choose_threshold(actual == index, probability, recall)
         is_left &= probability < thresholds[label]
     return temperature, thresholds
-
-
-def _by_class(param: dict[str, float] | float | None) -> dict[str, float]:
-    """Return a param keyed by class. `problem_of_threshold` rejects numbers without a class."""
-    return dict(param) if isinstance(param, dict) else {}
 
 
 def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
@@ -172,7 +167,7 @@ def describe_rules(
         )
     scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
-    recalls = _by_class(params.recall)
+    recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)

@@ -138,8 +138,11 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"calibrate.threshold": {"dog": 0.3}, "calibrate.recall": {"dog": 0.9}}, "calibrate"),
         ({"calibrate.threshold": {"dog": 0.3}}, None),
         ({"calibrate.recall": {"dgo": 0.9}}, "calibrate.recall"),
-        *(({"calibrate.recall": value}, "calibrate.recall") for value in (0.9, {}, {"dog": 1.0})),
-        *(({"calibrate.recall": value}, "calibrate.recall") for value in ({"dog": "a"}, [0.9])),
+        *(
+            ({"calibrate.recall": value}, "calibrate.recall")
+            for value in (0.9, {}, [0.9], {1: 0.9})
+        ),
+        *(({"calibrate.recall": {"dog": value}}, "calibrate.recall.dog") for value in (1.0, "a")),
         ({"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, "calibrate.recall"),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
