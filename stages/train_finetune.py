@@ -81,7 +81,7 @@ def train(
     classes = len(store.labels)
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
-        backbone = load_model(paths.BACKBONE, layers=())
+        backbone = load_model(paths.BACKBONE)
         model, first = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None

@@ -296,7 +296,7 @@ def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
     params = Model.load(path=file)
     weights = Weights.load(path=file).in_folder(folder)
     if needs_keras(params, weights):
-        backbone = load_model(folder / paths.BACKBONE, layers=())
+        backbone = load_model(folder / paths.BACKBONE)
     else:
         backbone = load_backbone(params, weights)
     head = HeadWeights.read(folder / paths.HEAD)

@@ -177,7 +177,7 @@ def test_stage_writes_the_backbone_and_its_extractor(tmp_path, monkeypatch, caps
     write_params("auto")
     stage.main()
     printed = capsys.readouterr().out
-    backbone = load_model(paths.BACKBONE, layers=())
+    backbone = load_model(paths.BACKBONE)
     for at in ("auto", "block6a_expand_conv", "block6a_dwconv"):
         params = Model.load().model_copy(update={"fine_tune_at": at})
         cut = backbone.operations[cut_index(backbone, first_trained(params, backbone))]
