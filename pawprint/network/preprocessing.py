@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pawprint.errors import InputError, reason
+from pawprint.errors import InputError
 from pawprint.files import read_text
 from pawprint.params.model import Model, Onnx
 
@@ -21,55 +21,42 @@ STRETCHED = 384
 OF_IMAGES = ("mean", "std", "channels")  # keys of model.onnx
 
 
-def find_preprocessing(path: Path) -> tuple[Path, dict] | None:
-    """Return the file next to the network at `path`, and the content that describes the images.
+def read_preprocessing(path: Path) -> dict[str, Any]:
+    """Return the settings next to a network, keyed by the params of `model` without this prefix.
 
-    Returns None if the file is missing. Raises InputError for a damaged file, and if both libraries
-    have written one, because they probably describe two networks.
+    They are `image_size`, `resize` and `onnx`, a mapping with `mean`, `std` and, for BGR,
+    `channels`. Returns an empty mapping if the file is missing. Raises InputError for a damaged
+    file, if a value is missing or of another type, and if both libraries have written a file,
+    because they probably describe two networks.
     """
-    found: list[tuple[Path, dict]] = []
-    for file in filter(Path.is_file, map(path.with_name, (TRANSFORMERS, TIMM))):
+    found: list[dict] = []
+    for name, settings_of in ((TRANSFORMERS, _of_transformers), (TIMM, _of_timm)):
+        file = path.with_name(name)
+        if not file.is_file():
+            continue
         try:
-            content = json.loads(read_text(file))
-        except ValueError as error:
+            settings = settings_of(json.loads(read_text(file)))
+            Onnx(**settings.get("onnx", {}))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            problem = str(error).splitlines()[0]
             raise InputError(
-                f"{file}: expected JSON. Received: {reason(error)}. Save it again with its library."
+                f"{file}: expected the preprocessing of square RGB images. Received: {problem}. "
+                "Set model.image_size, model.resize and model.onnx in params.yaml yourself."
             ) from None
-        if file.name == TIMM and isinstance(content, dict):
-            content = content.get("pretrained_cfg")
-        if isinstance(content, dict):
-            found.append((file, content))
+        found += [settings] if settings else []
     if len(found) > 1:
         raise InputError(
             f"{path.parent}: expected the preprocessing of one network. Received: {TRANSFORMERS} "
             f"and {TIMM}. Put each network and its file into a folder of its own."
         )
-    return found[0] if found else None
+    return found[0] if found else {}
 
 
-def read_preprocessing(path: Path) -> dict[str, Any]:
-    """Return the settings next to a network, keyed by the params of `model` without this prefix.
-
-    They are `image_size`, `resize` and `onnx`, a mapping with `mean`, `std` and, for BGR,
-    `channels`. Returns an empty mapping if the file is missing. Raises InputError if a value is
-    missing or of another type.
-    """
-    if not (found := find_preprocessing(path)):
+def _of_timm(config: Mapping) -> dict:
+    """Return the settings, or {} for the config.json of another library."""
+    content = config.get("pretrained_cfg")
+    if content is None:
         return {}
-    file, content = found
-    try:
-        settings = _of_transformers(content) if file.name == TRANSFORMERS else _of_timm(content)
-        Onnx(**settings["onnx"])
-    except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        problem = str(error).splitlines()[0]
-        raise InputError(
-            f"{file}: expected the preprocessing of square RGB images. Received: {problem}. Set "
-            "model.image_size, model.resize and model.onnx in params.yaml yourself."
-        ) from None
-    return settings
-
-
-def _of_timm(content: Mapping) -> dict:
     _, height, width = content["input_size"]
     onnx = {"mean": content["mean"], "std": content["std"]}
     resize = CROP_MODES[content.get("crop_mode") or "center"]

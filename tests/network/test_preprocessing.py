@@ -67,10 +67,12 @@ def test_settings_are_those_of_transformers(kind, tmp_path):
     assert read_preprocessing(tmp_path / "model.onnx") == expected
 
 
+OF_TIMM = {"input_size": [3, 224, 224], "mean": HALF, "std": HALF}
+
+
 @pytest.mark.parametrize(("mode", "resize"), [("center", "crop"), ("squash", "stretch")])
 def test_settings_are_those_of_timm(mode, resize, tmp_path):
-    described = {"input_size": [3, 224, 224], "crop_mode": mode, "mean": HALF, "std": HALF}
-    write_json(tmp_path / "config.json", {"architecture": "vit", "pretrained_cfg": described})
+    write_json(tmp_path / "config.json", {"pretrained_cfg": OF_TIMM | {"crop_mode": mode}})
     expected = {"image_size": 224, "resize": resize, "onnx": OF_HALF}
     assert read_preprocessing(tmp_path / "model.onnx") == expected
 
@@ -90,12 +92,13 @@ def test_params_that_disagree_are_named(tmp_path):
 
 def test_file_that_is_damaged_or_of_another_network_is_one_line(tmp_path):
     write(tmp_path, "SigLIP")
-    write_json(tmp_path / "config.json", {"pretrained_cfg": {"mean": HALF}})
+    write_json(tmp_path / "config.json", {"pretrained_cfg": OF_TIMM})
     with refused(str(tmp_path), "preprocessor_config.json and config.json", "folder of its own"):
         read_preprocessing(tmp_path / "model.onnx")
-    (tmp_path / "preprocessor_config.json").write_text("{")
-    with refused("preprocessor_config.json: expected JSON", "Save it again"):
-        read_preprocessing(tmp_path / "model.onnx")
+    for damaged in ("{", "[]"):
+        (tmp_path / "preprocessor_config.json").write_text(damaged)
+        with refused("preprocessor_config.json: expected the preprocessing"):
+            read_preprocessing(tmp_path / "model.onnx")
 
 
 def write(folder: Path, kind: str) -> None:
