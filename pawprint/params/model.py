@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pawprint.classes import are_imbalanced, problem_of_named
-from pawprint.errors import one_of, without_secrets
+from pawprint.errors import one_of
 from pawprint.params import section
 from pawprint.params.data import Augment, Clean, Fetch, Split
 from pawprint.paths import PARAMS
@@ -27,17 +27,6 @@ class Weights(section.Section):
 
     source: section.Source
     sha256: section.Sha256 | None
-
-    @field_validator("source")
-    @classmethod
-    def _has_no_secret(cls, source: str) -> str:
-        """Reject secrets, because Git and DVC show this file to everybody."""
-        if without_secrets(source) != source:
-            raise ValueError(
-                "expected a URL without password, token or query. Download the file and write its "
-                f"path. Received: {source!r}"
-            )
-        return source
 
     def in_folder(self, folder: Path) -> Self:
         """Return these weights for use from another folder, by making the path of a file complete.

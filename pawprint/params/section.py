@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def _in_full(path: str) -> str:
+def _without_home_or_secret(path: str) -> str:
     if path == "~" or path.startswith("~/"):  # neither DVC nor Python expands it
         raise ValueError(f"expected a path. Write the home folder in full. Received: {path!r}")
+    if without_secrets(path) != path:  # Git and DVC show this file to everybody
+        raise ValueError(
+            "expected a path, or a URL without password, token or query. Download the file and "
+            f"write its path. Received: {path!r}"
+        )
     return path
 
 
@@ -35,7 +40,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
-Source = Annotated[Text, AfterValidator(_in_full)]
+Source = Annotated[Text, AfterValidator(_without_home_or_secret)]
 Bits = Annotated[int, Field(ge=1, le=16)] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
