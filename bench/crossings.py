@@ -66,7 +66,7 @@ def fits_of(examples: Examples) -> list[Fit]:
     logistic_regression.to_step = recorded
     chosen = cross_validate(examples)
     validation = examples.features[chosen.has_blocks], examples.actual
-    solve(examples, validation, examples.labels, chosen, np.arange(len(examples.actual)))
+    solve(examples, validation, chosen, np.arange(len(examples.actual)))
     learning_curve(examples, chosen)
     return fits
 

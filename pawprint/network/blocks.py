@@ -70,13 +70,14 @@ def _is_cut(backbone: keras.Model, index: int) -> bool:
     return not any(id(tensor) in before for tensor in keras.tree.flatten([needs, backbone.outputs]))
 
 
-def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
-    """Return the part of a backbone after operation `cut`, from its maps to the final outputs.
+def split_before(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
+    """Return the part of a backbone after the last cut before layer `first`.
 
-    It shares its weights with the backbone. Without a layer after the cut, it returns its
-    input. The second result is the number of outputs at or before the cut, which come first in the
-    backbone.
+    It takes the maps at the cut, returns the final outputs, and shares its weights with the
+    backbone. Without a layer after the cut, it returns its input. The second result is the number
+    of outputs at or before the cut, which come first in the backbone.
     """
+    cut = cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first)
     operations = backbone.operations
     at_cut = operations[cut].output
     before = {id(operation.output) for operation in operations[: cut + 1]}
@@ -86,11 +87,6 @@ def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
         keras.layers.Identity()(at_cut) if maps is at_cut else maps for maps in outputs[frozen:]
     ]
     return keras.Model(at_cut, after, name="tail"), frozen
-
-
-def split_before(backbone: keras.Model, first: int) -> tuple[keras.Model, int]:
-    """Split at the last cut before layer `first`; see `split_at`."""
-    return split_at(backbone, cut_index(keras.Model(backbone.input, backbone.outputs[-1]), first))
 
 
 def block_ends(backbone: keras.Model) -> list[int]:

@@ -51,7 +51,7 @@ def learn_head(
         if part is not None:
             features = store.open("validation", *kinds_of(has_blocks))
             validation = features, store.classes("validation")
-            return solve(examples, validation, store.labels, cross_validation, part)
+            return solve(examples, validation, cross_validation, part)
         print(
             f"train_extract: {len(examples.actual):,} images with {examples.classes:,} classes do "
             "not fit into memory for a logistic regression, so Keras trains the head in batches"
@@ -116,7 +116,6 @@ def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.
 def solve(
     examples: Examples,
     validation: tuple[Features | np.ndarray, np.ndarray],
-    labels: list[str],
     cross_validation: CrossValidation,
     part: np.ndarray,
 ) -> NewHead:
@@ -129,13 +128,13 @@ def solve(
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual
-    if missing := set(range(len(labels))) - set(actual.tolist()):
+    if missing := set(range(examples.classes)) - set(actual.tolist()):
         raise InputError(
             "split: expected training images of every class. Received: none of "
-            f"{labels[min(missing)]}. Add images, or remove the class."
+            f"{examples.labels[min(missing)]}. Add images, or remove the class."
         )
     views = cross_validation.views
-    if len(part) * views > most_rows(math.prod(features.shape[2:]), len(labels)):
+    if len(part) * views > most_rows(math.prod(features.shape[2:]), examples.classes):
         views = 1
     rows = _rows(features, part, views)
     targets = np.repeat(actual[part], views)

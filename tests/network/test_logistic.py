@@ -43,12 +43,7 @@ def solved(classes: int):
     train = clusters(classes, images)
     examples = examples_of({False: train[0]}, train[1], np.arange(images), classes)
     cross_validation = cross_validate(examples)._replace(views=2)
-    labels = [f"class {number}" for number in range(classes)]
-    return (
-        train,
-        cross_validation,
-        solve(examples, train, labels, cross_validation, np.arange(images)),
-    )
+    return train, cross_validation, solve(examples, train, cross_validation, np.arange(images))
 
 
 def fitted(features: np.ndarray, actual: np.ndarray):
@@ -56,9 +51,7 @@ def fitted(features: np.ndarray, actual: np.ndarray):
     images, classes = np.arange(len(actual)), actual.max() + 1
     examples = examples_of({False: features}, actual, images, classes)
     cross_validation = cross_validate(examples)
-    return cross_validation, solve(
-        examples, (features, actual), [*"abcd"[:classes]], cross_validation, images
-    )
+    return cross_validation, solve(examples, (features, actual), cross_validation, images)
 
 
 def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
@@ -132,7 +125,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
         == (cross_validation.gain.mean < -cross_validation.gain.error)
     )
     columns = more if is_better else features
-    solution = solve(examples, (columns, actual), ["a", "b"], cross_validation, np.arange(60))
+    solution = solve(examples, (columns, actual), cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
     of_columns = examples_of({False: columns}, actual, np.arange(60), 2)
     alone = cross_validate_as(CrossValidation(None, cross_validation.C), of_columns)
@@ -222,7 +215,7 @@ pair = features.astype(np.float16), actual
 images = np.arange(600)
 examples = Examples({False: pair[0]}, pair[1], images, images.astype(str), [*"abc"])
 cross_validation = cross_validate(examples)
-solution = solve(examples, pair, ["a", "b", "c"], cross_validation, np.arange(600))
+solution = solve(examples, pair, cross_validation, np.arange(600))
 weights = solution.weights
 write_arrays(Path(path), *weights.arrays, *weights.standardisation, cross_validation.probabilities)
 print(*{"tensorflow", "keras", "sklearn"} & set(sys.modules))
