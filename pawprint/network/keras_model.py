@@ -248,13 +248,9 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
         kind = "binary" if model.output_shape[-1] == 1 else "sparse_categorical"
         model.compile(optimizer, loss=f"{kind}_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
-        dated = partial.with_suffix(".dated.keras")
-        try:
-            model.save(dated)
-            with zipfile.ZipFile(dated) as source:
-                members = {name: source.read(name) for name in source.namelist()}
-        finally:
-            dated.unlink(missing_ok=True)
+        model.save(partial)
+        with zipfile.ZipFile(partial) as source:
+            members = {name: source.read(name) for name in source.namelist()}
         metadata = json.loads(members["metadata.json"])
         del metadata["date_saved"]
         members["metadata.json"] = json.dumps(metadata).encode()
