@@ -6,13 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    PlainSerializer,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pawprint.classes import problem_of_labels
 from pawprint.params import section
@@ -51,7 +45,6 @@ class Clean(section.Section):
             "auto, outer, inner, or a mapping of each class to a list of folders",
             lambda labels: isinstance(labels, dict),
         ),
-        PlainSerializer(lambda labels: labels),
     ]
     bits: section.Bits
 
