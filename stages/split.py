@@ -62,7 +62,8 @@ def main() -> None:
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
         report("split", [splitting.describe_dates(rows, dates, params.date)])
-    archive_split = rows["archive_split"] if uses_archive(params) else ""
+    uses_archive = params.use_archive_split and not params.date
+    archive_split = rows["archive_split"] if uses_archive else ""
     report("split", splitting.describe_completed(rows.assign(archive_split=archive_split)))
     lines = [
         splitting.describe_few(rows),
@@ -71,7 +72,7 @@ def main() -> None:
         describe_left_out(images),
         describe_groups(rows, params),
         describe_single(rows),
-        *describe_kept(rows, kept_splits, params),
+        *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
         describe_moves_since_commit(rows, params),
     ]
     report("split", lines)
@@ -123,26 +124,11 @@ def describe_left_out(images: pd.DataFrame) -> str:
     )
 
 
-def uses_archive(params: Split) -> bool:
-    """Return whether folders in the archive determine the split."""
-    return params.use_archive_split and not params.date
-
-
 def describe_groups(rows: pd.DataFrame, params: Split) -> str:
     """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
     return f"{groups:,} groups are divided, because {why}" if groups else ""
-
-
-def describe_kept(rows: pd.DataFrame, kept_splits: dict[str, str], params: Split) -> list[str]:
-    """Return lines about the effect of splits.csv on the split."""
-    has_test = rows["archive_split"].isin(SPLITS[1:]).any()
-    fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
-    if params.date or (uses_archive(params) and has_test):
-        fractions = {}
-    lines = describe_kept_splits(rows, kept_splits, fractions)
-    return [f"{paths.SPLITS_CSV}: {line}" for line in lines]
 
 
 def describe_moves_since_commit(rows: pd.DataFrame, params: Split) -> str:

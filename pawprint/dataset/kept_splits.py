@@ -40,9 +40,6 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return splits
 
 
-MAX_DEVIATION = 0.02  # smaller deviations from the fraction are not reported
-
-
 def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
     """Write the splits from a SPLIT table to splits.csv and return the new rows.
 
@@ -67,19 +64,14 @@ def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "
     return new
 
 
-def describe_kept_splits(
-    images: "pd.DataFrame", kept_splits: dict[str, str], fractions: dict[str, float]
-) -> list[str]:
+def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) -> list[str]:
     """Return lines that compare `kept_splits`, from splits.csv, with a SPLIT table.
 
-    They report images without a row; rows without an image; rows that the split does not follow,
-    because groups stay together; and classes for which the fraction in a split differs from
-    `fractions` by more than MAX_DEVIATION and by more than one image.
+    They report images without a row, rows without an image, and rows that the split does not
+    follow, because groups stay together.
     """
     if not kept_splits:
         return []
-    import pandas as pd
-
     lines = []
     if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
         lines.append(
@@ -95,14 +87,4 @@ def describe_kept_splits(
             f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
             f"in the file, so {len(moved):,} images are not in the split that their row gives"
         )
-    actual = pd.crosstab(images["label"], images["split"], normalize="index")
-    gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
-    number = images["label"].value_counts()
-    is_off = (gap > MAX_DEVIATION) & (gap * number.reindex(gap.index.get_level_values(0)).array > 1)
-    if is_off.any():
-        examples = name_some(
-            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {label} for {split}"
-            for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
-        )
-        lines.append(f"images that stay in their split change the fractions: {examples}")
     return lines

@@ -92,7 +92,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
     rows = split(table, PARAMS.model_copy(update={"group": "/site([0-9]+)/"}), kept)[0]
     assert set(rows["split"][rows["pixels_sha256"].isin(site)]) == {"test"}
-    _, of_no_image, divided = describe_kept_splits(rows, kept, {})
+    _, of_no_image, divided = describe_kept_splits(rows, kept)
     assert of_no_image.startswith("1 of 4 rows")
     assert "divides 1 groups: /x/site0/0.jpg." in divided and "2 images" in divided
 
@@ -103,7 +103,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     written = read_kept_splits(path)
     assert written == kept_of(rows) | {64 * "0": "test"}
     assert list(written)[:4] == list(kept)
-    assert len(describe_kept_splits(rows, written, {})) == 1
+    assert len(describe_kept_splits(rows, written)) == 1
 
 
 def test_all_validation_images_of_the_archive_may_be_kept_in_training():
