@@ -7,9 +7,7 @@ splits.csv and names of photos. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
-import os
 import sys
-from itertools import chain
 from pathlib import Path
 
 from pawprint import paths
@@ -20,7 +18,6 @@ from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, replacing, write_text
-from pawprint.images.archive import require_utf8
 from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline import fingerprint
@@ -51,8 +48,6 @@ def check_inputs(params: Params, recorded: Recorded) -> None:
     source = Path(params.fetch.source)
     if not source.exists():
         report("code", [describe_missing(source, recorded)])
-    entries = os.walk(source)
-    require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     check_tables(params, fetched(source, recorded))
     if "pawprint/stages" in folders_of_code():  # the package is installed
         require_stages(paths.PIPELINE)

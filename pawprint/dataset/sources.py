@@ -22,6 +22,7 @@ from pawprint.images.archive import (
     members,
     open_archive,
     read_member,
+    require_utf8,
     what_is,
     write_list,
 )
@@ -98,10 +99,12 @@ def list_files(source: Path) -> tuple[list[str], Callable[[str], bytes]] | None:
 
     The names are the same as in later stages, except that they include files excluded by
     .dvcignore. Listing is fast, because files are not opened. Returns None for other sources.
-    Raises InputError for a folder that cannot be read, and for the same reasons as `open_archive`.
+    Raises InputError for a folder that cannot be read, for a name that `require_utf8` rejects, and
+    for the same reasons as `open_archive`.
     """
     if source.is_dir():
-        paths = {member_name(name): path for name, path in _walk(source)}
+        paths = dict(_walk(source))
+        require_utf8(paths.values())
         return sorted(paths), lambda name: read_bytes(paths[name])
     if source.is_file() and zipfile.is_zipfile(source):
         archive = open_archive(source)
