@@ -8,10 +8,9 @@ data/split/paths.csv, data/split/labels.json, which sets the order of the classe
 data/split/near_duplicates.csv, data/split/series.json, which tells what found the columns `series`
 and `metadata_series`, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images, and a line about images that moved to
-another split since the last commit, according to Git and DVC's cache. As long as fewer than two
-classes have images, all images are for training, and `train_extract` reports that labels are
-missing. Run: `python -m stages.split`
+line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
+images, all images are for training, and `train_extract` reports that labels are missing. Run:
+`python -m stages.split`
 """
 
 import pandas as pd
@@ -20,16 +19,14 @@ from pawprint import paths
 from pawprint.classes import problem_of_labels
 from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
 from pawprint.dataset import splitting
-from pawprint.dataset.changes import NOT_KNOWN, Images, describe_moves, find_changes
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.dataset.series import describe_single, find_metadata_series, find_series
 from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.files import md5, write_json
+from pawprint.files import write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.pipeline.recorded import LastCommit
 from pawprint.reports import photos
 from pawprint.reports.drawing import save
 from pawprint.tables import read_table, write_table
@@ -73,7 +70,6 @@ def main() -> None:
         describe_groups(rows, params),
         describe_single(rows),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
-        describe_moves_since_commit(rows, params),
     ]
     report("split", lines)
 
@@ -129,27 +125,6 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> str:
     groups = splitting.divided_groups(rows)
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
     return f"{groups:,} groups are divided, because {why}" if groups else ""
-
-
-def describe_moves_since_commit(rows: pd.DataFrame, params: Split) -> str:
-    """Return a line about images that moved to another split since the last commit, or ""."""
-    commit = LastCommit()
-    if commit.hash_of("split", paths.SPLIT_CSV) in (None, md5(paths.SPLIT_CSV)):
-        return ""
-    before = commit.table("split", paths.SPLIT_CSV, SPLIT)
-    if before is None:
-        return f"photos moved since the last commit are {NOT_KNOWN}"
-    changes = find_changes(Images(before), Images(rows))
-    recorded = commit.params("split").get("split")
-    causes = [
-        f"split.{name}"
-        for name, value in params.model_dump().items()
-        if isinstance(recorded, dict) and recorded.get(name, value) != value
-    ]
-    if commit.hash_of("split", paths.SPLITS_CSV, "deps") != md5(paths.SPLITS_CSV):
-        causes.append(str(paths.SPLITS_CSV))
-    moved = changes[changes["kind"] == "moved"]
-    return describe_moves(moved, rows.set_index("path")["rule"], causes)
 
 
 if __name__ == "__main__":

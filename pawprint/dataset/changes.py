@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.columns import REJECTED
-from pawprint.dataset.splitting import BY_ARCHIVE, BY_FILE, BY_RANK
 from pawprint.errors import name_some, printable
 
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
@@ -23,7 +21,7 @@ class Images(NamedTuple):
     """A run's images, with the columns COMPARED, and its REJECTED table."""
 
     usable: pd.DataFrame
-    rejected: pd.DataFrame = pd.DataFrame(columns=list(REJECTED))
+    rejected: pd.DataFrame
 
 
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
@@ -92,33 +90,6 @@ def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | No
     """
     changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
     return f"other code or packages (of {name_some(changed)})" if changed else ""
-
-
-def describe_moves(moved: pd.DataFrame, rules: pd.Series, causes: Collection[str]) -> str:
-    """Return how many photos moved since the last commit, why and to where, or "" if none did.
-
-    `moved` contains the `moved` rows from `find_changes`, and `rules` the `rule` of `split`, keyed
-    by path. `causes` lists changed inputs that affect ranks: params or splits.csv. If any
-    changed, the text does not suggest `keep-splits`, because the photos did not move by chance.
-    """
-    if moved.empty:
-        return ""
-    by_rank = "because photos or labels of their classes changed"
-    if causes:
-        by_rank = f"because {name_some(causes)} changed"
-    why = {
-        BY_FILE: "according to splits.csv",
-        BY_ARCHIVE: "according to folders, metadata.csv or dates",
-    }
-    numbers = moved["path"].map(rules).map(why | {BY_RANK: by_rank}).value_counts()
-    reasons = [f"{number:,} {reason}" for reason, number in numbers.items()]
-    if len(numbers) == 1:
-        reasons = list(numbers.index)
-    where = _name_counts(moved["label"] + " " + _arrows(moved))
-    line = f"{_number(moved, 'photo')} moved since the last commit, {', '.join(reasons)}: {where}"
-    if by_rank in numbers and not causes:
-        line += ". To keep all photos in their split from now on, run `pawprint keep-splits`"
-    return line
 
 
 def _arrows(changes: pd.DataFrame) -> pd.Series:

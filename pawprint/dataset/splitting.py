@@ -38,9 +38,6 @@ MAX_GROUP = 20
 # Images per class: if all are predicted correctly, the 95% interval for the recall begins at 0.70.
 FEW = 9
 BLOCK = 2**16  # number of pairs joined at once
-BY_FILE = "splits.csv"  # one of the three rules, like BY_ARCHIVE and BY_RANK
-BY_ARCHIVE = "archive"
-BY_RANK = "rank"
 Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the rank of a group
 
 
@@ -49,10 +46,9 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
-    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, with the column
-    `rule`, a BY_… constant, and NEAR_DUPLICATES, sorted by group and path. `kept_splits` maps the
-    `pixels_sha256` in each row of splits.csv to its split, in row order, and `dates` contains
-    seconds keyed by path.
+    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
+    sorted by group and path. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to
+    its split, in row order, and `dates` contains seconds keyed by path.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -93,7 +89,6 @@ def split(
     images = _draw(images, "train", "validation", params.validation_fraction)
     _require_all(images)
 
-    rules = _rules(images)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
     images = images[columns]
     closest = nearest(pairs)
@@ -104,8 +99,7 @@ def split(
     )
     splits = images["split"].to_numpy()
     divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
-    rows = images.assign(rule=rules).sort_values("path")
-    return rows, duplicates.sort_values(["group", "path"]), divided
+    return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
 def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
@@ -356,13 +350,6 @@ def _require_all(images: pd.DataFrame) -> None:
                 "Add images, or see split.group, split.near_duplicate_distance, "
                 "split.use_archive_split and splits.csv."
             )
-
-
-def _rules(images: pd.DataFrame) -> pd.Series:
-    """Return the rule that decided each image's split: a BY_… constant."""
-    is_given = ~images["is_drawn"] & (images["split"] == images["given"])
-    rules = pd.Series(BY_RANK, images.index).mask(is_given, BY_ARCHIVE)
-    return rules.mask(images["kept"] != "", BY_FILE)
 
 
 def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:

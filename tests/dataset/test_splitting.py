@@ -172,15 +172,12 @@ def test_rule_that_decides_is_the_file_then_the_archive_then_ranks():
     table.loc[of_c[:3], "group"] = "three"
     kept = {table["pixels_sha256"][of_c[1]]: "test", table["pixels_sha256"][0]: "test"}
     rows = split(table, PARAMS, kept)[0].set_index("pixels_sha256", drop=False)
-    rules = rows["rule"]
     by_file = table["pixels_sha256"][[0, *of_c[:3]]]
-    assert set(rules.index[rules == "splits.csv"]) == set(by_file)
     assert set(rows["split"][by_file]) == {"test"}
     by_rank = table["pixels_sha256"][of_c[3:]]
-    assert set(rules.index[rules == "rank"]) == set(by_rank)
-    given = rows[rules == "archive"]
+    assert set(rows["split"][by_rank]) == {"train", "test"}  # the archive has no c for testing
+    given = rows.drop([*by_file, *by_rank])
     assert len(given) == 139 and (given["split"] == given["archive_split"]).all()
-    assert set(run(WHOLE)["rule"]) == {"rank"}
 
 
 def test_near_duplicates_are_in_one_split_and_listed():

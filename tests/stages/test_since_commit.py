@@ -1,4 +1,4 @@
-"""Test what `split` and `plot` say about the last commit, which never affects their outputs."""
+"""Test what `plot` says about the last commit."""
 
 import contextlib
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init, sha256, write_files
+from conftest import PROJECT, change, commit, git_init, write_files
 from made_up_run import write_photos
 
 from pawprint import paths
@@ -95,10 +95,7 @@ class Committed:
                     shutil.copy(path, cached / out["md5"][2:])
                 stages[stage] = {"outs": outs}
             params = read_yaml(paths.PARAMS)
-            of_split = {"params.yaml": {"split": params["split"]}}
             stages["plot"]["params"] = {"params.yaml": params}
-            splits = {"path": str(paths.SPLITS_CSV), "md5": md5(paths.SPLITS_CSV)}
-            stages["split"] |= {"params": of_split, "deps": [splits]}
             paths.LOCK.write_text(json.dumps({"stages": stages}))
         commit(self.folder, "Run")
 
@@ -108,38 +105,12 @@ class Committed:
 
 
 @pytest.fixture
-def committed(tmp_path, capsys) -> Committed:
-    made = Committed(tmp_path / "project")
-    capsys.readouterr()
-    return made
-
-
-def said(capsys) -> list[str]:
-    """Return the printed lines about the last commit."""
-    return [line for line in capsys.readouterr().out.splitlines() if "last commit" in line]
+def committed(tmp_path) -> Committed:
+    return Committed(tmp_path / "project")
 
 
 def relabelled(table: pd.DataFrame, pixels: str, label: str) -> pd.DataFrame:
     return table.assign(label=table["label"].mask(table["pixels_sha256"] == pixels, label))
-
-
-def test_photos_that_a_corrected_label_moves_are_counted_by_class_and_direction(committed, capsys):
-    before = committed.splits()
-    of_glass = committed.images["pixels_sha256"][committed.images["label"] == "glass"]
-    corrected = next(pixels for pixels in of_glass if before[pixels] == "test")
-    committed.split(relabelled(committed.images, corrected, "metal"))
-    after = committed.splits()
-    moved = before[before != after]
-    (line,) = said(capsys)
-    assert line.startswith(f"split: {len(moved)} photos moved since the last commit, because ")
-    label_of = committed.images.set_index("pixels_sha256")["label"]
-    for pixels in moved.index:
-        assert f"{label_of[pixels]} {before[pixels]} to {after[pixels]} 1" in line
-    committed.split(committed.images)
-    committed.commit()
-    said(capsys)
-    committed.split(committed.images)
-    assert said(capsys) == []
 
 
 def since(
@@ -174,6 +145,18 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
     assert since(committed) == []
+
+
+def test_photos_that_a_corrected_label_moves_are_counted_by_direction(committed):
+    before = committed.splits()
+    of_glass = committed.images["pixels_sha256"][committed.images["label"] == "glass"]
+    corrected = next(pixels for pixels in of_glass if before[pixels] == "test")
+    committed.split(relabelled(committed.images, corrected, "metal"))
+    after = committed.splits()
+    moved = before.index[before != after]
+    line = since(committed)[0]
+    assert f"1 label corrected (glass to metal), {len(moved)} photos moved (" in line
+    assert all(f"{before[pixels]} to {after[pixels]}" in line for pixels in moved)
 
 
 def test_params_of_the_last_run_are_named_with_their_values(committed):
@@ -260,38 +243,6 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
     assert "of the 24 with the same label in both runs, 87.5% are correct" in line
-
-
-def test_photos_that_the_user_moved_are_no_chance(committed, capsys):
-    before = committed.splits()
-    pixels = before.index[before == "train"][0]
-    table = committed.folder / paths.SPLITS_CSV
-    table.write_text(f"pixels_sha256,split\n{pixels},test\n")
-    committed.split(committed.images)
-    (line,) = said(capsys)
-    assert "1 according to splits.csv" in line and "because splits.csv changed" in line
-    assert "keep-splits" not in line
-    table.write_text("pixels_sha256,split\n")
-    change(committed.folder, "split: {seed: 2, test_fraction: 0.3}")
-    committed.split(committed.images)
-    (line,) = said(capsys)
-    assert "because split.seed, split.test_fraction changed: " in line
-    assert "keep-splits" not in line
-
-
-def test_output_is_the_same_whatever_git_and_the_cache_have(committed, tmp_path, capsys):
-    fewer = committed.images[1:]
-    committed.split(fewer)
-    said(capsys)
-    with_commit = sha256(committed.folder / paths.SPLIT_CSV)
-    shutil.rmtree(committed.folder / ".dvc")
-    committed.split(fewer)
-    (line,) = said(capsys)
-    assert "are unknown" in line and "`dvc pull`" in line
-    shutil.rmtree(committed.folder / ".git")
-    committed.split(fewer)
-    assert said(capsys) == []
-    assert sha256(committed.folder / paths.SPLIT_CSV) == with_commit
 
 
 def test_stages_with_other_code_are_named(committed):
