@@ -8,6 +8,7 @@ a row. Run: `python -m stages.features`
 """
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -25,14 +26,14 @@ from pawprint.images.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.pipeline.entry import at_end, run_stage
+from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import image_size_of, output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
 
-def main() -> None:
-    """Compute the missing rows of features, and publish all rows."""
+def main() -> Callable[[], None]:
+    """Compute the missing rows of features, and return a function that publishes all rows."""
     resize = Model.load().resize
     network = read_network(paths.EXTRACTOR)
     images = read_images()
@@ -52,9 +53,9 @@ def main() -> None:
         shards.require_space(paths.FEATURES, computer.size_of(images))
         computed = shards.write_shards(computer, todo)
     reused = images["pixels_sha256"].nunique() - len(computed)
-    # If this fails, the next run finds the shards.
-    at_end(partial(publish, folders, origin))
     print(f"features: {len(computed):,} images computed, {reused:,} reused")
+    # If an input has changed and this is not called, the next run finds the shards.
+    return partial(publish, folders, origin)
 
 
 def read_images() -> pd.DataFrame:

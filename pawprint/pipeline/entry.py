@@ -158,17 +158,18 @@ def report(stage: str, lines: Iterable[str | None]) -> None:
         print(f"{stage}: {line}")
 
 
-def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Run `main` like `run`.
+def run_stage(main: Callable[[], Callable[[], None] | None]) -> NoReturn:
+    """Run `main` like `run`, and then the function that it returns, if any.
 
     If DVC started the stage, it is treated as a user's mistake if the `code` stage has recorded
-    other code, or if inputs that DVC records change before the stage ends.
+    other code, or if inputs that DVC records change before `main` ends. The returned function is
+    then not called.
     """
     collector.resume()
     run(functools.partial(_run_and_check, main))
 
 
-def _run_and_check(main: Callable[[], None]) -> None:
+def _run_and_check(main: Callable[[], Callable[[], None] | None]) -> None:
     is_recorded = "DVC_STAGE" in os.environ
     if is_recorded:
         stage = Path(sys.argv[0]).stem
@@ -176,7 +177,7 @@ def _run_and_check(main: Callable[[], None]) -> None:
         lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
         contents = _require_recorded(stage, lines)
         before = _inputs()
-    main()
+    finish = main()
     if is_recorded:
         if not all(path.is_file() and path.read_bytes() == contents[path] for path in contents):
             _require_recorded(stage, lines)  # only a comment may have changed
@@ -186,16 +187,8 @@ def _run_and_check(main: Callable[[], None]) -> None:
                 f"{changed[0]} changed while the stage ran; DVC would record the change as if the "
                 "stage had read it. Run `dvc repro` again."
             )
-    for action in _at_end:
-        action()
-
-
-_at_end: list[Callable[[], None]] = []
-
-
-def at_end(action: Callable[[], None]) -> None:
-    """Call `action` when the stage's `main` has ended and no recorded input has changed."""
-    _at_end.append(action)
+    if finish:
+        finish()
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:

@@ -32,7 +32,6 @@ from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
 from pawprint.params.file import overlay
-from pawprint.pipeline import entry
 from pawprint.recipes.demo import write_archive
 from pawprint.runtime import read_network, write_network
 
@@ -139,10 +138,8 @@ def project(tmp_path_factory) -> Path:
 
 
 def run_stage(stage: str) -> None:
-    importlib.import_module(f"stages.{stage}").main()
-    for action in entry._at_end:
-        action()
-    entry._at_end.clear()
+    if finish := importlib.import_module(f"stages.{stage}").main():
+        finish()
 
 
 def outputs() -> dict[str, str]:

@@ -20,7 +20,6 @@ from pawprint.images.reading import open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.network.hardware import keras
 from pawprint.params.file import overlay
-from pawprint.pipeline import entry
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
@@ -92,10 +91,8 @@ def run_stages(folder: Path, *changes: str) -> None:
         write_json(folder / code, "the code of a row")
     with contextlib.chdir(folder):
         for stage in STAGES:
-            importlib.import_module(f"stages.{stage}").main()
-            for action in entry._at_end:
-                action()
-            entry._at_end.clear()
+            if finish := importlib.import_module(f"stages.{stage}").main():
+                finish()
 
 
 def weights(folder: Path, case: str) -> str:
