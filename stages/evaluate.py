@@ -114,7 +114,10 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
         classes = with_image(table).assign(loss=losses_in(table))
         write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
     test = predictions["test"]
-    apart, differences, slices = compare(tables["validation"], tables["test"])
+    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    apart = measure_apart(tables["test"], near_duplicates)
+    differences = compare_splits(tables["validation"], tables["test"])
+    slices = measure_slices(tables["test"], read_table(paths.METADATA_CSV, columns.METADATA))
     unknown = measure_unknown(test, outputs, metadata)
     scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
     of_test = pd.concat([scores_of["test"], apart, differences, slices, unknown])
@@ -134,7 +137,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_table(paths.ROC_CSV, roc, columns.ROC)
     decided = tabulate_decided(test.confidence, ~test.is_right)
     write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
-    suspects = find_suspects(tables)
+    suspects = find_suspects(tables, near_duplicates)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of, metadata))
     if len(apart):
@@ -148,20 +151,6 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
         f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
     )
     report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
-
-
-def compare(validation: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, ...]:
-    """Return further rows of SCORES for the test set, without `split`.
-
-    They are the accuracy without near-duplicates, the differences from validation, and slices.
-    """
-    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    metadata = read_table(paths.METADATA_CSV, columns.METADATA)
-    return (
-        measure_apart(test, near_duplicates),
-        compare_splits(validation, test),
-        measure_slices(test, metadata),
-    )
 
 
 def measure_unknown(
@@ -187,7 +176,9 @@ def describe_decisions(scores_of: dict[str, pd.DataFrame], metadata: Metadata) -
             yield metrics.describe_fractions(name, metrics.OF_DECIDED, scores)
 
 
-def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def find_suspects(
+    predictions: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame
+) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table; `predictions` has PROBABILITIES tables by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
     for name, table in predictions.items():
@@ -195,7 +186,6 @@ def find_suspects(predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
-    near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 

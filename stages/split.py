@@ -45,10 +45,8 @@ def main() -> None:
         draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
-    dates = None
     metadata = read_table(paths.METADATA_CSV, METADATA)
-    if params.date:
-        dates = splitting.read_dates(images, metadata, params.date)
+    dates = splitting.read_dates(images, metadata, params.date) if params.date else None
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
     expression, series = find_series(rows)
     column, metadata_series = find_metadata_series(rows, metadata)

@@ -196,8 +196,7 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     easy = tabulate(images, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
-    write_table(folder / paths.NEAR_DUPLICATES_CSV, alike, NEAR_DUPLICATES)
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": easy})
+        suspects = evaluate.find_suspects({"test": easy}, alike)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]
