@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import Difference
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
@@ -165,9 +164,7 @@ def fit_epochs(
     )
     history = pd.DataFrame(progress.rows, columns=list(HISTORY))
     _require_finite(history, phase)
-    kept_epoch = history["epoch"].max()
-    if keeper:
-        kept_epoch = None if keeper.best_epoch is None else keeper.best_epoch + 1
+    kept_epoch = keeper.best_epoch if keeper else history["epoch"].max()
     history["kept"] = history["epoch"] == kept_epoch
     return history, keeper
 
@@ -233,9 +230,8 @@ class KeepBest(keras.callbacks.Callback):
 
     An epoch only counts if its validation accuracy is at least as high as before training, because
     lower confidence alone can reduce the loss. If no epoch counts, the weights from before training
-    are kept and `best_epoch` is None. `losses` are the validation losses of all images before
-    training. `difference` compares them with the losses after the best epoch, or after the last
-    epoch if none is best.
+    are kept and `best_epoch` is None. `before` contains their validation metrics, and `best` the
+    metrics of the weights that are kept.
     """
 
     def __init__(self, validation: Batches) -> None:
@@ -246,23 +242,18 @@ class KeepBest(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Measure the model before training."""
         self.best_weights = self.model.get_weights()
-        self.losses = image_losses(self.model, self.validation)
-        self.before = validate(self.model, self.validation)
-        self.lowest = self.before["loss"]
+        self.before = self.best = validate(self.model, self.validation)
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         """Remember the weights if this epoch is the best so far."""
         metrics = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
-        if metrics["loss"] < self.lowest and metrics["accuracy"] >= self.before["accuracy"]:
-            self.best_epoch = epoch
+        if metrics["loss"] < self.best["loss"] and metrics["accuracy"] >= self.before["accuracy"]:
+            self.best_epoch = epoch + 1
             self.best_weights = self.model.get_weights()
-            self.lowest = metrics["loss"]
+            self.best = metrics
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Measure `difference` and restore the best weights."""
-        if self.best_epoch is not None:
-            self.model.set_weights(self.best_weights)
-        self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
+        """Restore the best weights."""
         self.model.set_weights(self.best_weights)
 
 
@@ -290,13 +281,6 @@ def _exact(model: keras.Model, batches: Batches, loss: float, accuracy: float) -
     images = len(batches.image)  # Keras computes the accuracy in float32
     penalty = float(sum(model.losses))
     return {"loss": loss - penalty, "accuracy": round(accuracy * images) / images}
-
-
-def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
-    """Return the cross-entropy of each image, float64 `(images,)`, without weight penalties."""
-    output = model.predict(batches, verbose=0)
-    losses = model.loss.call(batches.labels[batches.image], output)
-    return keras.ops.convert_to_numpy(losses).astype(np.float64)
 
 
 def train_head(
@@ -364,20 +348,18 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
     return keras.Model(at_cut, [pool(maps, pooling), means])
 
 
-def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
-    """Describe which epoch fine-tuning keeps and, if a keeper chose it, the reason."""
-    rows = history[history["kept"]]
-    last = (history if rows.empty else rows).iloc[-1]
-    epoch = f"epoch {last['epoch']}"
+def describe_kept(history: pd.DataFrame, keeper: KeepBest | None) -> str:
+    """Describe which epoch fine-tuning keeps, and the head alone if a keeper chose the epoch."""
     if keeper is None:
-        accuracy = last["validation_accuracy"]
-        loss = last["validation_loss"]
-        return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
-    kept = "the head alone" if rows.empty else epoch
-    before = keeper.losses.mean()
-    is_lower = rows.empty and keeper.difference.mean < 0
-    reason = ", but a lower validation accuracy" if is_lower else ""
-    return (
-        f"{kept} is kept: validation loss {before + keeper.difference.mean:.4f} for {epoch}, "
-        f"{before:.4f} for the head alone, difference {keeper.difference}{reason}"
-    )
+        last = history.iloc[-1]
+        metrics = _describe(last["validation_accuracy"], last["validation_loss"])
+        return f"epoch {last['epoch']} is kept: {metrics}"
+    before = _describe(**keeper.before)
+    if keeper.best_epoch is None:
+        return f"the head alone is kept: no epoch is better than {before}"
+    best = _describe(**keeper.best)
+    return f"epoch {keeper.best_epoch} is kept: {best}; the head alone: {before}"
+
+
+def _describe(accuracy: float, loss: float) -> str:
+    return f"validation accuracy {accuracy:.4f}, loss {loss:.4f}"
