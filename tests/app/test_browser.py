@@ -9,15 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from app_browser import (
-    chromium,
-    expect,
-    open_page,
-    open_part,
-    opened,
-    serious,
-    settled,
-)
+from app_browser import chromium, expect, open_page, open_part, opened, serious, settled
 from conftest import commit, pawprint, succeed
 from faults import black_png
 from servers import served

@@ -8,14 +8,7 @@ import pytest
 from conftest import clean_archive, photos_of, refused, write_files
 
 from pawprint import paths
-from pawprint.app.groups import (
-    PER_PAGE,
-    Pages,
-    Pool,
-    find_clusters,
-    read_pool,
-    surest,
-)
+from pawprint.app.groups import PER_PAGE, Pages, Pool, find_clusters, read_pool, surest
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.sources import fetch
 from pawprint.errors import InputError

@@ -14,15 +14,7 @@ from conftest import change, photo, printed, refused
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import (
-    HERE,
-    groups,
-    page_label,
-    page_of_photos,
-    page_run,
-    pools,
-    undo_log,
-)
+from pawprint.app import HERE, groups, page_label, page_of_photos, page_run, pools, undo_log
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
 from pawprint.errors import InputError

@@ -19,9 +19,7 @@ from conftest import (
 )
 
 from pawprint.columns import PREDICTED_CLASSES
-from pawprint.paths import (
-    PREDICTED_CLASSES_CSV,
-)
+from pawprint.paths import PREDICTED_CLASSES_CSV
 from pawprint.tables import write_table
 
 IMAGES = 200

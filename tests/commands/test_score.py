@@ -5,15 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import (
-    complaint,
-    encode,
-    pawprint_here,
-    photos_in,
-    printed,
-    refused,
-    write_files,
-)
+from conftest import complaint, encode, pawprint_here, photos_in, printed, refused, write_files
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image

@@ -10,15 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_SHA256,
-    SAMPLE_WEIGHTS,
-    commit,
-    encode,
-    git_init,
-    run,
-)
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, run
 from onnx_files import FIRST, MEANS, VECTOR, write
 from PIL import Image
 

@@ -10,12 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.columns import METADATA
-from pawprint.dataset.splitting import (
-    describe_completed,
-    describe_dates,
-    read_dates,
-    split,
-)
+from pawprint.dataset.splitting import describe_completed, describe_dates, read_dates, split
 from pawprint.errors import InputError
 from pawprint.params.data import Split
 

@@ -22,13 +22,7 @@ from PIL import Image, ImageChops
 from pawprint.features.views import resize
 from pawprint.images.reading import decode
 from pawprint.model.exports import onnx_of, open_onnx
-from pawprint.model.html_page import (
-    RUNTIME,
-    About,
-    fetch_runtime,
-    page_of,
-    with_half_weights,
-)
+from pawprint.model.html_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model

@@ -5,12 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import (
-    PROJECT,
-    clean_archive,
-    photos_of,
-    write_files,
-)
+from conftest import PROJECT, clean_archive, photos_of, write_files
 from faults import (
     ARCHIVES,
     IMAGES,

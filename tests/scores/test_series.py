@@ -4,12 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.series import (
-    Comparison,
-    compare_folds,
-    independent,
-    lowest,
-)
+from pawprint.scores.series import Comparison, compare_folds, independent, lowest
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:

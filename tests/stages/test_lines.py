@@ -15,15 +15,7 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNKNOWN
-from pawprint.columns import (
-    IMAGES,
-    JUDGED,
-    METADATA,
-    NEAR_DUPLICATES,
-    REJECTED,
-    SPLIT,
-    SPLITS,
-)
+from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import stored_examples
 from pawprint.files import pack, read_json, write_json, write_text
