@@ -204,25 +204,6 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
         expect(page.get_by_role("textbox", name=re.compile(name))).to_have_value(str(path))
 
 
-def test_label_to_review_is_answered_by_a_key_and_undone_after_a_reload(page, workspace):
-    before = (workspace / "labels.csv").read_bytes()
-    open_page(page, "Label")
-    open_part(page, "Labels to review")
-    expect(
-        page.get_by_text("Labelled cat (train), with probability 1.0%; perhaps dog.")
-    ).to_be_visible()
-    press(page, "d", "marked as not known: 1")
-    press(page, "u", "1 photo is left.")
-    press(page, "g", "1 photo is left.")  # there is no page of such photos
-    press(page, "2", "All photos have a label.")
-    assert b",dog," in (workspace / "labels.csv").read_bytes()
-    page.reload()
-    open_part(page, "Labels to review")
-    expect(page.get_by_text("All photos have a label.")).to_be_visible()  # keys work from now on
-    press(page, "u", "1 photo is left.")
-    assert (workspace / "labels.csv").read_bytes() == before
-
-
 def rows_in(target: Path, raw: Path) -> dict[str, str]:
     """Return the labels that a run reads from a folder of labelled photos."""
     fetch(target, raw)
