@@ -102,20 +102,6 @@ def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, phot
         assert " a link" in line and not (tmp_path / "other").exists()
 
 
-def test_failed_init_leaves_nothing(installed, photos, tmp_path):
-    (tmp_path / "tool").mkdir()
-    git = tmp_path / "tool" / "git"
-    git.write_text("#!/bin/sh\nexit 3\n")
-    git.chmod(0o755)
-    path = f"{git.parent}{os.pathsep}{installed.environment['PATH']}"
-    (tmp_path / "empty").mkdir()
-    for folder, cwd in (("new", tmp_path), (".", tmp_path / "empty")):
-        command = ("pawprint", "init", folder, "--images", str(photos))
-        result = installed.run(*command, cwd=cwd, PATH=path)
-        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert listing(tmp_path) == {"tool/git"} and not (tmp_path / "new").exists()
-
-
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
     """`init` lists folders of classes that have no images."""
     succeed("git", "init", "-q", cwd=tmp_path)
