@@ -31,8 +31,6 @@ from pawprint.dataset.sources import fetch
 from pawprint.model.exports import FORMATS
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
-from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.comparison import read_revision_run
 from pawprint.projects.discard import discard, find_uncommitted, to_discard
 from pawprint.projects.init import create
 from pawprint.projects.labelling import labels_given, undecided
@@ -299,16 +297,6 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
     assert read_yaml(WASTE / "params.yaml")["model"]["image_size"] == 160
     assert upgrade(WASTE) == []
     assert sorted(path.name for path in outside.iterdir()) == ["photos", "waste"]
-
-
-def test_run_of_a_commit_and_of_the_workspace_is_read_from_outside(outside):
-    write_project(WASTE)
-    revision = read_revision_run(WASTE, "v2", "v2")
-    here = read_revision_run(WASTE, WORKSPACE, "this run")
-    assert (revision.name, here.name) == ("v2", "this run")
-    for split, table in here.judged.items():
-        assert revision.judged[split].equals(table)
-    assert succeed("git", "status", "--short", cwd=WASTE) == "?? .dvc/\n"
 
 
 def test_corrected_label_replaces_the_row_of_the_image_however_it_is_written(tmp_path):
