@@ -168,48 +168,38 @@ def test_suggest_ranks_what_was_looked_at_before_it_was_stopped(folder, monkeypa
     assert sorted(str(path) for path, _ in stopped) == [f"photos/{name}" for name in NAMES[:4]]
 
 
-PRINTS = "from pawprint.pipeline.entry import run; run(lambda: print('a' * 9999))"
+# Calls of a command that writes, reads, starts a process, or fails.
+WRITES = "print('a' * 9999)"
+READS = "print(sys.stdin.isatty(), repr(sys.stdin.read()))"
+OPENS = "import os; print(open(os.devnull).fileno() > 2)"
+STARTS = f"subprocess.call([sys.executable, '-c', '{OPENS}'])"
+FAILS = "read_json(Path('absent'))"
+COMMAND = """
+import subprocess, sys
+from pathlib import Path
+from pawprint.files import read_json
+from pawprint.pipeline.entry import run
+run(lambda: {})
+"""
 
 
 @posix
 @pytest.mark.parametrize(
-    ("streams", "status", "lines"),
+    ("call", "streams", "status", "shown", "lines"),
     [
-        (">/dev/full", 1, 1),
-        (">&-", 0, 0),
-        (">&- 2>&-", 0, 0),
-        ("<&- >&-", 0, 0),
-        ("| head -c 1", 0, 0),
+        (WRITES, ">/dev/full", 1, "", 1),
+        (WRITES, ">&-", 0, "", 0),
+        (WRITES, ">&- 2>&-", 0, "", 0),
+        (WRITES, "<&- >&-", 0, "", 0),
+        (WRITES, "| head -c 1", 0, "a", 0),
+        (READS, "<&-", 0, "False ''\n", 0),
+        (STARTS, "<&- 2>&-", 0, "True\n", 0),
+        (FAILS, "2>&-", 1, "", 0),  # its line is not among the rows
     ],
 )
-def test_stream_that_is_full_or_closed_is_at_most_one_line(streams, status, lines):
-    result = run("bash", "-c", f'python -c "{PRINTS}" {streams}', cwd=PROJECT)
-    assert (result.returncode, len(result.stderr.splitlines())) == (status, lines)
-    assert "Traceback" not in result.stderr
-
-
-@posix
-def test_closed_input_is_at_its_end():
-    """As in tio/tio 83, `pawprint discard <&-` under a supervisor printed a traceback."""
-    reads = "import sys; from pawprint.pipeline.entry import run\n"
-    reads += "run(lambda: print(sys.stdin.isatty(), repr(sys.stdin.read())))"
-    result = run("bash", "-c", f'python -c "{reads}" <&-', cwd=PROJECT)
-    assert (result.stdout, result.stderr) == ("False ''\n", "")
-
-
-@posix
-def test_process_that_a_command_starts_has_all_streams():
-    """As in Anantys-oss/koan 273, the first opened file became the command's input."""
-    opens = "import os; print(open(os.devnull).fileno() > 2)"
-    starts = "import subprocess, sys; from pawprint.pipeline.entry import run\n"
-    starts += f"run(lambda: subprocess.call([sys.executable, '-c', '{opens}']))"
-    result = run("bash", "-c", f'python -c "{starts}" <&- 2>&-', cwd=PROJECT)
-    assert (result.returncode, result.stdout) == (0, "True\n")
-
-
-@posix
-def test_error_is_not_printed_among_the_rows_where_stderr_is_closed():
-    fails = "from pawprint.pipeline.entry import run; from pawprint.errors import InputError\n"
-    fails += "def main():\n    raise InputError('wrong')\nrun(main)"
-    result = run("bash", "-c", f'python -c "{fails}" 2>&-', cwd=PROJECT)
-    assert (result.returncode, result.stdout) == (1, "")
+def test_stream_that_is_full_or_closed_is_at_most_one_line(call, streams, status, shown, lines):
+    """See tio/tio 83, a traceback, and Anantys-oss/koan 273: a file became a command's input."""
+    code = COMMAND.format(call)
+    result = run("bash", "-c", f'python -c "$CODE" {streams}', cwd=PROJECT, CODE=code)
+    assert (result.returncode, result.stdout) == (status, shown)
+    assert len(result.stderr.splitlines()) == lines and "Traceback" not in result.stderr
