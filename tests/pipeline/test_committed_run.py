@@ -42,17 +42,6 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     assert repro(second, "--pull", "--allow-missing") == []
 
 
-def test_pulled_clone_of_a_project_without_unknown_photos_runs(tiny_run, origin, tmp_path):
-    """DVC does not track empty folders, so the features of unknown photos have a file."""
-    shutil.copy(tiny_run.parent / "images.zip", tmp_path)
-    second = clone(origin, "pulled")
-    succeed("dvc", "pull", cwd=second)
-    assert (second / "data/features/unknown/shard-0.npy").is_file()
-    assert repro(second) == []
-    succeed("dvc", "repro", "--force", "--single-item", "predict", cwd=second)
-    assert succeed("dvc", "status", cwd=second).strip() == "Data and pipelines are up to date."
-
-
 RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
 
 
