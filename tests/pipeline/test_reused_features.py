@@ -5,11 +5,10 @@ import os
 import shutil
 import signal
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, photo, replace, succeed
+from conftest import PROJECT, TINY, environment_with, replace, succeed
 from kills import fingerprint
 
 from pawprint import paths
@@ -61,18 +60,6 @@ def test_corrected_label_runs_no_features(workspace):
     printed = succeed("dvc", "repro", "features", cwd=workspace)
     assert "Running stage 'split'" in printed and "Running stage 'features'" not in printed
     assert features(workspace) == before
-
-
-def test_image_that_training_does_not_see_changes_nothing_that_training_reads(workspace):
-    before, archive = features(workspace), workspace.parent / "images.zip"
-    with zipfile.ZipFile(archive, "a") as images:
-        images.writestr("drawn/unknown/1.jpg", photo(1))
-        images.writestr("drawn/_unlabelled/2.jpg", photo(2))
-    assert computed(workspace) == (2, IMAGES)
-    after = features(workspace)
-    changed = {path for path in before | after if before.get(path) != after.get(path)}
-    folders = {Path(path).parent for path in changed}
-    assert folders == {paths.FEATURES / "unknown", paths.FEATURES / "unlabelled"}
 
 
 @pytest.mark.parametrize(
