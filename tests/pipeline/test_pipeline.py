@@ -8,7 +8,6 @@ list.
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -33,7 +32,6 @@ from pawprint.scores.prediction_table import probabilities_in, read_probabilitie
 from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
 # Another value for each param. Each is valid for a stage that does not read the param.
 OTHER_VALUES = {
     "fetch.source": "../others.zip",
@@ -141,22 +139,8 @@ def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
     assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(small, OUTPUTS[stage])
 
 
-# One stage for each kind of file: zip, PNG, memory-mapped array, and model.
 @pytest.mark.extended
-@posix
-@pytest.mark.parametrize("stage", ["fetch", "split", "features", "predict"])
-def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(copied, stage):
-    before = fingerprint(copied)
-    command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
-    command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
-    result = run("python", "-B", "-c", command, cwd=copied)
-    (line,) = result.stderr.splitlines()
-    assert re.search(r"cannot write .*(File too large|iostream error)", line)
-    assert (result.returncode, fingerprint(copied)) == (1, before)
-
-
-@pytest.mark.extended
-@posix
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
 def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
     assert recover(undisturbed, kills=3, seed=1) == 3
 
