@@ -1,6 +1,7 @@
 """Test which choices are made by a hash, and how edits of images change them."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -147,6 +148,14 @@ def parts_of(examples: validation.Examples) -> list[np.ndarray]:
         )
         validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))
     return learned
+
+
+def test_images_of_a_group_are_learned_from_together():
+    groups, features = np.arange(640) // 16, np.zeros((640, 1, 1))
+    parts = parts_of(examples_of({False: features}, np.arange(640) % 2, groups, 2))
+    for part, more in pairwise(parts):
+        assert set(part) < set(more)
+        assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()
 
 
 def without(examples: validation.Examples, photo: int) -> validation.Examples:

@@ -1,5 +1,3 @@
-from itertools import pairwise
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,21 +41,3 @@ def test_too_few_groups_have_no_curve(actual, groups):
     cross_validation = validation.cross_validate(examples)
     judged, curve = validation.learning_curve(examples, cross_validation)
     assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
-
-
-def test_images_of_a_group_are_learned_from_together():
-    groups = np.arange(IMAGES) // 16
-    actual, features = np.arange(IMAGES) % 2, np.zeros((IMAGES, 1, 1), np.float16)
-    learned, judge = [], validation._judge
-
-    def recorded(examples, folds, *others):
-        learned.append(folds.learned)
-        return judge(examples, folds, *others)
-
-    examples = examples_of({False: features}, actual, groups, 2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "_judge", recorded)
-        validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))
-    for part, more in pairwise(learned):
-        assert set(part) < set(more)
-        assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()
