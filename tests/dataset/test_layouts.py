@@ -60,20 +60,6 @@ def test_label_unknown_of_metadata_is_no_class(tmp_path):
     assert kept["label"].tolist() == ["a", "b", UNKNOWN]
 
 
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        (["cat/train/1.jpg", "cat/val/2.jpg", "dog/train/3.jpg"], ["cat", "dog"]),
-        (["d/train/cat/1.jpg", "d/train/dog/2.PGM", "d/test/3.jpg"], ["cat", "dog"]),
-        (["train/train/1.jpg", "train/car/2.jpg"], ["car", "train"]),
-        (["cat/1.jpg", "dog/2.jpg", "notes/readme.txt", ".cache/3.jpg"], ["cat", "dog"]),
-        (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog"]),
-    ],
-)
-def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
-    assert find_places(names, None, "auto", "images.zip")[0] == labels
-
-
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():
     with refused("Received: 'valid' beside 'blurry'. List the classes"):
         find_places(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
