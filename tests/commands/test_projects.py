@@ -81,48 +81,6 @@ def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
         assert result.returncode and "cat/caf\\udce9.jpg: expected a name in UTF-8" in result.stderr
 
 
-@pytest.mark.skipif(os.name != "posix", reason="a script as a program")
-def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, photos, tmp_path):
-    registry = tmp_path / "registry"
-    (registry / ".dvc").mkdir(parents=True)
-    (registry / ".dvc/config").touch()
-    for label in ("cat", "dog"):
-        (registry / label).symlink_to(photos / label)
-    installed.succeed("pawprint", "init", "new", "--images", registry, cwd=tmp_path)
-    files = [path for path in photos.rglob("*") if path.is_file()]
-    assert f"nfiles: {len(files)}" in (tmp_path / "new" / "photos.dvc").read_text()
-    assert not any(path.is_symlink() for path in (tmp_path / "new" / "photos").rglob("*"))
-    refused = ["pawprint", "init", "other", "--images", registry]
-    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders that link to each other
-        (registry / label).mkdir()
-        (registry / label / other).symlink_to(registry / other)
-    for options in ([], ["--outside"]):
-        result = installed.run(*refused, *options, cwd=tmp_path)
-        (line,) = result.stderr.splitlines()
-        assert " a link" in line and not (tmp_path / "other").exists()
-
-
-def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
-    """`init` lists folders of classes that have no images."""
-    succeed("git", "init", "-q", cwd=tmp_path)
-    shutil.copytree(photos, tmp_path / "given")
-    (tmp_path / "given" / "bird").mkdir()
-    write_files(tmp_path / "given" / "fox", {".DS_Store": ""})
-    for name, option in (("one", []), ("two", ["--outside"])):
-        command = ("pawprint", "init", name, "--images", "given", *option)
-        lines = installed.succeed(*command, cwd=tmp_path).splitlines()
-        for label in ("bird", "fox"):
-            folder = str(Path("given", label))
-            assert any(folder in line and "has no files" in line for line in lines)
-        assert (tmp_path / name / "params.yaml").is_file()
-        assert not (tmp_path / name / ".git").exists()
-    assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"
-    assert (tmp_path / "one" / "photos").is_dir() and not (tmp_path / "two" / "photos").exists()
-    one, two = ((tmp_path / name / "dvc.yaml").read_text() for name in ("one", "two"))
-    assert two.count("persist: true") == 1 and "persist: true" in two.split("  clean:")[0]
-    assert "persist" not in one  # DVC would change the mode of another user's files, which fails
-
-
 def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_path):
     installed.succeed("pawprint", "init", "cats", "--recipe", "filtered-160", cwd=tmp_path)
     params = read_yaml(tmp_path / "cats" / "params.yaml")

@@ -16,6 +16,7 @@ from pawprint.projects.init import create
 from pawprint.projects.recipes import require_committed
 from pawprint.projects.upgrade import upgrade
 from pawprint.templates import names_in_git, restored_after_failure
+from pawprint.yaml_file import read_yaml
 
 # This is not available on Windows.
 pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")
@@ -208,6 +209,41 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     assert any(str(registry / ".dvcignore") in note for note in notes)
     with refused("--outside", str(registry / ".dvcignore")):
         create(tmp_path / "r", registry, None, True)
+
+
+def test_links_to_photos_are_copied_unless_they_lead_back(tmp_path, images):
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    for label in ("cat", "dog"):
+        (registry / label).symlink_to(images / label)
+    create(tmp_path / "p", registry, None, False)
+    assert "nfiles: 4" in (tmp_path / "p/photos.dvc").read_text()
+    assert not any(path.is_symlink() for path in (tmp_path / "p/photos").rglob("*"))
+    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders that link to each other
+        (registry / label).mkdir()
+        (registry / label / other).symlink_to(registry / other)
+    for is_outside in (False, True):
+        with refused(str(registry), " a link"):
+            create(tmp_path / "q", registry, None, is_outside)
+    assert not (tmp_path / "q").exists()
+
+
+def test_two_projects_share_a_repository_and_photos_may_stay_outside(tmp_path, images):
+    """Folders of classes that have no images are listed."""
+    git_init(tmp_path)
+    given = shutil.copytree(images, tmp_path / "given")
+    (given / "bird").mkdir()
+    write_files(given, {"fox/.DS_Store": ""})
+    for name in ("one", "two"):
+        _, notes = create(tmp_path / name, given, None, name == "two")
+        assert {f"{given / label} has no files" for label in ("bird", "fox")} <= {*notes}
+        assert (tmp_path / name / "params.yaml").is_file()
+        assert not (tmp_path / name / ".git").exists()
+    assert read_yaml(tmp_path / "two/params.yaml")["fetch"]["source"] == "../given"
+    assert (tmp_path / "one/photos").is_dir() and not (tmp_path / "two/photos").exists()
+    one, two = ((tmp_path / name / "dvc.yaml").read_text() for name in ("one", "two"))
+    assert two.count("persist: true") == 1 and "persist: true" in two.split("  clean:")[0]
+    assert "persist" not in one  # DVC would change the mode of another user's files, which fails
 
 
 def test_full_disk_is_called_one(tmp_path, images):
