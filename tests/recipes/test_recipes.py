@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
+from conftest import OFFLINE, PROJECT, commit, complaint, git_init, printed, refused, repro, run
 
 from pawprint import paths
 from pawprint.features.store import Shard
@@ -105,16 +105,17 @@ def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
 
 
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
-    project = git_project(tmp_path, "split: {seed: 7}")
-    params = project / "params.yaml"
-    succeed("python", "-m", "pawprint", "recipes", "use", "filtered-160", cwd=project)
+    params = tmp_path / "params.yaml"
+    params.write_text(overlay(PARAMS, "split: {seed: 7}"), encoding="utf-8")
+    git_init(tmp_path)
+    commit(tmp_path, "Params")
+    printed(tmp_path, "recipes", "use", "filtered-160")
     written = params.read_text(encoding="utf-8")
     assert load_params(params).model.image_size == 160
     assert load_params(params).split.seed == 7
     assert written.count("#") == PARAMS.count("#")
-    result = run("python", "-m", "pawprint", "recipes", "use", "petimages-224", cwd=project)
-    assert result.returncode == 1
-    assert result.stderr.startswith("params.yaml: cannot overwrite uncommitted changes")
+    line = complaint(tmp_path, "recipes", "use", "petimages-224")
+    assert line.startswith("params.yaml: cannot overwrite uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
-    assert complaint(project, "recipes", "use", "cats-and-dogs").startswith("params.yaml: ")
+    assert complaint(tmp_path, "recipes", "use", "cats-and-dogs").startswith("params.yaml: ")
