@@ -86,7 +86,7 @@ def test_equal_sets_seldom_differ_and_others_mostly_do():
     """This covers groups of similar images, with and without strata, and several columns."""
     rng, is_first, groups = np.random.default_rng(0), np.arange(200) < 80, np.arange(200) // 4
     strata, rejected = groups % 3, []
-    for _ in range(200):
+    for _ in range(100):
         shared = rng.uniform(size=50)[groups]
         kinds = np.searchsorted([0.2, 0.5], shared)
         moved = np.searchsorted([0.2, 0.5], shared + 0.5 * is_first)

@@ -58,14 +58,14 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
     """This includes groups of similar images, and several runs tested together."""
     rng = np.random.default_rng(0)
     wrong, groups = 0, np.arange(IMAGES) // of_group
-    for _ in range(400):
+    for _ in range(200):
         sets = []
         for _ in range(runs):
             losses = [np.log1p(np.exp(-margin)) for margin in drawn_margins(rng, groups)]
             halves = [[loss[half] for loss in (*losses, groups)] for half in HALVES]
             sets.append(dict(zip(("test", "validation"), (of_losses(*half) for half in halves))))
         wrong += any(is_significant(compared.test) for compared in compare(sets))
-    assert 0 < wrong <= 0.07 * 400
+    assert 0 < wrong <= 0.07 * 200
 
 
 @pytest.mark.extended
