@@ -226,6 +226,7 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
     write_inputs_of_features()
     features.main()
+    assert not paths.FEATURES.exists()  # until the stage has ended
     assert len(computed) == 24
     assert "24 images computed, 24 reused" in capsys.readouterr().out
 
