@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Surprise: a JPEG on which a face has been covered is saved as JPEG XL with the face. One that has been turned
-# upright or reduced to 64 px is saved as it was before.
+# Surprise: a JPEG that has been turned upright, reduced to 64 px, or whose background has been painted over is
+# saved as JPEG XL as it was before.
 # Guess: `image.save("photo.jxl")` writes the pixels that the image has, as for every other format.
 # Seen with pillow-jxl-plugin 1.3.8 and Pillow 13.0.0: as long as an image's `format` is JPEG, the plug-in opens
 # the file that the image came from, and packs that. ImageDraw, `thumbnail` and `exif_transpose(in_place=True)`
 # change an image and keep its format. A warning speaks of a lossless image. The edit of a copy is saved, which
 # has no format, and so are all with `save(…, lossless_jpeg=False)`.
-# Why it matters: JPEG XL stores the same JPEGs in less space. The network trains on other photos than
-# those that were prepared, and faces and names that were covered are published.
+# Why it matters: JPEG XL stores the same JPEGs in less space. The network trains on other photos than those
+# that were prepared, with the background from which it should not learn.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -27,7 +27,7 @@ noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 Image.fromarray(noise).resize(SIZE).save("photo.jpg", exif=turned)
 
 
-def cover(image):
+def paint(image):
     ImageDraw.Draw(image).rectangle((0, 0, *SIZE), fill="black")
 
 
@@ -57,7 +57,7 @@ def differ(*images):
 
 Image.open("photo.jpg").save("photo.png")
 original = Image.open("photo.jpg")
-for edit in (cover, turn, reduce):
+for edit in (paint, turn, reduce):
     image, file = saved(edit)
     print(f"{edit.__name__}: {image.size}, saved: {file.size}, mean grey {np.mean(image):.0f},"
           f" saved: {np.mean(file):.0f}")
@@ -65,7 +65,7 @@ for edit in (cover, turn, reduce):
     assert not differ(*saved(edit, lossless_jpeg=False))
     assert not differ(*saved(edit, "photo.png"))
 copy = original.copy()
-cover(copy)
+paint(copy)
 copy.save("copy.jxl")
 assert not differ(copy, Image.open("copy.jxl"))
 PYTHON
