@@ -182,7 +182,6 @@ def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
 
 def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
     predictor = load_predictor(small / paths.SERVED_MODEL)
-    assert predictor.metadata.decoded_side == 2 * 96  # as for features
     table = read_probabilities(small / paths.TEST_PROBABILITIES_CSV)
     with open_archive(small / paths.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]

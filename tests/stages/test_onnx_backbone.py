@@ -7,14 +7,9 @@ import pytest
 from conftest import change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
-from pawprint import paths
 from pawprint.files import digest
-from pawprint.images.archive import open_archive
-from pawprint.images.reading import open_image
-from pawprint.model.predictor import load_predictor
 from pawprint.network.hardware import keras
 from pawprint.recipes.demo import write_archive
-from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
 
@@ -46,15 +41,6 @@ def project(tmp_path_factory) -> Path:
     project = git_project(folder / "project", SMALL + ONNX % digest(folder / "pooled.onnx"))
     assert repro(project, "evaluate")
     return project
-
-
-def test_served_model_gives_what_was_evaluated(project):
-    table = read_probabilities(project / paths.TEST_PROBABILITIES_CSV)
-    model = load_predictor(project / paths.SERVED_MODEL)
-    with open_archive(project / paths.RAW_ARCHIVES) as archive:
-        predicted = [model.predict(open_image(archive, path)) for path in table["path"]]
-    probabilities = np.array([prediction.probabilities for prediction in predicted])
-    assert probabilities == pytest.approx(probabilities_in(table), abs=1e-5)
 
 
 def test_served_model_works_without_keras_and_is_exported_as_onnx_alone(project, tmp_path):

@@ -1,0 +1,143 @@
+"""Compare the served model on photos with the counts from stored features in `evaluate`."""
+
+import contextlib
+import importlib
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import OFFLINE, PROJECT, encode, write_files
+from networks import sample_backbone
+from PIL import Image
+
+from pawprint import load, paths
+from pawprint.classes import UNKNOWN
+from pawprint.files import digest, write_json
+from pawprint.images.archive import open_archive
+from pawprint.images.reading import open_image
+from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.network.hardware import keras
+from pawprint.params.file import overlay
+from pawprint.scores.prediction_table import probabilities_in, read_probabilities
+
+pytestmark = pytest.mark.slow
+STAGES = ["fetch", "clean", "split", "backbone", "features", "train_extract"]
+STAGES += ["train_finetune", "predict", "evaluate"]
+COMMON = """
+fetch: {source: photos}
+clean: {labels: auto}
+augment: {views: 2}
+model: {image_size: 96, features: blocks}
+train_finetune: {epochs: {number: 1, learning_rate: 0.001, keep_best: false}}
+"""
+FROZEN = "{image_size: 96, fine_tune_at: null"
+CASES = {
+    "fine-tuned": "{}",
+    "fine-tuned, flatten, logits": "model: {pooling: flatten, features: last}\n"
+    "head: {output: logits}",
+    "frozen, without the original": f"model: {FROZEN}}}\naugment: {{keep_original: false}}",
+    "frozen, flatten, not mirrored": f"model: {FROZEN}, pooling: flatten}}\n"
+    "augment: {RandomFlip: null}",
+    "dense head": f"model: {FROZEN}}}\nhead: {{dense: {{units: 8, batch_normalization: true}}}}\n"
+    "train_extract: {epochs: {number: 2, batch_size: 8, keep_best: false}}",
+    "onnx": "{}",
+}
+LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
+
+
+def picture(label: str, number: int) -> bytes:
+    """Return a photo of one of six kinds, with varying formats and sizes."""
+    rng = np.random.default_rng((LABELS.index(label), number))
+    form, size = [("JPEG", (120, 90)), ("PNG", (90, 130)), ("JPEG", (96, 96))][number % 3]
+    if (label, number) == ("plain", 0):
+        size = 4032, 3024
+    colour = rng.integers(0, 200, 3) // (1 + LABELS.index(label)) + 40
+    values = np.ones((size[1], size[0], 1)) * colour
+    values += rng.normal(0, 5 + 30 * (label in ("noise", "line")), (*values.shape[:2], 1))
+    if (label, number) == ("disc", 1):  # 16-bit grey
+        return encode(
+            Image.fromarray((values[..., 0] * 200).clip(0, 65535).astype(np.uint16)), "PNG"
+        )
+    return encode(Image.fromarray(values.clip(0, 255).astype(np.uint8)), form)
+
+
+def suffix(data: bytes) -> str:
+    return Image.open(io.BytesIO(data)).format.lower().replace("jpeg", "jpg")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder, files = tmp_path_factory.mktemp("photos"), {}
+    for label in LABELS:
+        for number in range(9):
+            data = picture(label, number)
+            files[f"{label}/{number}.{suffix(data)}"] = data
+    files |= {f"unknown/{number}.jpg": picture("line", 20 + number) for number in range(2)}
+    files |= {f"_unlabelled/{number}.jpg": picture("disc", 20 + number) for number in range(3)}
+    return write_files(folder, files)
+
+
+def run_stages(folder: Path, *changes: str) -> None:
+    """Run the stages from `fetch` to `evaluate` in this process."""
+    params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
+    for each in (COMMON, *changes):
+        params = overlay(params, each)
+    (folder / paths.PARAMS).write_text(params, encoding="utf-8")
+    for name in (paths.LABELS_CSV, paths.SPLITS_CSV):
+        shutil.copy(PROJECT / name, folder)
+    for code in (paths.FEATURE_ROW_CODE, paths.DECODED_ROW_CODE):
+        write_json(folder / code, "the code of a row")
+    with contextlib.chdir(folder):
+        for stage in STAGES:
+            if finish := importlib.import_module(f"stages.{stage}").main():
+                finish()
+
+
+def weights(folder: Path, case: str) -> str:
+    if case != "onnx":
+        return OFFLINE.replace("pawprint/", f"{PROJECT}/pawprint/")
+    pixels, backbone = keras.Input((96, 96, 3)), sample_backbone()
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone(pixels, training=False))
+    model = keras.Model(pixels, pooled)
+    model(np.zeros((1, 96, 96, 3)))
+    model.export(path := folder / "pooled.onnx", format="onnx", verbose=False)
+    return (
+        f"weights: {{source: {path}, sha256: {digest(path)}}}\n"
+        "model: {backbone: onnx, alpha: null, features: auto, fine_tune_at: null, onnx: "
+        "{mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}\n"
+    )
+
+
+EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "dense head")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.extended if case in EXTENDED else ()) for case in CASES],
+)
+def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path, case):
+    (tmp_path / "photos").symlink_to(photos)
+    run_stages(tmp_path, weights(tmp_path, case), CASES[case])
+    with contextlib.chdir(tmp_path), open_archive(paths.RAW_ARCHIVES) as archive:
+        model = load(paths.SERVED_MODEL)
+        seen = 0
+        for path in paths.PROBABILITIES_CSV.values():
+            table = read_probabilities(path)
+            expected = probabilities_in(table)
+            for row, probabilities in zip(table.itertuples(), expected):
+                image = open_image(archive, row.path, model.metadata.decoded_side)
+                predicted = model.predict(image)
+                assert predicted.probabilities == pytest.approx(probabilities, abs=1e-5)
+                assert model.class_of(predicted.probabilities) == row.predicted
+                assert predicted.unknown_score == pytest.approx(row.unknown_score, abs=1e-5)
+                seen += 1
+        assert seen >= 12
+        unknown = Outputs.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
+        temperature = model.metadata.temperature
+        for name, probabilities in zip(
+            ("unknown/0.jpg", "unknown/1.jpg"), to_probabilities(unknown.logits, temperature)
+        ):
+            image = open_image(archive, name, model.metadata.decoded_side)
+            assert model.predict(image).probabilities == pytest.approx(probabilities, abs=1e-5)
