@@ -65,6 +65,13 @@ def test_two_readings_of_nested_folders_are_shown_with_counts_and_one_is_chosen(
     assert labels_of(names, "inner") == {name: name.split("/")[-2] for name in names}
 
 
+def test_split_beside_inner_classes_has_no_class_of_its_own():
+    names = images_in("site1/cat", "site1/dog", "site1/test", "site2/cat", "site2/dog/train")
+    labels = labels_of(names, "inner")
+    assert {label for name, label in labels.items() if "/test/" in name} == {""}
+    assert labels["site2/dog/train/0.jpg"] == "dog"
+
+
 @pytest.mark.parametrize(
     "names",
     [
