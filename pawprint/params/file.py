@@ -69,8 +69,22 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
         raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
+    before, last = _end_of(keys, key)
+    comments = before.ca.items.get(last)
     keys[key] = value
+    if before is not keys and comments:  # else they would go with the last value
+        after, last = _end_of(keys, key)
+        after.ca.items[last] = comments
     _keep_near(keys.ca.items.get(key))
+
+
+def _end_of(keys: CommentedMap, key: str) -> tuple[CommentedMap, str]:
+    """Return the mapping and the key of the last value in a param, where its line ends."""
+    value = keys[key]
+    while isinstance(value, CommentedMap) and value and not value.fa.flow_style():
+        keys, key = value, next(reversed(value))
+        value = keys[key]
+    return keys, key
 
 
 def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:

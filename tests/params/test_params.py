@@ -237,6 +237,15 @@ def test_null_and_comment_stay_in_their_places():
     assert overlay(changed, "a: {b: null, c: {d: 1}}") == params
 
 
+def test_comments_after_a_mapping_in_several_lines_stay():
+    layer = "  RandomHue:\n    factor: 1"
+    params = f"augment:\n{layer}  # why\n\n  # mine\n  seed: 1\n"
+    changed = set_values(params, {"augment.RandomHue": {"factor": 2}})
+    assert changed == params.replace(layer, "  RandomHue: {factor: 2}")
+    changed = overlay(params, "augment:\n  RandomHue:\n    factor: 2\n")
+    assert changed == params.replace("factor: 1", "factor: 2")
+
+
 def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
         with refused(f"{key}: params.yaml has no such key"):
