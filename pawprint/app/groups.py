@@ -291,23 +291,34 @@ class Pages:
             self.label = group.label
             self.sure = group.sure if self.size > 1 else len(self.images)
         else:
-            skipped = Counter(image for image, _ in self.refused)
-            self.images = sorted(images, key=skipped.__getitem__)[: self.size]
+            self.images = sorted(images, key=self.skipped().__getitem__)[: self.size]
             self.label = ""
             self.sure = len(self.images)
 
     def choose(self, pool: Pool, photos: np.ndarray, given: dict[str, str]) -> Group:
-        """Return the next photos from these: a cluster without a label, or a class."""
+        """Return the next photos from these: a cluster without a label, or a class.
+
+        If all clusters have been skipped, or all classes rejected, the photos that were skipped
+        least often come first.
+        """
         answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
         refused = {(place[image], label) for image, label in self.refused if image in place}
+        skipped = self.skipped()
+        times = np.array([skipped[pool.images[photo]] for photo in photos])
+        photos = photos[np.argsort(times, kind="stable")]
         new = photos_in_new_clusters(photos, labels, pool.cluster, refused)
         new = new if pool.head is None else new[:0]
         head = None if len(new) else self.fit(pool, labels)
         if head is not None:
             return surest(photos, head, refused, self.size)
-        return nearest(new if len(new) else photos, photos, pool, self.size)
+        least = photos[: int(np.sum(times == times.min()))]
+        return nearest(new if len(new) else least, photos, pool, self.size)
+
+    def skipped(self) -> Counter[ImageKey]:
+        """Return how often each image was on a page without getting a label."""
+        return Counter(image for image, _ in self.refused)
 
     def fit(self, pool: Pool, labels: np.ndarray) -> pd.DataFrame | None:
         """Return a head, reusing the previous one until enough labels are new, or None."""

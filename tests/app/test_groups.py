@@ -221,6 +221,18 @@ def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
     assert not {number[image] for image in first} & {number[image] for image in second}
 
 
+def test_skipped_pages_show_all_of_few_photos():
+    rows, _ = made_up(1)
+    for number in range(PER_PAGE + 1, 2 * PER_PAGE):
+        pool = pool_of(rows[:number])
+        pages, shown = Pages(), set()
+        for _ in range(3):
+            pages.turn(pool, {})
+            shown |= {*pages.images}
+            pages.answer(set(), "", lambda: None)
+        assert len(shown) == number
+
+
 def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_fail(
     tmp_path, monkeypatch
 ):
