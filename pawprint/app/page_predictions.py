@@ -10,13 +10,16 @@ from pawprint import paths
 from pawprint.app import photos
 from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.columns import PROBABILITY
+from pawprint.columns import PROBABILITY, SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
 from pawprint.scores import prediction_table
-from pawprint.scores.intervals import CONFIDENCE, fraction_interval
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
+from pawprint.scores.series import independent
+from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
@@ -27,7 +30,7 @@ def show_predictions() -> None:
     """Show the scores for a split, and its photos with their predictions."""
     split = st.segmented_control("Split", list(PROBABILITIES_CSV), default="test", required=True)
     path = PROBABILITIES_CSV[split]
-    images = read(path)
+    images = read(path, paths.SPLIT_CSV, paths.CROSS_VALIDATION_JSON)
     labels = prediction_table.predicted_labels(images)
     if len(labels) == 2:
         thresholds = read_metadata(paths.SERVED_MODEL).thresholds
@@ -38,9 +41,15 @@ def show_predictions() -> None:
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
-def read(path: Path) -> pd.DataFrame:
-    """Return the PROBABILITIES table, cached because reading a thousand classes takes seconds."""
-    return prediction_table.read_probabilities(path)
+def read(path: Path, split: Path, choices: Path) -> pd.DataFrame:
+    """Return the PROBABILITIES table with the column `group`, from the SPLIT table and `choices`.
+
+    It is cached because reading a thousand classes takes seconds.
+    """
+    images = read_table(split, SPLIT)
+    group_of = dict(zip(images["path"], independent(images, read_mapping(choices))))
+    table = prediction_table.read_probabilities(path)
+    return table.assign(group=table["path"].map(group_of))
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
@@ -69,7 +78,8 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     """
     counts = prediction_table.confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
-    low, high = fraction_interval(int(correct.sum()), len(images))
+    is_right = (images["actual"] == images["predicted"]).to_numpy()
+    low, high = fraction_interval(*independent_counts(is_right, images["group"].to_numpy()))
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
         f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "

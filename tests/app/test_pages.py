@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pawprint import paths
 from pawprint.app import HERE, groups, page_label, page_of_photos, page_run, pools, undo_log
 from pawprint.classes import NEITHER
-from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED
+from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import pack, write_text
 from pawprint.params.model import Model
@@ -24,7 +24,7 @@ from pawprint.pipeline import runs
 from pawprint.projects import labelling
 from pawprint.projects.comparison import find_runs
 from pawprint.scores.intervals import CONFIDENCE, fraction_interval
-from pawprint.tables import write_table
+from pawprint.tables import read_table, write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4)  # for v2
 
@@ -80,6 +80,10 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert page.metric[0].value == "50.00%"
     interval = f"{CONFIDENCE:.0%} interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
+    split = read_table(project / paths.SPLIT_CSV, SPLIT)
+    write_table(project / paths.SPLIT_CSV, split.assign(group="a series"), SPLIT)
+    of_series = opened("page_predictions", "show_predictions").caption[0].value
+    assert of_series.startswith("2 of 4 correct; ") and interval not in of_series
     right = ["dog 70.0%", "cat 90.0%"]
     wrong = [":red[✗ dog → cat 80.0%]", ":red[✗ cat → dog 60.0%]"]
     assert [button.label for button in page.button] == wrong + right
