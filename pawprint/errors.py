@@ -94,9 +94,10 @@ def silent_stderr() -> Iterator[None]:
 
 
 # Patterns for any text, including malformed URLs, and their replacements. A password may contain
-# any character, so everything up to the last @ is treated as part of it.
+# any character, so everything up to the last @ is treated as part of it, except before a version,
+# as in npm/onnxruntime-web@1.30.0/dist.
 PATTERNS = (
-    (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1"),
+    (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@(?!\d+\.\d+\.\d+/)", r"\1"),
     (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
     (r"\b([\w-]*(?:token|key|sig|signature|password|secret)=)[^\s&'\")]+", r"\1…"),
 )

@@ -33,6 +33,8 @@ def test_marks_that_reverse_text_are_escaped_and_joiners_are_not():
         ("https://user:wo/r d@host/b.zip", "https://host/b.zip"),
         ("user:word@host/b.zip", "host/b.zip"),
         ("host/b.zip?a=1&X-Amz-Signature=word&b=2", "host/b.zip?a=1&X-Amz-Signature=…&b=2"),
+        ("https://user:word@host/npm/b@1.30.0/b.js", "https://host/npm/b@1.30.0/b.js"),
+        ("https://user:word@127.0.0.1/b.zip", "https://127.0.0.1/b.zip"),
         ("file:///photos/b.zip", "file:///photos/b.zip"),
         ("../what?/a#1@home.zip", "../what?/a#1@home.zip"),
         ("C:\\photos\\b.zip", "C:\\photos\\b.zip"),
