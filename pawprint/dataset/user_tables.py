@@ -235,9 +235,9 @@ def read_corrections(
 
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
     Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
-    in `members` if there is no `pixels_sha256`, an image that occurs twice, and a `pixels_sha256`
-    that is not 64 hexadecimal digits. Also raises InputError if the file is not such a table.
-    `members` and `labels` are not checked if they are None.
+    in `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that
+    is not 64 hexadecimal digits, and a cell in HOW other than OF_PAGE or "". Also raises InputError
+    if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
     is_known = members is not None
@@ -247,15 +247,10 @@ def read_corrections(
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         name = find_name(row["path"], member_of) or row["path"]
         label = normalize("NFC", row["label"])
-        pixels = row.get(PIXELS, "")
+        pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
-        problem = None
-        if pixels and not SHA256.fullmatch(pixels):
-            problem = (
-                "expected a pixels_sha256 with 64 hexadecimal digits, or an empty cell. Received: "
-                f"{pixels!r}. Correct it."
-            )
-        elif is_known and not pixels and name not in member_of:
+        problem = _problem_of_optional_cells(row)
+        if is_known and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
             problem = (
                 f"expected a path to a file in the archive, such as {min(members, default='')}. "
@@ -274,6 +269,21 @@ def read_corrections(
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
     return [*corrections.values()]
+
+
+def _problem_of_optional_cells(row: Cells) -> str | None:
+    """Return what is wrong with the cells PIXELS and HOW in a labels.csv row, or None."""
+    pixels = row.get(PIXELS, "")
+    how = row.get(HOW, "")
+    if pixels and not SHA256.fullmatch(pixels):
+        expected = "expected a pixels_sha256 with 64 hexadecimal digits, or an empty cell"
+        return f"{expected}. Received: {pixels!r}. Correct it."
+    if how not in ("", OF_PAGE):
+        return (
+            f"expected {OF_PAGE} in the column {HOW}, or an empty cell. Received: {how!r}. Correct "
+            "it, or rename the column if it is your own."
+        )
+    return None
 
 
 def reviewed_images(path: Path) -> set[str]:

@@ -126,6 +126,7 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
         ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each image once"),
         ("path,label\ncats/1.jpg\n", "line 2: expected 2 cells"),
         ("path,label,pixels_sha256\ncats/1.jpg,dog,a1\n", "line 2: expected a pixels_sha256…'a1'"),
+        ("path,label,how\ncats/1.jpg,dog,pgae\n", "line 2: expected page in the column how…'pgae'"),
         ("path:label\n", "line 1: expected the columns path,label…'path:label'"),
         ('path,label\n"cats', "expected a CSV"),
     ],
