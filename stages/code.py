@@ -99,16 +99,15 @@ def describe_versions(recorded: Recorded, after: dict[str, str], locked: dict[st
     """Return a line about installed versions that differ from the lock and the stages to rerun.
 
     `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
-    requirements.txt. Returns "" if the installed versions are the locked ones.
+    requirements.txt. Returns "" if they are the same for all stages.
     """
-    pins = {pin for text in locked.values() for pin in fingerprint.split_fingerprint(text)[1]}
-    versions = not_as_pinned(sorted(pins))
-    if not versions:
+    stages = [stage for stage in after if after[stage] != locked[stage]]
+    if not stages:
         return ""
-    differing = f"installed: {name_some(versions)} in {paths.REQUIREMENTS}"
+    pins = {pin for stage in stages for pin in fingerprint.split_fingerprint(locked[stage])[1]}
+    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} in {paths.REQUIREMENTS}"
     install = f"`pip install -r {paths.REQUIREMENTS}`"
-    changed = [stage for stage in after if after[stage] != locked[stage]]
-    again = [stage for stage in changed if recorded.has_code(stage, locked[stage])]
+    again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
     if again:
         return f"{differing}, which reruns {', '.join(again)}; {install} avoids this"
     return f"{differing}. Results may differ; {install} installs the project's versions"

@@ -161,20 +161,29 @@ def report(stage: str, lines: Iterable[str | None]) -> None:
 def run_stage(main: Callable[[], Callable[[], None] | None]) -> NoReturn:
     """Run `main` like `run`, and then the function that it returns, if any.
 
+    Reports packages that differ from requirements.txt.
+
     If DVC started the stage, it is treated as a user's mistake if the `code` stage has recorded
     other code, or if inputs that DVC records change before `main` ends. The returned function is
     then not called.
     """
     collector.resume()
-    run(functools.partial(_run_and_check, main))
+    stage = Path(sys.argv[0]).stem
+    lines, differing = running_code(stage)
+    if differing:
+        print(
+            f"{stage}: expected the versions in requirements.txt. Received: "
+            f"{', '.join(differing)}. Results may differ. Run `pip install -r requirements.txt`.",
+            file=sys.stderr,
+        )
+    run(functools.partial(_run_and_check, main, stage, lines))
 
 
-def _run_and_check(main: Callable[[], Callable[[], None] | None]) -> None:
+def _run_and_check(
+    main: Callable[[], Callable[[], None] | None], stage: str, lines: list[str]
+) -> None:
     is_recorded = "DVC_STAGE" in os.environ
     if is_recorded:
-        stage = Path(sys.argv[0]).stem
-        code = CODE / f"{stage}.txt"
-        lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
         contents = _require_recorded(stage, lines)
         before = _inputs()
     finish = main()
@@ -189,6 +198,16 @@ def _run_and_check(main: Callable[[], Callable[[], None] | None]) -> None:
             )
     if finish:
         finish()
+
+
+def running_code(stage: str) -> tuple[list[str], list[str]]:
+    """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
+    # Imported here, because the import takes most of the time until `stages` sets `sys.excepthook`.
+    from pawprint.pipeline.lock import not_as_pinned
+
+    code = CODE / f"{stage}.txt"
+    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
+    return lines, not_as_pinned(line for line in lines if "==" in line)
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:

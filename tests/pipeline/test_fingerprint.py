@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CODE, MODULES, PROJECT, refused, replace, write_files
+from conftest import CODE, MODULES, PROJECT, as_installed, refused, replace, run, write_files
 
 from pawprint.pipeline.fingerprint import (
     DECODED_ROW,
@@ -150,6 +150,17 @@ def test_fingerprint_is_the_same_whichever_distribution_has_the_modules(module, 
     code = Code(PROJECT)
     code.distributions = {**CODE.distributions, module: [distribution]}
     assert code.fingerprint("stages/backbone.py") == CODE.fingerprint("stages/backbone.py")
+
+
+def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
+    fingerprint = as_installed(CODE.fingerprint("stages/split.py"))
+    fingerprint = fingerprint.replace("pandas==", "pandas==0.")
+    (tmp_path / "data/code").mkdir(parents=True)
+    (tmp_path / "data/code/split.txt").write_text(fingerprint, encoding="utf-8")
+    result = run("python", "-m", "stages.split", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 1
+    first, _ = result.stderr.splitlines()
+    assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
 
 
 @pytest.fixture
