@@ -6,14 +6,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
 from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
-from pawprint.params.section import Bits, Resize, Section, check_content
+from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
 
 METADATA_FILE = "model.json"
@@ -65,8 +71,7 @@ class Metadata(Section):
     interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
     exif_orientation: Literal["applied"] = "applied"
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
-    # JSON has no tuples, so this also accepts a list.
-    pixel_range: Annotated[tuple[Literal[0], Literal[255]], Field(strict=False)] = (0, 255)
+    pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -81,8 +86,7 @@ class Metadata(Section):
     @field_validator("thresholds")
     @classmethod
     def _name_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
-        labels = info.data.get("labels")  # missing if they are wrong themselves
-        if labels and (problem := problem_of_named(thresholds, labels)):
+        if thresholds and (problem := problem_of_named(thresholds, info.data.get("labels", [""]))):
             raise ValueError(problem)
         return thresholds
 
@@ -148,17 +152,24 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
     """Return the metadata in a file's content, like `read_metadata`."""
     try:
         record = json.loads(content)
-    except (RecursionError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected the metadata of a served model. Received: not JSON: {error}"
-        ) from None
-    if isinstance(record, dict):
-        number = record.pop("format", 1)
-        release = record.pop("release", "a later one")
-        if number not in range(1, FORMAT + 1):
-            raise InputError(
-                f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
-                f"{printable(str(number))}, written by a newer version of Pawprint; the first "
-                f"version that reads it is {printable(str(release))}. {renewal()}."
-            )
-    return check_content(Metadata, record, path, [])
+        if isinstance(record, dict):
+            number = record.pop("format", 1)
+            release = record.pop("release", "a later one")
+            if number not in range(1, FORMAT + 1):
+                raise InputError(
+                    f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
+                    f"{printable(str(number))}, written by a newer version of Pawprint; the first "
+                    f"version that reads it is {printable(str(release))}. {renewal()}."
+                )
+        return Metadata.model_validate_json(json.dumps(record))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        message = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            message = f"unknown key, from another version of Pawprint or added by hand. {renewal()}"
+        received = " ".join([*map(str, problem["loc"]), f"({message})"])
+    except (RecursionError, ValueError):
+        received = "something that is not JSON"
+    raise InputError(
+        f"{path}: expected the metadata of a served model. Received: {printable(received)}"
+    )

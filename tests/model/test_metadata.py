@@ -35,7 +35,8 @@ OUTSIDE = {
 )
 def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, value):
     (tmp_path / METADATA_FILE).write_text(json.dumps(written | {key: value}))
-    with refused(f"{METADATA_FILE}: {key}") as error:
+    line = f"{METADATA_FILE}: expected the metadata of a served model. Received: {key}"
+    with refused(line) as error:
         read_metadata(tmp_path)
     assert len(str(error.value)) < 500
 
