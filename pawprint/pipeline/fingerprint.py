@@ -238,11 +238,16 @@ class Code:
             names = {name for name in names if name in self.pins} or names
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
             pinned = [line for name in names for line in self._lines_of_pin(name)]
+            if not pinned and top not in self.distributions:
+                raise InputError(
+                    f"{module}: the package that it imports as {top} is not installed. Add it to "
+                    f"{REQUIREMENTS} if it is missing there and run `pip install -r "
+                    f"{REQUIREMENTS}`."
+                )
             if not pinned:
                 raise InputError(
-                    f"{module}: the package that it imports as {top} is not installed, or has no "
-                    f"version in {REQUIREMENTS}. Add it there if it is missing, and run `pip "
-                    f"install -r {REQUIREMENTS}`."
+                    f"{REQUIREMENTS}: the version of {' or '.join(sorted(names))}, which {module} "
+                    "imports, is missing. Add it."
                 )
             yield from pinned
 

@@ -208,7 +208,7 @@ def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
 def test_package_that_is_not_installed_says_so(project):
     """It may be pinned under a name that only an installed package reveals."""
     (project / "stages/two.py").write_text("import absent_package\n")
-    with refused("stages/two.py", "imports as absent_package is not installed"):
+    with refused("stages/two.py", "imports as absent_package is not installed."):
         Code(project).fingerprint("stages/two.py")
 
 
