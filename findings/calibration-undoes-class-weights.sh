@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Surprise: a head with `class_weight="balanced"` finds 74% of the defective parts, and 4% after
+# Surprise: a head with `class_weight="balanced"` finds 74% of the defective parts, but only 4% after
 # `CalibratedClassifierCV` with the default method.
 # Guess: calibration corrects probabilities and keeps the order of the photos, so nearly all labels stay.
 # Seen with scikit-learn 1.9.1, for 5% defective parts: `sigmoid` and `isotonic` fit the share of defects at each
-# score, and where the head has 0.5, most parts have none. The order stays: the area under the ROC curve is the
-# same. `method="temperature"` leaves 0.5 where it is, and all labels, too.
-# Why it matters: weights are there so that a rare class is found. The calibrated model has the better log loss,
+# score, and most parts to which the head gives 0.5 have none. The order stays: the area under the ROC curve is the
+# same. `method="temperature"` moves neither 0.5 nor any label.
+# Why it matters: class weights exist so that a rare class is found. The calibrated model has the better log loss,
 # and hardly ever reports a defect. Choose a threshold after calibration, or calibrate by temperature.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -3,9 +3,9 @@
 # saved as JPEG XL as it was before.
 # Guess: `image.save("photo.jxl")` writes the pixels that the image has, as for every other format.
 # Seen with pillow-jxl-plugin 1.3.8 and Pillow 13.0.0: as long as an image's `format` is JPEG, the plug-in opens
-# the file that the image came from, and packs that. ImageDraw, `thumbnail` and `exif_transpose(in_place=True)`
-# change an image and keep its format. A warning speaks of a lossless image. The edit of a copy is saved, which
-# has no format, and so are all with `save(…, lossless_jpeg=False)`.
+# the file that the image came from, and recompresses it. ImageDraw, `thumbnail` and `exif_transpose(in_place=True)`
+# change an image and keep its format. The only warning mentions a lossless image. Edits are saved for a
+# copy, because it has no format, and with `save(…, lossless_jpeg=False)`.
 # Why it matters: JPEG XL stores the same JPEGs in less space. The network trains on other photos than those
 # that were prepared, with the background from which it should not learn.
 set -euo pipefail

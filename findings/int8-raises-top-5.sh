@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Surprise: converted to 8 bits, an overconfident network of 100 classes has a top-5 accuracy of 90% instead of 59%
 # in Keras' `SparseTopKCategoricalAccuracy`, although its top-1 accuracy stays at 31%.
-# Guess: the conversion costs a few photos. If probabilities are equal, the first classes of them are taken.
+# Guess: the conversion costs a few photos. Ties go to the first classes.
 # Seen with Keras 3.15.1, TensorFlow 2.21.0 and ai-edge-litert 2.3.0: an 8-bit softmax rounds to multiples of 1/256,
-# so that 97 of 100 classes have 0. TensorFlow's `in_top_k` counts all classes that are equal to the fifth: with
+# so that 97 of 100 classes have probability 0. TensorFlow's `in_top_k` counts every class tied with the fifth: with
 # fewer than five above 0, every label is right. A network with equal outputs has 100%, also with k=1. With ties in
 # the order of the classes, the 8-bit network has 48%.
 # Source: https://github.com/tensorflow/tensorflow/issues/13005
-# Why it matters: the report on a smaller network shows a gain where there is a loss, and a dead network is perfect.
+# Why it matters: the report on a smaller network shows a gain where there is a loss, and a dead network looks perfect.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,10 +2,10 @@
 # Surprise: in a network that ONNX Runtime's `quantize_dynamic` has made 8-bit, the label of a photo depends
 # on the other photos in its batch. One photo whose pixels were not divided by 255 costs the others a fifth
 # of their accuracy.
-# Guess: photos of a batch do not know each other, as in the float network; dynamic means a range per photo.
+# Guess: photos of a batch do not affect each other, as in the float network; "dynamic" means a range per photo.
 # Seen with ONNX Runtime 1.32.0, onnx 1.23.2 and scikit-learn 1.9.1: each layer takes one range over the
-# whole batch (DynamicQuantizeLinear). Of 797 digits, 94% are right one by one. Beside a photo of 0 to 255
-# instead of 0 to 1, 74% are. In one batch without it, two labels change. The float network changes none.
+# whole batch (DynamicQuantizeLinear). Of 797 digits, 94% are right one by one, and 74% beside a photo of
+# 0 to 255 instead of 0 to 1. In one batch without it, two labels change. The float network changes none.
 # Source: https://github.com/microsoft/onnxruntime/issues/10111 ("It is expected.")
 # Why it matters: servers join photos of several clients into batches. Answers then depend on the load and on
 # strangers, and an accuracy that was measured in batches is not that of single photos.

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Surprise: after `max_samples: 1` in params.yaml has become `max_samples: 1.0`, `dvc repro` skips the training,
-# `dvc params diff` prints nothing, and `dvc exp run -S` makes an experiment of the new value with the old model.
-# Guess: DVC trains again, because the value in params.yaml is another: 1 photo per tree, or all of them.
+# `dvc params diff` prints nothing, and `dvc exp run -S` records the new value with the old model.
+# Guess: DVC trains again, because the value in params.yaml has changed, from 1 photo per tree to all of them.
 # Seen with DVC 3.67.1 and scikit-learn 1.9.1: DVC compares values as Python does, where 1, 1.0 and true are
 # equal. The accuracy stays at that of a forest whose trees see one photo each, 10%, instead of 93%. A change
 # to 0.99 trains, and so does `--force`.
-# Why it matters: scikit-learn reads an integer as a number and a float as a share, as in `max_samples`,
+# Why it matters: scikit-learn reads an integer as a count and a float as a fraction, as in `max_samples`,
 # `max_features` or `test_size`. Whoever corrects the mistake sees that it makes no difference.
 set -euo pipefail
 folder=$(mktemp -d)

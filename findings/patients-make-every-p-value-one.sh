@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Surprise: `permutation_test_score` with `groups=patients` gives p = 1 for a head that is nearly always right:
 # chance explains every result.
-# Guess: groups go to the folds only, as in `cross_val_score`, so that p is as small as it can be, 1/51.
-# Seen with scikit-learn 1.9.1, and documented for `groups`: labels are permuted within each group. A patient has
+# Guess: groups are used only for the folds, as in `cross_val_score`, so that p is as small as it can be, 1/51.
+# Seen with scikit-learn 1.9.1, and documented at `groups`: labels are permuted within each group. A patient has
 # one diagnosis, so no label ever moves, and all 50 permutations have the score of the data. If the same folds
 # are passed as a list, photos are permuted one by one, as if each were another patient: of 10 heads whose
 # features only tell patients apart, several then have p < 0.05. Permuting the diagnoses of patients is right.
 # Why it matters: patients, animals or products with several photos each are the case for group folds. This test
-# of whether a network has learned anything says no to all, or yes to many that have not.
+# of whether a network has learned anything rejects all, or accepts many that have learned nothing.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -151,7 +151,7 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a file of `write_json`. Raises InputError like `parse_file`."""
+    """Return the content of a file written by `write_json`. Raises InputError like `parse_file`."""
     return parse_file(path, _parse_json)
 
 

@@ -77,11 +77,11 @@ def copy_file(source: Path, target: Path) -> None:
 
     `shutil.copyfile` names the file that it reads in both cases.
     """
-    with naming(target), target.open("wb") as file:
-        file.writelines(_parts_of(source))
+    with open_binary(source) as read, naming(target), target.open("wb") as written:
+        written.writelines(_parts_of(read, source))
 
 
-def _parts_of(path: Path) -> Iterator[bytes]:
-    with open_binary(path) as file:
+def _parts_of(file: io.BufferedReader, path: Path) -> Iterator[bytes]:
+    with naming(path):
         while part := file.read(PART):
             yield part

@@ -23,7 +23,7 @@ def measure(grey: Image.Image) -> dict[str, float]:
     brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. Only whole
     numbers are added, so the results are the same on every processor.
     """
-    # Of 16 bits, because all numbers below need no more, and larger arrays take longer.
+    # 16 bits suffice for all numbers but squares, and larger arrays take longer.
     square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int16)
     inner = square[1:-1, 1:-1]
     around = square[:-2, 1:-1] + square[2:, 1:-1] + square[1:-1, :-2] + square[1:-1, 2:]
@@ -59,7 +59,7 @@ def perceptual_hash(image: Image.Image) -> str:
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return a grey copy. Large images are reduced, but both sides keep at least HASHED pixels."""
+    """Return a grey image. Large images are reduced, but both sides keep at least HASHED pixels."""
     scale = scale_for(image.size, HASHED)
     image = image.reduce(scale) if scale > 1 else image  # Pillow would copy it
     return image if image.mode == "L" else image.convert("L")

@@ -31,7 +31,7 @@ def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Ima
 
 
 def decode_file(data: bytes, bits: int | None, side: int | None = None) -> DecodedImage:
-    """Return the result of the decoder's `decoding`. Raises UnusableImageError."""
+    """Decode like the decoder's `decoding`, without a block. Raises UnusableImageError."""
     with usable(data), decoding(data, bits, side) as decoded:
         return decoded
 

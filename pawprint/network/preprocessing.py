@@ -25,9 +25,9 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
     """Return the settings next to a network, keyed by the params of `model` without this prefix.
 
     They are `image_size`, `resize` and `onnx`, a mapping with `mean`, `std` and, for BGR,
-    `channels`. Returns an empty mapping if the file is missing. Raises InputError for a damaged
-    file, if a value is missing or of another type, and if both libraries have written a file,
-    because they probably describe two networks.
+    `channels`. Returns an empty mapping if the file is missing or of another library. Raises
+    InputError for a damaged file, if a value is missing or of another type, and if both libraries
+    have written a file, because they probably describe two networks.
     """
     found: list[dict] = []
     for name, settings_of in ((TRANSFORMERS, _of_transformers), (TIMM, _of_timm)):
@@ -35,13 +35,15 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
         if not file.is_file():
             continue
         try:
-            settings = settings_of(json.loads(read_text(file)))
+            content = json.loads(read_text(file))
+            settings = settings_of(content) if isinstance(content, dict) else {}
             Onnx(**settings.get("onnx", {}))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             problem = str(error).splitlines()[0]
             raise InputError(
                 f"{file}: expected the preprocessing of square RGB images. Received: {problem}. "
-                "Set model.image_size, model.resize and model.onnx in params.yaml yourself."
+                "Remove the file, and set model.image_size, model.resize and model.onnx in "
+                "params.yaml yourself."
             ) from None
         found += [settings] if settings else []
     if len(found) > 1:
@@ -55,7 +57,7 @@ def read_preprocessing(path: Path) -> dict[str, Any]:
 def _of_timm(config: Mapping) -> dict:
     """Return the settings, or {} for the config.json of another library."""
     content = config.get("pretrained_cfg")
-    if content is None:
+    if not isinstance(content, dict):
         return {}
     _, height, width = content["input_size"]
     onnx = {"mean": content["mean"], "std": content["std"]}

@@ -349,7 +349,7 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None) -> str:
-    """Describe which epoch fine-tuning keeps, and the head alone if a keeper chose the epoch."""
+    """Describe the epoch that fine-tuning keeps and, if a keeper chose it, the head alone."""
     if keeper is None:
         last = history.iloc[-1]
         metrics = _describe(last["validation_accuracy"], last["validation_loss"])

@@ -79,7 +79,7 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, tuple[str, int]] = {}
 
     def find_class(self, module: str, name: str) -> object:
-        """Return what stands for a name. Only the names in a dict of tensors are known."""
+        """Return the replacement for a name. Only the names in a dict of tensors are known."""
         known = {"OrderedDict": OrderedDict, "_rebuild_tensor_v2": _arguments, **DTYPES}
         return known[name]
 
@@ -101,11 +101,13 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """
     with path.open("rb") as file:
         unpickler = _Unpickler(file)
-        *_, tensors, keys = (unpickler.load() for _ in range(5))  # first, the format
+        *_, tensors, keys = (
+            unpickler.load() for _ in range(5)
+        )  # the first three describe the format
         storages = {}
         for key in keys:
             dtype, length = unpickler.storages[key]
-            file.seek(8, os.SEEK_CUR)  # the length again
+            file.seek(8, os.SEEK_CUR)  # skip the length, which is repeated
             storages[key] = np.fromfile(file, dtype, length)
     arrays = {}
     for name, (key, _, sizes, strides, *_) in tensors.items():

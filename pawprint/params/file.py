@@ -8,7 +8,7 @@ from typing import get_type_hints
 
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_text
@@ -19,6 +19,7 @@ from pawprint.paths import PARAMS
 from pawprint.yaml_file import parse_mapping, parse_yaml
 
 NULL = "tag:yaml.org,2002:null"
+Commented = CommentedMap | CommentedSeq
 
 
 def overlay(params: str, changes: str) -> str:
@@ -70,20 +71,21 @@ def _set_value(content: CommentedMap, name: str, value: object) -> None:
         hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
         raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
     before, last = _end_of(keys, key)
-    comments = before.ca.items.get(last)
+    comment = next(filter(None, before.ca.items.get(last) or ()), None)
     keys[key] = value
-    if before is not keys and comments:  # else they would go with the last value
+    if before is not keys and comment and (lines := comment.value.partition("\n")[2]):
+        comment.value = f"\n{lines}"  # they would go with the last value, as its own comment does
         after, last = _end_of(keys, key)
-        after.ca.items[last] = comments
+        after.ca.items[last] = [None, None, comment, None]
     _keep_near(keys.ca.items.get(key))
 
 
-def _end_of(keys: CommentedMap, key: str) -> tuple[CommentedMap, str]:
-    """Return the mapping and the key of the last value in a param, where its line ends."""
+def _end_of(keys: Commented, key: str | int) -> tuple[Commented, str | int]:
+    """Return the mapping or list, and the key or index there, of the last value in a param."""
     value = keys[key]
-    while isinstance(value, CommentedMap) and value and not value.fa.flow_style():
-        keys, key = value, next(reversed(value))
-        value = keys[key]
+    while isinstance(value, Commented) and value and not value.fa.flow_style():
+        last = next(reversed(value)) if isinstance(value, CommentedMap) else len(value) - 1
+        keys, key, value = value, last, value[last]
     return keys, key
 
 

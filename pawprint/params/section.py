@@ -24,8 +24,8 @@ def _without_home_or_secret(path: str) -> str:
         raise ValueError(f"expected a path. Write the home folder in full. Received: {path!r}")
     if without_secrets(path) != path:  # Git and DVC show this file to everybody
         raise ValueError(
-            "expected a path, or a URL without password, token or query. Download the file and "
-            f"write its path. Received: {path!r}"
+            "expected a path without password, token or query. Download the file and write its "
+            f"path. Received: {path!r}"
         )
     return path
 

@@ -95,10 +95,13 @@ def test_file_that_is_damaged_or_of_another_network_is_one_line(tmp_path):
     write_json(tmp_path / "config.json", {"pretrained_cfg": OF_TIMM})
     with refused(str(tmp_path), "preprocessor_config.json and config.json", "folder of its own"):
         read_preprocessing(tmp_path / "model.onnx")
-    for damaged in ("{", "[]"):
-        (tmp_path / "preprocessor_config.json").write_text(damaged)
-        with refused("preprocessor_config.json: expected the preprocessing"):
-            read_preprocessing(tmp_path / "model.onnx")
+    (tmp_path / "preprocessor_config.json").write_text("{")
+    with refused("preprocessor_config.json: expected the preprocessing", "Remove the file"):
+        read_preprocessing(tmp_path / "model.onnx")
+    for other in ("[]", "null", '{"pretrained_cfg": "a"}'):  # of other libraries
+        (tmp_path / "preprocessor_config.json").write_text("[]")
+        (tmp_path / "config.json").write_text(other)
+        assert read_preprocessing(tmp_path / "model.onnx") == {}
 
 
 def write(folder: Path, kind: str) -> None:

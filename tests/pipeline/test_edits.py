@@ -206,7 +206,6 @@ def test_photo_that_comes_while_photos_are_fetched_fails_fetch(folder, monkeypat
 
 
 def test_stage_that_fails_at_its_end_publishes_nothing(folder, monkeypatch, capsys):
-    """The features that it has computed stay where the next run finds them."""
     published: list[str] = []
 
     def main() -> Callable[[], None]:
