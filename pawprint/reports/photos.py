@@ -112,9 +112,9 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Ima
 
 
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
-    """Draw the first images from `find_unusual`, with their file names and how they look."""
+    """Draw the first images from `find_unusual`, with their places and how they look."""
     rows = found.head(UNUSUAL)
-    titles = [f"{PurePosixPath(row.path).name}\n{row.looks}" for row in rows.itertuples()]
+    titles = [f"{_place(row.path)}\n{row.looks}" for row in rows.itertuples()]
     return _draw_first(archive, "Unusual images", rows, len(found), titles)
 
 
@@ -177,8 +177,13 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
+def _place(path: str) -> str:
+    """Return a file's name and its folder, because cameras repeat names."""
+    return "/".join(PurePosixPath(path).parts[-2:])
+
+
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images in LABELS_TO_REVIEW: file name, label, its probability and a reason.
+    """Draw the first images in LABELS_TO_REVIEW: place, label, its probability and a reason.
 
     The reason is `likely`, the most probable other label, or a near-duplicate with a different
     label.
@@ -189,8 +194,8 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
         label = shorten(row.label, MAX_LABEL)
         why = f"perhaps {row.likely}"
         if row.contradicts:
-            why = f"≈ {PurePosixPath(row.contradicts).name}"
-        titles.append(f"{PurePosixPath(row.path).name}\n{label} {row.probability:.1%}\n{why}")
+            why = f"≈ {_place(row.contradicts)}"
+        titles.append(f"{_place(row.path)}\n{label} {row.probability:.1%}\n{why}")
     return _draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
 
 
