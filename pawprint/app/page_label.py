@@ -61,7 +61,8 @@ def show_new() -> None:
         origin = st.text_input("Folder or table of unlabelled images", typed[0])
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
         target = st.text_input("Folder for labelled images", typed[1], help=about)
-        way = st.radio("Images", ways)
+        left_out = "Unknown images, and near-duplicates of labelled ones, are left out."
+        way = st.radio("Images", ways, captions=(left_out, ""))
         if not st.form_submit_button("Start", type="primary"):
             return
     if not origin or not target:
