@@ -16,7 +16,8 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
 from pawprint.scores import prediction_table
-from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.metrics import fraction_cells
 from pawprint.scores.series import independent
 from pawprint.tables import read_table
 from pawprint.yaml_file import read_mapping
@@ -79,7 +80,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     counts = prediction_table.confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
     is_right = (images["actual"] == images["predicted"]).to_numpy()
-    low, high = fraction_interval(*independent_counts(is_right, images["group"].to_numpy()))
+    _, low, high, _ = fraction_cells(is_right, images["group"].to_numpy())
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
         f"{correct.sum()} of {len(images)} correct; {100 * CONFIDENCE:g}% interval (Wilson) "

@@ -1,7 +1,7 @@
 """Describe how images and code changed between two runs, as table rows and as sentences."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -98,11 +98,8 @@ def _arrows(changes: pd.DataFrame) -> pd.Series:
 
 def _count(noun: str, verb: str, names: pd.Series) -> str:
     """Return text such as "20 photos added (glass 10, plastic 10)", or "" without names."""
-    return f"{_number(names, noun)} {verb} ({_name_counts(names)})" if len(names) else ""
-
-
-def _number(rows: Collection, noun: str) -> str:
-    return f"{len(rows):,} {noun}{'s' if len(rows) != 1 else ''}"
+    plural = "s" if len(names) != 1 else ""
+    return f"{len(names):,} {noun}{plural} {verb} ({_name_counts(names)})" if len(names) else ""
 
 
 def _name_counts(names: pd.Series) -> str:

@@ -160,8 +160,10 @@ def read_weights(name: str, source: str) -> list[np.ndarray]:
     of a copy of its file. Raises InputError for another file, and NoWeightsError like
     `packaged_file`.
     """
-    path = packaged_file(name) if source == IMAGENET else Path(source)
-    if source != IMAGENET and digest(path) != VARIANTS[name].sha256:
+    path = Path(source)
+    if source == IMAGENET:
+        path = packaged_file(name)
+    elif digest(path) != VARIANTS[name].sha256:
         raise InputError(
             f"{path}: expected weights for {name} (model.backbone), from the package "
             f"{PACKAGES[name]} or saved by Keras. Received: another file. Check weights.source."

@@ -101,9 +101,8 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """
     with path.open("rb") as file:
         unpickler = _Unpickler(file)
-        *_, tensors, keys = (
-            unpickler.load() for _ in range(5)
-        )  # the first three describe the format
+        # The first three describe the format.
+        *_, tensors, keys = (unpickler.load() for _ in range(5))
         storages = {}
         for key in keys:
             dtype, length = unpickler.storages[key]

@@ -36,8 +36,8 @@ from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
 from pawprint.reports.pages import describe_score, headline_of, project_name, score_of
-from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
-from pawprint.scores.metrics import CATALOGUE
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.metrics import CATALOGUE, fraction_cells
 from pawprint.tables import read_table, spread
 
 LITERT = "litert"
@@ -321,8 +321,7 @@ def describe_int8(rows: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> 
     `rows` is a SPLIT table. `before` and `after` are labels, UNSURE or UNKNOWN, `(images,)`.
     """
     is_changed = before != after
-    counts = independent_counts(is_changed, rows["group"].to_numpy())
-    low, high = fraction_interval(*counts)
+    _, low, high, _ = fraction_cells(is_changed, rows["group"].to_numpy())
     becomes = is_changed & (after == UNKNOWN)
     was = is_changed & (before == UNKNOWN)
     lines = [

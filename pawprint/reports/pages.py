@@ -22,8 +22,8 @@ from pawprint.errors import name_some, printable
 from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image, read_again
-from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
-from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, fraction_cells, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
 from pawprint.scores.slices import DIFFERENCE
 
@@ -248,7 +248,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
     is_right = test["actual"] == test["predicted"]
     group_of = dict(zip(images["path"], images["group"]))
     groups = np.array([group_of.get(path, path) for path in test["path"]])
-    low, high = fraction_interval(*independent_counts(is_right.to_numpy(), groups))
+    _, low, high, _ = fraction_cells(is_right.to_numpy(), groups)
     counts = test["actual"].value_counts()
     largest = counts.index[counts == counts.max()]
     named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
