@@ -30,8 +30,12 @@ from pawprint.model.predictor import (
 from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects import service_log
-from pawprint.projects.service_log import OTHER_MODEL
+from pawprint.projects.answers import (
+    OTHER_MODEL,
+    read_answers,
+    refuse_corrected,
+    select_answers,
+)
 from pawprint.projects.suggestion import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
@@ -43,7 +47,6 @@ NEAR = "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
 COPY = "copies"
-HASH = "pixels_sha256"
 ROUNDING = 1e-4  # of a probability in a table or log
 FEW = 50  # with fewer unlabelled photos, only large differences are significant
 
@@ -154,12 +157,12 @@ def score(
     paths = [photos.folder / path for path in labelled["path"]]
     rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
     failed = [row for row in rows if row["error"]]
-    columns = ["prediction", HASH, "hash"]
+    columns = ["prediction", "pixels_sha256", "perceptual_hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
     images, copies = without_duplicates(usable.assign(archive_split=""))
     last_run = read_labelled(project)
-    training = last_run.split.loc[last_run.split["split"] == "train", HASH]
-    is_labelled = images[HASH].isin(training)
+    training = last_run.split.loc[last_run.split["split"] == "train", "pixels_sha256"]
+    is_labelled = images["pixels_sha256"].isin(training)
     is_near = is_near_training(images, last_run) & ~is_labelled
     left_out = {
         UNLABELLED: len(photos.table) - len(labelled),
@@ -241,8 +244,8 @@ def compare_unlabelled(
         images = [source / path for path in photos.table["path"]]
         rows = list(take(predict_each(load_predictor(model), images), len(images)))
     else:
-        rows = service_log.read_answers(source, metadata.labels, has_scores)
-    answers, left_out, failed = service_log.select_answers(rows, metadata.model)
+        rows = read_answers(source, metadata.labels, has_scores)
+    answers, left_out, failed = select_answers(rows, metadata.model)
     if not answers:
         raise InputError(
             f"{printable(str(source))}: expected labels predicted by the model "
@@ -251,7 +254,7 @@ def compare_unlabelled(
             "serve`, to use this model."
         )
     table = _tabulate_answers(answers, metadata)
-    service_log.refuse_corrected(source, _corrected(answers, table, metadata))
+    refuse_corrected(source, _corrected(answers, table, metadata))
     predicted = predictions_in(table, metadata)
     beside = predictions_in(test.assign(group=test.index), metadata)
     likeness = compare_photos(predicted, beside)
@@ -278,7 +281,10 @@ def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
 
 
 def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
-    return {"prediction": predicted._replace(features=None), "hash": perceptual_hash(image)}
+    return {
+        "prediction": predicted._replace(features=None),
+        "perceptual_hash": perceptual_hash(image),
+    }
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:

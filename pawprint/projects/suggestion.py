@@ -27,7 +27,7 @@ from pawprint.model.predictor import Prediction, Predictor, Take, predict_each, 
 from pawprint.model.served_model import FEATURES
 from pawprint.params.data import Split
 from pawprint.progress import track
-from pawprint.projects.service_log import refuse_corrected, rows_with
+from pawprint.projects.answers import refuse_corrected, rows_with
 from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
 
@@ -38,7 +38,7 @@ BLOCK = 1024  # number of images compared at once
 # If the model computes these features for SAMPLE training images, the stored rows are its own.
 SAMPLE = 8
 ROUNDING = 1e-3  # per number in features with length 1; maps are stored as float16
-MEASURED = ("hash", "features", "uncertainty")
+MEASURED = ("perceptual_hash", "features", "uncertainty")
 
 DISTANCE = 8  # default for near-duplicates without a params.yaml
 
@@ -160,8 +160,8 @@ def suggest(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
     usable = measured.dropna()
-    new = usable.drop_duplicates("hash")
-    is_near, alike = compare_hashes(known, new["hash"], labelled.distance)
+    new = usable.drop_duplicates("perceptual_hash")
+    is_near, alike = compare_hashes(known, new["perceptual_hash"], labelled.distance)
     rest = new[~is_near]
     alike = alike[~is_near][:, ~is_near]
     answers = np.array([pairs[index][1]["label"] for index in rest.index], object)
@@ -275,17 +275,17 @@ def read_labelled(folder: Path) -> LabelledImages:
 def is_near_training(images: pd.DataFrame, last_run: LabelledImages) -> pd.Series:
     """Return whether each image looks like a training image and is not a test image, as bool.
 
-    The images must have `pixels_sha256` and the perceptual `hash`.
+    The images must have `pixels_sha256` and `perceptual_hash`.
     """
     split = last_run.split
     if split.empty or images.empty:
         return pd.Series(False, images.index)
     hash_of = last_run.images.set_index("path")["perceptual_hash"]
     training = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
-    new = images["hash"].drop_duplicates()
+    new = images["perceptual_hash"].drop_duplicates()
     is_near, _ = compare_hashes(training, new, last_run.distance)
     is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
-    return images["hash"].isin(new[is_near]) & ~is_test
+    return images["perceptual_hash"].isin(new[is_near]) & ~is_test
 
 
 def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:

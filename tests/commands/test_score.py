@@ -16,6 +16,7 @@ from pawprint.columns import SCORES
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor
+from pawprint.projects.answers import COPY, read_answers
 from pawprint.projects.scoring import (
     CONTRADICTORY,
     LABELLED,
@@ -25,7 +26,6 @@ from pawprint.projects.scoring import (
     find_photos,
     score,
 )
-from pawprint.projects.service_log import COPY, read_answers
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 

@@ -21,7 +21,7 @@ from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.reading import decode
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
-from pawprint.projects.service_log import read_answers
+from pawprint.projects.answers import read_answers
 from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow

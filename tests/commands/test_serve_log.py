@@ -12,7 +12,8 @@ import pytest
 from conftest import photo, refused
 from servers import SERVICE, request, started
 
-from pawprint.projects.service_log import TORN, AnswerLog, read_answers, select_answers
+from pawprint.projects.answers import TORN, read_answers, select_answers
+from pawprint.projects.service_log import AnswerLog
 
 LABELS = ["cat", "black, white dog"]
 MODEL = "0123456789abcdef"

@@ -12,8 +12,8 @@ import pytest
 from conftest import refused
 
 from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections, reviewed_images
+from pawprint.projects.answers import read_answers
 from pawprint.projects.label_rows import read_rows, write_rows
-from pawprint.projects.service_log import read_answers
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
