@@ -42,7 +42,7 @@ from pawprint.package import PACKAGE
 from pawprint.params.file import set_values
 from pawprint.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.pipeline.dvc import make_project, track
-from pawprint.projects.recipes import NEW, apply_recipe
+from pawprint.projects.recipes import NEW, new_params
 from pawprint.projects.upgrade import write_received
 from pawprint.templates import CONFIG, DVC_IGNORE, IGNORE, template
 from pawprint.yaml_file import parse_mapping
@@ -114,7 +114,7 @@ def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> 
 
     Raises InputError if it does not.
     """
-    params = apply_recipe(template(PARAMS.name), recipe or NEW)
+    params = new_params(recipe or NEW)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]

@@ -10,6 +10,7 @@ from pawprint.git import try_git
 from pawprint.package import PACKAGE
 from pawprint.params.file import overlay
 from pawprint.paths import PARAMS
+from pawprint.templates import template
 from pawprint.yaml_file import parse_mapping
 
 RECIPES = PACKAGE / "recipes"
@@ -29,10 +30,16 @@ def read_recipe(name: str) -> str:
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
+def new_params(recipe: str = NEW) -> str:
+    """Return the text of `params.yaml` for a new project."""
+    return apply_recipe(template(PARAMS.name), recipe)
+
+
 def apply_recipe(params: str, name: str) -> str:
     """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
 
-    Params that no recipe sets, such as seeds, are not changed.
+    Params that the recipe does not set have the values of `cats-and-dogs` or, if that does not set
+    them either, such as seeds, are not changed.
     """
     return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
 

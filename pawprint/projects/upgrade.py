@@ -23,8 +23,8 @@ from pawprint.paths import PARAMS
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.lock import renew_lock
 from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.recipes import NEW, apply_recipe
-from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back, template
+from pawprint.projects.recipes import new_params
+from pawprint.templates import IGNORE, IGNORES, README, files, names_in_git, take_back
 from pawprint.yaml_file import parse_yaml
 
 
@@ -46,13 +46,8 @@ def read_received(folder: Path) -> dict[str, str]:
 
 def write_received(folder: Path, texts: dict[str, str]) -> None:
     """Record the text of files, keyed by name, and the default params."""
-    files = texts | {PARAMS.name: defaults()}
+    files = texts | {PARAMS.name: new_params()}
     write_json(folder / paths.STATE, {"version": installed_version(), "files": files})
-
-
-def defaults() -> str:
-    """Return the params of a new project without a recipe."""
-    return apply_recipe(template(PARAMS.name), NEW)
 
 
 def upgrade(folder: Path) -> list[str]:
@@ -72,9 +67,9 @@ def upgrade(folder: Path) -> list[str]:
     texts = files(source)
     if README not in received:  # the user's README from before `init`
         del texts[README]
-    notes = describe_params(values, flat(received[PARAMS.name]), flat(defaults()))
+    notes = describe_params(values, flat(received[PARAMS.name]), flat(new_params()))
     bases = received | {PARAMS.name: with_values(received[PARAMS.name], values)}
-    renewed = texts | {PARAMS.name: with_values(defaults(), values)}
+    renewed = texts | {PARAMS.name: with_values(new_params(), values)}
     tables = EMPTY_TABLES.items()
     changes = {str(table): text for table, text in tables if not (folder / table).exists()}
     for name, text in renewed.items():

@@ -13,7 +13,8 @@ from pawprint.files import write_json
 from pawprint.params.file import flat, set_values
 from pawprint.paths import FEATURE_ROW_CODE, IMAGES_CSV, LOCK, STATE, UNKNOWN_CSV, UNLABELLED_CSV
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.projects.upgrade import defaults, upgrade
+from pawprint.projects.recipes import new_params
+from pawprint.projects.upgrade import upgrade
 from pawprint.tables import write_table
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -35,7 +36,7 @@ def receive(folder: Path, mine: str = TEMPLATE, defaults: str = TEMPLATE) -> Non
 def test_values_and_comments_of_the_user_stay_and_params_come_and_go(tmp_path):
     """The version before had a param that is gone, and lacked two."""
     lacks = "  fine_tune_at: ", "  seed: 1  # random seed; change"
-    before = "".join(row for row in defaults().splitlines(True) if not row.startswith(lacks))
+    before = "".join(row for row in new_params().splitlines(True) if not row.startswith(lacks))
     before = before.replace("\nsplit:\n", "\nsplit:\n  columns: 4  # of photos\n")
     before = before.replace("resize: crop", "resize: stretch")
     augment = {"augment.RandomZoom": None, "augment.RandomContrast": {"factor": 0.1}}
@@ -52,7 +53,7 @@ def test_values_and_comments_of_the_user_stay_and_params_come_and_go(tmp_path):
         "augment.RandomContrast": {"factor": 0.1},
         "model.resize": "stretch",
     }
-    expected = flat(defaults()) | kept
+    expected = flat(new_params()) | kept
     del expected["augment.RandomZoom"]
     assert flat(text) == expected
     for line in (
