@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -243,3 +244,24 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     with open_binary(path) as file:
         new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
         return hashlib.file_digest(file, new).hexdigest()
+
+
+def stamps(path: Path) -> dict[Path, tuple[int, int]]:
+    """Return the size and the time of the last change, in ns, for a file or all files in a folder.
+
+    Compiled modules are left out.
+
+    This detects changes of content, name and mode. Programs that preserve the modification time,
+    such as `cp -p`, `rsync -t`, `mv` and `tar`, do not preserve this time. On Windows and on some
+    network drives, it does not exist, so a file with the same size and modification time goes
+    unnoticed there. On every system, a change after the end of a stage but before DVC computes
+    hashes goes unnoticed.
+    """
+    below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
+    times = {}
+    for file in itertools.chain([path], below):
+        with contextlib.suppress(OSError):  # for example, an editor has removed its temporary file
+            status = file.stat()
+            if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
+                times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+    return times

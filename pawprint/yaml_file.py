@@ -104,3 +104,15 @@ def parse_yaml(text: str, name: str) -> object:
             problem = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
         problem = " ".join(problem.split()) or type(error).__name__
         raise InputError(f"{name}: expected YAML. Received: {printable(problem)}") from None
+
+
+def value_at(content: object, *keys: str | int) -> object:
+    """Return a value in nested mappings and lists, or None if it is missing."""
+    for key in keys:
+        if isinstance(content, dict):
+            content = content.get(key)
+        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
+            content = content[key]
+        else:
+            return None
+    return content

@@ -13,11 +13,10 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.errors import InputError, name_some
-from pawprint.files import read_json, write_json
+from pawprint.files import read_json, stamps, write_json
 from pawprint.images.archive import members
 from pawprint.model.predictor import default_model
 from pawprint.params.data import Fetch
-from pawprint.pipeline.entry import stamps
 from pawprint.projects import class_folders, label_rows, labelling
 from pawprint.tables import read_table
 

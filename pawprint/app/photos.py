@@ -22,12 +22,12 @@ from pawprint.columns import SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError, one_of, printable
+from pawprint.files import stamps
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.reading import open_image
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import Explainer, explainer, saliency_of
 from pawprint.params.data import Clean
-from pawprint.pipeline.entry import stamps
 from pawprint.reports.pages import data_uri
 from pawprint.scores.prediction_table import with_image
 from pawprint.tables import read_table

@@ -1,7 +1,6 @@
-"""Describe how images and code changed between two runs, as table rows and as sentences."""
+"""Describe how images changed between two runs, as table rows and as sentences."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -81,15 +80,6 @@ def describe_changes(changes: pd.DataFrame) -> str:
         _count("photo", "moved", _arrows(rows["moved"])),
     )
     return ", ".join(filter(None, parts))
-
-
-def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
-    """Return "other code or packages (of clean, split)" for stages whose code changed, or "".
-
-    Both arguments map stages to code hashes. Stages that either mapping lacks are ignored.
-    """
-    changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
-    return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
 def _arrows(changes: pd.DataFrame) -> pd.Series:

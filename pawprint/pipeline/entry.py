@@ -6,9 +6,7 @@ A stage also rejects code that DVC has not recorded, and inputs that change whil
 import contextlib
 import functools
 import io
-import itertools
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterable
 from importlib.machinery import PathFinder
@@ -249,7 +247,7 @@ def _inputs() -> dict[str, object]:
     These are the params that dvc.yaml lists for the stage, and the files and folders that people
     edit. Only DVC writes the other dependencies.
     """
-    from pawprint.yaml_file import read_yaml
+    from pawprint.yaml_file import read_yaml, value_at
 
     listed = _listed(os.environ["DVC_STAGE"])
     params = read_yaml(PARAMS)
@@ -276,47 +274,16 @@ def _listed(stage: str) -> dict:
 
     DVC reads this file before it starts the stage, and does not read it again.
     """
-    from pawprint.yaml_file import read_yaml
+    from pawprint.yaml_file import read_yaml, value_at
 
     entry = value_at(read_yaml(PIPELINE), "stages", stage.rpartition(":")[2])
     return entry if isinstance(entry, dict) else {}
 
 
-def value_at(content: object, *keys: str | int) -> object:
-    """Return a value in nested mappings and lists, or None if it is missing."""
-    for key in keys:
-        if isinstance(content, dict):
-            content = content.get(key)
-        elif isinstance(content, list) and isinstance(key, int) and key < len(content):
-            content = content[key]
-        else:
-            return None
-    return content
-
-
 def _content(path: Path) -> object:
     """Return the bytes of a text file, or the `stamps` of other files and of folders of photos."""
+    from pawprint.files import stamps
+
     if path.suffix in TEXT and path.is_file():
         return path.read_bytes()
     return stamps(path)
-
-
-def stamps(path: Path) -> dict[Path, tuple[int, int]]:
-    """Return the size and the time of the last change, in ns, for a file or all files in a folder.
-
-    Compiled modules are left out.
-
-    This detects changes of content, name and mode. Programs that preserve the modification time,
-    such as `cp -p`, `rsync -t`, `mv` and `tar`, do not preserve this time. On Windows and on some
-    network drives, it does not exist, so a file with the same size and modification time goes
-    unnoticed there. On every system, a change after the end of a stage but before DVC computes
-    hashes goes unnoticed.
-    """
-    below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
-    times = {}
-    for file in itertools.chain([path], below):
-        with contextlib.suppress(OSError):  # for example, an editor has removed its temporary file
-            status = file.stat()
-            if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
-                times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
-    return times

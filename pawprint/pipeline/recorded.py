@@ -14,8 +14,7 @@ from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.git import try_git
 from pawprint.paths import CODE, LOCK, PARAMS
-from pawprint.pipeline.entry import value_at
-from pawprint.yaml_file import parse_yaml, read_yaml
+from pawprint.yaml_file import parse_yaml, read_yaml, value_at
 
 if TYPE_CHECKING:
     import pandas as pd

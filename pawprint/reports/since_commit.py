@@ -1,15 +1,17 @@
 """At the end of a run, report changes since the last commit, and whether the model is better."""
 
+from collections.abc import Mapping
+
 from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED, SPLIT
 from pawprint.dataset import changes
 from pawprint.errors import InputError, hide_secrets, name_some
 from pawprint.files import md5, parse_file
 from pawprint.params.changes import describe_param_changes
-from pawprint.pipeline.entry import value_at
 from pawprint.pipeline.recorded import LastCommit, Recorded
 from pawprint.scores.compared_runs import compare_runs
 from pawprint.scores.stored_run import read_run
+from pawprint.yaml_file import value_at
 
 SAME = "the same photos, labels, splits, params and code"
 SAME_SETTINGS = "the same params and code"
@@ -29,7 +31,7 @@ def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
     images = describe_images_since(commit, now)
-    parts = [changes.describe_code(*codes(commit))]
+    parts = [describe_code(*codes(commit))]
     if recorded := commit.params("plot"):  # all params
         before = {name: hide_secrets(section) for name, section in recorded.items()}
         parts.insert(0, name_some(describe_param_changes(before, params)))
@@ -84,6 +86,15 @@ def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | No
     files = {name: path for name, path in files.items() if path.is_file() and name != "plot"}
     before = {name: commit.hash_of(name, path, "deps") for name, path in files.items()}
     return before, {name: md5(path) for name, path in files.items()}
+
+
+def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
+    """Return "other code or packages (of clean, split)" for stages whose code changed, or "".
+
+    Both arguments map stages to code hashes. Stages that either mapping lacks are ignored.
+    """
+    changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
+    return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
 def compare_with_commit(commit: LastCommit) -> list[str]:
