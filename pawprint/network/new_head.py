@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
-from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
@@ -124,15 +123,10 @@ def solve(
     All views of an image share its weight. If all views are too many for one fit, it uses only the
     first view of each image. `validation` contains the same kinds of features, and class indices.
     With two classes there is one unit, which outputs the logit of the second class. The history has
-    one row. Raises InputError if a class has no images.
+    one row.
     """
     features = examples.features[cross_validation.has_blocks]
     actual = examples.actual
-    if missing := set(range(examples.classes)) - set(actual.tolist()):
-        raise InputError(
-            "split: expected training images of every class. Received: none of "
-            f"{examples.labels[min(missing)]}. Add images, or remove the class."
-        )
     views = cross_validation.views
     if len(part) * views > most_rows(math.prod(features.shape[2:]), examples.classes):
         views = 1
