@@ -145,7 +145,7 @@ def show_compared(verdict: str, compared: ComparedRun) -> None:
     """Show the verdict in Markdown, the changes for a user, the sets, and images left out."""
     st.markdown(f"{verdict}\n{bullets(compared.sentences[1:])}")
     st.dataframe(tabulate_sets(compared.comparison), hide_index=True)
-    st.caption(bullets([*compared.left_out, *compared.notes]))
+    st.caption(bullets([*compared.left_out.values(), *compared.notes]))
 
 
 def bullets(lines: list[str]) -> str:

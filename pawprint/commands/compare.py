@@ -66,7 +66,7 @@ def _record(compared: ComparedRun) -> dict:
         "verdict": compared.verdict,
         "sentences": compared.sentences,
         "table": tabulate_sets(compared.comparison).to_dict("records"),
-        "left_out": compared.left_out,
+        "left_out": [*compared.left_out.values()],
         "notes": compared.notes,
         "gate": compared.gate,
         "passes": compared.passes,

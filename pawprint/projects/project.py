@@ -265,7 +265,7 @@ class Project:
         'identical'
         """
         (run,) = compare_revisions(self.folder, old, [new])
-        notes = [*run.left_out, *run.notes]
+        notes = [*run.left_out.values(), *run.notes]
         return Comparison(run.verdict, run.sentences, tabulate_sets(run.comparison), notes)
 
     def report(self) -> Report:

@@ -107,5 +107,5 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
     except InputError:  # the runs have no images in common, or no predictions
         return []
     verdict, *answers = compared.sentences
-    lines = [f"{verdict[0].upper()}{verdict[1:]}", *answers, compared.on_common_test]
-    return [line for line in lines if line]
+    on_test = (compared.on_common_test, compared.left_out.get("test"))
+    return [f"{verdict[0].upper()}{verdict[1:]}", *answers, *filter(None, on_test)]

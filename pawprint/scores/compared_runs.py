@@ -92,9 +92,9 @@ class ComparedRun(NamedTuple):
 
     `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
-    for the older run. `left_out` contains lines about images that are not compared, `answers` lines
-    about changes that affect a user of the model, and `notes` lines about missing data. The older
-    run has `test_images` test images.
+    for the older run. `left_out` contains a line for each set with images that are not compared,
+    `answers` lines about changes that affect a user of the model, and `notes` lines about missing
+    data. The older run has `test_images` test images.
     """
 
     old: str
@@ -102,7 +102,7 @@ class ComparedRun(NamedTuple):
     comparison: ModelComparison
     pairs: dict[str, pd.DataFrame]
     has_same_photos: bool
-    left_out: list[str]
+    left_out: dict[str, str]
     answers: list[str]
     notes: list[str]
     test_images: int
@@ -133,23 +133,21 @@ class ComparedRun(NamedTuple):
     @property
     def on_common_test(self) -> str:
         """How many common test images are correct, or "" if both runs have the same test images."""
-        left = next((line for line in self.left_out if line.startswith("test: ")), "")
-        if not left:
+        if "test" not in self.left_out:
             return ""
         pairs = self.pairs["test"]
         new = (pairs["predicted"] == pairs["actual"]).mean()
         old = (pairs["predicted_old"] == pairs["actual"]).mean()
-        _, _, why = left.partition("left out: ")
         return (
             f"The test photos differ: of the {len(pairs):,} with the same label in both runs, "
-            f"{new:.1%} are correct, compared with {old:.1%} before. Left out: {why}."
+            f"{new:.1%} are correct, compared with {old:.1%} before."
         )
 
     @property
     def text(self) -> str:
         """The output of `pawprint compare`: sentences, a table with a row per set, and notes."""
         table = tabulate_sets(self.comparison).to_string(index=False)
-        return "\n".join([*self.sentences, "", table, *self.left_out, *self.notes])
+        return "\n".join([*self.sentences, "", table, *self.left_out.values(), *self.notes])
 
     @property
     def _is_whole(self) -> bool:
@@ -203,7 +201,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 )
                 for images, table in of_run.items()
             ]
-        left_out = [_describe_left_out(old, run, name, table) for name, table in every.items()]
+        left_out = {name: _describe_left_out(old, run, name, every[name]) for name in every}
         results.append(
             ComparedRun(
                 old.name,
@@ -211,7 +209,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 comparison,
                 of_run,
                 _have_same_photos(old, run),
-                [*filter(None, left_out)],
+                {name: line for name, line in left_out.items() if line},
                 [
                     *_describe_classes(old, run),
                     *_describe_thresholds(old, run),

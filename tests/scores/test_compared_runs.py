@@ -116,7 +116,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
     moved = new.split.iloc[:1].assign(image=f"{0:016x}", pixels_sha256=f"{0:064x}", split="train")
     new = new._replace(split=pd.concat([new.split, moved.assign(pixels_sha256=f"{0:016x}" * 4)]))
     result = compared(new)
-    (line,) = result.left_out
+    (line,) = result.left_out.values()
     assert line.startswith("test: 96 images are compared, 11 left out: ")
     assert line.endswith(
         ": 1 with another label (dog to cat), 5 of a new class (fabric), 1 in another set "
@@ -125,7 +125,7 @@ def test_images_that_a_run_lacks_are_left_out_and_counted_with_the_reason():
     assert result.comparison.images == 196
     assert line in result.text
     assert any("harder" in sentence and "fabric" in sentence for sentence in result.answers)
-    back = compared(OLD, new).left_out[0]
+    back = compared(OLD, new).left_out["test"]
     assert "5 of a class that old lacks (fabric)" in back and "(train to test)" in back
     (easier,) = compared(OLD, new).answers
     assert "easier" in easier and "fabric" in easier
@@ -136,7 +136,7 @@ def test_several_runs_are_compared_on_the_images_of_all():
     second = run_of("second", test=judged(SETS["test"])[:-5])
     results = compare_runs(OLD, [first, second])
     assert [result.comparison.images for result in results] == [190, 190]
-    assert "5 not in every run (dog 3, cat 2)" in results[0].left_out[0]
+    assert "5 not in every run (dog 3, cat 2)" in results[0].left_out["test"]
 
 
 def test_runs_without_a_common_test_image_cannot_be_compared():

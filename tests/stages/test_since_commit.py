@@ -243,6 +243,7 @@ def test_score_of_other_test_photos_is_said_of_those_that_both_runs_have(committ
     lines = since(committed)
     (line,) = [line for line in lines if line.startswith("The test photos differ")]
     assert "of the 24 with the same label in both runs, 87.5% are correct" in line
+    assert any("24 images are compared" in line and "new class (wood)" in line for line in lines)
 
 
 def test_stages_with_other_code_are_named(committed):
