@@ -17,7 +17,7 @@ from pawprint.model.predictor import Predictor, default_model
 from pawprint.projects import scoring
 from pawprint.reports.pages import MAX_ERRORS, rows_beside_test, write_errors
 from pawprint.scores.prediction_table import confusion, most_confused
-from pawprint.scores.verdict import ModelComparison, describe_comparison
+from pawprint.scores.verdict import ModelComparison, describe_verdict, tabulate_sets
 
 FAILED = 3  # exit status with --fail
 MAX_CONFUSED = 5  # pairs of classes to show
@@ -92,7 +92,8 @@ def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> in
                     print(folder)
                 print_scores(result)
             for folder, comparison in compared:
-                print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
+                print(f"\n{describe_verdict(str(folders[0]), str(folder), comparison)}\n")
+                print(tabulate_sets(comparison).to_string(index=False))
     if arguments.sheet:
         write_errors(
             arguments.sheet, predictors[0].metadata.bits, photos.folder, scored[0].predictions

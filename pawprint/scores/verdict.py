@@ -170,12 +170,6 @@ def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> Los
     return LossTest(difference, low, high, confidence, p_value, right, of_right)
 
 
-def describe_comparison(old: str, new: str, compared: ModelComparison) -> str:
-    """Return a sentence with the verdict, and a table with a row per set of images."""
-    table = tabulate_sets(compared).to_string(index=False)
-    return f"{describe_verdict(old, new, compared)}\n\n{table}"
-
-
 def describe_verdict(old: str, new: str, compared: ModelComparison, margin: float = 0.0) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
