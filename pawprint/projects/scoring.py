@@ -31,6 +31,7 @@ from pawprint.named_file import read_bytes
 from pawprint.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.answers import (
+    COPY,
     OTHER_MODEL,
     read_answers,
     refuse_corrected,
@@ -46,7 +47,6 @@ from pawprint.scores.verdict import ModelComparison, compare, pair_predictions
 NEAR = "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
-COPY = "copies"
 ROUNDING = 1e-4  # of a probability in a table or log
 FEW = 50  # with fewer unlabelled photos, only large differences are significant
 
