@@ -236,7 +236,12 @@ def md5_of_folder(folder: Path) -> str:
     paths = sorted(path for path in below if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
     record = json.dumps(files, sort_keys=True).encode()
-    return f"{hashlib.md5(record, usedforsecurity=False).hexdigest()}.dir"
+    return f"{md5_of(record)}.dir"
+
+
+def md5_of(content: bytes) -> str:
+    """Return the MD5 of a file with this content, as in dvc.lock."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -17,7 +17,7 @@ from pawprint import paths
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path
-from pawprint.files import md5
+from pawprint.files import md5, md5_of
 from pawprint.pipeline.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
@@ -32,7 +32,7 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     return {
         "resize": resize,
         "network": [md5(network), md5(network.with_suffix(".bin"))],
-        "code": hashlib.md5(code.encode(), usedforsecurity=False).hexdigest(),
+        "code": md5_of(code.encode()),
     }
 
 

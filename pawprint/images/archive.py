@@ -5,7 +5,6 @@ since the list was written is never used.
 """
 
 import contextlib
-import hashlib
 import os
 import posixpath
 import re
@@ -19,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from pawprint.decoding.limits import MAX_BYTES, DecodingError
 from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
-from pawprint.files import read_json, write_json
+from pawprint.files import md5_of, read_json, write_json
 from pawprint.images.pointers import pointer_at
 from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
 
@@ -395,7 +394,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UnusableImageError("too_large", f"{size:,} bytes")
         data = read_bytes(path)
-        if hashlib.md5(data, usedforsecurity=False).hexdigest() == archive.md5s[name]:
+        if md5_of(data) == archive.md5s[name]:
             return data
         received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import hashlib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from pawprint.columns import Columns
 from pawprint.errors import InputError
+from pawprint.files import md5_of
 from pawprint.git import try_git
 from pawprint.paths import CODE, LOCK, PARAMS
 from pawprint.yaml_file import parse_yaml, read_yaml, value_at
@@ -75,7 +75,7 @@ class Recorded:
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Return whether the last run of a stage used the code with this fingerprint."""
         md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
-        return md5 == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
+        return md5 == md5_of(fingerprint.encode())
 
     def file(self, md5: object) -> Path:
         """Return the path in the cache of a file with this MD5. The file may be missing.
@@ -114,8 +114,7 @@ class Recorded:
         path = self._dvc_folder / "cache/files/md5" / md5[:2] / md5[2:]
         with contextlib.suppress(OSError):
             content = (path if path.is_file() else self.file(md5)).read_bytes()
-            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            return content if found == md5.removesuffix(".dir") else None
+            return content if md5_of(content) == md5.removesuffix(".dir") else None
         return None
 
     def json(self, md5: object) -> dict | list:

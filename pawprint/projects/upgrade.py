@@ -4,7 +4,6 @@ For this, `init` records what a project received: the text of files, and the def
 """
 
 import contextlib
-import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from pawprint import paths
 from pawprint.dataset.user_tables import EMPTY_TABLES, read_csv_rows
 from pawprint.errors import InputError
-from pawprint.files import read_text, write_json, write_text
+from pawprint.files import md5_of, read_text, write_json, write_text
 from pawprint.git import git, ignored, try_git, work_tree
 from pawprint.installation import requirement
 from pawprint.package import installed_version, require_current
@@ -119,8 +118,8 @@ def describe_features(folder: Path) -> list[str]:
     with contextlib.suppress(InputError):
         recorded = Recorded(folder=folder)
         before = recorded.hash_of("features", paths.FEATURE_ROW_CODE, "deps")
-        code = Code(folder).fingerprint(FEATURE_ROW).encode()
-        if before and before != hashlib.md5(code, usedforsecurity=False).hexdigest():
+        code = Code(folder).fingerprint(FEATURE_ROW)
+        if before and before != md5_of(code.encode()):
             names = (paths.IMAGES_CSV, paths.UNKNOWN_CSV, paths.UNLABELLED_CSV)
             tables = (folder / name for name in names)
             images = sum(len(read_csv_rows(path, ("path",))) for path in tables if path.exists())
