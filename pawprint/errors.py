@@ -1,4 +1,4 @@
-"""Define the exception for users' mistakes, hide secrets in text, and silence stderr."""
+"""Define the exception for users' mistakes, word messages, hide secrets, and silence stderr."""
 
 import contextlib
 import os
@@ -54,6 +54,11 @@ def name_some(names: Iterable[str], most: int = 5) -> str:
     names = [printable(name) for name in names]
     more = f" and {len(names) - most:,} more" if names[most:] else ""
     return ", ".join(names[:most]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, such as "1 photo" or "2,000 photos"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def one_of(values: Sequence[object]) -> str:

@@ -22,7 +22,7 @@ from pawprint.dataset.folders import Layout, count_labels, find_places
 from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
-from pawprint.errors import name_some, printable
+from pawprint.errors import counted, name_some, printable
 from pawprint.files import read_text, write_json
 from pawprint.images.archive import describe_encoding, members, open_archive
 from pawprint.params.data import Clean
@@ -72,9 +72,8 @@ def main() -> None:
 
 def describe_corrected(usable: pd.DataFrame, applied: int) -> str:
     """Return a line about the classes, and the number of labels in labels.csv that were used."""
-    plural = "" if applied == 1 else "s"
     counts = describe_class_counts(Counter(usable["label"]))
-    return f"{counts}, with {applied:,} label{plural} from {paths.LABELS_CSV}"
+    return f"{counts}, with {counted(applied, 'label')} from {paths.LABELS_CSV}"
 
 
 def describe(usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame) -> Iterator[str]:

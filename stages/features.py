@@ -17,6 +17,7 @@ import pandas as pd
 from pawprint import paths
 from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import IMAGES, PATHS
+from pawprint.errors import counted
 from pawprint.features import shards
 from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.features.rows import row_function
@@ -53,7 +54,7 @@ def main() -> Callable[[], None]:
         shards.require_space(paths.FEATURES, computer.size_of(images))
         computed = shards.write_shards(computer, todo)
     reused = images["pixels_sha256"].nunique() - len(computed)
-    print(f"features: {len(computed):,} images computed, {reused:,} reused")
+    print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
     # If an input has changed and this is not called, the next run finds the shards.
     return partial(publish, folders, origin)
 

@@ -22,6 +22,7 @@ from pawprint.dataset import splitting
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.dataset.series import describe_single, find_metadata_series, find_series
 from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
+from pawprint.errors import counted
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
@@ -103,8 +104,8 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
 
 def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:
     """Return a line about pairs of near-duplicates in different splits, or "" without any."""
-    found = f"{len(near_duplicates):,} near-duplicates, {pairs:,} pairs of them in different splits"
-    return f"{found}; see {paths.NEAR_DUPLICATES_CSV}" if pairs else ""
+    found = f"{len(near_duplicates):,} near-duplicates, {counted(pairs, 'pair')} of them"
+    return f"{found} in different splits; see {paths.NEAR_DUPLICATES_CSV}" if pairs else ""
 
 
 def describe_left_out(images: pd.DataFrame) -> str:
@@ -122,7 +123,7 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> str:
     """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-    return f"{groups:,} groups are divided, because {why}" if groups else ""
+    return f"{counted(groups, 'group')} divided, because {why}" if groups else ""
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pawprint import paths
 from pawprint.classes import problem_of_labels
 from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.draws import FOLDS
-from pawprint.errors import InputError
+from pawprint.errors import InputError, counted
 from pawprint.features.store import stored_examples
 from pawprint.files import read_json, write_json
 from pawprint.network.cross_validation import (
@@ -92,8 +92,8 @@ def choices(judged: CrossValidation) -> dict[str, float]:
 def describe_not_judged(labels: pd.Series) -> list[str]:
     """Return a line for each class of images that are not cross-validated."""
     return [
-        f"{number} images of {name} are not cross-validated, because no other training image or "
-        "group has this label"
+        f"not cross-validated: {counted(number, 'image')} of {name}, because no other training "
+        "image or group has this label"
         for name, number in labels.value_counts(sort=False).items()
     ]
 

@@ -9,7 +9,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pawprint.app import HERE
 from pawprint.app.photos import plain
-from pawprint.errors import InputError
+from pawprint.errors import InputError, counted
 from pawprint.files import write_text
 from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, problem_of_name
 from pawprint.images.reading import decode
@@ -83,5 +83,6 @@ def add(files: Sequence[UploadedFile], places: class_folders.Places) -> list[str
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately
     step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
-    added = f"**{len(files) - len(refused):,} photos were added to {plain(str(folder))}.** {step}."
+    number = len(files) - len(refused)
+    added = f"**{counted(number, 'photo')} added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]

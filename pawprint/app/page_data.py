@@ -11,6 +11,7 @@ from pawprint.app.photos import plain
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.unusual import describe_unusual, find_unusual
+from pawprint.errors import counted
 from pawprint.reports.pages import count_images
 from pawprint.tables import read_table
 
@@ -43,7 +44,7 @@ def show_rejected() -> None:
     if rows.empty:
         st.success("None: all files are usable.")
         return
-    st.markdown(f"{len(rows):,} files are rejected.")
+    st.markdown(f"{counted(len(rows), 'rejected file')}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 
@@ -54,11 +55,11 @@ def show_near_duplicates() -> None:
         st.success("None: no two images are near-duplicates.")
         return
     groups = rows.groupby("group", sort=False)
-    st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
+    st.markdown(f"{len(rows):,} near-duplicates in {counted(groups.ngroups, 'group')}.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{divided:,} groups are divided between splits, so copies of training images inflate "
-            "the measured accuracy. These groups are listed first."
+            f"{counted(divided, 'group')} divided between splits: copies of training images "
+            "inflate the measured accuracy. They are listed first."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
     rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]

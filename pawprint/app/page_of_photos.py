@@ -13,7 +13,7 @@ from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.photos import explain_errors, plain
 from pawprint.app.pools import Photos
-from pawprint.errors import InputError
+from pawprint.errors import InputError, counted
 from pawprint.files import read_text
 from pawprint.projects import labelling
 from pawprint.projects.labelling import ImageKey
@@ -101,9 +101,8 @@ def count_photos(
 def describe_end(pages: Pages, doubted: int) -> str:
     """Return why the pages end: all photos have a label, except those that cannot get one."""
     if doubted:
-        images = "1 photo" if doubted == 1 else f"{doubted:,} photos"
         ask = " Label those that you know now, or stop here." if pages.images else ""
-        return f"Done, except for {images} marked as not known.{ask}"
+        return f"Done, except for {counted(doubted, 'photo')} marked as not known.{ask}"
     if pages.missing:
         return f"Only unreadable photos are left: {len(pages.missing):,}."
     return "All photos have a label."
@@ -111,7 +110,7 @@ def describe_end(pages: Pages, doubted: int) -> str:
 
 def describe_progress(done: int, left: int, doubted: int) -> str:
     """Return how many photos are left, and how many got a label."""
-    text = "1 photo is left" if left == 1 else f"{left:,} photos are left"
+    text = f"{counted(left, 'photo')} left"
     if doubted:
         text += f" (marked as not known: {doubted:,})"
     return f"{text}; {done:,} got a label." if done else f"{text}."
@@ -180,7 +179,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
         label = asked["label"]
         changes, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
         if had_one:
-            number = "1 photo" if had_one == 1 else f"{had_one} photos"
+            number = counted(had_one, "photo")
             st.session_state["note"] = f"{number} already had a label, which is kept."
     undo_log.record(pages, (browser(), source.name), marked, label, changes)
 

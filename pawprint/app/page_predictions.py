@@ -12,6 +12,7 @@ from pawprint.app.photos import explain_errors, plain, predictor
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY, SPLIT
 from pawprint.decoding.formats import FORMATS
+from pawprint.errors import counted
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
@@ -125,9 +126,9 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         if label != ANY:
             rows = rows[rows[column] == label]
     st.caption(
-        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors are "
-        "listed first, followed by the least confident correct predictions. Confidence is the "
-        "probability of the predicted label."
+        f"{counted(len(rows), 'image')}, {rows['wrong'].sum()} of them wrong. The most "
+        "confident errors are listed first, followed by the least confident correct predictions. "
+        "Confidence is the probability of the predicted label."
     )
     row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", describe_prediction)
     if row is not None:

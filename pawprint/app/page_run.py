@@ -13,7 +13,7 @@ from pawprint import paths
 from pawprint.app import HERE
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.columns import SCORES
-from pawprint.errors import InputError, name_some
+from pawprint.errors import InputError, counted, name_some
 from pawprint.git import current_commit, try_git
 from pawprint.model.html_page import PAGE_FILE
 from pawprint.model.metadata import read_metadata
@@ -193,7 +193,7 @@ def ask_discard(lost: list[str], loss: discard.Loss) -> None:
 
 def show_files(names: list[str]) -> None:
     """Show a list of file names."""
-    with st.expander(f"{len(names)} files"):
+    with st.expander(counted(len(names), "file")):
         st.code("\n".join(names), language=None, wrap_lines=True)
 
 
@@ -301,7 +301,7 @@ def describe_steps(steps: list[tuple[str, str, float]], ends: list[float]) -> li
             source = ", from DVC's cache" if outcome == "cached" else ""
             lines.append(f"{name}: {end - start:.1f} s{source}")
     if others := len(steps) - len(lines):
-        lines.append(f"{others} stages did not change")
+        lines.append(counted(others, "unchanged stage"))
     return lines
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, counted, printable
 from pawprint.pipeline.runs import require_idle
 from pawprint.projects.discard import discard, read_loss
 
@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     if loss.files and not arguments.yes:
         if not sys.stdin.isatty():
             raise InputError(
-                f"discard: cannot ask before changing {len(loss.files)} files, because there is no "
-                "terminal. Add --yes."
+                f"discard: cannot ask before changing {counted(len(loss.files), 'file')}, because "
+                "there is no terminal. Add --yes."
             )
         print(loss.diff, end="")
         print(f"These files will be restored from {loss.commit}:")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pawprint.columns import SPLIT, SPLITS
 from pawprint.dataset.kept_splits import keep_splits, read_kept_splits
-from pawprint.errors import InputError
+from pawprint.errors import InputError, counted
 from pawprint.files import md5
 from pawprint.paths import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.pipeline.recorded import Recorded
@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     new = keep_last_splits(Path(), arguments.train)
     counts = new["split"].value_counts().reindex(SPLITS, fill_value=0)
     added = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}. Run `dvc repro`.")
+    print(
+        f"keep-splits: {SPLITS_CSV}: {counted(len(new), 'image')} added: {added}. Run `dvc repro`."
+    )
 
 
 def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:

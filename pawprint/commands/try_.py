@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, counted
 from pawprint.params.file import set_params
 from pawprint.projects import candidates
 from pawprint.yaml_file import parse_yaml
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows: list[candidates.Measured] = []
     failed: dict[str, InputError] = {}
     sample = candidates.draw_sample(folder)
-    about = f"{len(options)} candidates on {len(sample.images):,} images"
+    about = f"{counted(len(options), 'candidate')} on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.

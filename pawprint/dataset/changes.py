@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.errors import name_some, printable
+from pawprint.errors import counted, name_some, printable
 
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "label", "before", "after"]
@@ -88,8 +88,7 @@ def _arrows(changes: pd.DataFrame) -> pd.Series:
 
 def _count(noun: str, verb: str, names: pd.Series) -> str:
     """Return text such as "20 photos added (glass 10, plastic 10)", or "" without names."""
-    plural = "s" if len(names) != 1 else ""
-    return f"{len(names):,} {noun}{plural} {verb} ({_name_counts(names)})" if len(names) else ""
+    return f"{counted(len(names), noun)} {verb} ({_name_counts(names)})" if len(names) else ""
 
 
 def _name_counts(names: pd.Series) -> str:

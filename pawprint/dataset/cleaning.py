@@ -22,7 +22,7 @@ from pawprint.dataset.metadata_csv import is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.decoding.row import decode_row
 from pawprint.engine.mapping import map_in_threads, map_items
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, counted, printable
 from pawprint.images.archive import (
     ACCEPTED,
     Archive,
@@ -242,7 +242,7 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
         "other_file": ACCEPTED,
         UNLABELLED: "See clean.labels.",
     }
-    number = "1 file" if len(files) == 1 else f"{len(files):,} files"
+    number = counted(len(files), "file")
     return (
         f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
         f"{path}. {todo.get(reason, 'docs/images.md has the reasons.')}"
@@ -309,7 +309,7 @@ def describe_pages(images: pd.DataFrame) -> str:
     files = images["has_more"].sum()
     if not files:
         return ""
-    return f"{files:,} files have several pages or frames; the first of each is used"
+    return f"{counted(files, 'file')} with several pages or frames; the first of each is used"
 
 
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
@@ -324,18 +324,20 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     counts = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
     text = f"kept {len(usable):,} of {len(usable) + len(rejected) - is_other.sum():,} images"
     text += f" ({counts})" if counts else ""
-    return f"{text}; {is_other.sum():,} other files ({suffixes})" if is_other.any() else text
+    return (
+        f"{text}; {counted(is_other.sum(), 'other file')} ({suffixes})" if is_other.any() else text
+    )
 
 
 def describe_pointers(rejected: pd.DataFrame) -> str:
-    """Return text such as "20 images are missing: a pointer of Git LFS: run …", or "" if none are.
+    """Return text such as "20 images missing: a pointer of Git LFS: run …", or "" if none are.
 
     `rejected` is a REJECTED table.
     """
     details = rejected["detail"][rejected["reason"] == "no_content"]
     if details.empty:
         return ""
-    return f"{len(details):,} images are missing: {', '.join(details.unique())}"
+    return f"{counted(len(details), 'image')} missing: {', '.join(details.unique())}"
 
 
 def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:

@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.folder_names import Parts, folder_of, split_in_words, with_parents
-from pawprint.errors import name_some, printable
+from pawprint.errors import counted, name_some, printable
 from pawprint.images.archive import count_suffixes, is_image_name
 
 SHOWN = 12  # folders in a tree, or classes in a line
@@ -113,5 +113,5 @@ def tree_of(folders: Iterable[Parts]) -> str:
 def _line_of_tree(parts: Parts, number: int) -> str:
     indent = " " * (2 * len(parts) - 2)
     name = f"{printable(parts[-1])}/" if parts else "(no folder)"
-    files = f"  {number:,} {'file' if number == 1 else 'files'}" if number else ""
+    files = f"  {counted(number, 'file')}" if number else ""
     return f"{indent}{name}{files}"

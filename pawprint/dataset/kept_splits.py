@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from pawprint.columns import SPLITS
 from pawprint.dataset import user_tables
-from pawprint.errors import InputError, name_some, printable
+from pawprint.errors import InputError, counted, name_some, printable
 from pawprint.files import write_text
 from pawprint.named_file import read_bytes
 from pawprint.paths import SPLITS_CSV
@@ -75,8 +75,8 @@ def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) ->
     lines = []
     if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
         lines.append(
-            f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
-            "keep-splits` to keep them in their splits"
+            f"{counted(new, 'image')} not in the file, so later changes can move them. Run "
+            "`pawprint keep-splits` to keep them in their splits"
         )
     if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
         lines.append(f"{rows:,} of {len(kept_splits):,} rows do not match a usable image")
@@ -84,7 +84,7 @@ def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) ->
     moved = images[expected.notna() & (expected != images["split"])]
     if groups := sorted(set(moved["group"])):
         lines.append(
-            f"divides {len(groups):,} groups: {name_some(groups)}. Each follows its first image "
-            f"in the file, so {len(moved):,} images are not in the split that their row gives"
+            f"divides {counted(len(groups), 'group')}: {name_some(groups)}. Each follows its first "
+            f"image in the file, so {len(moved):,} images are not in the split that their row gives"
         )
     return lines

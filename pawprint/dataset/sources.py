@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pawprint.dataset.tar_files import is_tar, tar_files
-from pawprint.errors import InputError, name_some, printable
+from pawprint.errors import InputError, counted, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
 from pawprint.images.archive import (
     ZIP,
@@ -142,7 +142,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
                 # Files excluded by .dvcignore are not listed.
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
-                return f"{len(listed):,} listed files"
+                return counted(len(listed), "listed file")
             pack(images, ((name, read_bytes(path)) for name, path in found))
         elif is_tar(source):
             pack(images, tar_files(source))

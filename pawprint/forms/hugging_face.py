@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
-from pawprint.errors import InputError, name_some, printable, reason
+from pawprint.errors import InputError, counted, name_some, printable, reason
 from pawprint.forms import Asked, Files, Form, Row, find_labels
 from pawprint.images.archive import is_image_name
 from pawprint.images.pointers import pointer_at
@@ -67,7 +67,9 @@ def read(images: Path, files: Files, asked: Asked) -> Form:
     }
     values = (value for path in shards.values() for value in _values(path))
     contents = ((photo, _content(value, images, files)) for photo, value in zip(photos, values))
-    form = f"{len(shards):,} Parquet or Arrow files, with the labels in {name_some(columns)}"
+    form = (
+        f"{counted(len(shards), 'Parquet or Arrow file')}, with the labels in {name_some(columns)}"
+    )
     return Form(form, photos, contents, [])
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from pawprint.decoding.limits import MAX_BYTES, DecodingError
-from pawprint.errors import CONTROL_CHARACTERS, InputError, name_some, printable
+from pawprint.errors import CONTROL_CHARACTERS, InputError, counted, name_some, printable
 from pawprint.files import md5_of, read_json, write_json
 from pawprint.images.pointers import pointer_at
 from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
@@ -346,9 +346,8 @@ def describe_unsafe(names: Iterable[str]) -> str:
     if not images or not all(map(problem_of_name, images)):
         return ""
     detail = problem_of_name(images[0])
-    have = "image has" if len(images) == 1 else "images have"
-    example = printable(repr(images[0]))
-    return f"{len(images):,} {have} {detail}, such as {example}. {advise_on_name(detail)}"
+    found = f"{counted(len(images), 'image')} with {detail}, such as {printable(repr(images[0]))}"
+    return f"{found}. {advise_on_name(detail)}"
 
 
 def advise_on_name(detail: str) -> str:

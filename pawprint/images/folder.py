@@ -5,7 +5,7 @@ import sys
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from pawprint.errors import printable
+from pawprint.errors import counted, printable
 from pawprint.files import walk
 from pawprint.images.archive import count_suffixes, is_image_name
 
@@ -17,7 +17,7 @@ def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) 
     """
     images = [name for name in names if name in table or is_image_name(name)]
     if others := sorted(set(names).difference(images)):
-        line = f"{len(others):,} other files ({count_suffixes(others)})"
+        line = f"{counted(len(others), 'other file')} ({count_suffixes(others)})"
         print(f"{printable(str(folder))}: {line}", file=sys.stderr)
     return images
 

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
+from pawprint.errors import counted
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
@@ -84,7 +85,7 @@ def _train(
         arrays, final, history = train_head(network, data, phase)
     views = data.train.features.shape[1]
     weights = HeadWeights(arrays, standardisation, has_blocks, views)
-    return NewHead(weights, final, history, f"after {len(history)} epochs")
+    return NewHead(weights, final, history, f"after {counted(len(history), 'epoch')}")
 
 
 def _standardisation(features: Features | np.ndarray, pixels_sha256: pd.Series) -> Standardisation:

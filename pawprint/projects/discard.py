@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pawprint import paths
-from pawprint.errors import InputError, name_some, printable, without_secrets
+from pawprint.errors import InputError, counted, name_some, printable, without_secrets
 from pawprint.files import digest, read_text
 from pawprint.git import git, try_git, work_tree
 from pawprint.params.changes import describe_param_changes
@@ -189,8 +189,7 @@ def _photos(files: dict[str, list[str]]) -> Iterable[str]:
         names = files.get(kind, ())
         folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
         for folder, number in sorted(folders.items()):
-            noun = "photo" if number == 1 else "photos"
-            yield f"{number:,} {noun} of {folder} {kind}"
+            yield f"{counted(number, 'photo')} of {folder} {kind}"
 
 
 def _lines(folder: Path, *files: Path) -> Iterable[str]:

@@ -162,37 +162,37 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     names = {path.name for path in folder.iterdir()}
     open_page(page, "Label")
     start(page, folder, target)
-    expect(page.get_by_text("6 photos are left.")).to_be_visible()
+    expect(page.get_by_text("6 photos left.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Predicted: \w+ \d+\.\d%\. What does"))).to_be_visible()
     settled(page)
     assert serious(page) == {}
     first = current_image(page)
-    press(page, "1", "5 photos are left; 1 got")
+    press(page, "1", "5 photos left; 1 got")
     second = current_image(page)
     both = page.get_by_role("button", name=re.compile("^[12]?(dog|cat)$"))
     # Only the first click counts.
     both.evaluate_all("all => all.reverse().forEach(each => each.click())")
-    expect(page.get_by_text("4 photos are left; 2 got")).to_be_visible()
+    expect(page.get_by_text("4 photos left; 2 got")).to_be_visible()
     settled(page)
     skipped = current_image(page)
     page.keyboard.press("Space")
     page.locator(f'.single img:not([alt$="{skipped}"])').wait_for()
     refused = current_image(page)
-    press(page, "0", "3 photos are left; 3 got")
+    press(page, "0", "3 photos left; 3 got")
     undone = current_image(page)
-    press(page, "1", "2 photos are left; 4 got")
-    press(page, "u", "3 photos are left; 3 got")
+    press(page, "1", "2 photos left; 4 got")
+    press(page, "u", "3 photos left; 3 got")
     assert current_image(page) == undone
     assert rows_in(target, tmp_path / "raw") == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
     assert {path.name for path in folder.iterdir()} == names
-    press(page, "d", "3 photos are left (marked as not known: 1)")
+    press(page, "d", "3 photos left (marked as not known: 1)")
     last = current_image(page)
     page.get_by_role("button", name="Finish").click()
     page.get_by_role("button", name="Start").click()
-    expect(page.get_by_text("3 photos are left (marked as not known: 1)")).to_be_visible()
+    expect(page.get_by_text("3 photos left (marked as not known: 1)")).to_be_visible()
     settled(page)
-    for left in ("2 photos are left (marked as not known: 1); 1", "1 photo is left (marked"):
+    for left in ("2 photos left (marked as not known: 1); 1", "1 photo left (marked"):
         assert current_image(page) in (skipped, last)
         press(page, "2", left)
     assert current_image(page) == undone

@@ -90,7 +90,7 @@ def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
         [{"name": name, "mimeType": "", "buffer": data} for name, data in uploads.items()]
     )
     press(page, "Add")
-    expect(page.get_by_text("2 photos were added to photos/cats")).to_be_visible()
+    expect(page.get_by_text("2 photos added to photos/cats")).to_be_visible()
     for reason in ("unsafe name", "not an image", "other file"):
         expect(page.get_by_text(reason)).to_be_visible()
     after = files_in(project)

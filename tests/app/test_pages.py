@@ -111,7 +111,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     counts = page_of_photos.count_photos(pool, (), given, labelling.undecided(HERE))
     assert (
         page_of_photos.describe_progress(*counts)
-        == "2 photos are left (marked as not known: 1); 1 got a label."
+        == "2 photos left (marked as not known: 1); 1 got a label."
     )
 
 

@@ -94,7 +94,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     assert set(rows["split"][rows["pixels_sha256"].isin(site)]) == {"test"}
     _, of_no_image, divided = describe_kept_splits(rows, kept)
     assert of_no_image.startswith("1 of 4 rows")
-    assert "divides 1 groups: /x/site0/0.jpg." in divided and "2 images" in divided
+    assert "divides 1 group: /x/site0/0.jpg." in divided and "2 images" in divided
 
     path = tmp_path / "splits.csv"
     lines = [f"{pixels},{name}\n" for pixels, name in kept.items()]

@@ -120,7 +120,7 @@ def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefi
     write = tarred if kind.endswith("tar") else pack
     write(tmp_path / kind, files.items())
     detail = "a path with .." if prefix == "../" else "an absolute path"
-    with refused(f"{kind}: 20 images have {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
+    with refused(f"{kind}: 20 images with {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
         create(tmp_path / "p", tmp_path / kind, None, False)
     assert not (tmp_path / "p").exists()
     # If at least one name is safe, the others are rejected one by one.
