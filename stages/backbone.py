@@ -1,12 +1,14 @@
-"""Load the pre-trained network, and separate its frozen layers, which training never changes.
+"""Load the pre-trained network, and convert it to OpenVINO, as it is before any training.
 
-The frozen layers are converted to OpenVINO for `features`. Keras downloads the weights `imagenet`
-to its cache, in the folder that the environment variable KERAS_HOME names. TensorFlow does not
-start for an ONNX file, or for an EfficientNet-Lite of which nothing is fine-tuned: models/backbone/
-then contains only a note. Params: `weights`, `model.backbone`, `model.alpha`,
-`model.image_size`, `model.pooling`, `model.features`, `model.fine_tune_at`, `model.onnx`. Writes
-models/backbone/ and models/extractor/. Says so if TensorFlow cannot fine-tune on this computer's
-NVIDIA GPU because CUDA is missing. Run: `python -m stages.backbone`
+The result, the extractor, has all layers of the backbone: its output `top` is the input of the
+head. With `model.fine_tune_at`, it also outputs `cut`, where `train_finetune` starts. Keras
+downloads the weights `imagenet` to its cache, in the folder that the environment variable
+KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
+nothing is fine-tuned: models/backbone/ then contains only a note. Params: `weights`,
+`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
+`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
+TensorFlow cannot fine-tune on this computer's NVIDIA GPU because CUDA is missing. Run: `python -m
+stages.backbone`
 """
 
 import sys
@@ -38,27 +40,27 @@ def main() -> None:
 
         if line := describe_missing_cuda():
             print(f"backbone: {line}", file=sys.stderr)
-    network, outputs, sha256, backbone, origin = load_extractor(model, weights)
+    extractor = load_extractor(model, weights)
     with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
-        if backbone is None:
+        if extractor.backbone is None:
             write_text(folder / paths.NO_BACKBONE.name, NOTE)
         else:
             from pawprint.network.keras_model import save_model
 
-            save_model(backbone, folder / paths.BACKBONE.name)
+            save_model(extractor.backbone, folder / paths.BACKBONE.name)
     with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / paths.EXTRACTOR.name, outputs)
+        write_network(extractor.network, folder / paths.EXTRACTOR.name, extractor.outputs)
     if model.backbone == ONNX and (differs := describe_disagreement(Path(weights.source), model)):
         print(f"backbone: {differs}")
-    shapes = output_shapes(network).items()
-    features = [
-        f"{'x'.join(map(str, shape))} {MEANING.get(kind, origin)}" for kind, shape in shapes
-    ]
+    shapes = output_shapes(extractor.network).items()
+    meaning = MEANING | {"top": extractor.origin}
+    features = [f"{'x'.join(map(str, shape))} {meaning[kind]}" for kind, shape in shapes]
     line = f"backbone: features per image: {', '.join(features)}"
-    if sha256 and weights.sha256 is None:
-        line += f"; weights.sha256 is null; the hash of these weights is {sha256}"
+    if extractor.weights_sha256 and weights.sha256 is None:
+        found = extractor.weights_sha256
+        line += f"; weights.sha256 is null; the hash of these weights is {found}"
     print(line)
 
 

@@ -101,7 +101,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
 
 
 def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
-    """Write scores and predictions for both splits, given the outputs by split; print results."""
+    """Write scores and predictions for both splits, given the outputs by split; print results.
+
+    The rules are fitted on validation, so only the scores on test are unbiased.
+    """
     rows = {name: split[split["split"] == name] for name in HELD_OUT}
     predictions = {
         name: predict(metadata, outputs[name], rows[name]["group"].to_numpy()) for name in HELD_OUT
@@ -109,34 +112,19 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     tables = {
         name: tabulate_images(rows[name], outputs[name], predictions[name]) for name in HELD_OUT
     }
-    for name, table in tables.items():
-        write_probabilities(paths.PROBABILITIES_CSV[name], table)
-        classes = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
-    test = predictions["test"]
+    write_predictions(tables)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = measure_apart(tables["test"], near_duplicates)
     differences = compare_splits(tables["validation"], tables["test"])
     slices = measure_slices(tables["test"], read_table(paths.METADATA_CSV, columns.METADATA))
-    unknown = measure_unknown(test, outputs, metadata)
+    unknown = measure_unknown(predictions["test"], outputs, metadata)
     scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
     of_test = pd.concat([scores_of["test"], apart, differences, slices, unknown])
     validation = scores_of["validation"].assign(split="validation")
     scores = pd.concat([validation, of_test.assign(split="test")]).astype(columns.SCORES)
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
-    labels = metadata.labels
-    reliability = [
-        metrics.tabulate_reliability(of_split.actual, of_split.probabilities, labels).assign(
-            split=name
-        )
-        for name, of_split in predictions.items()
-    ]
-    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
-    roc = metrics.tabulate_roc(test.actual, test.probabilities, labels)
-    write_table(paths.ROC_CSV, roc, columns.ROC)
-    decided = tabulate_decided(test.confidence, ~test.is_right)
-    write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
+    write_curves(predictions, metadata.labels)
     suspects = find_suspects(tables, near_duplicates)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of, metadata))
@@ -151,6 +139,28 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
         f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
     )
     report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
+
+
+def write_predictions(tables: dict[str, pd.DataFrame]) -> None:
+    """Write the probabilities and the predicted classes; `tables` has PROBABILITIES by split."""
+    for name, table in tables.items():
+        write_probabilities(paths.PROBABILITIES_CSV[name], table)
+        classes = with_image(table).assign(loss=losses_in(table))
+        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
+
+
+def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str]) -> None:
+    """Write the reliability of both splits, and the ROC and the decided images of test."""
+    reliability = [
+        metrics.tabulate_reliability(each.actual, each.probabilities, labels).assign(split=name)
+        for name, each in predictions.items()
+    ]
+    write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
+    test = predictions["test"]
+    roc = metrics.tabulate_roc(test.actual, test.probabilities, labels)
+    write_table(paths.ROC_CSV, roc, columns.ROC)
+    decided = tabulate_decided(test.confidence, ~test.is_right)
+    write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
 
 
 def measure_unknown(
@@ -176,12 +186,10 @@ def describe_decisions(scores_of: dict[str, pd.DataFrame], metadata: Metadata) -
             yield metrics.describe_fractions(name, metrics.OF_DECIDED, scores)
 
 
-def find_suspects(
-    predictions: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame
-) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `predictions` has PROBABILITIES tables by split."""
+def find_suspects(tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame) -> pd.DataFrame:
+    """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
     judged = [read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
-    for name, table in predictions.items():
+    for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
         of_split = judge(images, probabilities_in(table), predicted_labels(table))
         judged.append(of_split.assign(split=name))

@@ -10,6 +10,7 @@ detector. Run: `python -m stages.predict`
 
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from pawprint import paths
@@ -31,25 +32,28 @@ def main() -> None:
     network = read_network(paths.NETWORK)
     run = partial(run_on_stored, network, compile_for_stored(network))
     train = training_images(split, DETECTOR_IMAGES)
-    folder = paths.FEATURES / TRAIN
-    logits, features = run(folder, train["pixels_sha256"], themselves=True)
-    detector, scores = fit_unknown(features[:, 0], train["pixels_sha256"].to_numpy())
+    keys = train["pixels_sha256"]
+    logits, features = run(paths.FEATURES / TRAIN, keys, themselves=True)  # without augmentation
+    detector, unknown_scores = fit_unknown(features[:, 0], keys.to_numpy())
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
-    actual = labels.get_indexer(train["label"])
-    outputs = Outputs(actual, logits.mean(axis=1), scores)
-    outputs.write(paths.OUTPUTS / "train.npz", train["pixels_sha256"])
+    write_outputs(TRAIN, train, labels, logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
     is_mirrored = Augment.load().averages_both(paths.NETWORK_JSON)
     for name, rows in images.items():
-        folder = paths.FEATURES / name
-        logits, features = run(folder, rows["pixels_sha256"], themselves=not is_mirrored)
-        scores = detector.score(features)
-        actual = labels.get_indexer(rows["label"])
-        outputs = Outputs(actual, logits.mean(axis=1), scores.mean(axis=1))
-        outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
+        keys = rows["pixels_sha256"]
+        logits, features = run(paths.FEATURES / name, keys, themselves=not is_mirrored)
+        write_outputs(name, rows, labels, logits, detector.score(features).mean(axis=1))
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
+
+
+def write_outputs(
+    name: str, rows: pd.DataFrame, labels: pd.Index, logits: np.ndarray, unknown_scores: np.ndarray
+) -> None:
+    """Write the logits of images, averaged over their views, and their unknown scores."""
+    outputs = Outputs(labels.get_indexer(rows["label"]), logits.mean(axis=1), unknown_scores)
+    outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
 
 
 if __name__ == "__main__":

@@ -50,16 +50,18 @@ def main() -> None:
         )
     store = stored_examples(paths.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
+    # Choose C, features and views, and predict each image by a fit without its group.
     judged = cross_validate(examples)
     head = learn_head(store, examples, judged, params, head_params, Hardware.load())
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)
     probabilities = judged.probabilities[is_judged]
     folds = metrics_of(probabilities, examples.actual[is_judged])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
+    # Would more images help? Do series of photos flatter the accuracy?
     in_curve, fits = learning_curve(examples, judged)
     halved = np.full_like(judged.probabilities, np.nan)
     if fits:
-        halved[in_curve] = [*fits.values()][-2:][0]
+        halved[in_curve] = [*fits.values()][-2:][0]  # of fits to half of the images
     by_series = compare_series(images, examples, judged, halved)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)

@@ -29,18 +29,20 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     """Write the network, fine-tuned or unchanged."""
     params = TrainFinetune.load("train_finetune")
+    fine_tune_at, epochs = Model.load().fine_tune_at, params.epochs
     labels: list[str] = read_json(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     store = stored_examples(paths.FEATURES, split, labels)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        if unset := unset_param(params):
+        if fine_tune_at is None or epochs is None:
             network, kinds = on_features(store.shapes(), weights, Head.load())
             history = pd.DataFrame(columns=list(HISTORY))
+            unset = "model.fine_tune_at" if fine_tune_at is None else "train_finetune.epochs"
             result = f"{unset} is null, so the head stays as it is"
         else:
-            network, kinds, history, result = train(store, weights, params, folder)
+            network, kinds, history, result = train(store, weights, params, epochs, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
     write_json(paths.NETWORK_JSON, {"views": learned_views(store, weights, history)})
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
@@ -55,15 +57,12 @@ def learned_views(store: StoredExamples, weights: HeadWeights, history: pd.DataF
     return store.open("train", "cut").shape[1] if history["kept"].any() else weights.views
 
 
-def unset_param(params: TrainFinetune) -> str | None:
-    """Return the name of the param that is null and so leaves the backbone frozen, or None."""
-    if Model.load().fine_tune_at is None:
-        return "model.fine_tune_at"
-    return "train_finetune.epochs" if params.epochs is None else None
-
-
 def train(
-    store: StoredExamples, weights: HeadWeights, params: TrainFinetune, folder: Path
+    store: StoredExamples,
+    weights: HeadWeights,
+    params: TrainFinetune,
+    epochs: FineTuningEpochs,
+    folder: Path,
 ) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
     """Train and write the Keras model.
 
@@ -76,22 +75,21 @@ def train(
     from pawprint.network.keras_backbone import with_head
     from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
-    epochs = params.epochs or FineTuningEpochs()
     head = Head.load()
     classes = len(store.labels)
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
-        model, first = with_head(backbone, Model.load(), weights, head, classes)
+        model, first_trained = with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
         phase = training.Phase("train_finetune", epochs, precision, is_balanced)
-        # Keras' `compile` and `fit` are in here.
-        optimizer, history, keeper = training.fine_tune(model, first, data, phase)
+        # Unfreezes the layers from `first_trained` on; then Keras' `compile` and `fit`.
+        optimizer, history, keeper = training.fine_tune(model, first_trained, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)
-    trained = to_openvino(training.trained_layers(model, first))
-    weights = weights._replace(arrays=parts(model)[-1].get_weights())
-    network, kinds = on_maps(store.shapes(), trained, weights, head)
+    trained = to_openvino(training.trained_layers(model, first_trained))
+    tuned = weights._replace(arrays=parts(model)[-1].get_weights())  # the head is last
+    network, kinds = on_maps(store.shapes(), trained, tuned, head)
     return network, kinds, history, training.describe_kept(history, keeper)
 
 
