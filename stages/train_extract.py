@@ -34,7 +34,6 @@ from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, independent, lowest
 from pawprint.tables import read_table, write_table
-from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -51,23 +50,23 @@ def main() -> None:
     store = stored_examples(paths.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
     # Choose C, features and views, and predict each image by a fit without its group.
-    judged = cross_validate(examples)
-    head = learn_head(store, examples, judged, params, head_params, Hardware.load())
-    is_judged = ~np.isnan(judged.probabilities).any(axis=1)
-    probabilities = judged.probabilities[is_judged]
-    folds = metrics_of(probabilities, examples.actual[is_judged])
+    cross_validation = cross_validate(examples)
+    head = learn_head(store, examples, cross_validation, params, head_params, Hardware.load())
+    is_predicted = ~np.isnan(cross_validation.probabilities).any(axis=1)
+    probabilities = cross_validation.probabilities[is_predicted]
+    folds = metrics_of(probabilities, examples.actual[is_predicted])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
     # Would more images help? Do series of photos flatter the accuracy?
-    in_curve, fits = learning_curve(examples, judged)
-    halved = np.full_like(judged.probabilities, np.nan)
+    in_curve, fits = learning_curve(examples, cross_validation)
+    halved = np.full_like(cross_validation.probabilities, np.nan)
     if fits:
         halved[in_curve] = [*fits.values()][-2:][0]  # of fits to half of the images
-    by_series = compare_series(images, examples, judged, halved)
+    by_series = compare_series(images, examples, cross_validation, halved)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
-    write_json(paths.CROSS_VALIDATION_JSON, choices(judged) | by_series)
-    rows = judge(images[is_judged], probabilities, labels)
+    write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
+    rows = judge(images[is_predicted], probabilities, labels)
     write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
@@ -76,22 +75,22 @@ def main() -> None:
         f"{head.method}, correct on {right:,} of {len(probabilities):,} cross-validated training "
         f"images, and on {head.validation['accuracy']:.1%} of validation"
     )
-    report("train_extract", [result, *describe_not_judged(images["label"][~is_judged])])
+    report("train_extract", [result, *describe_not_predicted(images["label"][~is_predicted])])
     if by_series:
         accuracy = metrics["cross_validated_accuracy"]
         report("train_extract", [describe_series(images, accuracy, by_series)])
 
 
-def choices(judged: CrossValidation) -> dict[str, float]:
+def choices(found: CrossValidation) -> dict[str, float]:
     """Return the choices of cross-validation and, if it had one, the change of the log loss."""
-    chosen = {"C": judged.C, "views": judged.views, "blocks": int(judged.has_blocks)}
-    for name, gain in (("blocks", judged.gain), ("views", judged.views_gain)):
+    chosen = {"C": found.C, "views": found.views, "blocks": int(found.has_blocks)}
+    for name, gain in (("blocks", found.gain), ("views", found.views_gain)):
         if gain is not None:
             chosen |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
     return chosen
 
 
-def describe_not_judged(labels: pd.Series) -> list[str]:
+def describe_not_predicted(labels: pd.Series) -> list[str]:
     """Return a line for each class of images that are not cross-validated."""
     return [
         f"not cross-validated: {counted(number, 'image')} of {name}, because no other training "
@@ -101,7 +100,7 @@ def describe_not_judged(labels: pd.Series) -> list[str]:
 
 
 def compare_series(
-    images: pd.DataFrame, examples: Examples, judged: CrossValidation, halved: np.ndarray
+    images: pd.DataFrame, examples: Examples, cross_validation: CrossValidation, halved: np.ndarray
 ) -> dict:
     """Return the entries of data/cross_validation.json about series that matter, or {}.
 
@@ -110,12 +109,12 @@ def compare_series(
     `halved`, the probabilities of fits to half of the images.
     """
     compared = {}
-    origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
+    origins = {name: origin for name, origin in read_json(paths.SERIES_JSON).items() if origin}
     for name in origins:
         groups = independent(images, {"series": name})
-        apart = cross_validate_as(judged, examples._replace(groups=groups.to_numpy()))
+        apart = cross_validate_as(cross_validation, examples._replace(groups=groups.to_numpy()))
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
-        together = halved if are_few else judged.probabilities
+        together = halved if are_few else cross_validation.probabilities
         compared[name] = compare_folds(together, apart.probabilities, examples.actual)
     if (name := lowest(compared)) is None:
         return {}

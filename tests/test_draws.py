@@ -138,12 +138,12 @@ def parts_of(examples: validation.Examples) -> list[np.ndarray]:
     """Return the images in each fit of a learning curve."""
     learned: list[np.ndarray] = []
     with pytest.MonkeyPatch.context() as patch:
-        judge = validation._judge
+        predict = validation._predict_folds
         patch.setattr(
             validation,
-            "_judge",
+            "_predict_folds",
             lambda examples, folds, *others: (
-                learned.append(folds.learned) or judge(examples, folds, *others)
+                learned.append(folds.learned) or predict(examples, folds, *others)
             ),
         )
         validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))

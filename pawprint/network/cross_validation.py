@@ -109,16 +109,16 @@ class Folds(NamedTuple):
     learned: np.ndarray
 
 
-class _Judged(NamedTuple):
-    """Class indices and weights of the images that are scored; `is_judged` marks them."""
+class _Scored(NamedTuple):
+    """Class indices and weights of the images that are scored; `is_scored` marks them."""
 
-    is_judged: np.ndarray
+    is_scored: np.ndarray
     classes: np.ndarray
     weights: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
-        """Return the weighted log loss of each scored image, float64 `(judged,)`."""
-        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_judged])
+        """Return the weighted log loss of each scored image, float64 `(scored,)`."""
+        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_scored])
 
     def choose(
         self, new: CrossValidation, old: CrossValidation
@@ -152,46 +152,46 @@ def cross_validate(examples: Examples) -> CrossValidation:
     Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
-    judged = images = np.arange(len(examples.actual))
+    every = images = np.arange(len(examples.actual))
     learned = len(folds.learned)
     is_chosen = learned <= most_rows(examples.columns, examples.classes)
     values_of_c = VALUES_OF_C if is_chosen else USUAL_C
     if is_chosen:
-        judged = _sample(examples, folds.learned, MAX_COMPARED)
-        folds = folds._replace(learned=judged)
+        images = _sample(examples, folds.learned, MAX_COMPARED)
+        folds = folds._replace(learned=images)
     no_probabilities = np.empty((0, examples.classes), np.float32)
     first = CrossValidation(no_probabilities, 0, has_blocks=min(examples.features))
     fit = fit_regressions if is_chosen else fit_exactly
-    path = _judge(examples, folds, judged, first, values_of_c, fit)
+    path = _predict_folds(examples, folds, images, first, values_of_c, fit)
     candidates = [next(path)]
-    is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
-    if not is_judged.any():
+    is_scored = ~np.isnan(candidates[0].probabilities[:, 0])
+    if not is_scored.any():
         raise InputError(
             "split: expected training images of at least two classes, with at least two images or "
             "groups in one class and two groups in total. Received: fewer. Add images, or see "
             "split.group."
         )
-    classes = examples.actual[judged[is_judged]]
-    rated = _Judged(is_judged, classes, sample_weights(examples.class_weight, classes))
+    classes = examples.actual[images[is_scored]]
+    rated = _Scored(is_scored, classes, sample_weights(examples.class_weight, classes))
     if is_chosen:
         losses = [rated.losses(candidates[0]).mean()]
         while losses[-1] <= min(losses) * (1 + RISE) and (candidate := next(path, None)):
             losses.append(rated.losses(candidate).mean())
         del path  # with the rows of all folds
         near = [c for c, loss in zip(values_of_c, losses) if loss <= min(losses) * (1 + NEAR_TIE)]
-        candidates = [*_judge(examples, folds, judged, first, near)]
+        candidates = [*_predict_folds(examples, folds, images, first, near)]
     best = min(candidates, key=lambda candidate: rated.losses(candidate).mean())
     if len(examples.features) > 1:
-        (new,) = _judge(examples, folds, judged, best._replace(has_blocks=True), (best.C,))
+        (new,) = _predict_folds(examples, folds, images, best._replace(has_blocks=True), (best.C,))
         best, gain = rated.choose(new, best)
         best = best._replace(gain=gain)
     views = examples.features[first.has_blocks].shape[1]
     size = views * learned * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
-        (new,) = _judge(examples, folds, judged, best._replace(views=views), (best.C,))
+        (new,) = _predict_folds(examples, folds, images, best._replace(views=views), (best.C,))
         best, gain = rated.choose(new, best)
         best = best._replace(views_gain=gain)
-    return best if len(judged) == len(images) else cross_validate_as(best, examples)
+    return best if len(images) == len(every) else cross_validate_as(best, examples)
 
 
 def learning_curve(
@@ -200,7 +200,7 @@ def learning_curve(
     """Cross-validate with an eighth, a quarter, half and all of the images.
 
     Returns the sorted indices of the scored images, and a mapping from the number of images in a
-    fit to float32 probabilities `(judged, classes)`, with NaN for missing predictions. C and the
+    fit to float32 probabilities `(scored, classes)`, with NaN for missing predictions. C and the
     features come from `cross_validation`, and the fits use one view. Each part contains the same
     fraction of the groups of every class, at least one group, and is contained in the next larger
     part. If there are too many classes for one fit, the mapping is empty.
@@ -209,19 +209,21 @@ def learning_curve(
     if len(folds.learned) > most_rows(examples.columns, examples.classes):
         return folds.learned, {}
     of_one_view = cross_validation._replace(views=1)
-    judged = folds.learned
-    place = _places_in_curve(examples, judged)
+    images = folds.learned
+    place = _places_in_curve(examples, images)
     curve = {}
     for fraction in (*PARTS, 1):
-        part = judged[place < fraction]
+        part = images[place < fraction]
         if fraction == 1 and cross_validation.views == 1:
-            probabilities = cross_validation.probabilities[judged]
+            probabilities = cross_validation.probabilities[images]
         else:
             learned = folds._replace(learned=part)
-            (judgement,) = _judge(examples, learned, judged, of_one_view, (cross_validation.C,))
-            probabilities = judgement.probabilities
+            (predicted,) = _predict_folds(
+                examples, learned, images, of_one_view, (cross_validation.C,)
+            )
+            probabilities = predicted.probabilities
         curve[round(len(part) * (1 - 1 / FOLDS))] = probabilities
-    return judged, curve
+    return images, curve
 
 
 def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
@@ -238,33 +240,34 @@ def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
 def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
     """Repeat a cross-validation with the same settings, for example with different groups."""
     images = np.arange(len(examples.actual))
-    return next(_judge(examples, _folds(examples), images, cross_validation, (cross_validation.C,)))
+    folds = _folds(examples)
+    return next(_predict_folds(examples, folds, images, cross_validation, (cross_validation.C,)))
 
 
-def _judge(
+def _predict_folds(
     examples: Examples,
     folds: Folds,
-    judged: np.ndarray,
+    images: np.ndarray,
     settings: CrossValidation,
     values_of_c: Sequence[float],
     fit: Fit = fit_exactly,
 ) -> Iterator[CrossValidation]:
-    """Predict the images with the sorted indices `judged`, for each C in increasing order.
+    """Predict the images with the sorted indices `images`, for each C in increasing order.
 
     The fits use the features and views in `settings`. All views of an image share its weight.
     """
     numbers = range(folds.fold.max() + 1)
-    places = [np.flatnonzero(folds.fold[judged] == number) for number in numbers]
+    places = [np.flatnonzero(folds.fold[images] == number) for number in numbers]
     trainings = (folds.learned[folds.fold[folds.learned] != number] for number in numbers)
     paths: Iterable[Iterator[np.ndarray]] = (
-        _predict_others(examples, settings, training, judged[part], values_of_c, fit)
+        _predict_others(examples, settings, training, images[part], values_of_c, fit)
         for training, part in zip(trainings, places)
     )
     if len(values_of_c) > 1:  # else the rows of a fold are dropped once it is predicted
         paths = [*paths]
     is_large = len(folds.learned) * examples.columns > MIN_SIZE_FOR_THREADS
     for c in values_of_c:
-        probabilities = np.empty((len(judged), examples.classes), np.float32)
+        probabilities = np.empty((len(images), examples.classes), np.float32)
         with threadpool_limits(1):
             predicted_folds = (map_in_threads if is_large else map)(next, paths)
             for part, predicted in zip(places, predicted_folds):

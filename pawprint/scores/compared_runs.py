@@ -30,7 +30,7 @@ COMPARED = 0.9  # minimum fraction of the older run's test images, for `compare 
 class Run(NamedTuple):
     """The parts of a run that are compared. Unknown parts are None.
 
-    `judged` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
+    `tables` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is a
     section of the params. `split` is the SPLIT table with the groups of `independent`; if it is
     missing, `split_md5` from dvc.lock determines whether two runs have the same split. `metadata`
@@ -39,7 +39,7 @@ class Run(NamedTuple):
     """
 
     name: str
-    judged: dict[str, pd.DataFrame]
+    tables: dict[str, pd.DataFrame]
     calibrate: Mapping[str, object]
     split: pd.DataFrame | None = None
     split_md5: str | None = None
@@ -53,7 +53,7 @@ class Run(NamedTuple):
         """The known images, each listed once: `image`, `label` and `split`."""
         if self.split is not None:
             return with_image(self.split)[["image", "label", "split"]]
-        tables = [table.assign(split=name) for name, table in self.judged.items()]
+        tables = [table.assign(split=name) for name, table in self.tables.items()]
         images = pd.concat(tables).rename(columns={"actual": "label"})
         return images[["image", "label", "split"]].drop_duplicates("image")
 
@@ -216,7 +216,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                     *_describe_answers(old, run, of_run["test"]),
                 ],
                 _describe_missing(old, run),
-                len(old.judged["test"]),
+                len(old.tables["test"]),
             )
         )
     return results
@@ -225,13 +225,13 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
 def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     """Pair the first run with each other run, by set, on images with the same label in all runs."""
     old, *new = runs
-    names = [name for name in old.judged if all(name in run.judged for run in runs)]
+    names = [name for name in old.tables if all(name in run.tables for run in runs)]
     common = {
-        name: functools.reduce(pd.merge, [run.judged[name][["image", "actual"]] for run in runs])
+        name: functools.reduce(pd.merge, [run.tables[name][["image", "actual"]] for run in runs])
         for name in names
     }
     if common["test"].empty:
-        tests = ", ".join(f"{len(run.judged['test']):,} of {run.name}" for run in runs)
+        tests = ", ".join(f"{len(run.tables['test']):,} of {run.name}" for run in runs)
         raise InputError(
             f"cannot compare {' with '.join(run.name for run in runs)}: they share no test "
             f"image with the same label ({tests}). Compare runs on the same photos, or "
@@ -240,7 +240,7 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     groups = _groups(old.split)
     return [
         {
-            name: _pair(old.judged[name].merge(common[name]), run.judged[name], groups)
+            name: _pair(old.tables[name].merge(common[name]), run.tables[name], groups)
             for name in names
         }
         for run in new
@@ -276,8 +276,8 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> str:
     """Return how many images in a set are compared and which are not, or "" if all are compared."""
-    both = old.judged[name].merge(
-        new.judged[name], "outer", "image", suffixes=("_old", ""), indicator="side"
+    both = old.tables[name].merge(
+        new.tables[name], "outer", "image", suffixes=("_old", ""), indicator="side"
     )
     left = both[~both["image"].isin(pairs["image"])]
     if left.empty:

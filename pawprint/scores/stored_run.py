@@ -38,15 +38,15 @@ def read_run(read: Reader, name: str) -> Run:
     Files that are only in DVC's cache may be missing. Raises InputError without predictions
     or params.
     """
-    judged = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
-    run = Run(name, judged, read(paths.PARAMS, _calibrate))
+    tables = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
+    run = Run(name, tables, read(paths.PARAMS, _calibrate))
     try:
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
         run = run._replace(split=split.assign(group=groups))
         history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
         if not history["kept"].any():  # cross-validation does not describe a fine-tuned model
-            judged[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+            tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
         run = run._replace(missing=str(error))
     if run.split is not None:

@@ -80,7 +80,7 @@ def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
 
 
 def test_photos_are_the_same_by_pixels_label_and_set():
-    files = run_of()._replace(split=split_of(OLD.judged, "other"))
+    files = run_of()._replace(split=split_of(OLD.tables, "other"))
     assert compared(files).has_same_photos
     moved = files.split["split"].mask(files.split["image"] == f"{TRAIN[0]:016x}", "")
     assert not compared(files._replace(split=files.split.assign(split=moved))).has_same_photos
@@ -168,7 +168,7 @@ def test_training_images_count_where_all_runs_judge_them():
 def served(run: Run, scale: float = 1.0, **rules) -> Run:
     """Return the run with its model, which is less confident on images with higher numbers."""
     metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0, **rules)
-    table = run.judged["test"]
+    table = run.tables["test"]
     numbers = np.array([int(image, 16) for image in table["image"]])
     likely = 0.99 - 0.4 * numbers / IMAGES
     of_dog = np.where(table["predicted"] == "dog", likely, 1 - likely)
