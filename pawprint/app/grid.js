@@ -128,11 +128,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function describe(label) {
     if (!photos.length) return "";
-    const undecided = data.undecided ? "You did not know these. " : "";
+    const undecided = data.undecided ? `You did not know ${photos.length === 1 ? "this photo" : "these"}. ` : "";
     const later = data.undecided ? "to leave them without a label" : "to see them again later";
     if (single) return `${undecided}${data.photos[0].about} ` + (label ? `Enter gives ${label}.` : "What does the photo show?");
     if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space ${later}.`;
-    const count = `${undecided}${marked.size} of ${photos.length} are marked`;
+    const count = `${undecided}${marked.size} of ${photos.length} marked`;
     const isTouch = matchMedia("(hover: none)").matches;
     const keys = "A click or a letter marks or unmarks a photo; Shift and the letter, or ⤢, shows it large.";
     const how = isTouch ? "A tap marks or unmarks a photo; ⤢ shows it large." : keys;
@@ -144,7 +144,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!marked.size) show();
     else if (label) send([...marked], label);
     else {
-      show("Which class? Press its digit, or type the name of a new one.");
+      show(`Which class? Press its digit${field ? ", or type its name" : ""}.`);
       field?.focus();
     }
   }
