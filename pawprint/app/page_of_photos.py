@@ -11,7 +11,7 @@ import streamlit as st
 
 from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Pages, Pool, without
-from pawprint.app.photos import explain_errors, plain
+from pawprint.app.photos import explain_errors, message
 from pawprint.app.pools import Photos
 from pawprint.errors import InputError, counted
 from pawprint.files import read_text
@@ -53,7 +53,7 @@ def show_pages(source: Photos) -> None:
         shown()[browser(), source.name] = (time.time(), pages.images)
         done, left, doubted = count_photos(source.pool, pages.missing, given, unknown)
         if note := st.session_state.pop("note", ""):
-            st.warning(plain(note))
+            st.warning(message(note))
         if not cells or pages.are_last:
             st.success(f"{describe_end(pages, doubted)} {source.advice}")
         folder = Path(__file__).parent

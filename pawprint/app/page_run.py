@@ -11,7 +11,7 @@ import streamlit as st
 
 from pawprint import paths
 from pawprint.app import HERE
-from pawprint.app.photos import HASHED, explain_errors, plain
+from pawprint.app.photos import HASHED, explain_errors, message, plain
 from pawprint.columns import SCORES
 from pawprint.errors import InputError, counted, name_some
 from pawprint.git import current_commit, try_git
@@ -150,7 +150,7 @@ def show_compared(verdict: str, compared: ComparedRun) -> None:
 
 def bullets(lines: list[str]) -> str:
     """Return a list in Markdown."""
-    return "\n".join(f"- {plain(line)}" for line in lines)
+    return "\n".join(f"- {message(line)}" for line in lines)
 
 
 def start(*command: str) -> None:
@@ -273,7 +273,7 @@ def follow(state: str, end: float) -> None:
         label, kind = LABELS[state]
         is_running = state == "running"
         if state == "failed":
-            st.error("  \n".join(map(plain, runs.error_of(run).splitlines())))
+            st.error("  \n".join(map(message, runs.error_of(run).splitlines())))
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.progress:
                 show_progress(run.progress)

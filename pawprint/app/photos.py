@@ -44,7 +44,7 @@ def explain_errors() -> Iterator[None]:
         )
     except InputError as error:
         text = str(error).replace("`dvc repro`", "`dvc repro` (the Run page)")
-        st.warning("  \n".join(map(plain, text.splitlines())))
+        st.warning("  \n".join(map(message, text.splitlines())))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, OSError) and error.filename:
@@ -73,6 +73,12 @@ def plain(text: str) -> str:
     """
     unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)
+
+
+def message(text: str) -> str:
+    """Return a message for Markdown: `commands` and `files` as code, everything else as `plain`."""
+    parts = re.split(r"(`[^`]+`)", printable(text))
+    return "".join(part if number % 2 else plain(part) for number, part in enumerate(parts))
 
 
 # Streamlit's cache identifies a path by the state of its files.

@@ -14,7 +14,7 @@ from conftest import change, photo, printed, refused
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import HERE, groups, page_label, page_of_photos, page_run, pools, undo_log
+from pawprint.app import HERE, groups, page_label, page_of_photos, page_run, photos, pools, undo_log
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SPLIT
 from pawprint.errors import InputError
@@ -51,6 +51,10 @@ def opened(page: str, show: str):
     shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
     assert not shown.exception
     return shown
+
+
+def test_message_has_its_commands_as_code_and_other_text_unchanged():
+    assert photos.message("*a*: run `dvc *`, not `b") == r"\*a\*\: run `dvc *`\, not \`b"
 
 
 def test_two_runs_are_compared_as_compare_does_with_their_photos(project):
