@@ -80,9 +80,10 @@ def requirement() -> tuple[str, str]:
         return f"{DISTRIBUTION} @ {address}", ""
     return (
         f"# {DISTRIBUTION} {installed_version()}: add the line that installs it for others",
-        f"requirements.txt does not list {DISTRIBUTION}: others cannot install it from {folder}. "
-        "Push its commit to an origin that they can reach and run `pawprint upgrade`, or add a "
-        f"line such as `{DISTRIBUTION} @ git+https://HOST/REPOSITORY`.",
+        f"Before you share the project: requirements.txt does not list {DISTRIBUTION}, because "
+        f"others cannot install it from {folder}. Push its commit to an origin that they can reach "
+        f"and run `pawprint upgrade`, or add a line such as `{DISTRIBUTION} @ "
+        "git+https://HOST/REPOSITORY`.",
     )
 
 

@@ -65,9 +65,10 @@ def create(
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
     Returns its `fetch.source`, and lines about the classes of the images (if they are known before
-    `fetch`), on the rules that `.gitignore` overrides, on the choice of `model.resize`, on empty
-    folders, and on the copy of the images. `labels` is AUTO, or the way to read folders for
-    `clean.labels`. `asked` names a table or the column with the labels, for images in another form.
+    `fetch`), on the choice of `model.resize`, on empty folders, on the copy of the images, on the
+    rules that `.gitignore` overrides, and on what others lack to install the package. `labels` is
+    AUTO, or the way to read folders for `clean.labels`. `asked` names a table or the column with
+    the labels, for images in another form.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -101,12 +102,13 @@ def create(
     in_git = [*templates.names_in_git(source), *copied.values()]
     templates.require_free(folder, in_git if is_outside else [*in_git, source])
     with templates.restored_after_failure(folder):
-        notes += _write_project(folder, source, params, in_git)
+        later = _write_project(folder, source, params, in_git)
         for path, name in copied.items():
             shutil.copy(path, folder / name)
         if images not in copied and not is_outside:
             notes += _bring(images, folder, source, form)
-    return source, [*notes, *choice, *(_describe_copy(folder, source, given) if given else [])]
+    copy = _describe_copy(folder, source, given) if given else []
+    return source, [*notes, *choice, *copy, *later]
 
 
 def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> tuple[str, Path]:
@@ -167,7 +169,7 @@ def _choose_resize(params: str, images: Path) -> tuple[str, list[str]]:
 
 
 def _write_project(folder: Path, source: str, params: str, in_git: list[str]) -> list[str]:
-    """Write a project without its images and return lines about rules that .gitignore overrides.
+    """Write a project without its images. Return lines about .gitignore and requirements.txt.
 
     `in_git` lists the files that Git must not ignore.
     """
