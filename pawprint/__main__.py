@@ -71,7 +71,7 @@ def main() -> int | None:
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)
             command.set_defaults(run=module.run, error=command.error)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(sys.argv[1:] or ["--help"])
     require_project(arguments)
     name_user()
     return arguments.run(arguments)

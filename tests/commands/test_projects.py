@@ -172,7 +172,8 @@ def test_upgrade_keeps_a_file_in_conflict(newer, project):
     assert "our-tools==1.0" in (project / "requirements.txt").read_text()
 
 
-def test_upgrade_outside_of_a_project_is_one_line(installed, tmp_path):
+def test_outside_of_a_project_upgrade_is_one_line_and_no_command_is_help(installed, tmp_path):
+    assert "  upgrade " in installed.succeed("pawprint", cwd=tmp_path)
     result = installed.run("pawprint", "upgrade", cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "pawprint init" in result.stderr
