@@ -17,7 +17,7 @@ from pawprint.params.data import Fetch
 from pawprint.params.file import flat
 from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.runs import require_idle
+from pawprint.pipeline.runs import LOG, require_idle
 from pawprint.templates import file_of_images, lies_outside
 
 # A run's inputs, except photos and the user's tables.
@@ -157,6 +157,7 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     if new:
         git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
         git("clean", "--quiet", "--force", "--", *new, folder=folder)
+    (folder / LOG).unlink(missing_ok=True)  # the app would still show the run as done
     lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(

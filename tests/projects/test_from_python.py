@@ -289,7 +289,10 @@ def test_project_is_made_changed_and_discarded_from_outside(outside):
     assert lost == [f"model.image_size: {before['model']['image_size']} → 96"]
     assert stages[:2] == ["fetch", "clean"]
     assert to_discard(WASTE) == ["params.yaml"]
+    write_files(WASTE, {runs.LOG: f"1.0\t{runs.END}0\n"})
+    assert runs.read(WASTE).state == "done"
     discard(WASTE)
+    assert runs.read(WASTE).state == ""
     assert read_yaml(WASTE / "params.yaml") == before
     assert (WASTE / "photos/jar/new.jpg").exists()
     use_recipe(WASTE, "filtered-160")
