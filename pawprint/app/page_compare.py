@@ -27,9 +27,9 @@ def show_comparison() -> None:
         return
     left, right = st.columns(2)
     with left:
-        first = choose_run("Baseline", [*commits, WORKSPACE], found)
+        first = choose_run("Old run", [*commits, WORKSPACE], found)
     with right:
-        second = choose_run("The baseline with", [WORKSPACE, *commits], found)
+        second = choose_run("New run", [WORKSPACE, *commits], found)
     compared = compare(first, second, {})
     show_compared(plain(compared.sentences[0]), compared)
     pairs = compared.pairs.get("validation")

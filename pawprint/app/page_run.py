@@ -69,6 +69,8 @@ def describe_model() -> str:
         return "This project does not have a trained model yet. **Run** trains one."
     lines = paths.LIMITS.read_text(encoding="utf-8").splitlines()
     limit = next((line.removeprefix("- ") for line in lines if line.startswith("- ")), "")
+    tab = "the Label page's tab Labels to review"
+    limit = limit.replace(paths.LABELS_TO_REVIEW_CSV.as_posix(), tab)
     return f"The model has a **{plain(test_score())}**. {plain(limit)}"
 
 
