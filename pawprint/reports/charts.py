@@ -50,6 +50,7 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
         by_images.set_xscale("log", base=2)
         by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
         by_images.minorticks_off()
+    by_images.set_ylim(top=min(by_images.get_ylim()[1], 1.005))  # a perfect curve is at the top
     by_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
     if by_epoch:
         handles, labels = by_epoch[0].get_legend_handles_labels()

@@ -14,7 +14,7 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import paths
-from pawprint.columns import REJECTED, SCORES
+from pawprint.columns import LABELS_TO_REVIEW, REJECTED, SCORES
 from pawprint.params.file import overlay
 from pawprint.reports.pages import describe_score, score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
@@ -142,9 +142,12 @@ def test_warning_of_a_test_set_of_another_kind_is_at_the_top(both, other):
 
 
 def test_card_says_nothing_that_the_params_deny(other):
-    """The run has other classes, random weights, no calibration and a fixed threshold."""
+    """The run has other classes, random weights, a fixed threshold and no labels to review."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
+    none = pd.DataFrame(columns=list(LABELS_TO_REVIEW))
+    write_table(other / paths.LABELS_TO_REVIEW_CSV, none, LABELS_TO_REVIEW)
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
-    card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: {bee: 0.5}}}")
+    card, page = reports(other, changes + "calibrate: {temperature: false, threshold: {bee: 0.5}}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
+    assert "Images whose labels contradict" not in page  # it would be an empty picture
