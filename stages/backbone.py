@@ -1,8 +1,8 @@
-"""Load the pre-trained network, and convert it to OpenVINO, as it is before any training.
+"""Load the pre-trained network, and convert it to OpenVINO unchanged.
 
-The result, the extractor, has all layers of the backbone: its output `top` is the input of the
-head. With `model.fine_tune_at`, it also outputs `cut`, where `train_finetune` starts. Keras
-downloads the weights `imagenet` to its cache, in the folder that the environment variable
+The result, the extractor, outputs `top` and, where there are any, `blocks` for the head; `cut` for
+`train_finetune`, with `model.fine_tune_at`; and `means` for the detector if `top` is flattened.
+Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
 KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
 nothing is fine-tuned: models/backbone/ then contains only a note. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,

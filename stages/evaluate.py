@@ -49,6 +49,7 @@ from pawprint.scores.series import independent
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 HELD_OUT = ("validation", "test")
 
@@ -56,7 +57,7 @@ HELD_OUT = ("validation", "test")
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
     split = read_table(paths.SPLIT_CSV, columns.SPLIT)
-    split = split.assign(group=independent(split, read_json(paths.CROSS_VALIDATION_JSON)))
+    split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
     keys = {name: split["pixels_sha256"][split["split"] == name] for name in HELD_OUT}
     outputs = {
         name: Outputs.read(paths.OUTPUTS / f"{name}.npz", keys.get(name))

@@ -123,7 +123,7 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> str:
     """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-    return f"{counted(groups, 'group')} divided, because {why}" if groups else ""
+    return f"divided: {counted(groups, 'group')}, because {why}" if groups else ""
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, independent, lowest
 from pawprint.tables import read_table, write_table
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def main() -> None:
     in_curve, fits = learning_curve(examples, cross_validation)
     halved = np.full_like(cross_validation.probabilities, np.nan)
     if fits:
-        halved[in_curve] = [*fits.values()][-2:][0]  # of fits to half of the images
+        halved[in_curve] = [*fits.values()][-2:][0]  # of fits to about half of the images
     by_series = compare_series(images, examples, cross_validation, halved)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)
@@ -109,7 +110,7 @@ def compare_series(
     `halved`, the probabilities of fits to half of the images.
     """
     compared = {}
-    origins = {name: origin for name, origin in read_json(paths.SERIES_JSON).items() if origin}
+    origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
     for name in origins:
         groups = independent(images, {"series": name})
         apart = cross_validate_as(cross_validation, examples._replace(groups=groups.to_numpy()))

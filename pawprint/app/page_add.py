@@ -82,7 +82,7 @@ def add(files: Sequence[UploadedFile], places: class_folders.Places) -> list[str
             except InputError as error:
                 refused.append(f"{file.name}: {str(error).removeprefix(f'{path}: ')}")
     is_apart = folder == UNLABELLED_PHOTOS  # whether the photos are stored separately
-    step = "Label them on the Label page" if is_apart else "Then press Run on the Run page"
+    step = "Label on the Label page" if is_apart else "Then press Run on the Run page"
     number = len(files) - len(refused)
     added = f"**{counted(number, 'photo')} added to {plain(str(folder))}.** {step}."
     return [added, "\n".join(f"- not added: {plain(line)}" for line in refused)]

@@ -13,7 +13,6 @@ from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY, SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import counted
-from pawprint.files import read_json
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor
 from pawprint.paths import PROBABILITIES_CSV
@@ -22,6 +21,7 @@ from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import fraction_cells
 from pawprint.scores.series import independent
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 ANY = "any label"
 MAX_IN_MATRIX = 10  # classes
@@ -49,7 +49,7 @@ def read(path: Path, split: Path, choices: Path) -> pd.DataFrame:
     It is cached because reading a thousand classes takes seconds.
     """
     images = read_table(split, SPLIT)
-    group_of = dict(zip(images["path"], independent(images, read_json(choices))))
+    group_of = dict(zip(images["path"], independent(images, read_mapping(choices))))
     table = prediction_table.read_probabilities(path)
     return table.assign(group=table["path"].map(group_of))
 

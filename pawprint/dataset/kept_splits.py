@@ -75,8 +75,8 @@ def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) ->
     lines = []
     if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
         lines.append(
-            f"{counted(new, 'image')} not in the file, so later changes can move them. Run "
-            "`pawprint keep-splits` to keep them in their splits"
+            f"the file lacks {counted(new, 'image')}, so later changes can move images. Run "
+            "`pawprint keep-splits` to keep every image in its split"
         )
     if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
         lines.append(f"{rows:,} of {len(kept_splits):,} rows do not match a usable image")

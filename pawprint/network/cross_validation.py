@@ -110,15 +110,15 @@ class Folds(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Class indices and weights of the images that are scored; `is_scored` marks them."""
+    """Class indices and weights of the images that are scored; `is_predicted` marks them."""
 
-    is_scored: np.ndarray
+    is_predicted: np.ndarray
     classes: np.ndarray
     weights: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
-        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_scored])
+        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_predicted])
 
     def choose(
         self, new: CrossValidation, old: CrossValidation
@@ -152,7 +152,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     Raises InputError if no image has a prediction.
     """
     folds = _folds(examples)
-    every = images = np.arange(len(examples.actual))
+    images = np.arange(len(examples.actual))
     learned = len(folds.learned)
     is_chosen = learned <= most_rows(examples.columns, examples.classes)
     values_of_c = VALUES_OF_C if is_chosen else USUAL_C
@@ -164,15 +164,15 @@ def cross_validate(examples: Examples) -> CrossValidation:
     fit = fit_regressions if is_chosen else fit_exactly
     path = _predict_folds(examples, folds, images, first, values_of_c, fit)
     candidates = [next(path)]
-    is_scored = ~np.isnan(candidates[0].probabilities[:, 0])
-    if not is_scored.any():
+    is_predicted = ~np.isnan(candidates[0].probabilities[:, 0])
+    if not is_predicted.any():
         raise InputError(
             "split: expected training images of at least two classes, with at least two images or "
             "groups in one class and two groups in total. Received: fewer. Add images, or see "
             "split.group."
         )
-    classes = examples.actual[images[is_scored]]
-    rated = _Scored(is_scored, classes, sample_weights(examples.class_weight, classes))
+    classes = examples.actual[images[is_predicted]]
+    rated = _Scored(is_predicted, classes, sample_weights(examples.class_weight, classes))
     if is_chosen:
         losses = [rated.losses(candidates[0]).mean()]
         while losses[-1] <= min(losses) * (1 + RISE) and (candidate := next(path, None)):
@@ -191,7 +191,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
         (new,) = _predict_folds(examples, folds, images, best._replace(views=views), (best.C,))
         best, gain = rated.choose(new, best)
         best = best._replace(views_gain=gain)
-    return best if len(images) == len(every) else cross_validate_as(best, examples)
+    return best if len(images) == len(examples.actual) else cross_validate_as(best, examples)
 
 
 def learning_curve(

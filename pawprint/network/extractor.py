@@ -1,4 +1,4 @@
-"""Load the extractor: the frozen layers of a backbone in OpenVINO, which compute the features.
+"""Load the extractor: a backbone in OpenVINO, which computes the features.
 
 TensorFlow is only started if Keras has to build the backbone.
 """

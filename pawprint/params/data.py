@@ -9,8 +9,8 @@ from unicodedata import normalize
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pawprint.classes import problem_of_labels
-from pawprint.files import read_json
 from pawprint.params import section
+from pawprint.yaml_file import read_mapping
 
 
 class Fetch(section.Section):
@@ -193,4 +193,4 @@ class Augment(section.Section):
 
         `network_json` has the number of views that it learned from.
         """
-        return self.mirrors(read_json(network_json)["views"])
+        return self.mirrors(read_mapping(network_json)["views"])

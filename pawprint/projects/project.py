@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 from pawprint import paths
 from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
 from pawprint.errors import InputError, one_of
-from pawprint.files import read_json, read_text
+from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import python_in
 from pawprint.params.file import set_params
@@ -39,6 +39,7 @@ from pawprint.scores.prediction_table import read_probabilities
 from pawprint.scores.series import independent
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
+from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
@@ -190,7 +191,7 @@ class Project:
 
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
-        choices = read_json(self.folder / paths.CROSS_VALIDATION_JSON)
+        choices = read_mapping(self.folder / paths.CROSS_VALIDATION_JSON)
         images = images.assign(group=independent(images, choices))
         return describe_result(self.scores(), self.predictions(), images)
 

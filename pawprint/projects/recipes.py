@@ -38,8 +38,8 @@ def new_params(recipe: str = NEW) -> str:
 def apply_recipe(params: str, name: str) -> str:
     """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
 
-    Params that the recipe does not set have the values of `cats-and-dogs` or, if that does not set
-    them either, such as seeds, are not changed.
+    A param that this recipe does not set gets its value from `cats-and-dogs`. Params that neither
+    sets, such as seeds, are not changed.
     """
     return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
 

@@ -288,8 +288,8 @@ def _describe_left_out(old: Run, new: Run, name: str, pairs: pd.DataFrame) -> st
         counts = details[details.index.isin(left.index)].value_counts()
         left = left.drop(details.index, errors="ignore")
         if len(counts):
-            counted = [f"{detail} {number:,}" for detail, number in counts.items()]
-            named = name_some(counted if len(counts) > 1 else counts.index)
+            numbers = [f"{detail} {number:,}" for detail, number in counts.items()]
+            named = name_some(numbers if len(counts) > 1 else counts.index)
             parts.append(f"{counts.sum():,} {reason} ({named})")
     return f"{compared}: {', '.join(parts)}"
 

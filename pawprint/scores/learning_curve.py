@@ -16,13 +16,13 @@ def tabulate_curve(
     `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
     and `actual` contains class indices. Images in the same one of the `groups` count as one.
     """
-    is_judged = np.ones(len(actual), bool)
+    is_predicted = np.ones(len(actual), bool)
     for probabilities in curve.values():
-        is_judged &= ~np.isnan(probabilities).any(axis=1)
-    if not is_judged.any():
+        is_predicted &= ~np.isnan(probabilities).any(axis=1)
+    if not is_predicted.any():
         curve = {}
-    actual = actual[is_judged]
-    groups = groups[is_judged]
+    actual = actual[is_predicted]
+    groups = groups[is_predicted]
     right: np.ndarray | None = None
     _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
     score = HEADLINES[headline(numbers.tolist() or [0, 0])]
@@ -31,7 +31,7 @@ def tabulate_curve(
     rows = []
     for images, probabilities in curve.items():
         before = right
-        right = probabilities[is_judged].argmax(axis=1) == actual
+        right = probabilities[is_predicted].argmax(axis=1) == actual
         row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before

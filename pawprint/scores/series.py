@@ -39,11 +39,11 @@ def compare_folds(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -
     images without a prediction. `actual` contains class indices. The p-value is 1 unless the
     accuracy falls by more than MIN_FALL.
     """
-    is_judged = ~np.isnan(together + apart).any(axis=1)
-    if not is_judged.any():
+    is_predicted = ~np.isnan(together + apart).any(axis=1)
+    if not is_predicted.any():
         return Comparison(1, 1)
-    right = together[is_judged].argmax(axis=1) == actual[is_judged]
-    right_apart = apart[is_judged].argmax(axis=1) == actual[is_judged]
+    right = together[is_predicted].argmax(axis=1) == actual[is_predicted]
+    right_apart = apart[is_predicted].argmax(axis=1) == actual[is_predicted]
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
     p_value = paired_test(differences, np.arange(len(right))) if falls else 1.0

@@ -95,7 +95,7 @@ def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(pre
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
     result = pawprint_here(workspace, "predict", "photos", "text.jpg")
-    assert (result.returncode, result.stderr) == (1, "photos: 1 other files (1 .txt)\n")
+    assert (result.returncode, result.stderr) == (1, "photos: 1 other file (1 .txt)\n")
     *good, bad = result.stdout.splitlines()
     paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
     assert [line.split() for line in good] == [
