@@ -43,7 +43,7 @@ def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
     if output.output_type == "stream":
         lines = [line for line in output.text.split("\n") if line.strip("\r ")]
         # `init` prints how this package was installed.
-        kept = [line for line in lines if not line.startswith("requirements.txt ")]
+        kept = [line for line in lines if "requirements.txt does not list" not in line]
         output.text = "\n".join(line.rpartition("\r")[2] for line in kept)
         output.text = output.text.replace(f"{folder}{os.sep}", "")
         return
