@@ -1,7 +1,5 @@
 """At the end of a run, report changes since the last commit, and whether the model is better."""
 
-from collections.abc import Mapping
-
 from pawprint import paths
 from pawprint.columns import IMAGES, REJECTED, SPLIT
 from pawprint.dataset import changes
@@ -31,7 +29,7 @@ def describe_since_commit(now: changes.Images, params: dict) -> list[str]:
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
     images = describe_images_since(commit, now)
-    parts = [describe_code(*codes(commit))]
+    parts = [describe_code(commit)]
     if recorded := commit.params("plot"):  # all params
         before = {name: hide_secrets(section) for name, section in recorded.items()}
         parts.insert(0, name_some(describe_param_changes(before, params)))
@@ -77,23 +75,18 @@ def params_changed_during(params: dict) -> list[str]:
     return list(dict.fromkeys(changed))
 
 
-def codes(commit: LastCommit) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return each stage's code hash, in the commit and now.
-
-    `plot` is left out, because it does not change predictions.
-    """
-    files = {name: paths.CODE / f"{name}.txt" for name in commit.stages}
-    files = {name: path for name, path in files.items() if path.is_file() and name != "plot"}
-    before = {name: commit.hash_of(name, path, "deps") for name, path in files.items()}
-    return before, {name: md5(path) for name, path in files.items()}
-
-
-def describe_code(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> str:
+def describe_code(commit: LastCommit) -> str:
     """Return "other code or packages (of clean, split)" for stages whose code changed, or "".
 
-    Both arguments map stages to code hashes. Stages that either mapping lacks are ignored.
+    `plot` is left out, because it does not change predictions, and so are stages that the commit
+    or the last run lacks.
     """
-    changed = [name for name, md5 in after.items() if before.get(name) not in (None, md5)]
+    files = {name: paths.CODE / f"{name}.txt" for name in commit.stages if name != "plot"}
+    changed = [
+        name
+        for name, path in files.items()
+        if path.is_file() and commit.hash_of(name, path, "deps") not in (None, md5(path))
+    ]
     return f"other code or packages (of {name_some(changed)})" if changed else ""
 
 
