@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint import collector
+from pawprint import quick_imports
 from pawprint.errors import InputError
 from pawprint.installation import pages
 from pawprint.package import installed_version
@@ -66,7 +66,7 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
-            with collector.paused():
+            with quick_imports.block():
                 module = importlib.import_module(module_of(name))
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)

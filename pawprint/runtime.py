@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import joblib
 import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
+from pawprint.engine.mapping import count_cores
+
 operations = openvino.opset15
-CORES = joblib.cpu_count()  # number of cores available to this process
+CORES = count_cores()  # number of cores available to this process
 # Kernels for AVX-512 add in another order than those for AVX2, so their last bits differ. The first
 # variable limits oneDNN, the second OpenVINO's own kernels (docs/decisions/41).
 LIMITS = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}

@@ -27,6 +27,7 @@ import joblib
 from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
+from pawprint.engine.mapping import CORES
 from pawprint.errors import InputError, printable, reason, without_secrets
 from pawprint.pipeline.fingerprint import syntax_of
 
@@ -245,8 +246,7 @@ def _admit(proof: Proof) -> Callable:
     for name, expected in proof.versions.items():
         if installed[name] != expected:
             raise RuntimeError(f"expected {name} {expected}. Received: {installed[name]}")
-    # Make joblib.cpu_count() return the number of threads of this worker.
-    os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
+    os.environ[CORES] = str(get_worker().state.nthreads)
     function, prove, samples = pickle.loads(proof.functions)
     for name in proof.code.keys() & sys.modules.keys():  # the modules that the functions import
         if _code(name) != proof.code[name]:

@@ -11,9 +11,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
-import joblib
-
-from pawprint import collector
+from pawprint import quick_imports
+from pawprint.engine.mapping import count_cores
 from pawprint.errors import silent_stderr
 from pawprint.params.model import Hardware
 from pawprint.runtime import LIMITS
@@ -21,7 +20,7 @@ from pawprint.runtime import LIMITS
 # Use every available core, but at least four threads. The number of threads changes the last bits
 # of a model, so it is the same on all machines with up to four cores. On two cores, four threads
 # are as fast as two.
-THREADS = max(4, joblib.cpu_count())
+THREADS = max(4, count_cores())
 
 # These replace user settings that change results and that DVC cannot see.
 SETTINGS = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
@@ -47,7 +46,7 @@ def start_keras() -> None:
     for name in REMOVED:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with collector.paused(), silent_stderr(), without_modules(UNUSED):
+    with quick_imports.block(), silent_stderr(), without_modules(UNUSED):
         import keras
         import tensorflow as tf
     keras.config.set_floatx("float32")

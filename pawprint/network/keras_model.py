@@ -299,6 +299,8 @@ def convert(model: keras.Model) -> openvino.Model:
 
 def to_openvino(model: keras.Model) -> openvino.Model:
     """Convert a Keras model with one float32 input to OpenVINO, in inference mode."""
+    from openvino.tools.ovc import convert_model  # hidden while a stage imports its modules
+
     # Keras' own export also tracks the variables for a SavedModel, which takes twice as long: for
     # each attribute of a variable, OpenVINO searches all other variables. Plain values avoid this.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
@@ -306,7 +308,7 @@ def to_openvino(model: keras.Model) -> openvino.Model:
     values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]
     function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
-        network = openvino.convert_model(function.get_concrete_function(spec))
+        network = convert_model(function.get_concrete_function(spec))
     # TensorFlow's SiLU adds its own outputs after the model's.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from pawprint import collector
+from pawprint import quick_imports
 from pawprint.errors import InputError
 from pawprint.named_file import NO_ROOM, describe_failure
 from pawprint.package import script_of
@@ -54,7 +54,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         status = 1
     if status:
         _report_removed_outputs()
-    collector.resume()  # otherwise, Python scans all modules several times on exit
+    quick_imports.end()  # otherwise, Python scans all modules several times on exit
     sys.exit(status)
 
 
@@ -165,7 +165,7 @@ def run_stage(main: Callable[[], Callable[[], None] | None]) -> NoReturn:
     other code, or if inputs that DVC records change before `main` ends. The returned function is
     then not called.
     """
-    collector.resume()
+    quick_imports.end()
     stage = Path(sys.argv[0]).stem
     lines, differing = running_code(stage)
     if differing:

@@ -71,6 +71,13 @@ def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_
     assert "expected the packages of requirements.txt. Received: no pydantic" in line
 
 
+def test_stage_starts_without_openvino_converter_but_may_import_it_later():
+    code = "import sys; sys.argv = ['-m']; import stages.predict; print('openvino.tools.ovc' in "
+    code += "sys.modules); from pawprint.quick_imports import end; end(); "
+    code += "from openvino.tools.ovc import convert_model"
+    assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
+
+
 def test_garbage_collector_is_off_only_while_a_stage_imports():
     """Imports create no garbage. A program that imports a stage keeps its own collector."""
     code = "import gc, sys; {} import stages; print(gc.isenabled()); "
