@@ -304,17 +304,12 @@ UPWARD = "a path with .., backslashes or empty folders"
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the directory entry of a zip member, or None for a file in a list.
 
-    Raises UnusableImageError if the name is unsafe, and KeyError if the member is missing.
+    Raises UnusableImageError if the name is unsafe, and KeyError if a zip lacks the member.
     """
-    info = None
-    problem = ""
-    if archive.zip_file:
-        info = archive.zip_file.getinfo(name)
-        # Zipfile may have cut `filename` short.
-        problem = problem_of_name(info.orig_filename.replace("\\", "/"))
-    elif name not in archive.md5s:
-        raise KeyError(name)
-    if problem := problem or problem_of_name(name):
+    info = archive.zip_file.getinfo(name) if archive.zip_file else None
+    # Zipfile may have cut `filename` short.
+    whole = info.orig_filename.replace("\\", "/") if info else name
+    if problem := problem_of_name(whole) or problem_of_name(name):
         raise UnusableImageError("unsafe_name", problem)
     return info
 
@@ -360,9 +355,9 @@ def advise_on_name(detail: str) -> str:
 def read_member(archive: Archive, name: str) -> bytes:
     """Return the bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
-    Raises KeyError if the member is missing; UnusableImageError if a member has an unsafe name,
-    is not a regular file, or cannot be read completely; InputError if a listed file is missing,
-    unreadable or changed; and OSError, with the name of the zip, if the zip cannot be read.
+    Raises KeyError if the archive has no such member; UnusableImageError if a member has an unsafe
+    name, is not a regular file, or cannot be read completely; InputError if a listed file is
+    missing, unreadable or changed; and OSError, with the name of the zip, if it cannot be read.
     """
     info = require_safe(archive, name)
     if info is None or archive.zip_file is None:
@@ -388,12 +383,13 @@ def read_member(archive: Archive, name: str) -> bytes:
 
 
 def _read_listed(archive: Archive, name: str) -> bytes:
+    expected = archive.md5s[name]
     path = Path(archive.filename, name)
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UnusableImageError("too_large", f"{size:,} bytes")
         data = read_bytes(path)
-        if md5_of(data) == archive.md5s[name]:
+        if md5_of(data) == expected:
             return data
         received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:
