@@ -18,7 +18,7 @@ from pawprint.classes import UNKNOWN, UNLABELLED
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset import cleaning
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
-from pawprint.dataset.folders import Layout, count_labels, find_places
+from pawprint.dataset.folders import find_layout
 from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
 from pawprint.dataset.unusual import describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
@@ -39,14 +39,13 @@ def main() -> None:
     with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        classes, places = find_places(names, rows, params.labels, archive.filename)
+        layout = find_layout(names, rows, params.labels, archive.filename)
         report("clean", [describe_encoding(archive)])
-        corrections = read_corrections(paths.LABELS_CSV, set(names), classes or None)
+        corrections = read_corrections(paths.LABELS_CSV, set(names), layout.classes or None)
         if not corrections:
-            print(f"clean: {describe_class_counts(count_labels(places, rows))}", flush=True)
-        if not classes and (given := classes_given(corrections)):
+            print(f"clean: {describe_class_counts(layout.count_labels())}", flush=True)
+        if not layout.classes and (given := classes_given(corrections)):
             print(f"clean: classes from {paths.LABELS_CSV}: {', '.join(map(printable, given))}")
-        layout = Layout(classes, places, rows)
         code = read_text(paths.DECODED_ROW_CODE)
         usable, rejected, not_applied = cleaning.clean(
             archive, layout, params.rule, corrections, decoded, code
@@ -66,7 +65,7 @@ def main() -> None:
     report("clean", describe(usable, rejected, decoded))
     report("clean", describe_unlabelled_folders(rejected, params))
     report("clean", describe_content(usable, images, params))
-    report("clean", describe_names(places))
+    report("clean", describe_names(layout.places))
     report("clean", describe_not_applied(not_applied))
 
 

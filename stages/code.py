@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pawprint import paths
-from pawprint.dataset.folders import find_places
+from pawprint.dataset.folders import find_layout
 from pawprint.dataset.kept_splits import read_kept_splits
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.sources import list_files
@@ -144,7 +144,7 @@ def check_tables(params: Params, source: Path) -> None:
         read_corrections(paths.LABELS_CSV, names)
         return
     rows = parse_metadata_csv(str(source), names, read)
-    classes, _ = find_places(names, rows, params.clean.labels, str(source))
+    classes = find_layout(names, rows, params.clean.labels, str(source)).classes
     if corrections:
         read_corrections(paths.LABELS_CSV, names, classes or None)
     classes = classes or classes_given(corrections)

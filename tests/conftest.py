@@ -22,7 +22,7 @@ from PIL import Image
 
 from pawprint.__main__ import main
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.folders import Layout, find_places
+from pawprint.dataset.folders import find_layout
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
@@ -142,7 +142,7 @@ def clean_archive(
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = Layout(*find_places(names, rows, labels, archive.filename), rows)
+        layout = find_layout(names, rows, labels, archive.filename)
         return clean(archive, layout, rule, [*corrections])
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import PROJECT, photo, photos_of, replace, write_files
 from networks import model_params
 
-from pawprint.dataset.folders import find_places, read_folders
+from pawprint.dataset.folders import find_layout, read_folders
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.dataset.user_tables import read_corrections
@@ -44,7 +44,7 @@ def nested_folders(folder: Path) -> None:
 
 
 def class_without_folder(folder: Path) -> None:
-    find_places(
+    find_layout(
         ["cat/1.jpg", "dog/1.jpg"], None, {"cat": ["cat"], "bird": ["bird", "owl"]}, "photos"
     )
 

@@ -182,7 +182,7 @@ def classes_of_source() -> list[str]:
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
 def _classes_of_source(*files: Path) -> list[str]:
-    return labelling.places_in_archive(HERE, photos.archive())[0]
+    return labelling.layout_of(HERE, photos.archive()).classes
 
 
 @st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)

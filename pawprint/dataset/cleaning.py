@@ -82,7 +82,7 @@ def clean(
     the shortest path. Files that share a name are all rejected. Paths are names in the archive; in
     the second table, they are made printable. Raises InputError if a class has no usable image.
     """
-    names = [name for name in members(archive) if layout.rows is None or not is_metadata(name)]
+    names = [name for name in members(archive) if not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
     set_aside = {name for name in names if not layout.classes or lies_unlabelled(name)}
     set_aside = set(filter(is_image_name, set_aside.difference(layout.rows or ())))

@@ -1,6 +1,6 @@
 """Find each image's class and split, from its folders or its row in metadata.csv.
 
-`find_places` is the entry point. Messages about folders are in folder_messages.py, and rules for
+`find_layout` is the entry point. Messages about folders are in folder_messages.py, and rules for
 single names in folder_names.py. `clean.labels` may list the folders for each class; otherwise,
 `read_folders` determines which folders are classes, splits or neither. Folders can be read in two
 ways. In the outer reading, the class is the first folder below the root or below a split, with
@@ -9,7 +9,7 @@ folder (Hugging Face, fastai).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pawprint.classes import UNKNOWN, is_reserved, problem_of_labels
@@ -51,21 +51,26 @@ class Place(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The labels and splits for the files in an archive.
+    """The sorted classes, the place of each file, and the rows in metadata.csv or None without one.
 
-    `classes` and `places` are the results of `find_places`, and `rows` is the result of
-    `read_metadata_csv`.
+    Places and rows are keyed by file name.
     """
 
     classes: list[str]
-    places: Mapping[str, Place]
-    rows: Rows | None = None
+    places: dict[str, Place]
+    rows: Rows | None
+
+    def count_labels(self) -> Counter[str]:
+        """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
+        rows = self.rows or {}
+        places = self.places.items()
+        return Counter(place.label for name, place in places if name in rows or is_image_name(name))
 
 
-def find_places(
+def find_layout(
     names: list[str], rows: Rows | None, labels: dict[str, list[str]] | str, archive: str
-) -> tuple[list[str], dict[str, Place]]:
-    """Return the sorted classes, and each file's label and split, keyed by file name.
+) -> Layout:
+    """Return the classes, labels and splits of these files. `rows` are from `read_metadata_csv`.
 
     `labels` is `clean.labels`. A mapping lists, for each class, its folders or its labels in
     metadata.csv, ignoring case. A file belongs to the innermost listed folder above it. Without a
@@ -78,14 +83,16 @@ def find_places(
     """
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
-        return sorted({place.label for place in places.values()} - {"", UNKNOWN}), places
+        classes = {place.label for place in places.values()} - {"", UNKNOWN}
+        return Layout(sorted(classes), places, rows)
     folders = {name: folders_of(name, rows) for name in names}
     if isinstance(labels, str):
         labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
     else:
         _require_folders(labels, folders.values(), archive)
     label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
-    return sorted(labels), {name: label_and_split(folders[name], label_of_folder) for name in names}
+    places = {name: label_and_split(folders[name], label_of_folder) for name in names}
+    return Layout(sorted(labels), places, rows)
 
 
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
@@ -404,11 +411,3 @@ def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
             "in a metadata.csv; or list the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
-
-
-def count_labels(places: Mapping[str, Place], rows: Rows | None) -> Counter[str]:
-    """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
-    listed = rows or {}
-    return Counter(
-        place.label for name, place in places.items() if name in listed or is_image_name(name)
-    )

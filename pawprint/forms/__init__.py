@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pawprint.dataset.folder_messages import describe_class_counts
-from pawprint.dataset.folders import AUTO, count_labels, find_places
+from pawprint.dataset.folders import AUTO, find_layout
 from pawprint.dataset.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import is_link_of_dvc, write_text
@@ -98,7 +98,7 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
 def have_classes(names: Iterable[str]) -> bool:
     """Return whether the folders of these files are classes."""
     with contextlib.suppress(InputError):
-        return bool(find_places([*names], None, AUTO, "")[0])
+        return bool(find_layout([*names], None, AUTO, "").classes)
     return False
 
 
@@ -107,9 +107,9 @@ def describe_form(images: Path, form: Form) -> list[str]:
     names = [FILE_NAME, *form.photos]
     where = f"{images}: {form.name}"
     rows = parse_metadata_csv(where, names, lambda _: _metadata_csv(form).encode())
-    _, places = find_places(names, rows, AUTO, where)
-    lines = [f"found {printable(form.name)}", describe_class_counts(count_labels(places, rows))]
-    if splits := Counter(place.split for place in places.values() if place.split):
+    layout = find_layout(names, rows, AUTO, where)
+    lines = [f"found {printable(form.name)}", describe_class_counts(layout.count_labels())]
+    if splits := Counter(place.split for place in layout.places.values() if place.split):
         lines.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     if all(cells["label"].isdecimal() for cells in form.photos.values() if cells["label"]):
         lines.append(

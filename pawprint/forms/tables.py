@@ -12,7 +12,7 @@ from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
-from pawprint.dataset.folders import AUTO, INNER, OUTER, find_places
+from pawprint.dataset.folders import AUTO, INNER, OUTER, find_layout
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
@@ -52,7 +52,7 @@ def require_same_classes(images: Path, files: Files) -> None:
 
     Tables above MAX_CHECKED bytes, such as tables of pixels, are not considered.
     """
-    _, places = find_places([*files], None, AUTO, str(images))
+    places = find_layout([*files], None, AUTO, str(images)).places
     folders = {name: place.label for name, place in places.items() if place.label}
     for name, (_, rows) in _tables(images, files, None, MAX_CHECKED).items():
         rows = [row for row in rows if row.photo in folders]
@@ -65,7 +65,7 @@ def require_same_classes(images: Path, files: Files) -> None:
             for cells in values.values()
         )
         if 2 * len(photos) > len(folders) and is_labelled and not agrees:
-            _, outer = find_places([*files], None, OUTER, str(images))
+            outer = find_layout([*files], None, OUTER, str(images)).places
             reading = OUTER if outer == places else INNER
             raise InputError(
                 f"{images}: expected classes as folders or in a table. Received: folders, and "

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pawprint import forms, templates
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
-from pawprint.dataset.folders import AUTO, count_labels, find_places
+from pawprint.dataset.folders import AUTO, find_layout
 from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv, read_metadata_csv
 from pawprint.dataset.sources import describe_empty, folder_files
 from pawprint.dataset.tar_files import is_tar, tar_files
@@ -325,7 +325,7 @@ def _require_content(pointers: Iterable[tuple[object, str | None]]) -> None:
 def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
     """Return lines about the classes in a folder or archive, or none for a URL.
 
-    `labels` is `clean.labels`. Raises InputError for the same reasons as `find_places`.
+    `labels` is `clean.labels`. Raises InputError for the same reasons as `find_layout`.
     """
     encoding = ""
     if images.is_dir():
@@ -345,11 +345,12 @@ def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[s
         return []
     if problem := describe_unsafe(names):
         raise InputError(f"{images}: {problem}")
-    classes, places = find_places(names, rows, labels, str(images))
-    notes = [describe_class_counts(count_labels(places, rows)), encoding, *describe_names(places)]
-    notes += [] if classes else [WITHOUT_CLASSES]
+    layout = find_layout(names, rows, labels, str(images))
+    counts = describe_class_counts(layout.count_labels())
+    notes = [counts, encoding, *describe_names(layout.places)]
+    notes += [] if layout.classes else [WITHOUT_CLASSES]
     if rows is None and (unread := forms.describe_label_files(names)):
-        if not classes and labels == AUTO:
+        if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{images}: no photo has a label, although there are files that may hold labels: "
                 f"{unread}. Name a table with --table, or write a metadata.csv as in "

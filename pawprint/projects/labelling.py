@@ -14,7 +14,7 @@ from pawprint import paths
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, REJECTED, Columns
 from pawprint.dataset.folder_names import lies_unlabelled
-from pawprint.dataset.folders import Place, find_places
+from pawprint.dataset.folders import Layout, find_layout
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import HOW, OF_PAGE, Cells, by_spelling, find_name, name_likely
 from pawprint.errors import InputError, printable
@@ -141,7 +141,7 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
     """
     with open_archive(project / paths.RAW_ARCHIVES) as archive:
         names = members(archive)
-        of_source, _ = places_in_archive(project, archive)
+        of_source = layout_of(project, archive).classes
     name_of = by_spelling(names)
     pixels = pixels_of(project)
     with label_rows.lock_of(project):
@@ -174,14 +174,14 @@ def correct_labels(project: Path, labels: Iterable[tuple[str, str | None]]) -> N
         correct(project, corrections)
 
 
-def places_in_archive(project: Path, archive: Archive) -> tuple[list[str], dict[str, Place]]:
-    """Return the classes and places that folders, metadata.csv or `clean.labels` provide.
+def layout_of(project: Path, archive: Archive) -> Layout:
+    """Return the layout that folders, metadata.csv and `clean.labels` determine for an archive.
 
     Raises InputError.
     """
     names = members(archive)
     labels = Clean.load(path=project / paths.PARAMS).labels
-    return find_places(names, read_metadata_csv(archive, names), labels, archive.filename)
+    return find_layout(names, read_metadata_csv(archive, names), labels, archive.filename)
 
 
 def pixels_of(project: Path) -> dict[str, str]:
@@ -251,7 +251,7 @@ def _find_unlabelled_since(project: Path) -> list[str]:
         if images.empty:
             return []
         with open_archive(project / paths.RAW_ARCHIVES) as archive:
-            _, places = places_in_archive(project, archive)
+            places = layout_of(project, archive).places
         of_source = {name for name, place in places.items() if place.label}
         return [path for path in images["path"] if path not in of_source]
     return []

@@ -8,7 +8,7 @@ import pytest
 from conftest import clean_archive, photo, photos_of, refused, tarred, write_files
 
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.folders import find_places
+from pawprint.dataset.folders import find_layout
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.files import pack
@@ -62,7 +62,7 @@ def test_label_unknown_of_metadata_is_no_class(tmp_path):
 
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():
     with refused("Received: 'valid' beside 'blurry'. List the classes"):
-        find_places(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
+        find_layout(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])

@@ -17,7 +17,7 @@ from pawprint import paths
 from pawprint.columns import DECODED
 from pawprint.dataset.cleaning import clean as clean_images
 from pawprint.dataset.cleaning import describe_pages
-from pawprint.dataset.folders import Layout, find_places
+from pawprint.dataset.folders import find_layout
 from pawprint.decoding import decoder
 from pawprint.decoding.decoder import decoding
 from pawprint.decoding.jpeg import MAX_EXTRA, MAX_PADDING
@@ -309,7 +309,7 @@ def folder(tmp_path) -> Path:
 def test_count_of_known_files_is_that_of_their_rows(folder):
     """A second run does not decode any of them again."""
     with open_archive(folder / paths.RAW_ARCHIVES) as archive:
-        layout = Layout(*find_places(members(archive), None, CATS_AND_DOGS, archive.filename))
+        layout = find_layout(members(archive), None, CATS_AND_DOGS, archive.filename)
         first, _, _ = clean_images(archive, layout, "decodes", [])
         write_table(folder / "decoded.csv", first, DECODED)
         known = read_table(folder / "decoded.csv", DECODED)
