@@ -11,7 +11,8 @@ from pawprint.app import HERE
 from pawprint.app.photos import plain
 from pawprint.errors import InputError, counted
 from pawprint.files import write_text
-from pawprint.images.archive import ACCEPTED, UnusableImageError, is_image_name, problem_of_name
+from pawprint.images.archive import UnusableImageError
+from pawprint.images.names import ACCEPTED, is_image_name, problem_of_name
 from pawprint.images.reading import decode
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import UNLABELLED_PHOTOS

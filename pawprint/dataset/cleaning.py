@@ -23,17 +23,8 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.decoding.row import decode_row
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, counted, printable
-from pawprint.images.archive import (
-    ACCEPTED,
-    Archive,
-    UnusableImageError,
-    advise_on_name,
-    count_suffixes,
-    is_image_name,
-    members,
-    read_member,
-    require_safe,
-)
+from pawprint.images.archive import Archive, UnusableImageError, members, read_member, require_safe
+from pawprint.images.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
 from pawprint.images.reading import usable
 from pawprint.progress import track
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.folder_names import Parts, folder_of, split_in_words, with_parents
 from pawprint.errors import counted, name_some, printable
-from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.images.names import count_suffixes, is_image_name, is_visible
 
 SHOWN = 12  # folders in a tree, or classes in a line
 # Parts of a path that Windows rejects, or reads as a device.
@@ -93,7 +93,7 @@ def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
         if any(map(is_image_name, inside)):
             with_images.update(with_parents(folder))
     unread = {"/".join(folder): files[folder] for folder in sorted(files.keys() - with_images)}
-    return {folder: unread[folder] for folder in unread if is_image_name(f"{folder}/image.jpg")}
+    return {folder: unread[folder] for folder in unread if is_visible(f"{folder}/")}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN
-from pawprint.images.archive import is_image_name
+from pawprint.images.names import is_visible
 
 Parts = tuple[str, ...]  # of one path
 # Names that mean "no label yet", in lower case, without word separators.
@@ -44,7 +44,7 @@ def with_parents(path: Parts) -> list[Parts]:
 def is_class_name(folder: str) -> bool:
     """Return whether a folder can be a class, judging by its name alone."""
     is_apart = is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
-    return not is_apart and is_image_name(f"{folder}/image.jpg")
+    return not is_apart and is_visible(f"{folder}/")
 
 
 def is_unlabelled(folder: str) -> bool:

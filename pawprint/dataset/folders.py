@@ -27,7 +27,7 @@ from pawprint.dataset.folder_names import (
 )
 from pawprint.dataset.metadata_csv import Rows
 from pawprint.errors import InputError, name_some, printable
-from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.images.names import count_suffixes, is_image_name
 
 AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"

@@ -13,7 +13,8 @@ from pawprint.columns import METADATA
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER, first_split
 from pawprint.dataset.user_tables import csv_rows, name_likely
 from pawprint.errors import InputError, printable
-from pawprint.images.archive import Archive, UnusableImageError, is_of_system, read_member
+from pawprint.images.archive import Archive, UnusableImageError, read_member
+from pawprint.images.names import is_visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,9 +37,7 @@ Rows = dict[str, CsvRow]  # keyed by member
 
 def is_metadata(name: str) -> bool:
     """Return whether a member is a metadata.csv outside hidden folders and system folders."""
-    *folders, file = name.split("/")
-    is_hidden = any(folder.startswith(".") for folder in folders)
-    return file == FILE_NAME and not is_hidden and not is_of_system(name)
+    return posixpath.basename(name) == FILE_NAME and is_visible(name)
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> Rows | None:
@@ -57,7 +56,7 @@ def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], byt
 
     Messages refer to the archive or folder as `archive`.
     """
-    members = {normalize("NFC", name): name for name in names}
+    members = {normalize("NFC", name.removeprefix("./")): name for name in names}
     rows_by_member: Rows = {}
     for name in filter(is_metadata, names):
         where = f"{archive}: {printable(name)}"

@@ -16,16 +16,8 @@ from pydantic import Field
 from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.errors import InputError, counted, name_some, printable
 from pawprint.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
-from pawprint.images.archive import (
-    ZIP,
-    member_name,
-    members,
-    open_archive,
-    read_member,
-    require_utf8,
-    what_is,
-    write_list,
-)
+from pawprint.images.archive import ZIP, members, open_archive, read_member, what_is, write_list
+from pawprint.images.names import member_name, require_utf8
 from pawprint.images.pointers import pointer_at
 from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
 from pawprint.params.section import Section, Sha256, check_content

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from pawprint.decoding.limits import MAX_BYTES
 from pawprint.errors import InputError, printable
-from pawprint.images.archive import member_name
+from pawprint.images.names import member_name
 from pawprint.named_file import open_binary
 
 OPENERS: dict[bytes, Callable] = {

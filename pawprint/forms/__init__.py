@@ -17,7 +17,7 @@ from pawprint.dataset.folders import AUTO, find_layout
 from pawprint.dataset.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import is_link_of_dvc, write_text
-from pawprint.images.archive import is_image_name
+from pawprint.images.names import is_image_name, is_visible
 from pawprint.named_file import copy_file
 
 Cells = dict[str, str]  # keyed by column
@@ -72,7 +72,7 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
     a metadata.csv, and photos without labels. A table or column that is asked for takes precedence.
     Raises InputError if labels are missing or need a choice.
     """
-    names = [name for name in sorted(files) if is_image_name(f"{name}.jpg")]  # not hidden
+    names = sorted(filter(is_visible, files))
     files = {name: files[name] for name in names}
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
     are_given = labels != AUTO or any(map(is_metadata, names))
@@ -154,7 +154,7 @@ def describe_label_files(names: Iterable[str]) -> str:
     These are tables except for metadata.csv, and files with the name of a photo beside them, which
     may be a caption or a label. Hidden files and files in system folders are left out.
     """
-    visible = [PurePosixPath(name) for name in names if is_image_name(f"{name}.jpg")]
+    visible = [PurePosixPath(name) for name in names if is_visible(name)]
     photos = {path.with_suffix("") for path in visible if is_image_name(path.name)}
     found = [
         (path.suffix.lower(), str(path))

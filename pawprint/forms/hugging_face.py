@@ -18,7 +18,7 @@ from PIL import Image
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.errors import InputError, counted, name_some, printable, reason
 from pawprint.forms import Asked, Files, Form, Row, find_labels
-from pawprint.images.archive import is_image_name
+from pawprint.images.names import is_image_name
 from pawprint.images.pointers import pointer_at
 from pawprint.installation import install_command
 from pawprint.named_file import read_bytes

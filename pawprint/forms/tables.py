@@ -16,7 +16,7 @@ from pawprint.dataset.folders import AUTO, INNER, OUTER, find_layout
 from pawprint.dataset.user_tables import parse_csv
 from pawprint.errors import InputError, name_some, printable, reason
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
-from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.images.names import count_suffixes, is_image_name
 from pawprint.named_file import read_bytes
 
 MAX_CHECKED = 10**7  # bytes of a table beside the folders of classes

@@ -6,77 +6,20 @@ since the list was written is never used.
 
 import contextlib
 import os
-import posixpath
 import re
 import stat
 import struct
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 
 from pawprint.decoding.limits import MAX_BYTES, DecodingError
-from pawprint.errors import CONTROL_CHARACTERS, InputError, counted, name_some, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.files import md5_of, read_json, write_json
+from pawprint.images.names import problem_of_name
 from pawprint.images.pointers import pointer_at
 from pawprint.named_file import describe_failure, naming, open_binary, read_bytes
-
-# File suffixes that Pillow uses for the decoder's formats. Importing Pillow here would be slow.
-SUFFIXES = {
-    *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".gif", ".heic", ".heics", ".heif"),
-    *(".heifs", ".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
-    *(".jpg", ".jpx", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi"),
-    *(".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp"),
-}
-ACCEPTED = f"Image names end in {', '.join(sorted(SUFFIXES))}."
-SHOWN = 12  # how many suffixes a message lists
-# Folders that operating systems create for copies, thumbnails and deleted files, in lower case.
-# Hidden folders, such as .Trash-1000, .Spotlight-V100 and .ipynb_checkpoints, need no entry here.
-FOLDERS_OF_SYSTEMS = {
-    *("@eadir", "@tmp", "#recycle", "#snapshot"),  # Synology
-    *("@recycle", "@recently-snapshot", "@transcode"),  # QNAP
-    *("$recycle.bin", "recycler", "system volume information", "found.000"),  # Windows
-    *("__macosx", "network trash folder", "temporary items"),  # macOS
-    *("lost+found", "lost.dir"),  # Linux, Android
-}
-PLACEHOLDER = ".icloud"  # a hidden placeholder for a file that is only in iCloud
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether a path has an image suffix and is neither hidden nor a system file.
-
-    A file counts as hidden if it is in a hidden folder, and as a system file if it is in one of
-    FOLDERS_OF_SYSTEMS. This check does not apply to files that a table or a user lists explicitly.
-    """
-    is_apart = _is_hidden(name) or is_of_system(name)
-    return not is_apart and posixpath.splitext(name)[1].lower() in SUFFIXES
-
-
-def is_of_system(name: str) -> bool:
-    """Return whether a file is inside one of FOLDERS_OF_SYSTEMS."""
-    return not FOLDERS_OF_SYSTEMS.isdisjoint(name.lower().split("/")[:-1])
-
-
-def count_suffixes(names: Iterable[str]) -> str:
-    """Return text such as "40 .eps, 2 hidden, 1 without a suffix", with the most frequent first.
-
-    At most SHOWN suffixes are listed.
-    """
-    counts = Counter(map(_kind_of, names))
-    return ", ".join(f"{times:,} {printable(kind)}" for kind, times in counts.most_common(SHOWN))
-
-
-def _kind_of(name: str) -> str:
-    if is_of_system(name):
-        return "in system folders"
-    if _is_hidden(name) and not name.endswith(PLACEHOLDER):
-        return "hidden"
-    return PurePosixPath(name).suffix.lower() or "without a suffix"
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
 class UnusableImageError(DecodingError, InputError):
@@ -252,30 +195,6 @@ def describe_encoding(archive: Archive) -> str:
     )
 
 
-def require_utf8(paths: Iterable[Path]) -> None:
-    """Raise InputError if a path is not UTF-8, because DVC would fail without naming the path."""
-    for path in paths:
-        # Python decodes invalid bytes to these characters.
-        if re.search(r"[\ud800-\udfff]", str(path)):
-            raise InputError(
-                f"{printable(str(path))}: expected a name in UTF-8, which DVC requires. Received: "
-                "a different encoding. Rename the file."
-            )
-
-
-def member_name(path: str) -> str:
-    """Return the zip member name for a path with slashes, as valid text without ./.
-
-    A name that is not UTF-8 is read as cp437, the default in zip files.
-    """
-    name = PurePosixPath(path).as_posix()
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(name).decode("cp437")
-    return name
-
-
 def members(archive: Archive) -> list[str]:
     """Return the sorted names of the files in the archive, without folders.
 
@@ -297,10 +216,6 @@ def contents(archive: Archive) -> dict[str, str]:
     return {info.filename: f"{info.CRC:08x} {info.file_size}" for info in infos if info.file_size}
 
 
-ABSOLUTE = "an absolute path"
-UPWARD = "a path with .., backslashes or empty folders"
-
-
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the directory entry of a zip member, or None for a file in a list.
 
@@ -312,44 +227,6 @@ def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     if problem := problem_of_name(whole) or problem_of_name(name):
         raise UnusableImageError("unsafe_name", problem)
     return info
-
-
-def problem_of_name(name: str) -> str:
-    """Return what makes a name unsafe, or "".
-
-    Unsafe names are absolute paths and names that contain `..`, a backslash, a drive letter,
-    control characters, or a sequence that ends a script in HTML.
-    """
-    if name.startswith("/") or name[1:2] == ":":
-        return ABSOLUTE
-    parts = name.split("/")
-    if ".." in parts or "" in parts or "\\" in name:
-        return UPWARD
-    if CONTROL_CHARACTERS.search(name):
-        return "control characters in the name"
-    return "</ or <!, which DVC's plots would treat as HTML" if re.search("<[/!]", name) else ""
-
-
-def describe_unsafe(names: Iterable[str]) -> str:
-    """Explain, with an example, that no image has a safe name, and what to do about it.
-
-    Returns "" if images are missing, or if at least one name is safe: a program writes all names
-    in an archive in the same way.
-    """
-    below = {name: "/".join(part for part in name.split("/") if part != "..") for name in names}
-    images = [name for name in below if is_image_name(below[name])]
-    if not images or not all(map(problem_of_name, images)):
-        return ""
-    detail = problem_of_name(images[0])
-    found = f"{counted(len(images), 'image')} with {detail}, such as {printable(repr(images[0]))}"
-    return f"{found}. {advise_on_name(detail)}"
-
-
-def advise_on_name(detail: str) -> str:
-    """Return advice on an unsafe name, given the detail of its UnusableImageError."""
-    if detail in (ABSOLUTE, UPWARD):
-        return "Unpack the archive and use the folder of images instead."
-    return "Rename the files."
 
 
 def read_member(archive: Archive, name: str) -> bytes:

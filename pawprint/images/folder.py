@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pawprint.errors import counted, printable
 from pawprint.files import walk
-from pawprint.images.archive import count_suffixes, is_image_name
+from pawprint.images.names import count_suffixes, is_image_name
 
 
 def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:

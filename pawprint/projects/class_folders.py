@@ -20,7 +20,7 @@ from pawprint.dataset.folders import OUTER
 from pawprint.dataset.metadata_csv import FILE_NAME
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing
-from pawprint.images.archive import is_image_name
+from pawprint.images.names import is_image_name
 from pawprint.named_file import copy_file
 from pawprint.params.data import Clean, Fetch
 from pawprint.paths import PARAMS

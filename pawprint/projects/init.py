@@ -25,16 +25,8 @@ from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError, name_some, printable
 from pawprint.files import read_text, walk, write_text, writing
 from pawprint.git import git, work_tree
-from pawprint.images.archive import (
-    BROKEN,
-    describe_encoding,
-    describe_unsafe,
-    is_image_name,
-    members,
-    open_archive,
-    require_utf8,
-    what_is,
-)
+from pawprint.images.archive import BROKEN, describe_encoding, members, open_archive, what_is
+from pawprint.images.names import describe_unsafe, is_image_name, require_utf8
 from pawprint.images.pointers import LARGEST, pointer, pointer_at
 from pawprint.installation import requirement
 from pawprint.named_file import copy_file, naming, read_bytes, reading

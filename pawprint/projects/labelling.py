@@ -19,7 +19,8 @@ from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.user_tables import HOW, OF_PAGE, Cells, by_spelling, find_name, name_likely
 from pawprint.errors import InputError, printable
 from pawprint.files import read_json
-from pawprint.images.archive import Archive, is_image_name, members, open_archive
+from pawprint.images.archive import Archive, members, open_archive
+from pawprint.images.names import is_image_name
 from pawprint.params.data import Clean, Fetch
 from pawprint.projects import label_rows
 from pawprint.projects.class_folders import class_named, lacks_classes

@@ -52,9 +52,11 @@ def test_folder_unknown_holds_unknown_images_wherever_it_is(tmp_path, labels):
     assert set(kept["label"][~is_unknown]) == {"a", "b"}
 
 
-def test_label_unknown_of_metadata_is_no_class(tmp_path):
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_label_unknown_of_metadata_is_no_class(tmp_path, prefix):
     table = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
-    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
+    photos = photos_of([f"{prefix}{number}.jpg" for number in (1, 2, 3)])
+    files = photos | {f"{prefix}metadata.csv": table.encode()}
     pack(tmp_path / "given.zip", files.items())
     kept, _ = cleaned(tmp_path / "given.zip", tmp_path)
     assert kept["label"].tolist() == ["a", "b", UNKNOWN]

@@ -9,7 +9,8 @@ import pytest
 from conftest import clean_archive, photo, refused, tarred
 
 from pawprint.files import pack
-from pawprint.images.archive import describe_encoding, describe_unsafe, members, open_archive
+from pawprint.images.archive import describe_encoding, members, open_archive
+from pawprint.images.names import describe_unsafe
 from pawprint.projects.init import create
 
 

@@ -12,7 +12,7 @@ from conftest import PROJECT, git_project, photos_of, refused, repro, run, write
 from pawprint.decoding.formats import FORMATS
 from pawprint.errors import InputError
 from pawprint.files import pack
-from pawprint.images.archive import SUFFIXES
+from pawprint.images.names import SUFFIXES
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.pipeline.compiled import compile_module
