@@ -240,9 +240,7 @@ def read_corrections(
     if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*labels, NEITHER]
-    is_known = members is not None
-    members = members or ()
-    member_of = by_spelling(members)
+    member_of = by_spelling(members or ())
     corrections: dict[str, Correction] = {}
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         name = find_name(row["path"], member_of) or row["path"]
@@ -250,7 +248,7 @@ def read_corrections(
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
         problem = _problem_of_optional_cells(row)
-        if is_known and not pixels and name not in member_of:
+        if members is not None and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
             problem = (
                 f"expected a path to a file in the archive, such as {min(members, default='')}. "
