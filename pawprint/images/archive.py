@@ -121,7 +121,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
             "Download or copy it again; if it is a split zip, join its parts: `zip -s 0 LAST.zip "
             "--out whole.zip`."
         )
-    _, encoding = _names_of_unknown_encoding(archive)
+    encoding = "cp437" if _members_in_cp437(archive) else "utf-8"
     for info in archive.infolist():
         name = _name_of(info) or info.orig_filename.encode("cp437").decode(encoding)
         if "/" not in name and (name.isascii() or encoding == "utf-8"):
@@ -166,30 +166,28 @@ def _name_of(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _names_of_unknown_encoding(archive: zipfile.ZipFile) -> tuple[list[zipfile.ZipInfo], str]:
-    """Return the members whose names have no specified encoding, and the encoding to use.
+def _members_in_cp437(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """Return the members whose names are read as cp437, the default of the zip format.
 
-    The encoding is UTF-8, which macOS writes, if all of these names are valid UTF-8. Otherwise it
-    is cp437, the default of the zip format.
+    These are all names without a specified encoding, or none if they are all valid UTF-8, which
+    macOS writes without setting the flag.
     """
     unknown = [info for info in archive.infolist() if _name_of(info) is None]
     with contextlib.suppress(UnicodeDecodeError):
         for info in unknown:
             info.orig_filename.encode("cp437").decode()
-        return unknown, "utf-8"
-    return unknown, "cp437"
+        return []
+    return unknown
 
 
 def describe_encoding(archive: Archive) -> str:
-    """Return advice about names whose encoding a zip does not specify, or "" if there are none."""
-    if archive.zip_file is None:
-        return ""
-    unknown, encoding = _names_of_unknown_encoding(archive.zip_file)
-    if encoding == "utf-8":  # macOS writes UTF-8 without setting the flag
+    """Return advice about names in a zip that may be in another encoding, or "" without any."""
+    found = _members_in_cp437(archive.zip_file) if archive.zip_file else []
+    if not found:
         return ""
     return (
-        f"{len(unknown):,} names in the zip are not UTF-8, so they are read as {encoding}: "
-        f"{name_some([unknown[0].filename])}. If the names are unreadable, unpack the zip with "
+        f"{len(found):,} names in the zip are not UTF-8, so they are read as cp437: "
+        f"{name_some([found[0].filename])}. If the names are unreadable, unpack the zip with "
         "the code page of its language, such as `unzip -O gbk`, `-O shift_jis` or `-O cp850`, and "
         "use the folder"
     )
