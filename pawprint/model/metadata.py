@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import (
     AfterValidator,
     Field,
@@ -103,6 +104,15 @@ class Metadata(Section):
         confidence = np.take_along_axis(probabilities, classes, axis=-1)[..., 0]
         return confidence >= (self.min_confidence or 0)
 
+    def are_unknown(self, unknown_scores: ArrayLike | None) -> np.ndarray | None:
+        """Return whether images with these unknown scores, `(…)`, are unknown, bool `(…)`.
+
+        Returns None if there is no threshold; the scores may then be None.
+        """
+        if self.unknown_threshold is None:
+            return None
+        return np.asarray(unknown_scores) > self.unknown_threshold
+
     def answers(
         self, probabilities: np.ndarray, unknown_scores: np.ndarray | float | None
     ) -> np.ndarray:
@@ -113,9 +123,8 @@ class Metadata(Section):
         """
         label = np.array(self.labels)[self.classes(probabilities)]
         answer = np.where(self.are_decided(probabilities), label, UNSURE)
-        if self.unknown_threshold is None:
-            return answer
-        return np.where(np.asarray(unknown_scores) > self.unknown_threshold, UNKNOWN, answer)
+        is_unknown = self.are_unknown(unknown_scores)
+        return answer if is_unknown is None else np.where(is_unknown, UNKNOWN, answer)
 
     @property
     def units(self) -> int:

@@ -71,9 +71,8 @@ class Answers(NamedTuple):
         """Count the answers in a PROBABILITIES table."""
         is_decided = metadata.are_decided(probabilities_in(table))
         is_wrong = (table["predicted"] != table["actual"]).to_numpy()
-        unknown = 0
-        if metadata.unknown_threshold is not None and UNKNOWN_SCORE in table:
-            unknown = (table[UNKNOWN_SCORE] > metadata.unknown_threshold).sum()
+        is_unknown = metadata.are_unknown(table.get(UNKNOWN_SCORE))
+        unknown = 0 if is_unknown is None else is_unknown.sum()
         return cls(len(table), is_decided.sum(), (is_decided & is_wrong).sum(), unknown)
 
     @classmethod

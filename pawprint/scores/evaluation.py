@@ -19,8 +19,7 @@ def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics
     """Return the served model's predictions from its outputs, given each image's group."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
-    threshold = metadata.unknown_threshold
-    is_unknown = None if threshold is None else outputs.unknown_scores > threshold
+    is_unknown = metadata.are_unknown(outputs.unknown_scores)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return metrics.Predictions(
         outputs.actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
@@ -53,9 +52,7 @@ def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictio
     actual, predicted = (
         pd.Index(labels).get_indexer(table[column]) for column in ("actual", "predicted")
     )
-    is_unknown = None
-    if UNKNOWN_SCORE in table:
-        is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
+    is_unknown = metadata.are_unknown(table.get(UNKNOWN_SCORE))
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     groups = table["group"].to_numpy()
     return metrics.Predictions(
