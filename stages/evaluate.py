@@ -45,7 +45,7 @@ from pawprint.scores.prediction_table import (
     with_image,
     write_probabilities,
 )
-from pawprint.scores.series import independent
+from pawprint.scores.series import with_groups
 from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_table
@@ -56,8 +56,8 @@ HELD_OUT = ("validation", "test")
 
 def main() -> None:
     """Write the served model, and its scores on validation and test images."""
-    split = read_table(paths.SPLIT_CSV, columns.SPLIT)
-    split = split.assign(group=independent(split, read_mapping(paths.CROSS_VALIDATION_JSON)))
+    choices = read_mapping(paths.CROSS_VALIDATION_JSON)
+    split = with_groups(read_table(paths.SPLIT_CSV, columns.SPLIT), choices)
     keys = {name: split["pixels_sha256"][split["split"] == name] for name in HELD_OUT}
     outputs = {
         name: Outputs.read(paths.OUTPUTS / f"{name}.npz", keys.get(name))

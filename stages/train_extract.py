@@ -32,7 +32,7 @@ from pawprint.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.series import compare_folds, describe_series, independent, lowest
+from pawprint.scores.series import compare_folds, describe_series, lowest, with_groups
 from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_mapping
 
@@ -112,7 +112,7 @@ def compare_series(
     compared = {}
     origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
     for name in origins:
-        groups = independent(images, {"series": name})
+        groups = with_groups(images, {"series": name})["group"]
         apart = cross_validate_as(cross_validation, examples._replace(groups=groups.to_numpy()))
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
         together = halved if are_few else cross_validation.probabilities

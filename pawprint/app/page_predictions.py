@@ -19,7 +19,7 @@ from pawprint.paths import PROBABILITIES_CSV
 from pawprint.scores import prediction_table
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import fraction_cells
-from pawprint.scores.series import independent
+from pawprint.scores.series import with_groups
 from pawprint.tables import read_table
 from pawprint.yaml_file import read_mapping
 
@@ -48,10 +48,9 @@ def read(path: Path, split: Path, choices: Path) -> pd.DataFrame:
 
     It is cached because reading a thousand classes takes seconds.
     """
-    images = read_table(split, SPLIT)
-    group_of = dict(zip(images["path"], independent(images, read_mapping(choices))))
+    images = with_groups(read_table(split, SPLIT), read_mapping(choices))
     table = prediction_table.read_probabilities(path)
-    return table.assign(group=table["path"].map(group_of))
+    return table.assign(group=table["path"].map(images.set_index("path")["group"]))
 
 
 def choose_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:

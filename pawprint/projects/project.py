@@ -36,7 +36,7 @@ from pawprint.projects.discard import has_run
 from pawprint.projects.labelling import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
-from pawprint.scores.series import independent
+from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
 from pawprint.yaml_file import read_mapping
@@ -192,8 +192,7 @@ class Project:
     def _describe_result(self) -> str:
         images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
         choices = read_mapping(self.folder / paths.CROSS_VALIDATION_JSON)
-        images = images.assign(group=independent(images, choices))
-        return describe_result(self.scores(), self.predictions(), images)
+        return describe_result(self.scores(), self.predictions(), with_groups(images, choices))
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.

@@ -243,7 +243,7 @@ def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFra
     If the classes are imbalanced, the balanced accuracy is described as well. The text mentions if
     the model has not been shown to be better than always predicting the largest class, and lists
     classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
-    table for the test split, and `images` is the SPLIT table with the groups of `independent`.
+    table for the test split, and `images` is the SPLIT table with the groups of `with_groups`.
     """
     is_right = test["actual"] == test["predicted"]
     group_of = dict(zip(images["path"], images["group"]))

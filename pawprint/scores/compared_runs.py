@@ -32,7 +32,7 @@ class Run(NamedTuple):
 
     `tables` contains PREDICTED_CLASSES tables for images that the model was not trained on: `test`,
     `validation` and, if the head is fitted and its data are available, TRAINING. `calibrate` is a
-    section of the params. `split` is the SPLIT table with the groups of `independent`; if it is
+    section of the params. `split` is the SPLIT table with the groups of `with_groups`; if it is
     missing, `split_md5` from dvc.lock determines whether two runs have the same split. `metadata`
     and `test`, a PROBABILITIES table, belong to the served model; if they are missing, `scores` is
     the SCORES table. `missing` explains why data are missing, or is "".

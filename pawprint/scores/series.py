@@ -13,16 +13,16 @@ from pawprint.scores.intervals import holm, paired_test
 MIN_FALL = 0.01  # in accuracy
 
 
-def independent(images: pd.DataFrame, choices: Mapping) -> pd.Series:
-    """Return each image's series in a SPLIT table if series matter, otherwise its group.
+def with_groups(images: pd.DataFrame, choices: Mapping) -> pd.DataFrame:
+    """Return a SPLIT table in which images of different groups are independent.
 
-    `choices` is the content of data/cross_validation.json. Its entry `series`, if any, is a column
-    of SPLIT. Images without a series keep their group.
+    If series matter, `group` is the series of an image that has one. `choices` is the content of
+    data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that matters.
     """
     if "series" not in choices:
-        return images["group"]
+        return images
     series = images[choices["series"]]
-    return series.where(series != "", images["group"])
+    return images.assign(group=series.where(series != "", images["group"]))
 
 
 class Comparison(NamedTuple):

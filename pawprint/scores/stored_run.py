@@ -17,7 +17,7 @@ from pawprint.errors import InputError
 from pawprint.model.metadata import METADATA_FILE, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import parse_probabilities, with_image
-from pawprint.scores.series import independent
+from pawprint.scores.series import with_groups
 from pawprint.tables import parse_table
 from pawprint.yaml_file import parse_mapping
 
@@ -42,8 +42,8 @@ def read_run(read: Reader, name: str) -> Run:
     run = Run(name, tables, read(paths.PARAMS, _calibrate))
     try:
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
-        groups = independent(split, read(paths.CROSS_VALIDATION_JSON, json.loads))
-        run = run._replace(split=split.assign(group=groups))
+        choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
+        run = run._replace(split=with_groups(split, choices))
         history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
         if not history["kept"].any():  # cross-validation does not describe a fine-tuned model
             tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.series import Comparison, compare_folds, independent, lowest
+from pawprint.scores.series import Comparison, compare_folds, lowest, with_groups
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
@@ -15,8 +15,9 @@ def table(paths: list[str], **columns: list) -> pd.DataFrame:
 
 def test_images_of_a_series_that_matters_are_not_independent_and_else_those_of_a_group():
     images = table(["a/1_1.jpg", "a/1_2.jpg", "a/2.jpg"], series=["a/1_", "a/1_", ""])
-    assert independent(images, {"series": "series"}).tolist() == ["a/1_", "a/1_", "a/2.jpg"]
-    assert independent(images, {"C": 1}).tolist() == images["path"].tolist()
+    groups = with_groups(images, {"series": "series"})["group"]
+    assert groups.tolist() == ["a/1_", "a/1_", "a/2.jpg"]
+    assert with_groups(images, {"C": 1})["group"].tolist() == images["path"].tolist()
 
 
 def test_fall_of_few_images_or_of_those_not_judged_is_not_told():
