@@ -34,7 +34,6 @@ from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
-from pawprint.scores.series import with_groups
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
@@ -74,8 +73,7 @@ def main() -> None:
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
-    groups = with_groups(images, context["training"])
-    result = pages.describe_result(scores, predictions["test"], groups)
+    result = pages.describe_result(scores)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     context |= {"result": result, "limits": limits, "gallery": gallery}
     context |= page_context(context, predictions["test"], files, pictures)

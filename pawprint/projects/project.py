@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     from tqdm.auto import tqdm
 
 from pawprint import paths
-from pawprint.columns import LABELS_TO_REVIEW, SCORES, SPLIT
+from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.errors import InputError, one_of
 from pawprint.files import read_text
 from pawprint.model.predictor import Predictor, load_predictor
@@ -36,10 +36,8 @@ from pawprint.projects.discard import has_run
 from pawprint.projects.labelling import correct_labels
 from pawprint.reports.pages import describe_result
 from pawprint.scores.prediction_table import read_probabilities
-from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import tabulate_sets
 from pawprint.tables import read_table
-from pawprint.yaml_file import read_mapping
 
 SECONDS = 0.5  # seconds between two checks of a run
 MEASURED = ("accuracy", "log_loss", "difference", "low", "high", "cpu_ms", "seconds")
@@ -180,7 +178,7 @@ class Project:
         """
         run = _follow(self.folder, "dvc", "repro")
         ran = [name for name, outcome, _ in run.steps if not outcome]
-        result = Result(self._describe_result(), ran)
+        result = Result(describe_result(self.scores()), ran)
         if not has_run(self.folder):
             return result
         try:
@@ -188,11 +186,6 @@ class Project:
         except InputError as error:  # for example, if no test image is common
             return result._replace(verdict=str(error))
         return result._replace(verdict=comparison.sentences[0], comparison=comparison)
-
-    def _describe_result(self) -> str:
-        images = read_table(self.folder / paths.SPLIT_CSV, SPLIT)
-        choices = read_mapping(self.folder / paths.CROSS_VALIDATION_JSON)
-        return describe_result(self.scores(), self.predictions(), with_groups(images, choices))
 
     def scores(self) -> pd.DataFrame:
         """Return all scores of validation and test images.

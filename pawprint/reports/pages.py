@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,7 +22,7 @@ from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image, read_again
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, fraction_cells, measure_fraction
+from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
 from pawprint.scores.slices import DIFFERENCE
 
@@ -207,10 +206,14 @@ def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> p
     return scores[is_score].iloc[0]
 
 
+def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each class's recall on the test split, by `label`."""
+    return scores.query("score == 'recall' and split == 'test'").set_index("label")
+
+
 def headline_of(scores: pd.DataFrame) -> str:
     """Return the `headline` for the images in the test split."""
-    is_recall = (scores["split"] == "test") & (scores["score"] == "recall")
-    return headline(scores.loc[is_recall, "images"])
+    return headline(recalls_of(scores)["images"])
 
 
 def describe_score(score: pd.Series) -> str:
@@ -237,37 +240,36 @@ def fraction(score: pd.Series) -> str:
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
 
-def describe_result(scores: pd.DataFrame, test: pd.DataFrame, images: pd.DataFrame) -> str:
+def describe_result(scores: pd.DataFrame) -> str:
     """Describe how many test photos are correct, compared with always predicting one class.
 
     If the classes are imbalanced, the balanced accuracy is described as well. The text mentions if
     the model has not been shown to be better than always predicting the largest class, and lists
-    classes that are never recognised. `scores` is the SCORES table, `test` is the PROBABILITIES
-    table for the test split, and `images` is the SPLIT table with the groups of `with_groups`.
+    classes that are never recognised. `scores` is the SCORES table.
     """
-    is_right = test["actual"] == test["predicted"]
-    group_of = dict(zip(images["path"], images["group"]))
-    groups = np.array([group_of.get(path, path) for path in test["path"]])
-    _, low, high, _ = fraction_cells(is_right.to_numpy(), groups)
-    counts = test["actual"].value_counts()
+    whole = score_of(scores, "test", "accuracy")
+    images = whole["images"]
+    low = whole["low"]
+    recalls = recalls_of(scores)
+    counts = recalls["images"]
     largest = counts.index[counts == counts.max()]
     named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
-    baseline = counts.max() / len(test)
+    baseline = counts.max() / images
     text = (
-        f"Correct on {is_right.sum():,} of {len(test):,} test photos: {is_right.mean():.1%} "
-        f"({100 * CONFIDENCE:g}% interval {low:.1%} to {high:.1%})"
+        f"Correct on {round(whole['value'] * images):,} of {images:,} test photos: "
+        f"{whole['value']:.1%} ({100 * CONFIDENCE:g}% interval {low:.1%} to {whole['high']:.1%})"
     )
     of_one = f"Always predicting {named} gets {baseline:.1%}"
-    recalls = is_right.groupby(test["actual"]).mean()
     if headline_of(scores) != "accuracy":
-        low = score_of(scores, "test", "mean_recall")["low"]
-        baseline = 1 / len(counts)
-        text += f"; {recalls.mean():.1%} on average over the classes"
+        mean = score_of(scores, "test", "mean_recall")
+        low = mean["low"]
+        baseline = 1 / len(recalls)
+        text += f"; {mean['value']:.1%} on average over the classes"
         of_one += f", and {baseline:.1%} on average"
     sentences = [text, of_one]
     if low <= baseline:
         sentences.append("The model has not been shown to be better")
-    if never := [printable(label) for label in recalls.index[recalls == 0]]:
+    if never := [*recalls.index[recalls["value"] == 0]]:
         sentences.append(f"Never recognised: {name_some(never)}")
     return f"{'. '.join(sentences)}."
 
@@ -309,7 +311,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     texts = named.assign(text=named.apply(describe_score, axis=1)).pivot(
         index="label", columns=["score", "split"], values="text"
     )
-    recall = named.query("score == 'recall' and split == 'test'").set_index("label")["value"]
+    recall = recalls_of(scores)["value"]
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
     columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
