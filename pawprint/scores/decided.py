@@ -34,9 +34,8 @@ def choose_min_confidence(
     Raises InputError, with the smallest possible `max_error` for these images, if none is decided.
     """
     confidence = confidence.round(DIGITS)
-    order = np.argsort(-confidence, kind="stable")
     number = len(confidence)
-    ends = _ends(confidence[order], STEPS)
+    order, ends = _steps(confidence)
     counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
     wrong, images = np.transpose(counts)
     passed = ends[_passing(wrong, images, max_error)]
@@ -67,8 +66,7 @@ def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
 
 def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
     """Return the DECIDED table: the error on the most confident images, in at most STEPS parts."""
-    order = np.argsort(-confidence, kind="stable")
-    ends = _ends(confidence[order], STEPS)
+    order, ends = _steps(confidence)
     return pd.DataFrame(
         {
             "decided": ends / len(order),
@@ -78,10 +76,13 @@ def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFra
     )[list(DECIDED)]
 
 
-def _ends(confidence: np.ndarray, parts: int) -> np.ndarray:
-    """Return the ends of equal parts of the images, by decreasing confidence, int `(ends,)`.
+def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the images by decreasing confidence, and cut them into at most STEPS equal parts.
 
-    Images with equal confidence stay in the same part.
+    Returns the order, int `(images,)`, and the ends of the parts, int `(parts,)`. Images with equal
+    confidence stay in the same part.
     """
-    ends = np.ceil(len(confidence) * np.arange(1, parts + 1) / parts).astype(int)
-    return np.unique(np.searchsorted(-confidence, -confidence[ends - 1], side="right"))
+    order = np.argsort(-confidence, kind="stable")
+    ends = np.ceil(len(order) * np.arange(1, STEPS + 1) / STEPS).astype(int)
+    falling = -confidence[order]
+    return order, np.unique(np.searchsorted(falling, falling[ends - 1], side="right"))
