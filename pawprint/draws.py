@@ -64,7 +64,5 @@ def draw_folds(labels: np.ndarray, groups: np.ndarray, keys: np.ndarray) -> np.n
 
 def _label_of_groups(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the class that each group counts for, `(groups,)`."""
-    sizes = pd.DataFrame({"group": group, "label": labels}).value_counts(sort=False)
-    sizes = sizes.reset_index(name="images").sort_values("label", kind="stable")
-    most = sizes.sort_values("images", ascending=False, kind="stable").drop_duplicates("group")
-    return most.sort_values("group")["label"].to_numpy()
+    sizes = pd.DataFrame({"group": group, "label": labels}).groupby(["group", "label"]).size()
+    return sizes.groupby("group").idxmax().str[1].to_numpy()
