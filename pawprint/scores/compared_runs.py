@@ -91,16 +91,17 @@ class ComparedRun(NamedTuple):
 
     `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
-    for the older run. `left_out` contains a line for each set with images that are not compared,
-    `answers` lines about changes that affect a user of the model, and `notes` lines about missing
-    data. The older run has `test_images` test images.
+    for the older run. `margin` is MARGIN if photos, labels or sets differ, else 0. `left_out`
+    contains a line for each set with images that are not compared, `answers` lines about changes
+    that affect a user of the model, and `notes` lines about missing data. The older run has
+    `test_images` test images.
     """
 
     old: str
     new: str
     comparison: ModelComparison
     pairs: dict[str, pd.DataFrame]
-    has_same_photos: bool
+    margin: float
     left_out: dict[str, str]
     answers: list[str]
     notes: list[str]
@@ -108,14 +109,10 @@ class ComparedRun(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """IDENTICAL, or the test's verdict, which uses MARGIN if photos or labels differ."""
+        """IDENTICAL, or the test's verdict, given the margin."""
         if all(_are_identical(pairs) for pairs in self.pairs.values()):
             return IDENTICAL
-        return self.comparison.verdict(self._margin)
-
-    @property
-    def _margin(self) -> float:
-        return 0.0 if self.has_same_photos else MARGIN
+        return self.comparison.verdict(self.margin)
 
     @property
     def sentences(self) -> list[str]:
@@ -127,7 +124,7 @@ class ComparedRun(NamedTuple):
                 f"The predictions of {old} and {new} are identical on {images}.",
                 *self.answers,
             ]
-        return [describe_verdict(old, new, compared, self._margin), *self.answers]
+        return [describe_verdict(old, new, compared, self.margin), *self.answers]
 
     @property
     def on_common_test(self) -> str:
@@ -207,7 +204,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 run.name,
                 comparison,
                 of_run,
-                _have_same_photos(old, run),
+                0.0 if _have_same_photos(old, run) else MARGIN,
                 {name: line for name, line in left_out.items() if line},
                 [
                     *_describe_classes(old, run),
@@ -339,13 +336,10 @@ def _describe_thresholds(old: Run, new: Run) -> Iterator[str]:
         return
     before, after = old.metadata.thresholds, new.metadata.thresholds
     for label in dict.fromkeys([*before, *after]):
-        texts = [_number(thresholds.get(label)) for thresholds in (after, before)]
-        if texts[0] != texts[1]:
-            yield f"Threshold of {printable(label)}: {texts[0]}, was {texts[1]}."
-
-
-def _number(threshold: float | None) -> str:
-    return "none" if threshold is None else f"{threshold:.3g}"
+        values = (after.get(label), before.get(label))
+        now, was = ("none" if value is None else f"{value:.3g}" for value in values)
+        if now != was:
+            yield f"Threshold of {printable(label)}: {now}, was {was}."
 
 
 def _describe_answers(old: Run, new: Run, pairs: pd.DataFrame) -> Iterator[str]:

@@ -81,19 +81,19 @@ def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
 
 def test_photos_are_the_same_by_pixels_label_and_set():
     files = run_of()._replace(split=split_of(OLD.tables, "other"))
-    assert compared(files).has_same_photos
+    assert not compared(files).margin
     moved = files.split["split"].mask(files.split["image"] == f"{TRAIN[0]:016x}", "")
-    assert not compared(files._replace(split=files.split.assign(split=moved))).has_same_photos
-    assert not compared(relabelled(files)).has_same_photos
-    assert not compared(files._replace(split=files.split[:-1])).has_same_photos
+    assert compared(files._replace(split=files.split.assign(split=moved))).margin
+    assert compared(relabelled(files)).margin
+    assert compared(files._replace(split=files.split[:-1])).margin
 
 
 def test_without_data_one_hash_of_both_says_that_photos_are_the_same():
     old, new = (run_of()._replace(split=None, split_md5="a", missing="no cache") for _ in range(2))
     result = compared(new, old)
-    assert result.has_same_photos
+    assert not result.margin
     assert ["no cache" in note and "groups" in note for note in result.notes] == [True]
-    assert not compared(new._replace(split_md5="b"), old).has_same_photos
+    assert compared(new._replace(split_md5="b"), old).margin
 
 
 def test_identical_predictions_are_called_identical():
