@@ -46,8 +46,8 @@ from pawprint.scores.prediction_table import (
     write_probabilities,
 )
 from pawprint.scores.series import with_groups
-from pawprint.scores.shift import compare_splits, describe_shift, measure_apart
-from pawprint.scores.slices import describe_slices, measure_slices
+from pawprint.scores.shift import compare_splits, describe_shift
+from pawprint.scores.slices import describe_slices, measure_apart, measure_slices
 from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_mapping
 

@@ -1,10 +1,10 @@
-"""Test whether validation and test images are alike; score without images near other splits."""
+"""Test whether validation and test images are alike."""
 
 import numpy as np
 import pandas as pd
 
 from pawprint.scores import intervals
-from pawprint.scores.metrics import APART, fraction_cells, score_rows
+from pawprint.scores.metrics import score_rows
 
 DIFFERENCES = {  # descriptions of rows in SCORES
     "accuracy_difference": "accuracy",
@@ -15,22 +15,6 @@ DIFFERENCES = {  # descriptions of rows in SCORES
 ALPHA = 0.05
 # Validation determines which epoch is kept, so its score is slightly optimistic.
 MIN_DIFFERENCE = 0.01
-
-
-def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
-    """Return a SCORES row: test accuracy without images that resemble images in other splits.
-
-    The result is empty if no test images, or all of them, resemble images in other splits. `test`
-    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
-    """
-    split_of = near_duplicates.set_index("path")["split"]
-    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
-    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
-    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
-    if not 0 < is_apart.sum() < len(test):
-        return score_rows([])
-    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
-    return score_rows([("", APART, *fraction_cells(is_right, groups))])
 
 
 def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,34 @@
-"""Score slices: the test images that share a value in a column of metadata.csv."""
+"""Score parts of the test images: slices, and the images unlike those in other splits.
+
+A slice contains the images that share a value in a column of metadata.csv.
+"""
 
 import numpy as np
 import pandas as pd
 
 from pawprint.errors import printable
 from pawprint.scores import intervals
-from pawprint.scores.metrics import SLICE, fraction_cells, score_rows
+from pawprint.scores.metrics import APART, SLICE, fraction_cells, score_rows
 
 MIN_IMAGES = 10  # minimum number of images per slice
 MAX_SLICES = 50  # maximum number of slices per column
 DIFFERENCE = "slice_difference"
+
+
+def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
+    """Return a SCORES row: test accuracy without images that resemble images in other splits.
+
+    The result is empty if no test images, or all of them, resemble images in other splits. `test`
+    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
+    """
+    split_of = near_duplicates.set_index("path")["split"]
+    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
+    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
+    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
+    if not 0 < is_apart.sum() < len(test):
+        return score_rows([])
+    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
+    return score_rows([("", APART, *fraction_cells(is_right, groups))])
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame) -> pd.DataFrame:

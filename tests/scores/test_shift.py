@@ -1,11 +1,10 @@
-"""Compare the test set with validation: false alarms, true alarms, and near-duplicates."""
+"""Compare the test set with validation: false alarms and true alarms."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.columns import NEAR_DUPLICATES
-from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift, measure_apart
+from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift
 
 
 def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) -> pd.DataFrame:
@@ -58,16 +57,3 @@ def test_small_differences_of_many_images_are_no_alarm():
     rows = compare_splits(one, other).set_index("score")
     assert rows.loc["accuracy_difference", "high"] < 0
     assert describe_shift(rows.reset_index()) == ""
-
-
-def test_accuracy_without_test_images_that_look_like_others():
-    test = pd.DataFrame({"path": list("abcd"), "correct": [True, True, False, True]})
-    test["group"] = test["path"]
-    rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
-    alike = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
-    alike = alike.reindex(columns=list(NEAR_DUPLICATES))
-    (row,) = measure_apart(test, alike).to_dict("records")
-    assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
-    assert row["low"] < row["value"] < row["high"]
-    assert measure_apart(test, alike[2:]).empty
-    assert measure_apart(test[:1], alike).empty

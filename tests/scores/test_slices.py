@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.columns import METADATA
+from pawprint.columns import METADATA, NEAR_DUPLICATES
 from pawprint.reports.pages import slice_rows
 from pawprint.scores.metrics import SLICE
-from pawprint.scores.slices import DIFFERENCE, describe_slices, measure_slices
+from pawprint.scores.slices import DIFFERENCE, describe_slices, measure_apart, measure_slices
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):
@@ -48,3 +48,16 @@ def test_slices_that_do_not_differ_are_seldom_called_worse():
 def test_names_are_no_markup():
     scores = measured(np.arange(40) % 3 > 0, np.repeat(["<script>", "b"], 20))
     assert not scores["label"].str.contains("<").any()
+
+
+def test_accuracy_without_test_images_that_look_like_others():
+    test = pd.DataFrame({"path": list("abcd"), "correct": [True, True, False, True]})
+    test["group"] = test["path"]
+    rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
+    alike = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
+    alike = alike.reindex(columns=list(NEAR_DUPLICATES))
+    (row,) = measure_apart(test, alike).to_dict("records")
+    assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
+    assert row["low"] < row["value"] < row["high"]
+    assert measure_apart(test, alike[2:]).empty
+    assert measure_apart(test[:1], alike).empty
