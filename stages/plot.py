@@ -73,13 +73,12 @@ def main() -> None:
     for name, picture in pictures.items():
         drawing.save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
-    result = pages.describe_result(scores)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    context |= {"result": result, "limits": limits, "gallery": gallery}
+    context |= {"limits": limits, "gallery": gallery}
     context |= page_context(context, predictions["test"], files, pictures)
     write_text(paths.REPORT, pages.fill(pages.REPORT, **context))
     write_text(paths.LIMITS, limits.text)
-    print(result)
+    print(context["result"])
     for line in describe_since_commit(images_of(images, unknown, rejected), params):
         print(line)
     print(f"Open {paths.REPORT}: errors, labels to review, and what limits the model.")
@@ -110,6 +109,7 @@ def card_context(params: dict, metadata: dict, scores: pd.DataFrame, images: pd.
         "to_review": to_review,
         "contradictions": int((to_review["contradicts"] != "").sum()),
         "warning": describe_shift(scores),
+        "result": pages.describe_result(scores),
         "results": pages.result_rows(scores),
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
