@@ -117,7 +117,10 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     apart = measure_apart(tables["test"], near_duplicates)
     differences = compare_splits(tables["validation"], tables["test"])
     slices = measure_slices(tables["test"], read_table(paths.METADATA_CSV, columns.METADATA))
-    unknown = measure_unknown(predictions["test"], outputs, metadata)
+    of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
+    groups = np.append(np.arange(len(of_unknown)).astype(str), predictions["test"].groups)
+    threshold = metadata.unknown_threshold
+    unknown = metrics.measure_unknown(of_unknown, of_known, threshold, groups)
     scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
     of_test = pd.concat([scores_of["test"], apart, differences, slices, unknown])
     validation = scores_of["validation"].assign(split="validation")
@@ -161,19 +164,6 @@ def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str])
     write_table(paths.ROC_CSV, roc, columns.ROC)
     decided = tabulate_decided(test.confidence, ~test.is_right)
     write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
-
-
-def measure_unknown(
-    test: metrics.Predictions, outputs: dict[str, Outputs], metadata: Metadata
-) -> pd.DataFrame:
-    """Return rows of SCORES for unknown images, if there are any that the model may reject."""
-    scores = outputs[UNKNOWN].unknown_scores
-    threshold = metadata.unknown_threshold
-    if threshold is None or not len(scores):
-        return metrics.score_rows([])
-    known = outputs["test"].unknown_scores
-    groups = np.append(np.arange(len(scores)).astype(str), test.groups)
-    return metrics.measure_unknown(scores, known, threshold, groups)
 
 
 def describe_decisions(scores_of: dict[str, pd.DataFrame], metadata: Metadata) -> Iterator[str]:

@@ -237,15 +237,19 @@ def score_rows(rows: list[tuple]) -> pd.DataFrame:
 
 
 def measure_unknown(
-    unknown: np.ndarray, known: np.ndarray, threshold: float, groups: np.ndarray
+    unknown: np.ndarray, known: np.ndarray, threshold: float | None, groups: np.ndarray
 ) -> pd.DataFrame:
     """Return rows like `tabulate_scores` on how well unknown images are distinguished from others.
+
+    There are no rows without unknown images, or without a threshold.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN. They
     contain the fraction of `unknown` that is rejected, and the area under the ROC curve. `groups`,
     as in Predictions, contains the groups for `unknown`, then for `known`.
     """
     images = len(unknown)
+    if threshold is None or not images:
+        return score_rows([])
     scores = np.append(unknown, known)
     area = intervals.area_interval(scores, np.arange(len(scores)) < images, groups)
     refused = fraction_cells(unknown > threshold, groups[:images])
