@@ -17,7 +17,7 @@ from pawprint import paths
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.files import read_json, write_arrays
-from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown
+from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_with_scores
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
@@ -34,7 +34,7 @@ def main() -> None:
     train = training_images(split, DETECTOR_IMAGES)
     keys = train["pixels_sha256"]
     logits, features = run(paths.FEATURES / TRAIN, keys, themselves=True)  # without augmentation
-    detector, unknown_scores = fit_unknown(features[:, 0], keys.to_numpy())
+    detector, unknown_scores = fit_with_scores(features[:, 0], keys.to_numpy())
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     write_outputs(TRAIN, train, labels, logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}

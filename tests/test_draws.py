@@ -9,7 +9,7 @@ import pytest
 from made_up_examples import examples_of, sha256_of
 
 from pawprint.draws import FOLDS, draw_folds, draw_places
-from pawprint.model.detector import fit_unknown
+from pawprint.model.detector import fit_with_scores
 from pawprint.network import cross_validation as validation
 from pawprint.network import new_head
 from pawprint.network.heads import Standardisation
@@ -196,8 +196,8 @@ def photos_in_another_order(number: int) -> tuple[np.ndarray, np.ndarray]:
 def test_folds_of_the_detector_depend_on_photos_not_on_their_order():
     keys, order = photos_in_another_order(60)
     features = np.random.default_rng(1).exponential(1, (60, 20))
-    scores = fit_unknown(features, keys)[1]
-    np.testing.assert_allclose(fit_unknown(features[order], keys[order])[1], scores[order])
+    scores = fit_with_scores(features, keys)[1]
+    np.testing.assert_allclose(fit_with_scores(features[order], keys[order])[1], scores[order])
 
 
 def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):

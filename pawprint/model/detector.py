@@ -90,7 +90,7 @@ def fit_detector(features: np.ndarray) -> Detector:
     return Detector(mean.astype(np.float32), *to_step(np.ascontiguousarray(vectors.T)))
 
 
-def fit_unknown(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
+def fit_with_scores(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[Detector, np.ndarray]:
     """Return the detector, and out-of-fold scores for the training images.
 
     `features` are `(images, channels)`, and `pixels_sha256` is text `(images,)`. The scores are
@@ -111,7 +111,7 @@ def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
     """Return a score that a new image does not exceed with at least this probability.
 
     `scores`, `(images,)`, must come from images that the detector was not fitted on: validation
-    images, and training images scored by `fit_unknown`, because there may be too few validation
+    images, and training images scored by `fit_with_scores`, because there may be too few validation
     images for the quantile. The quantile is taken over `images + 1` (Vovk, Gammerman and Shafer,
     Algorithmic Learning in a Random World, 2005). With fewer than `quantile / (1 - quantile)`
     images, it is the highest score. The result is rounded up, so that a runtime with different

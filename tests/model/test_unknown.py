@@ -6,7 +6,7 @@ from pawprint.files import write_arrays
 from pawprint.model.detector import (
     choose_unknown_threshold,
     fit_detector,
-    fit_unknown,
+    fit_with_scores,
     read_detector,
     unit_length,
 )
@@ -32,7 +32,7 @@ def test_new_images_are_refused_as_often_as_the_quantile_says():
         of_images = random.exponential(1, (1400, 100)) ** 2 @ directions
         features = of_images + random.normal(size=(1400, 200))
         training, validation, new = np.split(features, [300, 400])
-        detector, of_training = fit_unknown(training, np.arange(len(training)).astype(str))
+        detector, of_training = fit_with_scores(training, np.arange(len(training)).astype(str))
         scores = np.concatenate([of_training, detector.score(validation)])
         threshold = choose_unknown_threshold(scores, 0.9)
         refused.append((detector.score(new) > threshold).mean())
