@@ -34,6 +34,16 @@ def headline(images: Collection[int]) -> str:
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
+def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the main score's title for images of these classes, and its strata, `(images,)`.
+
+    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
+    accuracy.
+    """
+    name = headline(np.unique(actual, return_counts=True)[1].tolist())
+    return HEADLINES[name], np.zeros(len(actual), int) if name == "accuracy" else actual
+
+
 def is_reserved(label: str) -> bool:
     """Return whether a name is reserved and cannot be a class."""
     return label.lower() in RESERVED

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import HEADLINES, headline
+from pawprint.classes import headline_strata
 from pawprint.columns import LEARNING_CURVE
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
 
@@ -20,14 +20,12 @@ def tabulate_curve(
     for probabilities in curve.values():
         is_predicted &= ~np.isnan(probabilities).any(axis=1)
     if not is_predicted.any():
-        curve = {}
+        return pd.DataFrame(columns=list(LEARNING_CURVE))
     actual = actual[is_predicted]
     groups = groups[is_predicted]
     right: np.ndarray | None = None
-    _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
-    score = HEADLINES[headline(numbers.tolist() or [0, 0])]
-    classes = class_of if score != "accuracy" else np.zeros(len(actual), int)
-    weights = 1 / np.bincount(classes)[classes]  # all classes are weighted equally
+    score, strata = headline_strata(actual)
+    weights = 1 / np.bincount(strata)[strata]
     rows = []
     for images, probabilities in curve.items():
         before = right
@@ -35,7 +33,7 @@ def tabulate_curve(
         row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before
-            interval = paired_interval(gains, classes, groups)
+            interval = paired_interval(gains, strata, groups)
             is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
             low, high = extend_to_zero(interval, is_significant)
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}

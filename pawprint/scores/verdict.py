@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import HEADLINES, headline, log_losses
+from pawprint.classes import HEADLINES, headline_strata, log_losses
 from pawprint.columns import SPLITS
 from pawprint.scores import intervals
 from pawprint.scores.prediction_table import losses_in
@@ -130,7 +130,7 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def _row(name: str, pairs: pd.DataFrame, confidence: float) -> dict:
-    right, strata = _headline(pairs)
+    right, strata = headline_strata(pairs["actual"].to_numpy())
     row = {"images": name, "number": len(pairs)}
     for side, suffix in (("old", "_old"), ("new", "")):
         is_right = pairs[f"predicted{suffix}"] == pairs["actual"]
@@ -140,22 +140,11 @@ def _row(name: str, pairs: pd.DataFrame, confidence: float) -> dict:
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
 
-def _headline(pairs: pd.DataFrame) -> tuple[str, np.ndarray]:
-    """Return the score's name for correct predictions, and its strata, `(images,)`.
-
-    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
-    accuracy.
-    """
-    name = HEADLINES[headline(pairs["actual"].value_counts())]
-    strata = pairs["actual"].to_numpy() if name != "accuracy" else np.zeros(len(pairs))
-    return name, strata
-
-
 def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> LossTest:
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
-    right, strata = _headline(pairs)
+    right, strata = headline_strata(pairs["actual"].to_numpy())
     old_right = (pairs["predicted_old"] == pairs["actual"]).to_numpy(float)
     new_right = (pairs["predicted"] == pairs["actual"]).to_numpy(float)
     groups = pairs["group"].to_numpy()
