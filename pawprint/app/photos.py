@@ -188,12 +188,7 @@ def alt(name: str) -> str:
 
 def archive() -> Archive:
     """Return the archive of the last run. Raises InputError."""
-    return _archive(paths.RAW_ARCHIVES, _bits(paths.PARAMS))
-
-
-@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _bits(params: Path) -> int | None:
-    return Clean.load().bits
+    return _archive(paths.RAW_ARCHIVES, Clean.load().bits)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
@@ -203,7 +198,7 @@ def _archive(folder: Path, bits: int | None) -> Archive:
 
 def square(name: str) -> str:
     """Return a photo for a grid, as a data URI. Raises InputError."""
-    return _square(name, paths.RAW_ARCHIVES, _bits(paths.PARAMS))
+    return _square(name, paths.RAW_ARCHIVES, Clean.load().bits)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
