@@ -5,9 +5,9 @@ import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from pawprint.columns import Columns
 from pawprint.errors import InputError
@@ -39,7 +39,7 @@ class Recorded:
     def __init__(self, lock: str | None = None, folder: Path = Path()) -> None:
         self.folder = folder
         self.stages: dict[str, dict] = {}
-        with contextlib.suppress(InputError, LookupError, TypeError, ValueError):
+        with contextlib.suppress(InputError):
             content = read_yaml(folder / LOCK) if lock is None else parse_yaml(lock, str(LOCK))
             stages = value_at(content, "stages")
             self.stages = stages if isinstance(stages, dict) else {}
@@ -58,7 +58,7 @@ class Recorded:
 
     def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
         """Return the MD5 of each output in dvc.lock, or of other files such as `deps`, by path."""
-        return _hashes_by("path", lambda: self.stages[stage][kind])
+        return _hashes_by("path", value_at(self.stages, stage, kind))
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
         """Return the MD5 of an output or another kind of file, or None if it is missing."""
@@ -67,10 +67,8 @@ class Recorded:
 
     def params(self, stage: str) -> dict[str, object]:
         """Return the params of a stage by the keys in dvc.yaml, or {} if it has none."""
-        try:
-            return dict(self.stages[stage]["params"][str(PARAMS)])
-        except (LookupError, TypeError, ValueError):
-            return {}
+        params = value_at(self.stages, stage, "params", str(PARAMS))
+        return params if isinstance(params, dict) else {}
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Return whether the last run of a stage used the code with this fingerprint."""
@@ -123,7 +121,7 @@ class Recorded:
 
     def files(self, md5: object) -> dict[str, object]:
         """Return the MD5 of each file in a folder, keyed by path, given the MD5 of the folder."""
-        return _hashes_by("relpath", lambda: self.json(md5))
+        return _hashes_by("relpath", self.json(md5))
 
 
 class LastCommit(Recorded):
@@ -185,8 +183,9 @@ def find_import(path: Path) -> tuple[Path, str] | None:
     return None
 
 
-def _hashes_by(path: str, list_files: Callable[[], Iterable]) -> dict[str, object]:
+def _hashes_by(path: str, files: Any) -> dict[str, object]:
+    """Return the MD5 of each file in DVC's list, keyed by `path`, or {} for any other content."""
     try:
-        return {str(file[path]): file.get("md5") for file in list_files()}
+        return {str(file[path]): file.get("md5") for file in files}
     except (AttributeError, LookupError, TypeError):
         return {}
