@@ -40,19 +40,16 @@ class _Loader(yaml.SafeLoader):
 
 
 # The core schema of YAML 1.2: https://yaml.org/spec/1.2.2/#1032-tag-resolution. Like DVC's reader,
-# this one also accepts merge keys. `characters` lists the possible first characters.
-for name, pattern, characters in (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
-        list("-+.0123456789"),
-    ),
-    ("merge", "<<", ["<"]),
+# this one also accepts merge keys.
+for name, pattern in (
+    ("null", r"~|null|Null|NULL|"),
+    ("bool", r"true|True|TRUE|false|False|FALSE"),
+    ("int", r"[-+]?[0-9]+"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
+    ("merge", "<<"),
 ):
-    _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), characters)
+    _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), first=None)
 
 
 def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
