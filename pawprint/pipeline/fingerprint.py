@@ -77,7 +77,7 @@ def _text(value: object) -> str:
         if name == "body" and _has_docstring(value):
             field = (field or [])[1:]
         elif isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty strings
-            field = [part for part in value.values if not _is_empty_text(part)]
+            field = [part for part in value.values if getattr(part, "value", None) != ""]
         if field not in (None, []):
             texts.append(f"{name}={_text(field)}")
     return f"{type(value).__name__}({', '.join(texts)})"
@@ -87,10 +87,6 @@ def _has_docstring(node: ast.AST) -> bool:
     if not isinstance(node, WITH_DOCSTRING):
         return False
     return ast.get_docstring(node, clean=False) is not None
-
-
-def _is_empty_text(part: ast.expr) -> bool:
-    return isinstance(part, ast.Constant) and part.value == ""
 
 
 @functools.cache  # all stages read the same modules
@@ -125,7 +121,6 @@ class Code:
     def __init__(self, folder: Path = Path()) -> None:
         self.folder = folder
         self.folders = folders_of_code(folder)
-        self.imports_of = functools.cache(self._imports_of)
         self.imported_files = functools.cache(self._imported_files)
         self._line = functools.cache(self.line_of)
         self._pins = functools.cache(lambda module: [*self._pins_of(module)])
@@ -221,7 +216,8 @@ class Code:
         files = (f"{path}/__init__.py", f"{path}.py")
         return next((file for file in files if self.path_of(file).is_file()), None)
 
-    def _imports_of(self, module: str) -> set[str]:
+    def imports_of(self, module: str) -> set[str]:
+        """Return the full names that a module imports. Raises InputError if it is not Python."""
         try:
             return imports(self.path_of(module).read_text(encoding="utf-8"))
         except (SyntaxError, ValueError) as error:
