@@ -167,8 +167,12 @@ def run_stage(main: Callable[[], Callable[[], None] | None]) -> NoReturn:
     """
     quick_imports.end()
     stage = Path(sys.argv[0]).stem
-    lines, differing = running_code(stage)
-    if differing:
+    # Imported here, because the import takes most of the time until `stages` sets `sys.excepthook`.
+    from pawprint.pipeline.lock import not_as_pinned
+
+    code = CODE / f"{stage}.txt"
+    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
+    if differing := not_as_pinned(line for line in lines if "==" in line):
         print(
             f"{stage}: expected the versions in requirements.txt. Received: "
             f"{', '.join(differing)}. Results may differ. Run `pip install -r requirements.txt`.",
@@ -196,16 +200,6 @@ def _run_and_check(
             )
     if finish:
         finish()
-
-
-def running_code(stage: str) -> tuple[list[str], list[str]]:
-    """Return the lines of a stage's fingerprint, and the packages that differ from its pins."""
-    # Imported here, because the import takes most of the time until `stages` sets `sys.excepthook`.
-    from pawprint.pipeline.lock import not_as_pinned
-
-    code = CODE / f"{stage}.txt"
-    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
-    return lines, not_as_pinned(line for line in lines if "==" in line)
 
 
 def _require_recorded(stage: str, lines: list[str]) -> dict[Path, bytes]:
