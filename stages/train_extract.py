@@ -39,7 +39,7 @@ from pawprint.yaml_file import read_mapping
 
 def main() -> None:
     """Write the new head, its scores, and cross-validated predictions of its training images."""
-    params = TrainExtract.load("train_extract")
+    params = TrainExtract.load()
     head_params = Head.load()
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]

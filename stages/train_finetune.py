@@ -28,7 +28,7 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     """Write the network, fine-tuned or unchanged."""
-    params = TrainFinetune.load("train_finetune")
+    params = TrainFinetune.load()
     fine_tune_at, epochs = Model.load().fine_tune_at, params.epochs
     labels: list[str] = read_json(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)

@@ -107,7 +107,7 @@ class Model(section.Section):
     fine_tune_at: Annotated[
         int | str | None,
         section.either(
-            None,
+            (None,),
             "null, auto, a layer name, or a layer index (negative: from the end)",
             _may_be_layer,
         ),
@@ -158,7 +158,7 @@ class Hardware(section.Section):
     devices: Literal["auto", "cpu"]
     threads: Annotated[
         section.Count,
-        section.either("auto", "auto, or a number", lambda threads: type(threads) is int),
+        section.either(("auto",), "auto, or a number", lambda threads: type(threads) is int),
     ]
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
@@ -251,7 +251,7 @@ def _has_classes(value: object) -> bool:
 ByClass = Annotated[
     dict[section.Text, section.Fraction] | None,
     section.either(
-        None,
+        (None,),
         'null, or numbers above 0 and below 1 by class, such as {dog: 0.95} or {"1": 0.95}',
         _has_classes,
     ),

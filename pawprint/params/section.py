@@ -46,14 +46,11 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
 
 
-def either(
-    special: object | tuple, expected: str, is_right: Callable[[object], bool]
-) -> WrapValidator:
-    """Accept `special`, one value or several, or another type, which is validated if `is_right`.
+def either(specials: tuple, expected: str, is_right: Callable[[object], bool]) -> WrapValidator:
+    """Accept `specials`, or values of another type, which are validated if `is_right`.
 
     A wrong value is reported in one line, although pydantic has one for each type in a union.
     """
-    specials = special if isinstance(special, tuple) else (special,)
     return WrapValidator(partial(_check, specials, expected, is_right))
 
 
@@ -145,12 +142,12 @@ class Section(BaseModel):
         return self
 
     @classmethod
-    def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
-        """Read the section with this name, which defaults to the lower-case name of the class.
+    def load(cls, path: Path = PARAMS) -> Self:
+        """Read the section named after the class, such as `train_extract` for TrainExtract.
 
         Raises InputError with one line for each wrong key. The `code` stage checks all sections.
         """
-        name = name or cls.__name__.lower()
+        name = re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower()
         return check_content(cls, read_mapping(path).get(name), path, [name])
 
 

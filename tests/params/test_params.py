@@ -209,7 +209,7 @@ def test_images_are_mirrored_only_where_training_mirrors_them_left_to_right(mode
     [([50, 10, 10], "balanced"), ([40, 10, 10], None), ([90, 10], None), ([7, 7, 7], None)],
 )
 def test_class_weight_auto_is_balanced_for_imbalanced_classes(images, expected):
-    params = TrainExtract.load("train_extract", path=PROJECT / "params.yaml")
+    params = TrainExtract.load(path=PROJECT / "params.yaml")
     classes = np.repeat(np.arange(len(images), dtype=np.float32), images)
     assert params.class_weight == "auto"
     assert params.weight_for(classes) == expected

@@ -73,7 +73,7 @@ def test_class_without_test_images_has_no_fractions():
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):
-    augment = Augment.load("augment", path=PROJECT / "params.yaml")
+    augment = Augment.load(path=PROJECT / "params.yaml")
     augment = augment.model_copy(update={"views": 3, "keep_original": True})
     name, sha256 = "drawn/validation/cats/cat.0001.jpg", 64 * "0"
     row = {"path": name, "label": "cat", "split": "train", "pixels_sha256": sha256}
