@@ -200,15 +200,16 @@ def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
 class Answer(NamedTuple):
     """A page that has been shown.
 
-    `take_back` removes its labels, and `refused` is the number of earlier rejections.
+    `take_back` removes its labels. `refused` contains the unmarked images, and the label that they
+    did not get.
     """
 
     take_back: Callable[[], object]
     images: list[ImageKey]
     label: str
     sure: int
-    refused: int
     are_last: bool
+    refused: list[tuple[ImageKey, str]]
 
 
 @dataclass
@@ -220,24 +221,18 @@ class Pages:
     images: list[ImageKey] = field(default_factory=list)  # on the page
     label: str = ""  # their likely class
     sure: int = 0  # number of marked photos, which come first
-    unmarked: list[ImageKey] = field(default_factory=list)  # on the previous page
-    refused: list[tuple[ImageKey, str]] = field(default_factory=list)
     missing: set[ImageKey] = field(default_factory=set)  # images that cannot be read
     are_last: bool = False  # whether only undecided images are left to show
-    asked_last: set[ImageKey] = field(default_factory=set)  # on such pages
     head: pd.DataFrame | None = None
     learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
 
     def answer(self, marked: set[int], label: str, take_back: Callable[[], object]) -> None:
         """End the page: images at these positions got the label, but the others did not."""
-        refusals = len(self.refused)
-        shown = Answer(take_back, self.images, self.label, self.sure, refusals, self.are_last)
+        unmarked = [image for place, image in enumerate(self.images) if place not in marked]
+        refused = [(image, label if marked else self.label) for image in unmarked]
+        shown = Answer(take_back, self.images, self.label, self.sure, self.are_last, refused)
         self.answers.append(shown)
-        self.unmarked = [image for place, image in enumerate(self.images) if place not in marked]
-        refused = label if marked else self.label
-        self.refused += [(image, refused) for image in self.unmarked]
-        self.asked_last |= {*self.images} if self.are_last else set()
         self.images = []
 
     def take_back(self) -> None:
@@ -250,8 +245,11 @@ class Pages:
         self.label = answer.label
         self.sure = answer.sure
         self.are_last = answer.are_last
-        self.asked_last -= {*answer.images}
-        del self.refused[answer.refused :]
+
+    @property
+    def refused(self) -> list[tuple[ImageKey, str]]:
+        """The unmarked images of all pages, and the labels that they did not get."""
+        return [refusal for answer in self.answers for refusal in answer.refused]
 
     def turn(
         self,
@@ -269,9 +267,11 @@ class Pages:
         images = [image for image in pool.all_images() if image not in self.missing]
         images = without(given, images)
         known = without(undecided, images)
-        images = known or [image for image in images if image not in self.asked_last]
+        asked_last = {image for each in self.answers if each.are_last for image in each.images}
+        images = known or [image for image in images if image not in asked_last]
         free = [image for image in images if image not in seen] or images
-        preferred = [image for image in free if image not in self.unmarked]
+        unmarked = {image for answer in self.answers[-1:] for image, _ in answer.refused}
+        preferred = [image for image in free if image not in unmarked]
         self.images = []
         for chosen in (preferred, free):  # use all, rather than a page of the few preferred ones
             if len(self.images) < self.size:

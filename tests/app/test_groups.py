@@ -99,7 +99,7 @@ def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not
             assert not set(unmarked) & set(images)
         assert not refused & {(image, person.pages.label) for image in images}
         person.answer()
-        unmarked = person.pages.unmarked
+        unmarked = [image for image, _ in person.pages.answers[-1].refused]
         refused |= {(image, person.pages.refused[-1][1]) for image in unmarked}
 
 
@@ -134,7 +134,7 @@ def test_page_whose_labels_others_changed_is_not_taken_back():
         person.pages.take_back()
     assert len(person.pages.answers) == 1
     assert person.pages.images == []
-    assert len(person.pages.unmarked) == len(images) - 1
+    assert len(person.pages.refused) == len(images) - 1
 
 
 def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
