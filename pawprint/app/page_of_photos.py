@@ -12,7 +12,7 @@ import streamlit as st
 from pawprint.app import HERE, groups, photos, undo_log
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.photos import explain_errors, message
-from pawprint.app.pools import Photos
+from pawprint.app.sources import Photos
 from pawprint.errors import InputError, counted
 from pawprint.files import read_text
 from pawprint.projects import labelling
@@ -187,7 +187,7 @@ def give_labels(source: Photos, pages: Pages, asked: dict) -> None:
 def undo(source: Photos, pages: Pages, asked: dict) -> None:
     """Undo the previous page. Raises InputError if its labels have been changed since."""
     pages.take_back()
-    source.taken_back(pages.images)
+    source.forget(pages.images)
 
 
 def change_size(source: Photos, pages: Pages, asked: dict) -> None:

@@ -55,7 +55,7 @@ def show_run() -> None:
         else:
             show_differences()
     follow(run.state, run.end)
-    parts = {"Params": show_params, "Try other params": show_candidates, "Share": show_page}
+    parts = {"Params": show_params, "Try other params": show_candidates, "Share": offer_page}
     for name, part in parts.items():
         expander = st.expander(name, key=name, on_change="rerun")
         if expander.open:
@@ -236,7 +236,7 @@ def show_candidates() -> None:
                 st.rerun()
 
 
-def show_page() -> None:
+def offer_page() -> None:
     """Show a button that creates the model's page, and offer an existing page for download."""
     st.markdown(
         "A single HTML file that labels photos. Anyone can open it with a double click, without "

@@ -14,7 +14,16 @@ from conftest import change, photo, printed, refused
 from streamlit.testing.v1 import AppTest
 
 from pawprint import paths
-from pawprint.app import HERE, groups, page_label, page_of_photos, page_run, photos, pools, undo_log
+from pawprint.app import (
+    HERE,
+    groups,
+    page_label,
+    page_of_photos,
+    page_run,
+    photos,
+    sources,
+    undo_log,
+)
 from pawprint.classes import NEITHER
 from pawprint.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SPLIT
 from pawprint.errors import InputError
@@ -111,7 +120,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_unlabelled(project)
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool()
-    given = pools.ProjectPhotos(pool).given()
+    given = sources.ProjectPhotos(pool).given()
     counts = page_of_photos.count_photos(pool, (), given, labelling.undecided(HERE))
     assert (
         page_of_photos.describe_progress(*counts)
@@ -150,7 +159,7 @@ class Review:
     """The labels to review, as a browser shows them."""
 
     def __init__(self) -> None:
-        shown: list[pools.SuspectPhotos] = []
+        shown: list[sources.SuspectPhotos] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_label, "show_pages", shown.append)
             page_label.show_review()
@@ -208,12 +217,12 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
     labels = to_review(project, SUSPECTS, renamed=flat).source.classes()
     assert labels == ["dog", "cat"]
-    assert pools.classes_here() == labels
-    assert pools.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
+    assert sources.classes_here() == labels
+    assert sources.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
     pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
     rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
     (project / paths.LABELS_CSV).write_text(rows, encoding="utf-8")
-    assert pools.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
+    assert sources.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
@@ -302,7 +311,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     head = pd.DataFrame(index=range(2))
     pool = groups.Pool(images, [], np.zeros((2, 1)), head=head)
     model = SimpleNamespace(labels=[], bits=None)
-    source = pools.FolderPhotos(
+    source = sources.FolderPhotos(
         Path("elsewhere"), Path("target"), pool, model
     )  # as after a restart
     assert source.given() == {paths_of[0]: NEITHER}
@@ -363,7 +372,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     pool = groups.Pool(images, [], rows, [], *groups.find_clusters(rows))
-    source = pools.ProjectPhotos(pool)
+    source = sources.ProjectPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
     gone = {path for path, _ in pages.images[: pages.sure]}
@@ -374,7 +383,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
             raise InputError(f"{path}: not found")
         return ""
 
-    monkeypatch.setattr(pools.ProjectPhotos, "picture", read)
+    monkeypatch.setattr(sources.ProjectPhotos, "picture", read)
     cells = page_of_photos.cells_of(source, pages, {}, ())
     assert pages.sure == 0
     assert len(cells) == len(pages.images) > 0

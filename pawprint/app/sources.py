@@ -1,4 +1,4 @@
-"""Provide photos for the labelling pages: the project's images, or images in other folders."""
+"""Provide sources of photos to label: the project's images, or images in other folders."""
 
 import contextlib
 from collections.abc import Collection, Sequence
@@ -63,7 +63,7 @@ class ProjectPhotos:
         changes, had_one = labelling.label_images(HERE, images, label)
         return [*changes], had_one
 
-    def taken_back(self, images: ImageKeys) -> None:
+    def forget(self, images: ImageKeys) -> None:
         """Forget the labels of images."""
 
 
@@ -149,7 +149,7 @@ class FolderPhotos:
             self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
 
-    def taken_back(self, images: ImageKeys) -> None:
+    def forget(self, images: ImageKeys) -> None:
         """Forget the labels of images."""
         for path, _ in images:
             self.labels.pop(path, None)
