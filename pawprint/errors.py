@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 # Lone surrogates represent bytes in a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
@@ -54,6 +54,11 @@ def name_some(names: Iterable[str], most: int = 5) -> str:
     names = [printable(name) for name in names]
     more = f" and {len(names) - most:,} more" if names[most:] else ""
     return ", ".join(names[:most]) + more
+
+
+def name_in_folder(path: str) -> str:
+    """Return a file's name and its folder, because cameras repeat names."""
+    return "/".join(PurePosixPath(path).parts[-2:])
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.errors import InputError, name_some
+from pawprint.errors import InputError, name_in_folder, name_some
 from pawprint.files import read_json, stamps, write_json
 from pawprint.images.archive import members
 from pawprint.model.predictor import default_model
@@ -205,7 +205,7 @@ def describe(row: pd.Series) -> str:
 
 def open_correction(row: pd.Series) -> None:
     """Open a dialog with a photo, and a form for its label."""
-    st.dialog(plain(photos.alt(row["path"])), width="large")(show_correction)(row)
+    st.dialog(plain(name_in_folder(row["path"])), width="large")(show_correction)(row)
 
 
 def show_correction(row: pd.Series) -> None:
@@ -231,5 +231,5 @@ def show_correction(row: pd.Series) -> None:
             st.toast("Saved")
             st.rerun()
         with st.container(key="asked"):  # has a style in main.py
-            photos.show_large(photos.photo(row["path"]), photos.alt(row["path"]))
+            photos.show_large(photos.photo(row["path"]), name_in_folder(row["path"]))
         st.caption(plain(row["path"]))

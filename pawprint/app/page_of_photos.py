@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pawprint.app import HERE, groups, photos, undo_log
+from pawprint.app import HERE, groups, undo_log
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.photos import explain_errors, message
 from pawprint.app.sources import Photos
-from pawprint.errors import InputError, counted
+from pawprint.errors import InputError, counted, name_in_folder
 from pawprint.files import read_text
 from pawprint.projects import labelling
 from pawprint.projects.labelling import ImageKey
@@ -134,7 +134,7 @@ def cells_of(
             try:
                 picture = source.picture(image[0], is_large=pages.size == 1)
                 about = source.pool.about.get(image[0], "")
-                cells.append({"src": picture, "alt": photos.alt(image[0]), "about": about})
+                cells.append({"src": picture, "alt": name_in_folder(image[0]), "about": about})
             except InputError:  # for example, the photo was removed
                 pages.missing.add(image)
                 pages.sure -= place < sure

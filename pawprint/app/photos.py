@@ -10,7 +10,7 @@ import contextlib
 import re
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from pawprint import paths
 from pawprint.columns import SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.decoding.jpeg import decoded_side
-from pawprint.errors import InputError, one_of, printable
+from pawprint.errors import InputError, name_in_folder, one_of, printable
 from pawprint.files import stamps
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.reading import open_image
@@ -141,7 +141,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
             name = row["path"]
             with st.container(key=f"photo-{key}-{index}", width=CELL, gap="xxsmall"):
                 with explain_errors():  # for example, a photo removed after the run
-                    st.image(square(name), width="stretch", alt=alt(name))
+                    st.image(square(name), width="stretch", alt=name_in_folder(name))
                 if st.button(caption(row), f"open-{key}-{index}", plain(name), type="tertiary"):
                     clicked = row
     return clicked
@@ -149,13 +149,13 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
 
 def open_large(name: str, text: str) -> None:
     """Open a dialog with an image, its saliency, and Markdown above them."""
-    st.dialog(plain(alt(name)), width="large")(_show_large_photo)(name, text)
+    st.dialog(plain(name_in_folder(name)), width="large")(_show_large_photo)(name, text)
 
 
 def _show_large_photo(name: str, text: str) -> None:
     with explain_errors():
         st.markdown(text)
-        show_with_saliency(photo(name), alt(name))
+        show_with_saliency(photo(name), name_in_folder(name))
         st.caption(plain(name))
 
 
@@ -179,11 +179,6 @@ def show_large(image: Image.Image, text: str) -> None:
 def photo(name: str, side: int = LARGE) -> Image.Image:
     """Return an image of the archive, decoded with `side`. Raises InputError."""
     return open_image(archive(), name, side)
-
-
-def alt(name: str) -> str:
-    """Return the alternative text of a photo: its file name and folder."""
-    return "/".join(PurePosixPath(name).parts[-2:])
 
 
 def archive() -> Archive:

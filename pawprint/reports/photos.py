@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from PIL import Image, ImageOps
 
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import name_in_folder
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
@@ -114,7 +114,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Ima
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
     """Draw the first images from `find_unusual`, with their places and how they look."""
     rows = found.head(UNUSUAL)
-    titles = [f"{_place(row.path)}\n{row.looks}" for row in rows.itertuples()]
+    titles = [f"{name_in_folder(row.path)}\n{row.looks}" for row in rows.itertuples()]
     return _draw_first(archive, "Unusual images", rows, len(found), titles)
 
 
@@ -177,11 +177,6 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def _place(path: str) -> str:
-    """Return a file's name and its folder, because cameras repeat names."""
-    return "/".join(PurePosixPath(path).parts[-2:])
-
-
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: place, label, its probability and a reason.
 
@@ -194,8 +189,8 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
         label = shorten(row.label, MAX_LABEL)
         why = f"perhaps {row.likely}"
         if row.contradicts:
-            why = f"≈ {_place(row.contradicts)}"
-        titles.append(f"{_place(row.path)}\n{label} {row.probability:.1%}\n{why}")
+            why = f"≈ {name_in_folder(row.contradicts)}"
+        titles.append(f"{name_in_folder(row.path)}\n{label} {row.probability:.1%}\n{why}")
     return _draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
 
 
