@@ -132,21 +132,20 @@ class FolderPhotos:
 
     def give(self, images: ImageKeys, label: str) -> tuple[list[class_folders.Change], int]:
         """Copy photos to the place of a class, like `ProjectPhotos`; NEITHER is only remembered."""
+        if label == labelling.UNDECIDED:
+            return [*labelling.label_images(HERE, images, label)[0]], 0
         files = [Path(path) for path, _ in images]
         changes: list[class_folders.Change] = []
         present: set[Path] = set()
-        if label == labelling.UNDECIDED:
-            changes += labelling.label_images(HERE, images, label)[0]
-        elif label != NEITHER:
+        if label != NEITHER:
             places = self.places()
             place = class_folders.place_to_give(HERE, label, self.classes(), places, self.target)
             ((label, _),) = place.items()
             present = class_folders.find_copies(files, places | place)
             new = [path for path in files if path not in present]
             changes += class_folders.add_all(HERE, place, new, label)
-        if label != labelling.UNDECIDED:
-            changes += labelling.decide(HERE, map(str, files))
-            self.labels |= {str(path): "" if path in present else label for path in files}
+        changes += labelling.decide(HERE, map(str, files))
+        self.labels |= {str(path): "" if path in present else label for path in files}
         return changes, len(present)
 
     def forget(self, images: ImageKeys) -> None:
