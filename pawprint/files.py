@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import os
 import re
@@ -264,7 +263,7 @@ def stamps(path: Path) -> dict[Path, tuple[int, int]]:
     """
     below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
     times = {}
-    for file in itertools.chain([path], below):
+    for file in (path, *below):
         with contextlib.suppress(OSError):  # for example, an editor has removed its temporary file
             status = file.stat()
             if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
