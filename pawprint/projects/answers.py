@@ -1,17 +1,19 @@
 """Read the answers of a model: the log of a service, or a table of `pawprint predict`."""
 
+import contextlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from math import nan
 from pathlib import Path
 from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN, UNSURE
+from pawprint.columns import PROBABILITY
 from pawprint.dataset.user_tables import Cells, csv_rows
 from pawprint.errors import InputError, name_some, printable
 from pawprint.named_file import read_bytes, reading
 
-KEYS = {"pixels_sha256", "label", "probabilities", "model"}  # keys that a line must have
+KEYS = ("pixels_sha256", "label", "probabilities", "model")  # in a line of JSON
 # Reasons for ignoring rows in a table.
 TORN = "in incomplete rows"
 OTHER_MODEL = "of another model"
@@ -23,89 +25,72 @@ def read_answers(path: Path, labels: Sequence[str], has_scores: bool) -> list[di
 
     With `has_scores`, each row must have a number as `unknown_score`. An incomplete line of JSON,
     for example after a power failure, has the error TORN instead of a label. Raises InputError for
-    any other file, and for a CSV table with other labels. JSON lines with other labels are
+    any other file, and for a CSV table without one of the labels. Rows with other labels are
     attributed to another model.
     """
-    where = printable(str(path))
-    with reading():
-        content = read_bytes(path)
-    names = [_column_of(label) for label in labels]
-    if has_scores:
-        names.append("unknown_score")
-    columns = ("label", *names, "pixels_sha256", "model")
-    is_json = is_json_lines(content)
-    found = (
-        _cells_of_lines(content, where, labels) if is_json else csv_rows(content, where, columns)
-    )
+    of_labels = [_column_of(label) for label in labels]
+    names = [*of_labels, "unknown_score"] if has_scores else of_labels
+    empty = dict.fromkeys(("label", "model", "error", "unknown_score", *names), "")
     rows: list[dict] = []
-    for line, cells in found:
+    for line, given in _read_cells(path, ("label", *names, "pixels_sha256", "model"), KEYS):
+        cells = {"path": f"line {line}"} | empty | given
+        found = {name for name in given if name.startswith(PROBABILITY)}
+        if found and found != {*of_labels}:
+            cells |= {"label": "", "model": OTHER_MODEL}
         label = cells["label"]
         numbers = [_number(cells[name]) for name in names]
         are_right = all(0 <= number <= 1 for number in numbers[: len(labels)])
         are_right &= numbers[-1] == numbers[-1]  # excludes NaN
         if label and not (are_right and label in (*labels, UNSURE, UNKNOWN)):
             raise InputError(
-                f"{where}: line {line}: expected the label {', '.join(labels)}, {UNSURE} or "
-                f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
+                f"{printable(str(path))}: line {line}: expected the label {', '.join(labels)}, "
+                f"{UNSURE} or {UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
                 f"{printable(', '.join([label, *(cells[name] for name in names)]))}."
             )
-        row: dict = {"path": f"line {line}", "error": ""} | cells
         if not label:
-            row["error"] = row["error"] or "no label"
-        row |= {"path": printable(row["path"]), "error": printable(row["error"])}
+            cells["error"] = cells["error"] or "no label"
+        row: dict = cells | {key: printable(cells[key]) for key in ("path", "error")}
         row["unknown_score"] = numbers[-1] if has_scores else None
         rows.append(row | {"probabilities": dict(zip(labels, numbers))})
     return rows
 
 
-def is_json_lines(content: bytes) -> bool:
-    """Return whether a file consists of JSON lines, or is empty like a log without answers."""
-    return content.lstrip()[:1] in (b"", b"{")
+def _read_cells(
+    path: Path, columns: Collection[str], keys: Collection[str]
+) -> list[tuple[int, Cells]]:
+    """Return the number of each line in a log or a table of `predict`, and its cells by column.
 
-
-def records_in(content: bytes) -> Iterator[tuple[int, dict | None]]:
-    """Yield the number and the object of each line, or None for an incomplete line."""
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        if line.strip():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                record = None
-            yield number, record if isinstance(record, dict) else None
-
-
-def _cells_of_lines(
-    content: bytes, where: str, labels: Sequence[str]
-) -> Iterator[tuple[int, Cells]]:
-    """Yield the cells in each line of a log, named like CSV columns.
-
-    The error of an incomplete line is TORN. The model of a line with other labels is OTHER_MODEL.
+    CSV must have these columns, and lines of JSON these keys. JSON gets the columns of CSV; an
+    incomplete line has only an `error`, TORN. Raises InputError.
     """
-    empty = dict.fromkeys(("label", "model", "unknown_score", *map(_column_of, labels)), "")
-    for line, record in records_in(content):
-        if record is None:
-            yield line, empty | {"error": TORN}
+    where = printable(str(path))
+    with reading():
+        content = read_bytes(path)
+    if content.lstrip()[:1] not in (b"", b"{"):  # a log without answers is empty
+        return csv_rows(content, where, columns)
+    rows = []
+    for line, text in enumerate(content.split(b"\n"), start=1):
+        record = None
+        with contextlib.suppress(ValueError):
+            record = json.loads(text)
+        if not isinstance(record, dict):
+            rows += [(line, {"error": TORN})] if text.strip() else []
             continue
-        probabilities = record.get("probabilities", "none")
-        if not record.keys() >= KEYS or not isinstance(probabilities, dict | None):
+        probabilities = record.get("probabilities")
+        if not (record.keys() >= {*keys} and isinstance(probabilities, dict | None)):
             raise InputError(
-                f"{where}: line {line}: expected a line of `pawprint serve --log` or `pawprint "
-                f"predict --format jsonl`. Received: the keys {printable(', '.join(record))}."
+                f"{where}: line {line}: expected the keys {', '.join(keys)}, as `pawprint predict "
+                "--format jsonl` or `pawprint serve --log` writes them. Received: the keys "
+                f"{printable(', '.join(record))}."
             )
-        known = probabilities or {}
-        if known and known.keys() != {*labels}:
-            record |= {"label": None, "model": OTHER_MODEL}
-        numbers = {_column_of(label): known.get(label) for label in labels}
-        cells = {"unknown_score": None} | record | numbers
-        yield line, {key: _cell(value) for key, value in cells.items()}
-
-
-def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+        record |= {_column_of(label): value for label, value in (probabilities or {}).items()}
+        cells = {key: "" if value is None else str(value) for key, value in record.items()}
+        rows.append((line, cells))
+    return rows
 
 
 def _column_of(label: str) -> str:
-    return normalize("NFC", f"probability_{label}".lower())
+    return normalize("NFC", f"{PROBABILITY}{label}".lower())
 
 
 def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
@@ -113,19 +98,8 @@ def rows_with(source: Path, columns: Collection[str]) -> list[Cells]:
 
     Raises InputError if the table cannot be read, or lacks one of the columns.
     """
-    where = printable(str(source))
-    with reading():
-        content = read_bytes(source)
-    if not is_json_lines(content):
-        return [cells for _, cells in csv_rows(content, where, columns)]
-    records = [(line, record) for line, record in records_in(content) if record is not None]
-    for line, record in records:
-        if missing := [name for name in columns if name not in record]:
-            raise InputError(
-                f"{where}: line {line}: expected the keys {', '.join(columns)}, as from `pawprint "
-                f"predict --format jsonl`. Received: no {missing[0]}."
-            )
-    return [{key: _cell(value) for key, value in record.items()} for _, record in records]
+    rows = (cells for _, cells in _read_cells(source, columns, columns))
+    return [cells for cells in rows if cells.get("error") != TORN]
 
 
 def refuse_corrected(source: Path, corrected: Sequence[str]) -> None:

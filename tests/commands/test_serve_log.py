@@ -186,5 +186,5 @@ def test_log_outlives_a_model_of_other_labels(tmp_path, label):
 def test_other_lines_of_json_are_one_line(tmp_path, line):
     path = tmp_path / "other.jsonl"
     path.write_text(f"{line}\n")
-    with refused("other.jsonl: line 1: expected a line of `pawprint serve --log`"):
+    with refused("other.jsonl: line 1: expected the keys pixels_sha256", "`pawprint serve --log`"):
         read_answers(path, LABELS, has_scores=True)
