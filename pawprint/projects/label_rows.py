@@ -5,7 +5,6 @@ All changes in a project are made under one lock. Cells that are not changed sta
 
 import contextlib
 import csv
-import functools
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +27,8 @@ Changes = dict[str, Cells | None]
 
 def lock_of(project: Path) -> FileLock:
     """Return the lock of a project's labels, which a thread can acquire again while it holds it."""
-    return _lock((project / LABELS_LOCK).resolve())
+    # Another lock of the same file would wait for this one.
+    return NamedLock((project / LABELS_LOCK).resolve(), is_singleton=True)
 
 
 class NamedLock(FileLock):
@@ -38,11 +38,6 @@ class NamedLock(FileLock):
         """Acquire the lock. Raises OSError with its name."""
         with naming(self.lock_file):
             return super().acquire(*arguments, **options)
-
-
-@functools.cache
-def _lock(path: Path) -> FileLock:
-    return NamedLock(path)  # another lock of the same file would wait for this one
 
 
 @dataclass(frozen=True)
