@@ -5,10 +5,9 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image
@@ -258,19 +257,17 @@ def left_out_of(source: Path) -> float | None:
     Only headers are read. Files that are not images are ignored.
     """
     sizes: list[tuple[int, int]] = []
-    opens: dict[str, Callable[[], IO[bytes]]] = {}
     with contextlib.ExitStack() as opened:
-        if source.is_dir():
-            files = _files_of(source).items()
-            opens = {name: partial[IO[bytes]](path.open, "rb") for name, path in files}
-        else:
+        files: Mapping[str, Path | zipfile.Path] = _files_of(source)
+        if not source.is_dir():
+            files = {}
             with contextlib.suppress(zipfile.BadZipFile), naming(source):  # a tar or a damaged zip
                 archive = opened.enter_context(zipfile.ZipFile(source))
-                opens = {name: partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in opens if is_image_name(name)]
+                files = {name: zipfile.Path(archive, name) for name in archive.namelist()}
+        images = [name for name in files if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zipfile may raise any exception for a damaged file.
-            with contextlib.suppress(Exception), opens[name]() as file:
+            with contextlib.suppress(Exception), files[name].open("rb") as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else None
 
