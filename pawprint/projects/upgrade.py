@@ -142,10 +142,7 @@ def _renew_file(
     current = read_text(path)
     if text in (base, current):
         return {}, []
-    if name == str(paths.REQUIREMENTS):
-        merged, notes = _merge_requirements(current, base or "", text)
-    else:
-        merged, notes = merge(current, base or "", text, is_union=name in IGNORES), []
+    merged, notes = _merge(name, current, base or "", text)
     if merged is None:
         note = f"{name}: conflict: your version is kept, and the new one is {name}.new"
         return {f"{name}.new": text}, [note]
@@ -155,8 +152,13 @@ def _renew_file(
     return {name: merged}, [f"{name}: renewed{kept}", *notes]
 
 
-def _merge_requirements(current: str, base: str, text: str) -> tuple[str | None, list[str]]:
-    """Merge requirements.txt package by package. Also return lines about packages."""
+def _merge(name: str, current: str, base: str, text: str) -> tuple[str | None, list[str]]:
+    """Merge two changes to a file, like `merge`, or requirements.txt package by package.
+
+    Also returns lines about packages.
+    """
+    if name != str(paths.REQUIREMENTS):
+        return merge(current, base, text, is_union=name in IGNORES), []
     renewed, kept = renew_lock(current, base, text)
     notes = [f"{paths.REQUIREMENTS}: your line for {name} is kept" for name in kept]
     line, missing = requirement()
