@@ -54,8 +54,11 @@ def use_recipe(folder: Path, name: str) -> None:
     today = parse_mapping(before, str(PARAMS))
     after = apply_recipe(before, name)
     recipe = parse_mapping(after, str(PARAMS))
-    sections = ("fetch", "weights")
-    own = {each: today[each] for each in sections if _is_missing(folder, recipe[each]["source"])}
+    own = {}
+    for section in ("fetch", "weights"):
+        source = recipe[section]["source"]
+        if source.startswith("pawprint/") and not (folder / source).exists():
+            own[section] = today[section]  # only the repository has the recipe's own
     if "fetch" in own:
         own["clean"] = {"labels": today["clean"]["labels"]}
     if own:
@@ -63,11 +66,6 @@ def use_recipe(folder: Path, name: str) -> None:
     if after != before:
         require_committed(folder)
     write_text(folder / PARAMS, after)
-
-
-def _is_missing(folder: Path, source: str) -> bool:
-    """Return whether a recipe's source is a file that only the repository has."""
-    return source.startswith("pawprint/") and not (folder / source).exists()
 
 
 def require_committed(folder: Path) -> None:
