@@ -51,14 +51,11 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     run = read_run(read, name)
     if run.split is None:  # these files are in Git
         with contextlib.suppress(InputError):
-            run = run._replace(split_md5=read(paths.LOCK, _md5_of_split))
+            recorded = Recorded(read(paths.LOCK, bytes.decode))
+            run = run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
             scores = read(paths.SCORES_CSV, functools.partial(parse_table, columns=SCORES))
             run = run._replace(scores=scores)
     return run
-
-
-def _md5_of_split(lock: bytes) -> str | None:
-    return Recorded(lock.decode()).hash_of("split", paths.SPLIT_CSV)
 
 
 def find_runs(folder: Path) -> dict[str, str]:
