@@ -100,7 +100,7 @@ class _Exporter(NamedTuple):
         return self.export(INT8, partial(write_int8, self.model, images), np.inf)
 
     def export_page(self) -> tuple[exports.NamedOutputs, str]:
-        """Write the model's page, and return its outputs and a line about its size.
+        """Write the model's page, and return its outputs and a line about its weights.
 
         Large arrays are stored as float16 if this does not change the label of any image.
         """
@@ -114,15 +114,13 @@ class _Exporter(NamedTuple):
         changed = (self.labels(outputs) != self.labels(self.expected)).sum()
         difference = exports.largest_difference(outputs, self.expected)
         is_half = changed == 0 and difference <= HALF_TOLERANCE
-        half, whole = (page_of(each, self.metadata, about, runtime) for each in (small, network))
-        text = half if is_half else whole
+        text = page_of(small if is_half else network, self.metadata, about, runtime)
         # With 16 bits, the network has already been run on all images.
         options = (HALF_TOLERANCE, FEW) if is_half else (TOLERANCE, None)
         of_page = self.export(PAGE, lambda path: write_text(path, text), *options)
         note = (
-            f"page: {16 if is_half else 32}-bit weights. 16 bits take {len(half) / 1e6:.1f} MB and "
-            f"change {changed:,} of {len(photos):,} labels, and outputs by up to {difference:.4f}; "
-            f"32 bits take {len(whole) / 1e6:.1f} MB"
+            f"page: {16 if is_half else 32}-bit weights, because 16 bits change {changed:,} of "
+            f"{len(photos):,} labels, and outputs by up to {difference:.4f}"
         )
         return outputs if is_half else of_page, note
 
