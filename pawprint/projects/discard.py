@@ -33,7 +33,7 @@ def has_commit(folder: Path) -> bool:
 
 def has_run(folder: Path) -> bool:
     """Return whether the last commit contains a run."""
-    return has_commit(folder) and bool(git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
+    return bool(try_git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
 
 
 def describe(folder: Path) -> str:
@@ -48,7 +48,7 @@ def has_author(folder: Path) -> bool:
 
 def results(folder: Path) -> list[Path]:
     """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
-    committed = git("show", f"HEAD:./{paths.LOCK}", folder=folder) if has_run(folder) else ""
+    committed = try_git("show", f"HEAD:./{paths.LOCK}", folder=folder) or ""
     outs = outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder))
     return [paths.LOCK, *sorted(Path(out) for out in outs if not lies_outside(out))]
 
@@ -86,9 +86,7 @@ def to_discard(folder: Path) -> list[str]:
     of its files.
     """
     git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's message
-    committed = (
-        git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) if has_commit(folder) else ""
-    )
+    committed = try_git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) or ""
     if len(committed.splitlines()) < len(INPUTS):
         raise InputError(
             f"discard: cannot restore a run: no commit contains {name_some(map(str, INPUTS))}. To "
