@@ -136,9 +136,8 @@ def params_of_file(source: str, folder: Path) -> dict[str, object]:
 
 def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
     shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
-    names = [key.split(".")[-1] for key in shown]
     combined = [dict(zip(choices, values)) for values in itertools.product(*choices.values())]
-    texts = [[f"{name}={params[key]}" for name, key in zip(names, shown)] for params in combined]
+    texts = [[f"{key.split('.')[-1]}={params[key]}" for key in shown] for params in combined]
     return {",".join(text): params for text, params in zip(texts, combined)}
 
 
