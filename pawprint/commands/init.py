@@ -46,6 +46,6 @@ def run(arguments: argparse.Namespace) -> None:
     if not images and not arguments.recipe:
         arguments.error("expected --images, or a --recipe that includes images")
     asked = Asked(arguments.table, arguments.label)
-    _, notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels, asked)
+    notes = create(folder, images, arguments.recipe, arguments.outside, arguments.labels, asked)
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print("\n".join([*notes, "Next:", f"cd {folder}", commands]))

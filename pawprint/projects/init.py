@@ -52,14 +52,14 @@ def create(
     is_outside: bool,
     labels: str = AUTO,
     asked: forms.Asked = forms.NOTHING,
-) -> tuple[str, list[str]]:
+) -> list[str]:
     """Create a project with Git and DVC in a new or empty folder, or in a clone without a project.
 
-    Returns its `fetch.source`, and lines about the classes of the images (if they are known before
-    `fetch`), on the choice of `model.resize`, on empty folders, on the copy of the images, on the
-    rules that `.gitignore` overrides, and on what others lack to install the package. `labels` is
-    AUTO, or the way to read folders for `clean.labels`. `asked` names a table or the column with
-    the labels, for images in another form.
+    Returns lines about the classes of the images (if they are known before `fetch`), on the choice
+    of `model.resize`, on empty folders, on the copy of the images, on the rules that `.gitignore`
+    overrides, and on what others lack to install the package. `labels` is AUTO, or the way to read
+    folders for `clean.labels`. `asked` names a table or the column with the labels, for images in
+    another form.
 
     Unless the images are to stay outside, they are copied into the project and tracked with DVC. A
     YAML file with their URL is tracked with Git. Without `images`, the recipe determines them.
@@ -99,7 +99,7 @@ def create(
         if images not in copied and not is_outside:
             notes += _bring(images, folder, source, form)
     copy = _describe_copy(folder, source, given) if given else []
-    return source, [*notes, *choice, *copy, *later]
+    return [*notes, *choice, *copy, *later]
 
 
 def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> tuple[str, Path]:

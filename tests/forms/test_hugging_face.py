@@ -110,7 +110,7 @@ def test_class_names_are_those_of_their_numbers(tmp_path, names, words):
 
 def test_one_file_is_a_form_and_numbers_without_names_are_classes(tmp_path):
     path = write(tmp_path / "a.parquet", [3, 5, 3, 5])
-    _, notes = create(tmp_path / "p", path, None, False)
+    notes = create(tmp_path / "p", path, None, False)
     assert "2 classes: 3 (2), 5 (2)" in notes and any("numbers" in note for note in notes)
 
 

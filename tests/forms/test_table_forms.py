@@ -74,7 +74,7 @@ def test_tables_of_several_splits_are_one(tmp_path):
         rows = (f"{n}, {LABELS[n] == 'cat':d}, {LABELS[n] == 'dog':d}\n" for n in names)
         files[f"{split}/_classes.csv"] = "".join(["filename, cat, dog\n", *rows]).encode()
     given = write_files(tmp_path / "given", files)
-    _, notes = create(tmp_path / "p", given, None, False)
+    notes = create(tmp_path / "p", given, None, False)
     assert "splits: train (6), validation (2)" in notes
     assert "2 classes: cat (4), dog (4)" in notes
 
@@ -92,7 +92,7 @@ def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(
     given = write_files(
         tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
     )
-    _, notes = create(tmp_path / "p", given, None, False)
+    notes = create(tmp_path / "p", given, None, False)
     assert "found t.csv, with the files in file, labels in label" in notes
     assert any("split is not used" in note and "fold0" in note for note in notes)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
@@ -167,7 +167,7 @@ def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
     with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
         create(tmp_path / "p", given, None, False)
-    _, notes = create(tmp_path / "p", given, None, False, labels="outer")
+    notes = create(tmp_path / "p", given, None, False, labels="outer")
     assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
     for name, text in (
         ("codes", "".join(["id,code\n", *(f"{n[0]},{int(n[0]) // 3}\n" for n in NAMES)])),
@@ -175,10 +175,10 @@ def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
         ("few", "".join(KAGGLE.splitlines(keepends=True)[:4])),
     ):
         (given / "train.csv").write_text(text)
-        _, notes = create(tmp_path / name, given, None, False)
+        notes = create(tmp_path / name, given, None, False)
         assert "2 classes: a (3), b (3)" in notes
     (given / "train.csv").write_text(KAGGLE)
-    _, notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
+    notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
     assert "2 classes: cat (3), dog (3)" in notes
 
 

@@ -277,8 +277,8 @@ def outside(tmp_path, monkeypatch) -> Path:
 
 
 def test_project_is_made_changed_and_discarded_from_outside(outside):
-    source, _ = create(WASTE, Path("photos"), None, is_outside=False)
-    assert (WASTE / source / "can/0.jpg").exists() and Path("photos/can/0.jpg").exists()
+    create(WASTE, Path("photos"), None, is_outside=False)
+    assert (WASTE / "photos/can/0.jpg").exists() and Path("photos/can/0.jpg").exists()
     set_author(WASTE)
     commit(WASTE, "Project")
     before = read_yaml(WASTE / "params.yaml")

@@ -58,7 +58,7 @@ def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, mo
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
         (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {rules}\n")
     rules.write_text(RULES)
-    _, notes = create(tmp_path / "p", images, None, False)
+    notes = create(tmp_path / "p", images, None, False)
     assert any(f"{rules}:1: *.csv" in note for note in notes)
     names = committed(tmp_path / "p")
     assert set(names_in_git("photos")) <= names
@@ -205,7 +205,7 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     create(tmp_path / "p", registry, None, False)
     assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # including cat.dvc
     (registry / ".dvcignore").write_text("dog/2.jpg\n")
-    _, notes = create(tmp_path / "q", registry, None, False)
+    notes = create(tmp_path / "q", registry, None, False)
     assert any(str(registry / ".dvcignore") in note for note in notes)
     with refused("--outside", str(registry / ".dvcignore")):
         create(tmp_path / "r", registry, None, True)
@@ -235,7 +235,7 @@ def test_two_projects_share_a_repository_and_photos_may_stay_outside(tmp_path, i
     (given / "bird").mkdir()
     write_files(given, {"fox/.DS_Store": ""})
     for name in ("one", "two"):
-        _, notes = create(tmp_path / name, given, None, name == "two")
+        notes = create(tmp_path / name, given, None, name == "two")
         assert {f"{given / label} has no files" for label in ("bird", "fox")} <= {*notes}
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
