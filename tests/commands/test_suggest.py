@@ -202,6 +202,12 @@ def test_line_of_json_without_a_path_is_named_and_not_left_out(tmp_path):
         images_in(table)
 
 
+def test_incomplete_line_of_json_is_left_out(tmp_path):
+    table = tmp_path / "may.jsonl"
+    table.write_text('{"path": "a.jpg", "label": "cat"}\n{"path": "b.jpg", "la', encoding="utf-8")
+    assert images_in(table) == [Path("a.jpg")]
+
+
 def test_model_without_features_is_one_line(photos, tmp_path):
     export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([[0.5]])})
     with refused(f"{tmp_path}: expected a served model with the output features"):
