@@ -8,6 +8,7 @@ images cost one percent of accuracy (docs/decisions/01).
 
 import functools
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Callable
@@ -70,6 +71,7 @@ def _convolve(maps: keras.KerasTensor, convolution: lite.Convolution) -> keras.K
 
 # The layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
+SHARED = re.compile(rb'(?<="shared_object_id": )\d+')  # the identifier of a shared object
 Tensors: TypeAlias = list[keras.KerasTensor] | keras.KerasTensor
 # OpenVINO's own function deletes a name that `exec` bound, which fails in Python 3.13 (PEP 667).
 utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
@@ -260,16 +262,8 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
 
 def _number_shared_objects(config: bytes) -> bytes:
     """Replace the memory addresses that identify Keras' shared objects by 0, 1, 2, …."""
-    numbers: dict[int, int] = {}
-    number = functools.partial(_number_shared_object, numbers)
-    return json.dumps(json.loads(config, object_hook=number)).encode()
-
-
-def _number_shared_object(numbers: dict[int, int], record: dict) -> dict:
-    if "shared_object_id" in record:
-        address = record["shared_object_id"]
-        record["shared_object_id"] = numbers.setdefault(address, len(numbers))
-    return record
+    numbers: dict[bytes, int] = {}
+    return SHARED.sub(lambda match: b"%d" % numbers.setdefault(match[0], len(numbers)), config)
 
 
 def load_model(path: Path) -> keras.Model:
