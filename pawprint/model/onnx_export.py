@@ -13,7 +13,6 @@ import openvino
 from onnx import compose, helper, numpy_helper, utils
 
 from pawprint.model.detector import MIN_NORM, Detector
-from pawprint.network.feature_network import EPSILON
 from pawprint.network.heads import HeadWeights
 from pawprint.network.onnx_backbone import choose_tokens, last_maps, open_backbone
 from pawprint.network.openvino_blocks import (
@@ -192,23 +191,9 @@ def _mean(graph: Operations, maps: str) -> str:
 
 def _logits(graph: Operations, features: str, parts: Parts) -> str:
     """Compute the logits like `head_logits` in feature_network.py, divided by the temperature."""
-    arrays = iter(parts.weights.arrays)
-    if parts.weights.standardisation:
-        scale, offset = parts.weights.standardisation
-        features = graph.add("Add", graph.add("Mul", features, scale), offset)
-    if parts.head.dense:
-        features = graph.add("Relu", _dense(graph, features, next(arrays), next(arrays)))
-        if parts.head.dense.batch_normalization:
-            gamma, beta, mean, variance = (next(arrays) for _ in range(4))
-            scale = gamma / np.sqrt(variance + np.float32(EPSILON))
-            features = graph.add("Mul", features, scale)
-            features = graph.add("Add", features, beta - mean * scale)
-    logits = _dense(graph, features, next(arrays), next(arrays))
-    return graph.add("Div", logits, np.float32(parts.temperature))
-
-
-def _dense(graph: Operations, features: str, kernel: np.ndarray, bias: np.ndarray) -> str:
-    return graph.add("Add", graph.add("MatMul", features, kernel), bias)
+    for kind, *arrays in parts.weights.steps(parts.head):
+        features = graph.add(kind, features, *arrays)
+    return graph.add("Div", features, np.float32(parts.temperature))
 
 
 def _unknown_score(graph: Operations, features: str, detector: Detector) -> str:

@@ -13,30 +13,21 @@ from pawprint.params.model import Head
 from pawprint.runtime import product
 
 OUTPUTS = ("logits", "features")
-EPSILON = 1e-3  # for Keras' BatchNormalization
 operations = openvino.opset15
+# Those of `HeadWeights.steps`, except MatMul.
+OPERATIONS = {"Add": operations.add, "Mul": operations.multiply, "Relu": operations.relu}
 
 
 def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
     """Return logits, float32 `(batch, units)`, for features `(batch, features)`."""
-    arrays = iter(weights.arrays)
-    if weights.standardisation:
-        scale, offset = (operations.constant(term) for term in weights.standardisation)
-        features = operations.add(operations.multiply(features, scale), offset).output(0)
-    if params.dense:
-        features = operations.relu(_dense(features, next(arrays), next(arrays))).output(0)
-        if params.dense.batch_normalization:
-            gamma, beta, mean, variance = (next(arrays) for _ in range(4))
-            scale = gamma / np.sqrt(variance + np.float32(EPSILON))
-            features = operations.multiply(features, operations.constant(scale)).output(0)
-            offset = operations.constant(beta - mean * scale)
-            features = operations.add(features, offset).output(0)
-    return _dense(features, next(arrays), next(arrays))
-
-
-def _dense(features: openvino.Output, kernel: np.ndarray, bias: np.ndarray) -> openvino.Output:
-    weights = operations.constant(np.ascontiguousarray(kernel.T))
-    return operations.add(product(features, weights), operations.constant(bias)).output(0)
+    for kind, *arrays in weights.steps(params):
+        if kind == "MatMul":
+            (kernel,) = arrays
+            features = product(features, operations.constant(np.ascontiguousarray(kernel.T)))
+        else:
+            constants = map(operations.constant, arrays)
+            features = OPERATIONS[kind](features, *constants).output(0)
+    return features
 
 
 def on_features(

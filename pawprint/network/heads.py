@@ -1,5 +1,6 @@
 """Define heads: their weights, the standardisation of their features, and their files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -7,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
+from pawprint.params.model import Head
 
+EPSILON = 1e-3  # for Keras' BatchNormalization
 FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
 
 
@@ -62,6 +65,28 @@ class HeadWeights(NamedTuple):
     def features(self) -> int:
         """The number of features that the head takes."""
         return len(self.arrays[0])
+
+    def steps(self, params: Head) -> Iterator[tuple[str, *tuple[np.ndarray, ...]]]:
+        """Yield the operations from features to logits: their names in ONNX, and their arrays.
+
+        The first operation takes the features, and each other one takes the result of the one
+        before. They compute what the head of `build_head` in keras_model.py computes in inference.
+        """
+        arrays = iter(self.arrays)
+        if self.standardisation:
+            yield "Mul", self.standardisation.scale
+            yield "Add", self.standardisation.offset
+        if params.dense:
+            yield "MatMul", next(arrays)
+            yield "Add", next(arrays)
+            yield ("Relu",)
+            if params.dense.batch_normalization:
+                gamma, beta, mean, variance = (next(arrays) for _ in range(4))
+                scale = gamma / np.sqrt(variance + np.float32(EPSILON))
+                yield "Mul", scale
+                yield "Add", beta - mean * scale
+        yield "MatMul", next(arrays)
+        yield "Add", next(arrays)
 
     @classmethod
     def read(cls, path: Path) -> Self:
