@@ -293,14 +293,10 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     """
     import pandas as pd  # serving alone does not need pandas
 
-    rows = predict_each(predictor, find_images(paths), has_hashes=False)
-    labels = predictor.metadata.labels
-    names = {f"{PROBABILITY}{label}": label for label in labels}
+    names = [PROBABILITY + label for label in predictor.metadata.labels]
     cells = [
-        {"path": row["path"], "label": row["label"]}
-        | {name: row["probabilities"].get(label, np.nan) for name, label in names.items()}
-        | {"unknown_score": row["unknown_score"], "error": row["error"]}
-        for row in rows
+        row | {PROBABILITY + label: value for label, value in row["probabilities"].items()}
+        for row in predict_each(predictor, find_images(paths), has_hashes=False)
     ]
     table = pd.DataFrame(cells, columns=["path", "label", *names, "unknown_score", "error"])
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
