@@ -106,7 +106,7 @@ def cpu_seconds(pid: int) -> float:
         own = sum(map(int, numbers[11:15])) / os.sysconf("SC_CLK_TCK")
     except FileNotFoundError:
         own = 0.0
-    return own + sum(os.times()[2:4])
+    return own + cpu_of_children()
 
 
 def run_script(seed: int) -> Run:
@@ -195,21 +195,26 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
             write_phone_photos(Path(made), photos)
         for commit in commits * rounds:
             with tempfile.TemporaryDirectory() as folder:
-                subprocess.run(["git", "clone", "-q", PROJECT, folder], check=True)
-                subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
+                clone(commit, Path(folder))
                 if photos:
                     shutil.copytree(made, Path(folder, "photos"))
                     run_dvc(Path(folder), "add", "--quiet", "photos")
                     params = Path(folder, "params.yaml")
                     content = overlay(params.read_text(encoding="utf-8"), OF_PHOTOS)
                     params.write_text(content, encoding="utf-8")
-                before = os.times()
+                before = cpu_of_children()
                 seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
-                seconds["CPU"] = sum(os.times()[2:4]) - sum(before[2:4])
+                seconds["CPU"] = cpu_of_children() - before
                 scores = read_json(Path(folder, paths.EVALUATE_METRICS))
                 scores = {f"accuracy on {name}": scores[name]["accuracy"] for name in SPLITS[1:]}
                 runs.append({"name": commit} | seconds | scores)
     return pd.DataFrame(runs)
+
+
+def clone(commit: str, folder: Path) -> None:
+    """Clone this project to a folder, and check out a commit."""
+    subprocess.run(["git", "clone", "-q", PROJECT, folder], check=True)
+    subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
 
 
 def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
@@ -218,8 +223,7 @@ def second_day(commits: list[str], photos: Path, rounds: int) -> pd.DataFrame:
     for commit in commits * rounds:
         with tempfile.TemporaryDirectory() as folder:
             workspace = Path(folder, "project")
-            subprocess.run(["git", "clone", "-q", PROJECT, workspace], check=True)
-            subprocess.run(["git", "checkout", "-q", commit], cwd=workspace, check=True)
+            clone(commit, workspace)
             shutil.copytree(photos, first := Path(folder, "photos"))
             later = set_apart(first, Path(folder, "later"))
             init = (sys.executable, "-m", "pawprint", "init", str(Path(folder, "made")))
@@ -283,14 +287,13 @@ def commit_all(workspace: Path) -> None:
 def write_lite0(path: Path) -> None:
     """Write the network of examples/embeddings.py as an ONNX file."""
     # Importing this module starts TensorFlow, which only this comparison needs.
+    from pawprint.model.exports import convert_with_keras
     from pawprint.network.hardware import keras
     from pawprint.network.keras_backbone import application
 
     network = application("EfficientNetLite0", None, 224, IMAGENET)
     means = keras.layers.GlobalAveragePooling2D()(network.output)
-    model = keras.Model(network.input, means)
-    model(np.zeros((1, 224, 224, 3), np.float32))  # Keras only exports a model that has been called
-    model.export(str(path), format="onnx", verbose=False)
+    convert_with_keras(keras.Model(network.input, means), path, "onnx")
 
 
 def compare_embeddings(rounds: int) -> pd.DataFrame:

@@ -12,7 +12,6 @@ of their repositories in FOLDER.
 
 import argparse
 import io
-import os
 import random
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +29,7 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bench.compare import with_seed
+from bench.compare import cpu_of_children, with_seed
 from pawprint import paths
 from pawprint.columns import SCORES, SPLIT
 from pawprint.dataset.unusual import MAX_LEFT_OUT
@@ -147,10 +146,9 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
     runs = []
     for seed in range(1, seeds + 1):
         prepare(workspace, params_of(archive, seed, changes))
-        before = os.times()
+        before = cpu_of_children()
         run_dvc(workspace, "repro", "--quiet", "evaluate")
-        seconds = sum(np.subtract(os.times(), before)[2:4])  # CPU time of child processes
-        runs.append(measure(workspace) | {"CPU seconds": seconds})
+        runs.append(measure(workspace) | {"CPU seconds": cpu_of_children() - before})
     return {name: cell(name, [cells[name] for cells in runs]) for name in runs[0]}
 
 
