@@ -62,7 +62,7 @@ def on_maps(
     head_input, means = (result.input_value(0) for result in trained.get_results())
     parameters = {"cut": trained.get_parameters()[0]}
     trained.reshape([-1, *shapes["cut"]])
-    width = weights.features - _width(head_input)
+    width = weights.features - head_input.partial_shape[1].get_length()
     if width:
         parameters["blocks"] = _parameter(shapes["blocks"])
         zero, one = (operations.constant([number], np.int64) for number in (0, 1))
@@ -75,10 +75,6 @@ def on_maps(
 
 def _parameter(shape: Sequence[int]) -> openvino.op.Parameter:
     return operations.parameter([-1, *shape], np.float32)
-
-
-def _width(features: openvino.Output) -> int:
-    return list(features.partial_shape)[1].get_length()
 
 
 def _side_by_side(parts: list[openvino.Output]) -> openvino.Output:

@@ -21,20 +21,9 @@ PACKAGES = [
 
 
 # The size of the images of each file.
-SIZES = {
-    "dinov2": 224,
-    "mobilenetv4": 224,
-    "convnextv2": 384,
-    "siglip": 224,
-    "mobilevit": 256,
-    "dinov3": 224,
-    "eva02": 224,
-    "float16": 224,
-    "old exporter": 224,
-    "registers, 518 px": 518,
-    "img_size": 224,
-    "one file": 224,
-}
+OF_224 = ("dinov2", "mobilenetv4", "siglip", "dinov3", "eva02", "float16", "old exporter")
+SIZES = dict.fromkeys((*OF_224, "img_size", "one file"), 224)
+SIZES |= {"convnextv2": 384, "mobilevit": 256, "registers, 518 px": 518}
 
 
 @pytest.fixture(scope="module")
