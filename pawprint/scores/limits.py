@@ -6,14 +6,15 @@ for each limit that cannot be measured. If a limit does not apply to the model, 
 None.
 """
 
+import operator
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePosixPath
+from statistics import NormalDist
 from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize
-from scipy.special import ndtri
 
 from pawprint.draws import draw_folds
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
@@ -22,7 +23,9 @@ from pawprint.scores.prediction_table import every_prediction, predicted_labels,
 from pawprint.scores.series import describe_series
 from pawprint.tables import training_images
 
-DEVIATIONS = 2 * ndtri((1 + CONFIDENCE) / 2)  # width of an interval in standard deviations
+DEVIATIONS = 2 * NormalDist().inv_cdf(
+    (1 + CONFIDENCE) / 2
+)  # width of an interval in standard deviations
 MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
 MIN_ERRORS = 0.5  # per 100 images
 MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
@@ -31,6 +34,8 @@ MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six
 # Bounds for the fit of wrong labels.
 MAX_WRONG = 0.5
 SHARPNESS = (0.2, 5)
+SECTION = (5**0.5 - 1) / 2  # the golden section, by which each step of a search shortens the range
+STEPS = 24  # of a search: the range becomes 100,000 times shorter
 SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, image size and resize:"
 
 
@@ -210,15 +215,13 @@ def wrong_labels(run: RunData) -> Limit | None:
     parts = [run.judged, held_out]
     confirmed = set(list_suspects(pd.concat(parts))["path"]) - set(run.to_review["path"])
     doubted = [part[~part["path"].isin(confirmed)] for part in parts]
-    columns = ["probability", "likely_probability"]
-    arguments = [part[columns].to_numpy().T for part in doubted], run.classes
-    found, without = (
-        minimize(_loss, (1, 1, start), arguments, "L-BFGS-B", bounds=[SHARPNESS, SHARPNESS, drawn])
-        for start, drawn in ((0.05, (0, MAX_WRONG)), (0, (0, 0)))
-    )
-    wrong = 100 * found.x[-1] * (1 - 1 / run.classes)
+    log_odds = [_log_odds(part, run.classes) for part in doubted]
+    loss = partial(_lowest_loss, log_odds, run.classes)
+    without = loss(0)
+    drawn, lowest = min((0, without), _minimise(loss, 0, MAX_WRONG), key=operator.itemgetter(1))
+    wrong = 100 * drawn * (1 - 1 / run.classes)
     wrong *= sum(map(len, doubted)) / sum(map(len, parts))
-    ratio = 2 * (without.fun - found.fun)
+    ratio = 2 * (without - lowest)
     reach = DEVIATIONS / 2 * wrong / max(ratio, MIN_PROBABILITY) ** 0.5
     size = Size(wrong, wrong - reach, wrong + reach)
     return Limit(
@@ -228,22 +231,48 @@ def wrong_labels(run: RunData) -> Limit | None:
     )
 
 
-def _loss(point: np.ndarray, parts: list[np.ndarray], classes: int) -> float:
-    """Return the log loss of labels if some of them are drawn at random.
+def _log_odds(judged: pd.DataFrame, classes: int) -> np.ndarray:
+    """Return the log odds of other labels against the label, `(2, images)`.
 
-    `parts` are `(2, images)`: the probability of the label, and of the most probable other label.
-    `point` contains the powers to which the probabilities in each part are raised, and the fraction
-    of labels that are drawn.
+    They are those of the most probable other label, and the mean of the remaining ones.
     """
-    *powers, drawn = point
-    total = 0.0
-    for (label, likely), power in zip(parts, powers):
-        # The probability per remaining class.
-        other = (1 - label - likely) / max(classes - 2, 1)
-        columns = np.maximum([label, likely, other], MIN_PROBABILITY) ** power
-        fitted = columns[0] / (columns[0] + columns[1] + (classes - 2) * columns[2])
-        total -= np.log((1 - drawn) * fitted + drawn / classes).sum()
-    return total
+    label, likely = judged[["probability", "likely_probability"]].to_numpy().T
+    other = (1 - label - likely) / max(classes - 2, 1)
+    label, likely, other = np.log(np.maximum([label, likely, other], MIN_PROBABILITY))
+    return np.array([likely - label, other - label])
+
+
+def _lowest_loss(parts: list[np.ndarray], classes: int, drawn: float) -> float:
+    """Return the log loss of labels with these log odds if a fraction of them is drawn at random.
+
+    In each part, the probabilities have the sharpness in SHARPNESS that results in the lowest loss.
+    """
+    losses = (partial(_loss, part, classes, drawn) for part in parts)
+    return sum(_minimise(loss, *np.log(SHARPNESS))[1] for loss in losses)
+
+
+def _loss(log_odds: np.ndarray, classes: int, drawn: float, log_sharpness: float) -> float:
+    others = np.array([1, classes - 2]) @ np.exp(np.exp(log_sharpness) * log_odds)
+    return -np.log((1 - drawn) / (1 + others) + drawn / classes).sum()
+
+
+def _minimise(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
+    """Return where a function is lowest in a range, and its value there, by golden-section search.
+
+    Importing SciPy's optimisation would take longer than all of `plot`'s own work.
+    """
+    points = [high - SECTION * (high - low), low + SECTION * (high - low)]
+    values = [function(point) for point in points]
+    for _ in range(STEPS):
+        if values[0] < values[1]:
+            high = points[1]
+            points = [high - SECTION * (high - low), points[0]]
+            values = [function(points[0]), values[0]]
+        else:
+            low = points[0]
+            points = [points[1], low + SECTION * (high - low)]
+            values = [values[1], function(points[1])]
+    return min(zip(points, values), key=operator.itemgetter(1))
 
 
 def confused_classes(run: RunData) -> Limit | None:
