@@ -23,7 +23,14 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.decoding.row import decode_row
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, counted, printable
-from pawprint.images.archive import Archive, UnusableImageError, members, read_member, require_safe
+from pawprint.images.archive import (
+    Archive,
+    UnusableImageError,
+    mean_size,
+    members,
+    read_member,
+    require_safe,
+)
 from pawprint.images.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
 from pawprint.images.reading import usable
 from pawprint.progress import track
@@ -32,6 +39,7 @@ NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"
 NO_CLASS = "its label in metadata.csv is not a class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
+SMALL = 50_000  # bytes: threads that read smaller members of a zip mostly wait for each other
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 
 
@@ -131,7 +139,8 @@ def _find_known_rows(
     """Return the `decoded` rows for files with the same bytes, with their names as `path`."""
     row_of = dict(zip(decoded["key"], range(len(decoded))))
     files = names if row_of else ()
-    computed = map_in_threads(partial(_key_of_member, archive, origin), files)
+    map_files = map if mean_size(archive) < SMALL else map_in_threads
+    computed = map_files(partial(_key_of_member, archive, origin), files)
     keys = track(computed, "known files", len(files), "file")
     positions = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return decoded.iloc[list(positions.values())].assign(path=list(positions))

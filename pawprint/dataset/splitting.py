@@ -288,7 +288,8 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
 def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
     """Return the classes missing from a split, ignoring images that come from `source`."""
     is_fixed = (images["kept"] != "") | (images["given"] != source)
-    return set(images["label"]) - set(images["label"][is_fixed & (images["split"] == name)])
+    present = images["label"][is_fixed & (images["split"] == name)]
+    return {*images["label"].unique()} - {*present.unique()}
 
 
 def _sizes(images: pd.DataFrame) -> Sizes:
@@ -339,8 +340,8 @@ def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[st
 def _require_all(images: pd.DataFrame) -> None:
     """Raise InputError if a class has no training images, or a split fewer than two classes."""
     for name in SPLITS:
-        present = set(images["label"][images["split"] == name])
-        missing = sorted(set(images["label"]) - present)
+        present = set(images["label"][images["split"] == name].unique())
+        missing = sorted(set(images["label"].unique()) - present)
         if missing and (name == "train" or len(present) < 2):
             rows = images[images["label"] == missing[0]]
             raise InputError(

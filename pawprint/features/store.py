@@ -244,13 +244,13 @@ def open_features(
     a file is damaged.
     """
     count = len(list(folder.glob("shard-*.npy"))) or 1
-    shard = shard_of(pixels_sha256, count)
+    needed, shard = np.unique(shard_of(pixels_sha256, count), return_inverse=True)
     hashes = pixels_sha256.to_numpy("S64")
     first = np.zeros(len(hashes), np.int64)
     views = np.zeros(len(hashes), np.int64)
     order = np.argsort(shard, kind="stable")
-    ends = np.searchsorted(shard[order], range(count + 1))
-    shards = [Shard(shard_path(folder, number)) for number in range(count)]
+    ends = np.searchsorted(shard[order], range(len(needed) + 1))
+    shards = [Shard(shard_path(folder, number)) for number in needed]
     indices = map_in_threads(functools.partial(_index, kinds), shards)
     for number, index in enumerate(indices):
         images = order[ends[number] : ends[number + 1]]

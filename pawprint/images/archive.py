@@ -214,6 +214,13 @@ def contents(archive: Archive) -> dict[str, str]:
     return {info.filename: f"{info.CRC:08x} {info.file_size}" for info in infos if info.file_size}
 
 
+def mean_size(archive: Archive) -> float:
+    """Return the mean size of a zip's members in bytes, or 0 for a list, whose hashes are known."""
+    if archive.zip_file is None:
+        return 0
+    return archive.path.stat().st_size / max(len(archive.zip_file.infolist()), 1)
+
+
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """Return the directory entry of a zip member, or None for a file in a list.
 

@@ -91,12 +91,16 @@ def run_on_stored(
     ]
     images, views = stored[0].shape[:2]
     places = np.indices((images, views)).reshape(2, -1)
+    # In the order of the shards, a block opens few files.
+    order = np.argsort(stored[0].places[places[0], 0], kind="stable")
+    places = places[:, order]
     # A block has a fixed number of rows, so that a result does not depend on the number of images.
     places = np.pad(places, ((0, 0), (0, -images * views % compute.rows)), mode="edge")
     blocks = np.split(places, places.shape[1] // compute.rows, axis=1)
     results = map_in_threads(partial(run_block, compute, stored), blocks)
+    in_place = np.argsort(order)
     logits, features = (
-        np.concatenate(values).astype(np.float64)[: images * views] for values in zip(*results)
+        np.concatenate(values).astype(np.float64)[in_place] for values in zip(*results)
     )
     return logits.reshape(images, views, -1), features.reshape(images, views, -1)
 

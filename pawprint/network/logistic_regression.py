@@ -5,13 +5,16 @@ Optimization, 2006, section 7.1). Pawprint has its own implementation because im
 takes longer than all fits to a few hundred images, and because its solvers go through all columns
 of the rows at every step.
 
+With many rows, a sample of them preconditions the conjugate gradients: the Hessian of the sample is
+inverted by the formula of Sherman, Morrison and Woodbury.
+
 The optimal weights are a weighted sum of the rows. With fewer rows than columns, but at least
 MIN_ROWS, a fit therefore searches for one coefficient per row, which only needs the products of
 rows. The resulting model is the same.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -23,6 +26,8 @@ MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continu
 # With fewer rows, a fit searches for the weights of columns. The sum of standardised rows is nearly
 # 0, and steps in float32 along it, by products of rows, end before the gradient does.
 MIN_ROWS = 50
+MIN_PRECONDITIONED = 2**26  # number of values, below which a sample costs more than it saves
+SAMPLE = 2000  # maximum number of rows in the sample
 BLOCK = 2**18  # number of values that are converted to float64 at once
 
 
@@ -78,6 +83,9 @@ def fit_exactly(
         yield Regression(problem.classes, *to_step(*arrays))
 
 
+Pair = tuple[np.ndarray, np.ndarray]  # coefficients and intercepts
+
+
 class _Model(NamedTuple):
     """Coefficients and intercepts `(…, units)`, and the products of the rows with the weights.
 
@@ -128,6 +136,33 @@ class _ColumnSpace:
         """Return the dot product of both sets of weights."""
         return float(np.vdot(coefficients, model.coefficients))
 
+    def preconditioner(self, curvatures: np.ndarray, c: float) -> Callable[..., Pair]:
+        """Return a function that roughly solves the equations of a step for a gradient.
+
+        `curvatures`, float32 `(rows, units)`, are the second derivatives of the loss by the logits.
+        All units share their mean.
+        """
+        if self.rows.size < MIN_PRECONDITIONED:
+            return _unchanged
+        from scipy.linalg import cho_factor, cho_solve  # slow to import, and often not needed
+
+        every = -(-len(self.rows) // SAMPLE)
+        total = curvatures.mean(axis=1)
+        sample = np.sqrt(every * total[::every, None]) * self.rows[::every]
+        squares = sample @ sample.T
+        squares.flat[:: len(squares) + 1] += 1 / c
+        factor = cho_factor(squares, overwrite_a=True)
+
+        def precondition(coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
+            explained = sample.T @ cho_solve(factor, sample @ coefficients)
+            return c * (coefficients - explained), intercepts / total.sum()
+
+        return precondition
+
+
+def _unchanged(coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
+    return coefficients, intercepts
+
 
 class _RowSpace(_ColumnSpace):
     """One coefficient per row. Weights are sums of rows."""
@@ -147,6 +182,9 @@ class _RowSpace(_ColumnSpace):
 
     def gradient(self, derivatives: np.ndarray) -> np.ndarray:
         return derivatives
+
+    def preconditioner(self, curvatures: np.ndarray, c: float) -> Callable[..., Pair]:
+        return _unchanged  # products of the rows are cheap
 
     def dot(self, coefficients: np.ndarray, model: _Model) -> float:
         return float(np.vdot(coefficients, model.products))
@@ -260,9 +298,11 @@ def _step(
     probabilities = probabilities.astype(np.float32)
     # In float32, the square of a small gradient would be 0.
     scale = max(float(np.abs(part).max()) for part in gradient) or 1.0
-    residual = direction = space.model(*((-part / scale).astype(np.float32) for part in gradient))
+    residual: list[np.ndarray] = [(-part / scale).astype(np.float32) for part in gradient]
+    precondition = space.preconditioner(weighted * (1 - probabilities), c)
+    direction = space.model(*precondition(*residual))
     step = direction.plus(-1, direction)
-    size = first = _square(space, residual)
+    size = first = _dot(space, residual, direction)
     for _ in range(MAX_DIRECTIONS):
         if size <= least**2 * first:
             break
@@ -274,22 +314,21 @@ def _step(
         factor = size / curvature
         step = step.plus(factor, direction)
         slopes = space.gradient(change) + direction.coefficients / c
-        residual = space.model(
-            residual.coefficients - factor * slopes,
-            residual.intercepts - factor * _centred(change.sum(axis=0)),
-        )
-        new_size = _square(space, residual)
-        direction = residual.plus(new_size / size, direction)
+        changes = slopes, _centred(change.sum(axis=0))
+        residual = [part - factor * each for part, each in zip(residual, changes)]
+        better = space.model(*precondition(*residual))
+        new_size = _dot(space, residual, better)
+        direction = better.plus(new_size / size, direction)
         size = new_size
     if gradient[0].dtype == np.float32:
         return _Model(*(scale * array for array in step))
     return space.exactly(_Model(*(scale * array.astype(np.float64) for array in step)))
 
 
-def _square(space: _ColumnSpace, model: _Model) -> float:
-    """Return the sum of the squared weights and intercepts."""
-    intercepts = np.vdot(model.intercepts, model.intercepts)
-    return space.dot(model.coefficients, model) + float(intercepts)
+def _dot(space: _ColumnSpace, gradient: Sequence[np.ndarray], model: _Model) -> float:
+    """Return the dot product of coefficients and intercepts with a model's."""
+    coefficients, intercepts = gradient
+    return space.dot(coefficients, model) + float(np.vdot(intercepts, model.intercepts))
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

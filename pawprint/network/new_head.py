@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
 from pawprint.draws import draw_places, hash_keys
+from pawprint.engine.mapping import count_cores
 from pawprint.errors import counted
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
@@ -135,7 +136,9 @@ def solve(
     targets = np.repeat(actual[part], views)
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
-    with threadpool_limits(1):
+    with threadpool_limits(
+        count_cores()
+    ):  # the weights are rounded, so their number does not matter
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)
