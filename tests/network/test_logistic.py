@@ -287,6 +287,29 @@ def test_fit_for_one_c_is_that_after_others(columns):
     assert np.array_equal(alone.weights, last.weights)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_sample_of_many_rows_saves_passes_and_changes_no_weight(monkeypatch, classes):
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(0, 1, (4000, 60)) * np.geomspace(1, 1e-2, 60)).astype(np.float32)
+    targets = rows[:, :classes].argmax(axis=1) * (rng.uniform(size=4000) < 0.9)
+    rows /= np.sqrt(60)
+    passes = []
+    gradient = logistic_regression._ColumnSpace.gradient
+    monkeypatch.setattr(
+        logistic_regression._ColumnSpace,
+        "gradient",
+        lambda *arguments: passes.append(0) or gradient(*arguments),
+    )
+    (plain,) = fit_exactly(rows, targets, np.ones(4000), [30.0])
+    number = len(passes)
+    passes.clear()
+    monkeypatch.setattr(logistic_regression, "MIN_PRECONDITIONED", 0)
+    (preconditioned,) = fit_exactly(rows, targets, np.ones(4000), [30.0])
+    assert np.array_equal(preconditioned.weights, plain.weights)
+    assert np.array_equal(preconditioned.intercepts, plain.intercepts)
+    assert len(passes) < number * (0.5 if classes == 2 else 0.8)
+
+
 def test_fit_to_few_rows_is_much_more_exact_than_its_step(monkeypatch):
     """Their sum is nearly 0, so that fits by products of rows would miss a direction."""
     rng = np.random.default_rng(0)
