@@ -19,7 +19,7 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's CPU time in each period,
 def count_cores() -> int:
     """Return the number of cores that this process may use, also in a container.
 
-    joblib counts them as well, but its import takes longer than all work of a small stage.
+    joblib counts them as well, but stages would import it for this alone.
     """
     if CORES in os.environ:
         return int(os.environ[CORES])

@@ -259,7 +259,7 @@ def _loss(log_odds: np.ndarray, classes: int, drawn: float, log_sharpness: float
 def _minimise(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
     """Return where a function is lowest in a range, and its value there, by golden-section search.
 
-    Importing SciPy's optimisation would take longer than all of `plot`'s own work.
+    Importing SciPy's optimisation would take a third of a second.
     """
     points = [high - SECTION * (high - low), low + SECTION * (high - low)]
     values = [function(point) for point in points]
