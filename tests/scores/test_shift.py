@@ -18,16 +18,15 @@ def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) 
 
 
 @pytest.mark.parametrize(
-    ("validation", "test", "ability", "per_group"),
+    ("validation", "test", "ability", "per_group", "pairs", "most"),
     [
-        pytest.param(500, 500, 5, 1, marks=pytest.mark.extended),
-        (20, 500, 50, 1),
-        pytest.param(100, 10, 20, 1, marks=pytest.mark.extended),
-        (600, 600, 10, 30),
+        (20, 500, 50, 1, 100, 0.08),
+        (600, 600, 10, 30, 100, 0.08),
+        pytest.param(500, 500, 5, 1, 1000, 0.05, marks=pytest.mark.extended),
+        pytest.param(20, 500, 50, 1, 1000, 0.05, marks=pytest.mark.extended),
+        pytest.param(100, 10, 20, 1, 1000, 0.05, marks=pytest.mark.extended),
+        pytest.param(600, 600, 10, 30, 1000, 0.05, marks=pytest.mark.extended),
     ],
-)
-@pytest.mark.parametrize(
-    ("pairs", "most"), [(100, 0.08), pytest.param(1000, 0.05, marks=pytest.mark.extended)]
 )
 def test_sets_of_one_distribution_seldom_raise_an_alarm(
     validation, test, ability, per_group, pairs, most
