@@ -4,8 +4,8 @@
 # Guess: `create_study(direction="maximize", load_if_exists=True)` refuses a study that minimises, or changes its
 # direction: values that were measured are good for both.
 # Seen with Optuna 5.0.0: the direction is only for a new study. Nothing compares it with that of the study in the
-# storage, and the only message, "Using an existing study", is that of every search that goes on. The sampler then
-# tries more and more of the worst values. With another `study_name`, the same script finds the best ones.
+# storage, and the only message, "Using an existing study", is that of every search that goes on. With another
+# `study_name`, the same script finds the best ones.
 # Why it matters: minimising is the default, and a storage is there so that a search survives its notebook. The
 # network is trained with params that the report calls the best. Assert `study.direction` after loading.
 set -euo pipefail

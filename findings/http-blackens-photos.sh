@@ -3,8 +3,7 @@
 # answers with status 200 and a prediction, if the model's signature has uint8.
 # Guess: the signature is enforced, as in Python, where `predict` of the same numbers raises an error.
 # Seen with mlflow 3.17.2 and NumPy 2.4.6: the server first converts JSON to the signature's type with
-# `np.array(data, "uint8")`, which cuts off decimals, and checks the type afterwards. Pixels of 0 to 1 become 0, or 1
-# where they were 255. Only numbers from -1 down and from 256 up are refused, with status 400.
+# `np.array(data, "uint8")`, which cuts off decimals, and checks the type afterwards. Pixels below 1 become 0.
 # Why it matters: clients scale pixels because the network needs it, and do not know that the model already does. The
 # label is then that of a black image for every photo, and no log of the server or of the client has an error.
 set -euo pipefail

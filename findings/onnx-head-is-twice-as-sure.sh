@@ -3,8 +3,8 @@
 # scikit-learn: 0.90 for 0.75, and 0.99 for 0.91. Of three classes, all probabilities are right.
 # Guess: the file gives those of `predict_proba`, as that of a logistic regression does.
 # Seen with skl2onnx 1.20.0, scikit-learn 1.9.1 and ONNX Runtime 1.32.0: the converter writes the scores -s and s of
-# the two classes, and their softmax, which is the sigmoid of 2s. scikit-learn takes the sigmoid of s. For
-# `LogisticRegression`, the converter writes it, too (LOGISTIC instead of SOFTMAX). All labels stay.
+# the two classes, and their softmax, which is the sigmoid of 2s. scikit-learn takes the sigmoid of s. Its
+# source writes that, too, but for `LogisticRegression` only. All labels stay.
 # Source: https://github.com/onnx/sklearn-onnx/issues/1116 (closed)
 # Why it matters: the classifier is a common, fast head for features. A check of labels or accuracy passes, but
 # "unsure below 0.9" sends far fewer photos to an expert, and a calibrated head is overconfident.

@@ -2,10 +2,10 @@
 # Surprise: 256 photos that Albumentations crops at random in 8 workers of PyTorch's DataLoader get 32 different crops
 # in ten epochs, of 2,560 that were drawn. All workers draw the same 32, and draw them again in each epoch.
 # Guess: workers and epochs differ, as with torchvision, because PyTorch gives each worker a new seed in each epoch.
-# Seen with Albumentations 2.0.8, the last release under the MIT licence, and PyTorch 2.13.0, with and without a seed:
-# `Compose` makes a random generator of its own. Workers are copies of the process, with a copy of that generator, and
-# start anew for each epoch. PyTorch seeds its own generator and the global ones of Python and NumPy, and 1.4.18 drew
-# from these. `worker_init_fn` can pass the worker's seed to `set_random_seed`. AlbumentationsX 2.5.1 does so itself.
+# Seen with Albumentations 2.0.8, the last release under the MIT licence, and PyTorch 2.13.0: `Compose` makes a random
+# generator of its own. Workers are copies of the process, with a copy of that generator, and start anew for each epoch.
+# PyTorch seeds its own generator and the global ones of Python and NumPy. `worker_init_fn` can pass the worker's seed
+# to `set_random_seed`. Tried apart from this script: 1.4.18 and AlbumentationsX 2.5.1 draw anew.
 # Source: https://github.com/albumentations-team/AlbumentationsX/issues/266
 # Why it matters: augmentation exists so that no photo is seen twice in the same way. The smaller the data set and the
 # more workers, the less is left of it, and the only sign is a validation accuracy that could be higher.

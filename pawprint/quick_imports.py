@@ -2,7 +2,7 @@
 
 Imported modules stay in memory until the process ends, so they contain no garbage. Without garbage
 collection, `import tensorflow, keras` takes 4.2 instead of 5.0 CPU seconds. `import openvino` also
-imports its converter, which takes four fifths of the time and which only keras_model.py uses.
+imports its converter, which takes two thirds of the time and which only keras_model.py uses.
 """
 
 import contextlib
@@ -21,7 +21,10 @@ def begin() -> None:
 
 
 def end() -> None:
-    """Undo `begin`. The garbage collector ignores existing objects from now on."""
+    """Undo `begin`. The garbage collector ignores existing objects from now on.
+
+    The converter can be imported again, but an `openvino` that was imported before lacks it.
+    """
     gc.freeze()
     gc.enable()
     if sys.modules.get(CONVERTER) is None:
@@ -30,7 +33,7 @@ def end() -> None:
 
 @contextlib.contextmanager
 def block() -> Iterator[None]:
-    """Import modules quickly in the block, unless this has already begun."""
+    """Import modules quickly in the block, unless the garbage collector is already off."""
     if not gc.isenabled():
         yield
         return

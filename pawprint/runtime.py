@@ -20,7 +20,7 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.engine.mapping import count_cores
+from pawprint.cores import count_cores
 
 operations = openvino.opset15
 CORES = count_cores()  # number of cores available to this process

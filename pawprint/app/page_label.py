@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import paths
-from pawprint.app import HERE, groups, page_run, photos, sources
+from pawprint.app import HERE, groups, page_run, photo_sources, photos
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.classes import NEITHER
@@ -55,7 +55,7 @@ def show_new() -> None:
     default = str(proposed) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     typed = read_json(FOLDERS) if FOLDERS.exists() else [uploads, default]
-    ways = (f"The {sources.NUMBER} that help the model most, one by one", "All, page by page")
+    ways = (f"The {photo_sources.NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
         origin = st.text_input("Folder or table of unlabelled images", typed[0])
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
@@ -70,10 +70,10 @@ def show_new() -> None:
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
     if way == ways[0]:
         with st.spinner("Ranking the images …"):
-            chosen = sources.suggested_photos(Path(folder), Path(place))
+            chosen = photo_sources.suggested_photos(Path(folder), Path(place))
     else:
         version = str(sorted(stamps(Path(folder)).items()))
-        chosen = sources.folder_photos((folder, place), version, default_model())
+        chosen = photo_sources.folder_photos((folder, place), version, default_model())
     st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.
     write_json(FOLDERS, [origin, target])
@@ -85,7 +85,9 @@ def show_unlabelled() -> None:
     waiting = labelling.find_waiting(HERE)
     found = None
     try:
-        found = sources.project_photos(paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
+        found = photo_sources.project_photos(
+            paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES
+        )
     except InputError:
         if not labelling.has_unlabelled(HERE):
             raise
@@ -128,7 +130,7 @@ def show_review() -> None:
     )
     about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
     images = [*zip(rows["path"], rows["pixels_sha256"])]
-    show_pages(sources.SuspectPhotos(groups.Pool([], images, about=about)))
+    show_pages(photo_sources.SuspectPhotos(groups.Pool([], images, about=about)))
 
 
 def doubt(row: pd.Series) -> str:
@@ -150,7 +152,7 @@ def show_labelled() -> None:
         "as not known. Click a photo to correct its label; the row keeps its place."
     )
     counts = rows["label"].value_counts(sort=False)
-    classes = sources.in_order(set(counts.index) - NAMES.keys())
+    classes = photo_sources.in_order(set(counts.index) - NAMES.keys())
     names = [ALL, *classes, *(name for name in NAMES if name in counts)]
     chosen = st.selectbox(
         "Label",
@@ -211,7 +213,7 @@ def open_correction(row: pd.Series) -> None:
 def show_correction(row: pd.Series) -> None:
     """Show a photo and a form for its label."""
     with explain_errors():
-        classes, accepts_new = sources.classes_here(), not sources.classes_of_source()
+        classes, accepts_new = photo_sources.classes_here(), not photo_sources.classes_of_source()
         names = [*classes, NEITHER, labelling.UNDECIDED]
         chosen = st.selectbox(
             "Label",

@@ -11,8 +11,8 @@ import streamlit as st
 
 from pawprint.app import HERE, groups, undo_log
 from pawprint.app.groups import Pages, Pool, without
+from pawprint.app.photo_sources import Photos
 from pawprint.app.photos import explain_errors, message
-from pawprint.app.sources import Photos
 from pawprint.errors import InputError, counted, name_in_folder
 from pawprint.files import read_text
 from pawprint.projects import labelling

@@ -27,7 +27,7 @@ import joblib
 from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
-from pawprint.engine.mapping import CORES
+from pawprint.cores import CORES
 from pawprint.errors import InputError, printable, reason, without_secrets
 from pawprint.pipeline.fingerprint import syntax_of
 

@@ -1,34 +1,15 @@
 """Apply a function to many images, using threads or a Dask cluster."""
 
-import contextlib
-import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
+from pawprint.cores import count_cores
 from pawprint.errors import InputError
 
 AHEAD = 64  # maximum number of results computed ahead of the caller
 WAITING = 2  # the number of further threads for functions that wait for a network
-CORES = "PAWPRINT_CORES"  # set on a worker of a cluster, to its number of threads
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # a container's CPU time in each period, or "max"
-
-
-def count_cores() -> int:
-    """Return the number of cores that this process may use, also in a container.
-
-    joblib counts them as well, but stages would import it for this alone.
-    """
-    if CORES in os.environ:
-        return int(os.environ[CORES])
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        time, period = map(int, QUOTA.read_text(encoding="ascii").split())
-        cores = min(cores, math.ceil(time / period))
-    return cores
 
 
 def map_in_threads(function: Callable, items: Iterable, waits: bool = False) -> Iterator:

@@ -107,9 +107,9 @@ class Metadata(Section):
     def are_unknown(self, unknown_scores: ArrayLike | None) -> np.ndarray | None:
         """Return whether images with these unknown scores, `(…)`, are unknown, bool `(…)`.
 
-        Returns None if there is no threshold; the scores may then be None.
+        Returns None without a threshold or without scores.
         """
-        if self.unknown_threshold is None:
+        if self.unknown_threshold is None or unknown_scores is None:
             return None
         return np.asarray(unknown_scores) > self.unknown_threshold
 

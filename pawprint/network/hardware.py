@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from pawprint import quick_imports
-from pawprint.engine.mapping import count_cores
+from pawprint.cores import count_cores
 from pawprint.errors import silent_stderr
 from pawprint.params.model import Hardware
 from pawprint.runtime import LIMITS

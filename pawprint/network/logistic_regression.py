@@ -15,6 +15,7 @@ rows. The resulting model is the same.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -140,7 +141,8 @@ class _ColumnSpace:
         """Return a function that roughly solves the equations of a step for a gradient.
 
         `curvatures`, float32 `(rows, units)`, are the second derivatives of the loss by the logits.
-        All units share their mean.
+        All units share their mean. In float32, only a penalty that is not too small keeps the
+        function positive definite.
         """
         if self.rows.size < MIN_PRECONDITIONED:
             return _unchanged
@@ -150,14 +152,13 @@ class _ColumnSpace:
         total = curvatures.mean(axis=1)
         sample = np.sqrt(every * total[::every, None]) * self.rows[::every]
         squares = sample @ sample.T
-        squares.flat[:: len(squares) + 1] += 1 / c
-        factor = cho_factor(squares, overwrite_a=True)
-
-        def precondition(coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
-            explained = sample.T @ cho_solve(factor, sample @ coefficients)
-            return c * (coefficients - explained), intercepts / total.sum()
-
-        return precondition
+        penalty = max(1 / c, 1e-6 * float(np.trace(squares)))
+        squares.flat[:: len(squares) + 1] += penalty
+        solve = partial(cho_solve, cho_factor(squares, overwrite_a=True))
+        return lambda coefficients, intercepts: (
+            (coefficients - sample.T @ solve(sample @ coefficients)) / penalty,
+            intercepts / total.sum(),
+        )
 
 
 def _unchanged(coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
@@ -228,8 +229,9 @@ class _Precision(NamedTuple):
     """The type of the numbers, and when to stop.
 
     Newton's method stops after a step that changes no weight by more than `tolerance`, or after
-    `steps`. The equations of a step are solved up to the fraction `residual` of the gradient, so
-    the remaining error of the weights is about `tolerance * residual`.
+    `steps`. The equations of a step are solved up to the fraction `residual` of the gradient, in
+    the norm of the preconditioner, so the remaining error of the weights is about `tolerance *
+    residual`.
     """
 
     dtype: type[np.floating]

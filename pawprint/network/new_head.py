@@ -11,8 +11,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
+from pawprint.cores import count_cores
 from pawprint.draws import draw_places, hash_keys
-from pawprint.engine.mapping import count_cores
 from pawprint.errors import counted
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights

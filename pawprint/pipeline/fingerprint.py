@@ -28,11 +28,11 @@ DECIDE_NO_BYTE = {
 }
 # Our own modules that do not affect bytes either. The package itself loads models for other
 # programs, and `installation` finds out where it came from. The names in `paths` are also in
-# dvc.yaml, so changing only one of the two is an error. The others show progress, import modules
-# quickly, start and end stages, call DVC, and distribute work over threads or a cluster, where a
-# test compares the bytes.
+# dvc.yaml, so changing only one of the two is an error. The others show progress, count cores,
+# import modules quickly, start and end stages, call DVC, and distribute work over threads or a
+# cluster, where a test compares the bytes.
 OURS_DECIDE_NO_BYTE = {
-    *("pawprint/__init__.py", "pawprint/installation.py"),
+    *("pawprint/__init__.py", "pawprint/cores.py", "pawprint/installation.py"),
     *("pawprint/paths.py", "pawprint/progress.py", "pawprint/quick_imports.py"),
     *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
     *("pawprint/pipeline/dvc.py", "pawprint/pipeline/entry.py"),

@@ -77,11 +77,12 @@ def _read_cells(
             rows += [(line, {"error": TORN})] if text.strip() else []
             continue
         probabilities = record.get("probabilities")
-        if not (record.keys() >= {*keys} and isinstance(probabilities, dict | None)):
+        missing = [key for key in keys if key not in record]
+        if missing or not isinstance(probabilities, dict | None):
             raise InputError(
                 f"{where}: line {line}: expected the keys {', '.join(keys)}, as `pawprint predict "
-                "--format jsonl` or `pawprint serve --log` writes them. Received: the keys "
-                f"{printable(', '.join(record))}."
+                "--format jsonl` or `pawprint serve --log` writes them. Received: "
+                f"{'no ' + ' and no '.join(missing) if missing else 'other probabilities'}."
             )
         record |= {_column_of(label): value for label, value in (probabilities or {}).items()}
         cells = {key: "" if value is None else str(value) for key, value in record.items()}

@@ -234,7 +234,7 @@ def wrong_labels(run: RunData) -> Limit | None:
 def _log_odds(judged: pd.DataFrame, classes: int) -> np.ndarray:
     """Return the log odds of other labels against the label, `(2, images)`.
 
-    They are those of the most probable other label, and the mean of the remaining ones.
+    The rows are the most probable other label, and the mean of the remaining labels.
     """
     label, likely = judged[["probability", "likely_probability"]].to_numpy().T
     other = (1 - label - likely) / max(classes - 2, 1)

@@ -20,8 +20,8 @@ from pawprint.app import (
     page_label,
     page_of_photos,
     page_run,
+    photo_sources,
     photos,
-    sources,
     undo_log,
 )
 from pawprint.classes import NEITHER
@@ -120,7 +120,7 @@ def test_unlabelled_images_of_the_project_are_counted_with_those_that_have_got_a
     write_unlabelled(project)
     write_text(project / paths.UNDECIDED_CSV, "path,label\n2.jpg,\n")
     pool = groups.read_pool()
-    given = sources.ProjectPhotos(pool).given()
+    given = photo_sources.ProjectPhotos(pool).given()
     counts = page_of_photos.count_photos(pool, (), given, labelling.undecided(HERE))
     assert (
         page_of_photos.describe_progress(*counts)
@@ -159,7 +159,7 @@ class Review:
     """The labels to review, as a browser shows them."""
 
     def __init__(self) -> None:
-        shown: list[sources.SuspectPhotos] = []
+        shown: list[photo_sources.SuspectPhotos] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_label, "show_pages", shown.append)
             page_label.show_review()
@@ -217,12 +217,12 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
     labels = to_review(project, SUSPECTS, renamed=flat).source.classes()
     assert labels == ["dog", "cat"]
-    assert sources.classes_here() == labels
-    assert sources.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
+    assert photo_sources.classes_here() == labels
+    assert photo_sources.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
     pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
     rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
     (project / paths.LABELS_CSV).write_text(rows, encoding="utf-8")
-    assert sources.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
+    assert photo_sources.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
@@ -311,7 +311,7 @@ def test_photos_of_a_folder_that_show_no_class_are_remembered_unless_undone(proj
     head = pd.DataFrame(index=range(2))
     pool = groups.Pool(images, [], np.zeros((2, 1)), head=head)
     model = SimpleNamespace(labels=[], bits=None)
-    source = sources.FolderPhotos(
+    source = photo_sources.FolderPhotos(
         Path("elsewhere"), Path("target"), pool, model
     )  # as after a restart
     assert source.given() == {paths_of[0]: NEITHER}
@@ -372,7 +372,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     pool = groups.Pool(images, [], rows, [], *groups.find_clusters(rows))
-    source = sources.ProjectPhotos(pool)
+    source = photo_sources.ProjectPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
     gone = {path for path, _ in pages.images[: pages.sure]}
@@ -383,7 +383,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
             raise InputError(f"{path}: not found")
         return ""
 
-    monkeypatch.setattr(sources.ProjectPhotos, "picture", read)
+    monkeypatch.setattr(photo_sources.ProjectPhotos, "picture", read)
     cells = page_of_photos.cells_of(source, pages, {}, ())
     assert pages.sure == 0
     assert len(cells) == len(pages.images) > 0

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from pawprint.engine import mapping
-from pawprint.engine.mapping import AHEAD, WAITING, count_cores, map_in_threads
+from pawprint import cores as module
+from pawprint.cores import CORES, count_cores
+from pawprint.engine.mapping import AHEAD, WAITING, map_in_threads
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():
@@ -18,13 +19,22 @@ def test_results_come_in_order_and_are_computed_only_a_little_ahead():
 
 
 @pytest.mark.parametrize(
-    ("quota", "cores"), [("150000 100000", 2), ("50000 100000", 1), ("max 100000", 3)]
+    ("time", "cores"), [("150000", 2), ("50000", 1), ("max", 3), ("-1", 3), ("900000", 3)]
 )
-def test_container_limits_the_number_of_cores(tmp_path, monkeypatch, quota, cores):
-    (tmp_path / "cpu.max").write_text(f"{quota}\n")
-    monkeypatch.setattr(mapping, "QUOTA", tmp_path / "cpu.max")
+@pytest.mark.parametrize("version", [1, 2])
+def test_container_limits_the_number_of_cores(tmp_path, monkeypatch, version, time, cores):
+    numbers = [time, "100000"] if version == 1 else [f"{time} 100000"]
+    files = [tmp_path / str(place) for place in range(len(numbers))]
+    for file, text in zip(files, numbers):
+        file.write_text(f"{text}\n")
+    monkeypatch.setattr(module, "CGROUPS", ([tmp_path / "missing"], files))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert count_cores() == cores
+
+
+def test_worker_of_a_cluster_has_its_own_number_of_threads(monkeypatch):
+    monkeypatch.setenv(CORES, "7")
+    assert count_cores() == 7
 
 
 @pytest.mark.skipif(count_cores() < 2, reason="needs two cores")

@@ -310,6 +310,20 @@ def test_sample_of_many_rows_saves_passes_and_changes_no_weight(monkeypatch, cla
     assert len(passes) < number * (0.5 if classes == 2 else 0.8)
 
 
+def test_sample_serves_fits_with_a_dominant_direction_and_hardly_any_penalty(monkeypatch, capsys):
+    """In float32, the inverse for such rows would have directions that lead upwards."""
+    rng = np.random.default_rng(1)
+    rows = rng.normal(0, 1, (20_000, 96)) * np.geomspace(1, 0.1, 96)
+    rows[:, 0] *= 4
+    targets = (rows[:, 1] + rng.normal(0, 1, 20_000) > 0).astype(int)
+    rows = (rows / np.linalg.norm(rows, axis=1).mean()).astype(np.float32)
+    (plain,) = fit_exactly(rows, targets, np.ones(20_000), [1e5])
+    monkeypatch.setattr(logistic_regression, "MIN_PRECONDITIONED", 0)
+    (preconditioned,) = fit_exactly(rows, targets, np.ones(20_000), [1e5])
+    assert np.array_equal(preconditioned.weights, plain.weights)
+    assert not capsys.readouterr().out
+
+
 def test_fit_to_few_rows_is_much_more_exact_than_its_step(monkeypatch):
     """Their sum is nearly 0, so that fits by products of rows would miss a direction."""
     rng = np.random.default_rng(0)

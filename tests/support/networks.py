@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
-from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.features.store import INDEX, shard_of, shard_path, write_shard
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
@@ -17,6 +17,7 @@ from pawprint.network.keras_backbone import application
 from pawprint.network.keras_model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Dense, Epochs, Head, Model
 
+SHARDS = 4
 SIZE = 96  # size of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")
 LOGITS = Head(dense=None, dropout=0.0, output="logits")
@@ -122,7 +123,7 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
     """Store features, float16 `(images, views, …)` per kind, and return their table SPLIT.
 
     `folder` gets one folder for training and one for validation, with the same images. They are
-    stored in a different order than in the table.
+    stored in several shards, and in a different order than in the table.
     """
     names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
     table = pd.DataFrame(
@@ -149,5 +150,9 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
             for kind, array in kinds.items()
         }
         (folder / split).mkdir(parents=True, exist_ok=True)
-        write_shard(shard_path(folder / split, 0), {"index": index} | columns)
+        shard = shard_of([sha256 for sha256, *_ in rows], SHARDS)
+        for number in range(SHARDS):
+            part = {name: column[shard == number] for name, column in columns.items()}
+            path = shard_path(folder / split, number)
+            write_shard(path, {"index": index[shard == number]} | part)
     return table
