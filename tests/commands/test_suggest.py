@@ -198,7 +198,7 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
 def test_line_of_json_without_a_path_is_named_and_not_left_out(tmp_path):
     table = tmp_path / "may.jsonl"
     table.write_text('{"path": "a.jpg", "label": "cat"}\n{"label": "dog"}\n', encoding="utf-8")
-    with refused(f"{table}: line 2: expected the keys path, label", "Received: the keys label."):
+    with refused(f"{table}: line 2: expected the keys path, label", "Received: no path."):
         images_in(table)
 
 
