@@ -83,21 +83,6 @@ def keys_of(index: np.ndarray) -> list[Key]:
     return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
 
 
-def read_equal(
-    index: np.ndarray, sources: Iterable[str], kinds: Kinds, dtypes: Sequence[np.dtype]
-) -> dict[str, np.ndarray] | None:
-    """Return all columns of an intact shard with exactly these rows, kinds and types, or None."""
-    types = list(zip(kinds, kinds.values(), dtypes))
-    for source in sources:
-        with contextlib.suppress(InputError):  # skip a missing or damaged shard
-            shard = Shard(Path(source))
-            places = [*shard.places.items()][1:]
-            is_equal = types == [(kind, shape[1:], dtype) for kind, (_, shape, dtype, _) in places]
-            if is_equal and shard.read("index").tobytes() == index.tobytes():
-                return {"index": index} | {kind: shard.read(kind) for kind in kinds}
-    return None
-
-
 def take_over(
     row_keys: set[Key], sources: Iterable[str], kinds: Kinds, dtypes: Sequence[np.dtype]
 ) -> dict[Key, Row]:

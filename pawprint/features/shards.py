@@ -23,7 +23,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features import store
 from pawprint.features.augmentation import draw_view
-from pawprint.features.reuse import Key, keys_of, read_equal, take_over
+from pawprint.features.reuse import Key, keys_of, take_over
 from pawprint.features.rows import Row, fits
 from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
@@ -74,13 +74,9 @@ class ShardComputer:
     def __call__(self, task: Task) -> tuple[int, list[str]]:
         """Write a shard. Return the number of images, and the `pixels_sha256` of computed ones."""
         index = self.index_of(task)
-        dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
-        sources = [task.path, *task.sources]
-        if (columns := read_equal(index, sources, self.kinds, dtypes)) is not None:
-            store.write_shard(Path(task.path), columns)
-            return len(task.images), []
         row_keys = keys_of(index)
-        row_of = take_over(set(row_keys), sources, self.kinds, dtypes)
+        dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
+        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, dtypes)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(row_keys):
             if key not in row_of:
