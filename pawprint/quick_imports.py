@@ -8,16 +8,28 @@ imports its converter, which takes two thirds of the time and which only keras_m
 import contextlib
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 CONVERTER = "openvino.tools"
+_begun = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def without_modules(names: Iterable[str]) -> Iterator[None]:
+    """Make imports of these modules fail in the block, unless they are already imported."""
+    hidden = {*names} - sys.modules.keys()
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def begin() -> None:
     """Stop the garbage collector and hide OpenVINO's converter until `end`."""
     gc.disable()
-    # Python refuses to import a module that is None here, and OpenVINO then goes on without it.
-    sys.modules.setdefault(CONVERTER, None)  # type: ignore[arg-type]
+    _begun.enter_context(without_modules([CONVERTER]))  # OpenVINO goes on without it
 
 
 def end() -> None:
@@ -27,8 +39,7 @@ def end() -> None:
     """
     gc.freeze()
     gc.enable()
-    if sys.modules.get(CONVERTER) is None:
-        sys.modules.pop(CONVERTER, None)
+    _begun.close()
 
 
 @contextlib.contextmanager

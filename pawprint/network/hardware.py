@@ -46,7 +46,7 @@ def start_keras() -> None:
     for name in REMOVED:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quick_imports.block(), silent_stderr(), without_modules(UNUSED):
+    with quick_imports.block(), silent_stderr(), quick_imports.without_modules(UNUSED):
         import keras
         import tensorflow as tf
     keras.config.set_floatx("float32")
@@ -55,18 +55,6 @@ def start_keras() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     tf.config.set_visible_devices([], "GPU")
-
-
-@contextlib.contextmanager
-def without_modules(names: Iterable[str]) -> Iterator[None]:
-    """Make imports of these modules fail in the block, unless they are already imported."""
-    hidden = {*names} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None makes an import fail
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 start_keras()

@@ -136,9 +136,8 @@ def solve(
     targets = np.repeat(actual[part], views)
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
-    with threadpool_limits(
-        count_cores()
-    ):  # the weights are rounded, so their number does not matter
+    # The weights are rounded, so the number of threads does not change them.
+    with threadpool_limits(count_cores()):
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)

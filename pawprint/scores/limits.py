@@ -23,9 +23,8 @@ from pawprint.scores.prediction_table import every_prediction, predicted_labels,
 from pawprint.scores.series import describe_series
 from pawprint.tables import training_images
 
-DEVIATIONS = 2 * NormalDist().inv_cdf(
-    (1 + CONFIDENCE) / 2
-)  # width of an interval in standard deviations
+# The width of an interval in standard deviations.
+DEVIATIONS = 2 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
 MIN_ERRORS = 0.5  # per 100 images
 MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
