@@ -23,7 +23,7 @@ def without_modules(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)  # Python empties it when it exits
 
 
 def begin() -> None:
