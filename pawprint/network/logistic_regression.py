@@ -5,8 +5,7 @@ Optimization, 2006, section 7.1). Pawprint has its own implementation because im
 takes longer than all fits to a few hundred images, and because its solvers go through all columns
 of the rows at every step.
 
-With many rows, a sample of them preconditions the conjugate gradients: the Hessian of the sample is
-inverted by the formula of Sherman, Morrison and Woodbury.
+Once a fit has taken many conjugate gradients, the Hessian of a sample of rows preconditions them.
 
 The optimal weights are a weighted sum of the rows. With fewer rows than columns, but at least
 MIN_ROWS, a fit therefore searches for one coefficient per row, which only needs the products of
@@ -27,8 +26,8 @@ MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continu
 # With fewer rows, a fit searches for the weights of columns. The sum of standardised rows is nearly
 # 0, and steps in float32 along it, by products of rows, end before the gradient does.
 MIN_ROWS = 50
-MIN_PRECONDITIONED = 2**26  # number of values, below which a sample costs more than it saves
-SAMPLE = 2000  # maximum number of rows in the sample
+MIN_PRECONDITIONED = 2**23  # number of values, below which fits are faster than SciPy's import
+SAMPLE = 10_000  # maximum number of rows in the sample, about
 BLOCK = 2**18  # number of values that are converted to float64 at once
 
 
@@ -62,7 +61,7 @@ def fit_regressions(
     problem = _Problem.of(rows, targets, weights)
     model = problem.start()
     for c in values_of_c:
-        model = _minimise(problem, c, model, ROUGH)
+        model = _minimise(problem, _Preconditioner(problem.space, c), model, ROUGH)
         coefficients = problem.space.weights(model.coefficients)
         yield Regression(problem.classes, coefficients, model.intercepts)
 
@@ -78,8 +77,9 @@ def fit_exactly(
     problem = _Problem.of(rows, targets, weights)
     model = problem.start()
     for c in values_of_c:
-        model = _minimise(problem, c, model, ROUGH)
-        exact = _minimise(problem, c, problem.space.exactly(model), EXACT)
+        precondition = _Preconditioner(problem.space, c)
+        model = _minimise(problem, precondition, model, NEAR)
+        exact = _minimise(problem, precondition, problem.space.exactly(model), EXACT)
         arrays = problem.space.weights(exact.coefficients), _centred(exact.intercepts)
         yield Regression(problem.classes, *to_step(*arrays))
 
@@ -137,33 +137,6 @@ class _ColumnSpace:
         """Return the dot product of both sets of weights."""
         return float(np.vdot(coefficients, model.coefficients))
 
-    def preconditioner(self, curvatures: np.ndarray, c: float) -> Callable[..., Pair]:
-        """Return a function that roughly solves the equations of a step for a gradient.
-
-        `curvatures`, float32 `(rows, units)`, are the second derivatives of the loss by the logits.
-        All units share their mean. In float32, only a penalty that is not too small keeps the
-        function positive definite.
-        """
-        if self.rows.size < MIN_PRECONDITIONED:
-            return _unchanged
-        from scipy.linalg import cho_factor, cho_solve  # slow to import, and often not needed
-
-        every = -(-len(self.rows) // SAMPLE)
-        total = curvatures.mean(axis=1)
-        sample = np.sqrt(every * total[::every, None]) * self.rows[::every]
-        squares = sample @ sample.T
-        penalty = max(1 / c, 1e-6 * float(np.trace(squares)))
-        squares.flat[:: len(squares) + 1] += penalty
-        solve = partial(cho_solve, cho_factor(squares, overwrite_a=True))
-        return lambda coefficients, intercepts: (
-            (coefficients - sample.T @ solve(sample @ coefficients)) / penalty,
-            intercepts / total.sum(),
-        )
-
-
-def _unchanged(coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
-    return coefficients, intercepts
-
 
 class _RowSpace(_ColumnSpace):
     """One coefficient per row. Weights are sums of rows."""
@@ -184,11 +157,56 @@ class _RowSpace(_ColumnSpace):
     def gradient(self, derivatives: np.ndarray) -> np.ndarray:
         return derivatives
 
-    def preconditioner(self, curvatures: np.ndarray, c: float) -> Callable[..., Pair]:
-        return _unchanged  # products of the rows are cheap
-
     def dot(self, coefficients: np.ndarray, model: _Model) -> float:
         return float(np.vdot(coefficients, model.products))
+
+
+class _Preconditioner:
+    """Roughly solves the equations of the steps for one C, to save conjugate gradients.
+
+    The Hessian of a sample of rows is inverted when a fit has taken so many conjugate gradients
+    that it will probably take as long again. The Hessian then changes little from step to step.
+    """
+
+    def __init__(self, space: _ColumnSpace, c: float) -> None:
+        self.space = space
+        self.c = c
+        self.gradients = 0
+        self.solve: Callable[[np.ndarray], np.ndarray] | None = None
+        self.curvature = 1.0
+        rows, columns = space.rows.shape
+        is_small = isinstance(space, _RowSpace) or space.rows.size < MIN_PRECONDITIONED
+        # Otherwise, about as many as inverting the Hessian takes.
+        self.enough = math.inf if is_small else max(25, columns**2 / (16 * rows))
+
+    def prepare(self, curvatures: np.ndarray) -> None:
+        """Invert the Hessian, if it is time.
+
+        `curvatures`, float32 `(rows, units)`, are the second derivatives of the loss by the logits.
+        All units share their mean. In float32, only a penalty that is not too small keeps the
+        Hessian positive definite.
+        """
+        if self.solve or self.gradients < self.enough:
+            return
+        from scipy.linalg import blas, cho_factor, cho_solve  # slow to import, often not needed
+
+        every = max(len(curvatures) // SAMPLE, 1)
+        total = curvatures.mean(axis=1)
+        rows, weights = self.space.rows[::every], np.sqrt(every * total[::every, None])
+        hessian = np.zeros((rows.shape[1], rows.shape[1]), np.float32, "F")
+        for start in range(0, len(rows), 1024):  # a weighted copy of all rows would take memory
+            part = slice(start, start + 1024)
+            hessian = blas.ssyrk(1, (weights[part] * rows[part]).T, 1, hessian, overwrite_c=True)
+        diagonal = np.einsum("ii->i", hessian)
+        diagonal += max(1 / self.c, 1e-6 * float(diagonal.sum()))
+        self.solve = partial(cho_solve, cho_factor(hessian, overwrite_a=True))
+        self.curvature = total.sum()
+
+    def __call__(self, coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
+        self.gradients += 1
+        if not self.solve:
+            return coefficients, intercepts
+        return self.solve(coefficients), intercepts / self.curvature
 
 
 class _Loss(NamedTuple):
@@ -241,12 +259,15 @@ class _Precision(NamedTuple):
 
 
 ROUGH = _Precision(np.float32, 4e-3, 0.2, 100)  # smaller residuals take longer overall
-EXACT = _Precision(np.float64, 1e-8, 1e-3, 12)  # from a rough minimum, 3 or 4 steps suffice
+NEAR = _Precision(np.float32, 0.1, 0.2, 30)  # from here, EXACT is as fast
+EXACT = _Precision(np.float64, 1e-8, 1e-3, 12)  # 3 or 4 steps suffice
 
 
-def _minimise(problem: _Problem, c: float, model: _Model, precision: _Precision) -> _Model:
+def _minimise(
+    problem: _Problem, precondition: _Preconditioner, model: _Model, precision: _Precision
+) -> _Model:
     """Minimise the sum of loss and penalty, starting from a model of this precision."""
-    space, loss = problem.space, problem.loss
+    space, loss, c = problem.space, problem.loss, precondition.c
     log_loss, probabilities = loss(model.logits)
     objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
     is_unit = loss.is_class[:, -len(model.intercepts) :]
@@ -255,7 +276,7 @@ def _minimise(problem: _Problem, c: float, model: _Model, precision: _Precision)
         slopes = space.gradient(derivatives) + model.coefficients / c
         gradient = (slopes, _centred(derivatives.sum(axis=0)))
         weighted = loss.weights * probabilities
-        step = _step(space, weighted, probabilities, c, gradient, precision.residual)
+        step = _step(precondition, weighted, probabilities, gradient, precision.residual)
         decrease = -space.dot(gradient[0], step) - float(gradient[1] @ step.intercepts)
         for factor in 0.5 ** np.arange(MAX_HALVINGS):
             new = model.plus(float(factor), step)
@@ -268,10 +289,11 @@ def _minimise(problem: _Problem, c: float, model: _Model, precision: _Precision)
         # The penalty bounds the length of the step: its square is at most `c * decrease`.
         if factor == 1 and math.sqrt(max(c * decrease, 0)) <= precision.tolerance:
             return model
-    print(
-        f"The logistic regression with C {c:g} on {len(space.rows):,} rows did not converge, so "
-        "other computers may find other weights."
-    )
+    if precision is EXACT:
+        print(
+            f"The logistic regression with C {c:g} on {len(space.rows):,} rows did not converge, "
+            "so other computers may find other weights."
+        )
     return model
 
 
@@ -284,10 +306,9 @@ def _centred(intercepts: np.ndarray) -> np.ndarray:
 
 
 def _step(
-    space: _ColumnSpace,
+    precondition: _Preconditioner,
     weighted: np.ndarray,
     probabilities: np.ndarray,
-    c: float,
     gradient: tuple[np.ndarray, np.ndarray],
     least: float,
 ) -> _Model:
@@ -296,12 +317,13 @@ def _step(
     `weighted` contains the probabilities times the weights of the rows. The step has the type of
     the gradient, of which the fraction `least` is left.
     """
+    space, c = precondition.space, precondition.c
     weighted = weighted.astype(np.float32)
     probabilities = probabilities.astype(np.float32)
+    precondition.prepare(weighted * (1 - probabilities))
     # In float32, the square of a small gradient would be 0.
     scale = max(float(np.abs(part).max()) for part in gradient) or 1.0
     residual: list[np.ndarray] = [(-part / scale).astype(np.float32) for part in gradient]
-    precondition = space.preconditioner(weighted * (1 - probabilities), c)
     direction = space.model(*precondition(*residual))
     step = direction.plus(-1, direction)
     size = first = _dot(space, residual, direction)
