@@ -191,12 +191,12 @@ def _apply_corrections(
     every_label = of_page | labels
     label_of_pixels = {pixels[name]: label for name, label in every_label.items() if name in pixels}
     right = [
-        labels.get(row.pixels_sha256)
-        or labels.get(row.path)
-        or every_label.get(row.pixels_sha256)
-        or every_label.get(row.path)
-        or label_of_pixels.get(row.pixels_sha256, row.label)
-        for row in images.itertuples()
+        labels.get(sha256)
+        or labels.get(path)
+        or every_label.get(sha256)
+        or every_label.get(path)
+        or label_of_pixels.get(sha256, label)
+        for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
     ]
     images = images.assign(label=pd.Series(right, images.index, "str"))
     reasons = {

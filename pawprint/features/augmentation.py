@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from pawprint.features.views import View
+from pawprint.features.views import IDENTITY, View
 from pawprint.params import data
 
 # Steps per pixel, to which transformations are rounded. Processors differ in the last bits.
@@ -23,18 +23,19 @@ def draw_view(params: data.Augment, pixels_sha256: str, number: int, size: int) 
     the same when other images are added, removed or moved. Each layer is drawn independently of the
     other layers. With `keep_original`, view 0 is the original image.
     """
+    if number == 0 and params.keep_original:
+        return IDENTITY
     matrix = np.eye(3)
     colours = {}
-    if number > 0 or not params.keep_original:
-        for index, (name, draw) in enumerate(LAYERS.items()):
-            layer = getattr(params, name)
-            if layer is not None:
-                entropy = [params.seed, number, index, int(pixels_sha256, 16)]
-                value = draw(layer, np.random.default_rng(entropy), size)
-                if name in MAPS:
-                    matrix = matrix @ value
-                else:
-                    colours[name.removeprefix("Random").lower()] = value
+    for index, (name, draw) in enumerate(LAYERS.items()):
+        layer = getattr(params, name)
+        if layer is not None:
+            entropy = [params.seed, number, index, int(pixels_sha256, 16)]
+            value = draw(layer, np.random.default_rng(entropy), size)
+            if name in MAPS:
+                matrix = matrix @ value
+            else:
+                colours[name.removeprefix("Random").lower()] = value
     return View(np.round(matrix[:2] * STEPS) / STEPS, **colours)
 
 

@@ -6,6 +6,7 @@ decodes the image and computes them (see rows.py). Then it writes the shard (see
 """
 
 import math
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -23,7 +24,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features import store
 from pawprint.features.augmentation import draw_view
-from pawprint.features.reuse import Key, keys_of, take_over
+from pawprint.features.reuse import Key, keys_of, take_over, take_over_whole
 from pawprint.features.rows import Row, fits
 from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
@@ -74,9 +75,12 @@ class ShardComputer:
     def __call__(self, task: Task) -> tuple[int, list[str]]:
         """Write a shard. Return the number of images, and the `pixels_sha256` of computed ones."""
         index = self.index_of(task)
-        row_keys = keys_of(index)
         dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
-        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds, dtypes)
+        sources = [*filter(os.path.exists, (task.path, *task.sources))]
+        if take_over_whole(Path(task.path), index, sources, self.kinds, dtypes):
+            return len(task.images), []
+        row_keys = keys_of(index)
+        row_of = take_over(set(row_keys), sources, self.kinds, dtypes)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(row_keys):
             if key not in row_of:
@@ -155,7 +159,8 @@ def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str
 def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
     """Return the earlier shards that may contain rows of shard `number` out of `shards`."""
     sources = []
-    for shards_of in earlier:
+    # A list with as many shards probably has this very shard.
+    for shards_of in sorted(earlier, key=lambda shards_of: len(shards_of) != shards):
         first, end = (place * len(shards_of) // shards for place in (number, number + 1))
         sources += shards_of[first : max(end, first + 1)]
     return sources

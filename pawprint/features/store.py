@@ -76,21 +76,24 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number}.npy"
 
 
-def write_shard(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Write the columns of a shard, starting with `index`.
+def write_shard(
+    path: Path, columns: dict[str, np.ndarray], checksums: dict[str, bytes] | None = None
+) -> None:
+    """Write the columns of a shard, starting with `index`, and their checksums if these are known.
 
     Two processes may write the same shard at once, because each writes its own file and renames it.
     Raises InputError if the shard cannot be written.
     """
     partial = path.with_name(f".{uuid.uuid4().hex}.part")
-    rows = [(name.encode(), _checksum(column)) for name, column in columns.items()]
+    checksums = checksums or {name: _checksum(column) for name, column in columns.items()}
+    rows = [(name.encode(), checksums[name]) for name in columns]
     try:
         with writing(path, partial):
             with partial.open("wb") as file:
                 for array in (np.array(rows, COLUMNS), *columns.values()):
                     header = np.lib.format.header_data_from_array_1_0(array)
                     np.lib.format.write_array_header_1_0(file, header)
-                    file.write(array.tobytes())  # np.save has no clear error for a full disk
+                    file.write(array.data)  # np.save has no clear error for a full disk
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -119,6 +122,11 @@ class Shard:
                     file.seek(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), os.SEEK_CUR)
         except Exception as error:  # NumPy may raise any exception for a damaged file
             raise self._error(reason(error)) from None
+
+    @property
+    def checksums(self) -> dict[str, bytes]:
+        """The checksum of each column."""
+        return {name: checksum for name, (*_, checksum) in self.places.items()}
 
     def read(self, name: str) -> np.ndarray:
         """Read a whole column. Raises InputError if its checksum is wrong."""
