@@ -16,7 +16,7 @@ import numpy as np
 from pawprint import paths
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
-from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path, write_shard
+from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path
 from pawprint.files import md5, md5_of
 from pawprint.pipeline.recorded import Recorded, is_md5
 
@@ -83,25 +83,19 @@ def keys_of(index: np.ndarray) -> list[Key]:
     return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
 
 
-def take_over_whole(
-    path: Path,
-    index: np.ndarray,
-    sources: Iterable[str],
-    kinds: Kinds,
-    dtypes: Sequence[np.dtype],
-) -> bool:
-    """Write an intact shard with exactly these rows to `path`, and return whether there is one."""
+def read_whole(
+    index: np.ndarray, sources: Iterable[str], kinds: Kinds, dtypes: Sequence[np.dtype]
+) -> tuple[dict[str, np.ndarray], dict[str, bytes]] | None:
+    """Return the columns and checksums of an intact shard with exactly these rows, if any."""
     types = list(zip(kinds, kinds.values(), dtypes))
-    for source in map(Path, sources):
+    for source in sources:
         with contextlib.suppress(InputError):  # skip a missing or damaged shard
-            shard = Shard(source)
+            shard = Shard(Path(source))
             places = [*shard.places.items()][1:]
             is_equal = types == [(kind, shape[1:], dtype) for kind, (_, shape, dtype, _) in places]
             if is_equal and shard.read("index").tobytes() == index.tobytes():
-                columns = {name: shard.read(name) for name in shard.places}
-                write_shard(path, columns, shard.checksums)
-                return True
-    return False
+                return {name: shard.read(name) for name in shard.places}, shard.checksums
+    return None
 
 
 def take_over(

@@ -24,7 +24,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
 from pawprint.features import store
 from pawprint.features.augmentation import draw_view
-from pawprint.features.reuse import Key, keys_of, take_over, take_over_whole
+from pawprint.features.reuse import Key, keys_of, read_whole, take_over
 from pawprint.features.rows import Row, fits
 from pawprint.features.views import IDENTITY, View, mirrored
 from pawprint.images.archive import Archive
@@ -77,7 +77,8 @@ class ShardComputer:
         index = self.index_of(task)
         dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
         sources = [*filter(os.path.exists, (task.path, *task.sources))]
-        if take_over_whole(Path(task.path), index, sources, self.kinds, dtypes):
+        if whole := read_whole(index, sources, self.kinds, dtypes):
+            store.write_shard(Path(task.path), *whole)
             return len(task.images), []
         row_keys = keys_of(index)
         row_of = take_over(set(row_keys), sources, self.kinds, dtypes)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
 from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
@@ -19,7 +18,12 @@ from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
-from pawprint.network.logistic_regression import Regression, fit_exactly, fit_regressions
+from pawprint.network.logistic_regression import (
+    Regression,
+    fit_exactly,
+    fit_regressions,
+    threads_of_fits,
+)
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -265,11 +269,12 @@ def _predict_folds(
     )
     if len(values_of_c) > 1:  # else the rows of a fold are dropped once it is predicted
         paths = [*paths]
-    is_large = len(folds.learned) * examples.columns > MIN_SIZE_FOR_THREADS
+    size = len(folds.learned) * examples.columns
     for c in values_of_c:
         probabilities = np.empty((len(images), examples.classes), np.float32)
-        with threadpool_limits(1):
-            predicted_folds = (map_in_threads if is_large else map)(next, paths)
+        with threads_of_fits(1, size * settings.views):
+            map_folds = map_in_threads if size > MIN_SIZE_FOR_THREADS else map
+            predicted_folds = map_folds(next, paths)
             for part, predicted in zip(places, predicted_folds):
                 probabilities[part] = predicted
         yield settings._replace(probabilities=probabilities, C=c)

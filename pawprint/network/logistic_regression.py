@@ -5,19 +5,21 @@ Optimization, 2006, section 7.1). Pawprint has its own implementation because im
 takes longer than all fits to a few hundred images, and because its solvers go through all columns
 of the rows at every step.
 
-Once a fit has taken many conjugate gradients, the Hessian of a sample of rows preconditions them.
+Once a fit has taken many directions, the Hessian of a sample of rows preconditions the others.
 
 The optimal weights are a weighted sum of the rows. With fewer rows than columns, but at least
 MIN_ROWS, a fit therefore searches for one coefficient per row, which only needs the products of
 rows. The resulting model is the same.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pawprint.rounding import to_step
 
@@ -26,8 +28,8 @@ MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continu
 # With fewer rows, a fit searches for the weights of columns. The sum of standardised rows is nearly
 # 0, and steps in float32 along it, by products of rows, end before the gradient does.
 MIN_ROWS = 50
-MIN_PRECONDITIONED = 2**23  # number of values, below which fits are faster than SciPy's import
-SAMPLE = 10_000  # maximum number of rows in the sample, about
+MIN_PRECONDITIONED = 2**23  # values of all rows; most fits to fewer take less than two seconds
+SAMPLE = 10_000  # maximum number of rows in the sample
 BLOCK = 2**18  # number of values that are converted to float64 at once
 
 
@@ -46,6 +48,19 @@ class Regression(NamedTuple):
         """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
         logits = multiply(rows, self.weights.astype(np.float64)) + self.intercepts
         return np.exp(_log_probabilities(logits))
+
+
+@contextlib.contextmanager
+def threads_of_fits(number: int, values: int) -> Iterator[None]:
+    """Limit the threads of the fits in the block, which have at most so many values in their rows.
+
+    A library that is imported in the block would not be limited, so SciPy's solver is imported
+    before it. It is slow to import, and often not needed.
+    """
+    if values >= MIN_PRECONDITIONED:
+        import scipy.linalg  # noqa: F401
+    with threadpool_limits(number):
+        yield
 
 
 def fit_regressions(
@@ -162,48 +177,54 @@ class _RowSpace(_ColumnSpace):
 
 
 class _Preconditioner:
-    """Roughly solves the equations of the steps for one C, to save conjugate gradients.
+    """Roughly solves the equations of the steps for one C, to save directions.
 
-    The Hessian of a sample of rows is inverted when a fit has taken so many conjugate gradients
-    that it will probably take as long again. The Hessian then changes little from step to step.
+    The Hessian of a sample of rows is inverted once, when a fit has taken so many directions that
+    it will probably take as many again. Until then, the equations stay as they are.
     """
 
     def __init__(self, space: _ColumnSpace, c: float) -> None:
         self.space = space
         self.c = c
-        self.gradients = 0
+        self.directions = 0
         self.solve: Callable[[np.ndarray], np.ndarray] | None = None
         self.curvature = 1.0
         rows, columns = space.rows.shape
-        is_small = isinstance(space, _RowSpace) or space.rows.size < MIN_PRECONDITIONED
-        # Otherwise, about as many as inverting the Hessian takes.
-        self.enough = math.inf if is_small else max(25, columns**2 / (16 * rows))
+        # Inverting takes as long as about so many directions. Those of few rows are fast.
+        self.enough = max(25, columns**2 / (16 * rows))
+        if isinstance(space, _RowSpace) or space.rows.size < MIN_PRECONDITIONED:
+            self.enough = math.inf
 
-    def prepare(self, curvatures: np.ndarray) -> None:
+    def prepare(self, weighted: np.ndarray, probabilities: np.ndarray) -> None:
         """Invert the Hessian, if it is time.
 
-        `curvatures`, float32 `(rows, units)`, are the second derivatives of the loss by the logits.
-        All units share their mean. In float32, only a penalty that is not too small keeps the
-        Hessian positive definite.
+        `weighted` and `probabilities` are as in `_step`, float32. All units share the mean of their
+        curvatures. In float32, the penalty has to be large enough for a Cholesky decomposition.
         """
-        if self.solve or self.gradients < self.enough:
+        if self.solve or self.directions < self.enough:
             return
-        from scipy.linalg import blas, cho_factor, cho_solve  # slow to import, often not needed
+        from scipy.linalg import LinAlgError, blas, cho_factor, cho_solve
 
-        every = max(len(curvatures) // SAMPLE, 1)
-        total = curvatures.mean(axis=1)
-        rows, weights = self.space.rows[::every], np.sqrt(every * total[::every, None])
+        rows = self.space.rows
+        every = -(-len(rows) // SAMPLE)
+        curvatures = (weighted * (1 - probabilities)).mean(axis=1)
+        rows, roots = rows[::every], np.sqrt(every * curvatures[::every, None])
         hessian = np.zeros((rows.shape[1], rows.shape[1]), np.float32, "F")
-        for start in range(0, len(rows), 1024):  # a weighted copy of all rows would take memory
+        for start in range(0, len(rows), 1024):  # a copy of all rows would take memory
             part = slice(start, start + 1024)
-            hessian = blas.ssyrk(1, (weights[part] * rows[part]).T, 1, hessian, overwrite_c=True)
+            hessian = blas.ssyrk(1, (roots[part] * rows[part]).T, 1, hessian, overwrite_c=True)
         diagonal = np.einsum("ii->i", hessian)
         diagonal += max(1 / self.c, 1e-6 * float(diagonal.sum()))
-        self.solve = partial(cho_solve, cho_factor(hessian, overwrite_a=True))
-        self.curvature = total.sum()
+        try:
+            factor = cho_factor(hessian, overwrite_a=True)
+        except LinAlgError:  # the fit goes on as before
+            self.enough = math.inf
+            return
+        self.solve = partial(cho_solve, factor, check_finite=False)
+        self.curvature = curvatures.sum()
 
     def __call__(self, coefficients: np.ndarray, intercepts: np.ndarray) -> Pair:
-        self.gradients += 1
+        self.directions += 1
         if not self.solve:
             return coefficients, intercepts
         return self.solve(coefficients), intercepts / self.curvature
@@ -289,7 +310,7 @@ def _minimise(
         # The penalty bounds the length of the step: its square is at most `c * decrease`.
         if factor == 1 and math.sqrt(max(c * decrease, 0)) <= precision.tolerance:
             return model
-    if precision is EXACT:
+    if precision is not NEAR:  # after which EXACT goes on
         print(
             f"The logistic regression with C {c:g} on {len(space.rows):,} rows did not converge, "
             "so other computers may find other weights."
@@ -320,7 +341,7 @@ def _step(
     space, c = precondition.space, precondition.c
     weighted = weighted.astype(np.float32)
     probabilities = probabilities.astype(np.float32)
-    precondition.prepare(weighted * (1 - probabilities))
+    precondition.prepare(weighted, probabilities)
     # In float32, the square of a small gradient would be 0.
     scale = max(float(np.abs(part).max()) for part in gradient) or 1.0
     residual: list[np.ndarray] = [(-part / scale).astype(np.float32) for part in gradient]

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from pawprint.columns import HISTORY
 from pawprint.cores import count_cores
@@ -27,7 +26,7 @@ from pawprint.network.cross_validation import (
     view_of,
 )
 from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
-from pawprint.network.logistic_regression import fit_exactly
+from pawprint.network.logistic_regression import fit_exactly, threads_of_fits
 from pawprint.params.model import IN_BATCHES, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
@@ -137,7 +136,7 @@ def solve(
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
     # The weights are rounded, so the number of threads does not change them.
-    with threadpool_limits(count_cores()):
+    with threads_of_fits(count_cores(), rows.size):
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)
