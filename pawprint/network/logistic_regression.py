@@ -210,8 +210,8 @@ class _Preconditioner:
         curvatures = (weighted * (1 - probabilities)).mean(axis=1)
         rows, roots = rows[::every], np.sqrt(every * curvatures[::every, None])
         hessian = np.zeros((rows.shape[1], rows.shape[1]), np.float32, "F")
-        for start in range(0, len(rows), 1024):  # a copy of all rows would take memory
-            part = slice(start, start + 1024)
+        for start in range(0, len(rows), 256):  # a copy of all rows would take memory
+            part = slice(start, start + 256)
             hessian = blas.ssyrk(1, (roots[part] * rows[part]).T, 1, hessian, overwrite_c=True)
         diagonal = np.einsum("ii->i", hessian)
         diagonal += max(1 / self.c, 1e-6 * float(diagonal.sum()))
