@@ -42,7 +42,8 @@ VERDICT = re.compile(
 
 def comparable(lines: list[str]) -> list[str]:
     # `init` prints how this package was installed.
-    kept = (line for line in lines if "requirements.txt does not list" not in line)
+    advice = "Before you share the project: requirements.txt "
+    kept = (line for line in lines if not line.startswith(advice))
     spaced = (" ".join(line.split()) for line in kept)
     plain = (line if line.startswith(COUNTED) else NUMBER.sub("0", line) for line in spaced)
     return [VERDICT.sub("a verdict", line) for line in plain]

@@ -332,6 +332,18 @@ def test_hessian_serves_fits_to_features_of_low_rank_with_hardly_any_penalty(
     assert not capsys.readouterr().out
 
 
+def test_hessian_serves_fits_with_a_dominant_direction_and_hardly_any_penalty(
+    monkeypatch, passes, capsys
+):
+    rng = np.random.default_rng(1)
+    rows = rng.normal(0, 1, (20_000, 96)) * np.geomspace(1, 0.1, 96)
+    rows[:, 0] *= 4
+    targets = (rows[:, 1] + rng.normal(0, 1, 20_000) > 0).astype(int)
+    rows = (rows / np.linalg.norm(rows, axis=1).mean()).astype(np.float32)
+    assert fit_twice(rows, targets, 1e5, monkeypatch, passes) != 1
+    assert not capsys.readouterr().out
+
+
 def test_hessian_that_cannot_be_inverted_changes_nothing(monkeypatch, passes):
     def fail(*arguments, **options):
         raise np.linalg.LinAlgError
