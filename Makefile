@@ -20,7 +20,7 @@ LOCK := printf "h5py%s\n" "<3.15; python_version < '3.14'" "~=3.15.1; python_ver
 .PHONY: demo docs findings test test-all test-extended release-check lock
 
 demo: .venv/installed
-	$(BIN)/python -m pawprint.recipes.demo
+	$(BIN)/python examples/demo.py
 
 # Lint, types and every fast test, with the whole pipeline once on small data.
 test: TESTS := not slow and not extended

@@ -38,6 +38,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from examples.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint import paths
 from pawprint.columns import SPLITS
 from pawprint.files import read_json
@@ -46,7 +47,6 @@ from pawprint.images.reading import open_image
 from pawprint.params.file import overlay, set_values
 from pawprint.params.model import IMAGENET
 from pawprint.projects.recipes import apply_recipe
-from pawprint.recipes.demo import PROJECT, dvc_environment, prepare, run_dvc
 from pawprint.tables import spread
 from pawprint.yaml_file import parse_yaml
 

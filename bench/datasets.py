@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.compare import cpu_of_children, with_seed
+from examples.demo import PROJECT, prepare, run_dvc
 from pawprint import paths
 from pawprint.columns import SCORES, SPLIT
 from pawprint.dataset.unusual import MAX_LEFT_OUT
@@ -44,7 +45,6 @@ from pawprint.params.file import overlay
 from pawprint.params.model import Model
 from pawprint.projects.init import left_out_of
 from pawprint.projects.recipes import NEW, read_recipe
-from pawprint.recipes.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime import read_network
 from pawprint.tables import read_table
 

@@ -27,12 +27,12 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from bench.compare import correct_label, params_for
+from examples.demo import PROJECT, dvc_environment, prepare
 from pawprint import paths
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import decode
 from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
-from pawprint.recipes.demo import PROJECT, dvc_environment, prepare
 from pawprint.yaml_file import read_yaml
 
 SIZE = 96

@@ -10,10 +10,10 @@ import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
+from examples.demo import PROJECT
 from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.projects.recipes import apply_recipe, recipe_names
-from pawprint.recipes.demo import PROJECT
 
 SEEDS = 3
 COLUMNS = {

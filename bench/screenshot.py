@@ -16,8 +16,8 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, sync_playwright
 
+from examples.demo import PROJECT
 from pawprint import paths
-from pawprint.recipes.demo import PROJECT
 
 TEMPLATES = ["report.html", "sentences.txt"]
 MODULES = ["reports/pages.py", "scores/limits.py", "scores/metrics.py", "classes.py"]

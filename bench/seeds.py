@@ -13,7 +13,7 @@ import sys
 
 import pandas as pd
 
-from pawprint.recipes.demo import dvc_environment
+from examples.demo import dvc_environment
 
 SEEDS = {f"seed-{seed}": f"train_finetune.epochs.seed={seed}" for seed in range(1, 6)}
 RUNS = {"head": "train_finetune.epochs=null"} | SEEDS

@@ -20,6 +20,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
+from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.folders import find_layout
@@ -30,7 +31,6 @@ from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.params.file import overlay
 from pawprint.pipeline.fingerprint import Code
-from pawprint.recipes.demo import draw_dataset, dvc_environment, write_archive
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"

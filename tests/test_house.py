@@ -31,11 +31,11 @@ MAY_IMPORT |= {
     "pawprint/forms": {"dataset", "images"},  # loaded by `init` alone
     "pawprint/projects": ROOMS | {"forms", "templates"},
     "pawprint/commands": ROOMS | {"forms", "projects", "templates"},
-    "pawprint/recipes": ROOMS | {"projects"},  # only the demo, which no module imports
+    "pawprint/recipes": set(),
     "pawprint/app": ROOMS | {"projects"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
-    "examples": ROOMS,
-    "bench": ROOMS | {"projects", "recipes"},
+    "examples": ROOMS | {"projects"},
+    "bench": ROOMS | {"examples", "projects"},
 }
 PACKAGE = "stages/__init__.py"
 STAGES = [module for module in MODULES if module.startswith("stages/") and module != PACKAGE]

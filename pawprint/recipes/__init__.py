@@ -1,1 +1,1 @@
-"""Recipes with the params of published notebooks and tutorials, and the offline demo."""
+"""Recipes with the params of published notebooks and tutorials, and that of `make demo`."""

@@ -14,12 +14,12 @@ from conftest import commit, pawprint, succeed
 from faults import black_png
 from servers import served
 
+from examples.demo import draw_dataset
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.metadata_csv import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.images.archive import members, open_archive
 from pawprint.paths import LABELS_TO_REVIEW_CSV, SCORES_CSV
-from pawprint.recipes.demo import draw_dataset
 from pawprint.reports.pages import score_of
 from pawprint.tables import read_table, write_table
 

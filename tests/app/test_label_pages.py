@@ -9,8 +9,8 @@ from app_browser import chromium, expect, opened, serious, settled
 from conftest import FROZEN, OFFLINE, change, git_project, share_cache, succeed
 from servers import served
 
+from examples.demo import draw_dataset
 from pawprint.projects.label_rows import read_rows
-from pawprint.recipes.demo import draw_dataset
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from conftest import FROZEN, OFFLINE, commit, git_project, replace, share_cache,
 from faults import PHOTO, encode
 from servers import served
 
-from pawprint.recipes.demo import draw_dataset
+from examples.demo import draw_dataset
 
 pytestmark = pytest.mark.slow
 

@@ -17,12 +17,12 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, request, started
 
+from examples.demo import draw_picture
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.reading import decode
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
 from pawprint.projects.answers import read_answers
-from pawprint.recipes.demo import draw_picture
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the `serve` extra")

@@ -22,12 +22,12 @@ from conftest import (
 from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
+from examples.demo import draw_picture
 from pawprint import paths
 from pawprint.columns import SPLIT
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.reading import decode
-from pawprint.recipes.demo import draw_picture
 from pawprint.tables import read_table
 
 MONTH = (PROJECT / "docs" / "after-deployment.md").read_text(encoding="utf-8")

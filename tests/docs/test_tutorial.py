@@ -59,7 +59,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     photo = tmp_path / "hotdog" / "mine.jpg"
     photo.parent.mkdir()
     photo.write_bytes(b"mine")
-    result = run("python", "-m", "pawprint.recipes.demo", str(tmp_path), cwd=PROJECT)
+    result = run("python", "examples/demo.py", str(tmp_path), cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path}: expected a new folder.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
@@ -68,6 +68,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
 @pytest.mark.extended
 def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path):
     folder = tmp_path
+    (folder / "pawprint").symlink_to(PROJECT)
     for language, text in blocks(PAGE.read_text(encoding="utf-8")):
         if language == "yaml":
             change(folder, text)

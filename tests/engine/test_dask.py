@@ -18,6 +18,7 @@ from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
 import pawprint
+from examples.demo import write_archive
 from pawprint import paths
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
@@ -32,7 +33,6 @@ from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
 from pawprint.params.file import overlay
-from pawprint.recipes.demo import write_archive
 from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow

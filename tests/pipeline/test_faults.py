@@ -20,13 +20,13 @@ from faults import (
 from networks import write_colour_model
 from PIL import ImageChops, ImageStat
 
+from examples.demo import draw_dataset
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.reading import decode, open_image
 from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.recipes.demo import draw_dataset
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.

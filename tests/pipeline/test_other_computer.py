@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from conftest import OFFLINE, PROJECT, environment_with, succeed
 
+from examples.demo import FOOD, draw_collection, prepare
 from pawprint.files import pack, read_json
 from pawprint.params.file import overlay
-from pawprint.recipes.demo import FOOD, draw_collection, prepare
 
 QEMU = shutil.which("qemu-x86_64")
 IS_PROMISED = sys.platform == "linux" and platform.machine() == "x86_64"

@@ -18,6 +18,7 @@ from dependencies import opened, recording, run_stage, surprises, with_dependenc
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
+from examples.demo import ARCHIVE, draw_dataset, prepare, write_archive
 from pawprint import paths
 from pawprint.classes import UNKNOWN, log_losses
 from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
@@ -27,7 +28,6 @@ from pawprint.images.reading import open_image
 from pawprint.model.outputs import to_probabilities
 from pawprint.model.predictor import load_predictor
 from pawprint.params.file import overlay
-from pawprint.recipes.demo import ARCHIVE, draw_dataset, prepare, write_archive
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 from pawprint.tables import read_table
 

@@ -11,11 +11,11 @@ import pytest
 from conftest import PROJECT, TINY, environment_with, replace, succeed
 from kills import fingerprint
 
+from examples.demo import prepare, write_archive
 from pawprint import paths
 from pawprint.features.store import Shard
 from pawprint.params.file import overlay
 from pawprint.projects.recipes import apply_recipe
-from pawprint.recipes.demo import prepare, write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 60, 30

@@ -25,6 +25,7 @@ from networks import write_colour_model
 from PIL import Image
 
 import pawprint
+from examples.demo import draw_tutorial
 from pawprint import paths
 from pawprint.columns import IMAGES, SCORES
 from pawprint.dataset.sources import fetch
@@ -37,7 +38,6 @@ from pawprint.projects.labelling import labels_given, undecided
 from pawprint.projects.project import FORMS, Project
 from pawprint.projects.recipes import use_recipe
 from pawprint.projects.upgrade import upgrade
-from pawprint.recipes.demo import draw_tutorial
 from pawprint.tables import write_table
 from pawprint.yaml_file import read_yaml
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import OFFLINE, PROJECT, commit, complaint, git_init, printed, refused, repro, run
 
+from examples import demo
+from examples.demo import draw_dataset, prepare
 from pawprint import paths
 from pawprint.features.store import Shard
 from pawprint.files import pack
@@ -14,8 +16,6 @@ from pawprint.params.file import overlay
 from pawprint.params.model import load_params
 from pawprint.projects.export import keras_model
 from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
-from pawprint.recipes import demo
-from pawprint.recipes.demo import draw_dataset, prepare
 from pawprint.yaml_file import parse_yaml
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ import pytest
 from conftest import change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
+from examples.demo import write_archive
 from pawprint.files import digest
 from pawprint.network.hardware import keras
-from pawprint.recipes.demo import write_archive
 
 pytestmark = pytest.mark.slow
 

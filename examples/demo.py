@@ -3,12 +3,12 @@
 The folder `demo/` becomes a separate DVC project with a copy of the stages, so that a real run is
 never touched, and a second `make demo` only reruns what has changed. Its cats and dogs are drawn.
 They have the faults of collected photos: a few pictures in the wrong folder, near-duplicates, and
-damaged files. So do the burgers, hot dogs and houses that `python -m pawprint.recipes.demo FOLDER`
-draws for docs/tutorial.md.
+damaged files. So do the burgers, hot dogs and houses that `python examples/demo.py FOLDER` draws
+for docs/tutorial.md.
 
-sample/base.h5 contains the weights of MobileNetV2 (alpha 0.35) in float16. It was trained to
-distinguish 30 kinds of drawn objects, not including cats and dogs, and is correct on 81% of 1,200
-held-out pictures. It was made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
+pawprint/recipes/sample/base.h5 contains the weights of MobileNetV2 (alpha 0.35) in float16. It was
+trained to distinguish 30 kinds of drawn objects, not including cats and dogs, and is correct on 81%
+of 1,200 held-out pictures. It was made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
 """
 
 import argparse
@@ -177,7 +177,7 @@ def draw_tutorial(folder: Path) -> None:
     print(f"demo: {FOOD_PICTURES} pictures each of {', '.join(FOOD)} in {folder / 'photos'}")
 
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 WORKSPACE = PROJECT / "demo"
 ARCHIVE = "drawn.zip"  # as in pawprint/recipes/sample.yaml
 
@@ -230,7 +230,7 @@ def run_sample() -> None:
 
 def main() -> None:
     """Run the demo, or draw the pictures of the tutorial."""
-    parser = argparse.ArgumentParser(prog="python -m pawprint.recipes.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python examples/demo.py", description=__doc__)
     tutorial = "new folder for the pictures in docs/tutorial.md; nothing is run"
     parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=tutorial)
     folder = parser.parse_args().folder
