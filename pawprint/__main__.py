@@ -23,7 +23,6 @@ COMMANDS = {
     "recipes": "list recipes, print one, or write one to params.yaml",
     "try": "compare networks and image sizes on your training images",
     "predict": "label photos with the served model",
-    "serve": "label photos over HTTP with the served model",
     "score": "evaluate the served model on photos and compare it with the test split",
     "suggest": "rank unlabelled images by how much a label would help",
     "export": "write the model as one HTML page, LiteRT, ONNX or SavedModel",
@@ -47,7 +46,7 @@ DVC runs the training: after you change photos, labels or params, `dvc repro` ru
 stages that the change affects."""
 
 # All other commands also run in a folder of photos.
-IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
+IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "suggest"}
 
 
 def main() -> int | None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pawprint.errors import InputError, reason
-from pawprint.named_file import copy_file, describe_failure, open_binary, read_bytes
+from pawprint.named_file import describe_failure, open_binary, read_bytes
 from pawprint.rounding import significant
 
 Parsed = TypeVar("Parsed")
@@ -35,18 +35,6 @@ def is_link_of_dvc(path: Path) -> bool:
         return False
     target = Path(os.path.realpath(path))
     return bool(OBJECT.fullmatch("/".join(target.parts[-2:])))
-
-
-def detach(path: Path) -> None:
-    """Replace a file that is an object in DVC's cache with a copy, before appending to it.
-
-    Such a file is a symbolic link to the cache, or a hard link, which DVC makes read-only.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        status = path.stat()
-        if is_link_of_dvc(path) or (status.st_nlink > 1 and not status.st_mode & stat.S_IWUSR):
-            with replacing(path) as partial:
-                copy_file(path, partial)
 
 
 @contextlib.contextmanager

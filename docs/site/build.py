@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 NAVIGATION = {
     "Start": ["tutorial", "notebook", "from-notebook", "install", "compared"],
     "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
-    "Use the model": ["predict", "export", "programs", "serve", "after-deployment"],
+    "Use the model": ["predict", "export", "programs", "after-deployment"],
     "Reference": [
         "params",
         "pipeline",

@@ -61,18 +61,11 @@ def test_make_targets_and_modules_in_commands_exist():
 def test_locks_have_every_direct_requirement_and_no_index():
     project = tomllib.loads(read("pyproject.toml"))
     extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
-    groups = project["dependency-groups"]
-    serve, run = groups["serve"], project["project"]["dependencies"]
-    names = {
-        re.match(r"[\w.-]+", line)[0]
-        for line in [*run, *project["project"]["optional-dependencies"]["serve"]]
-    }
-    assert {*serve} <= names
+    run = project["project"]["dependencies"]
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
     for lock, packages in (
         ("requirements.txt", run),
-        ("requirements-serve.txt", serve),
-        ("requirements-dev.txt", [*serve, *run, *extras]),
+        ("requirements-dev.txt", [*run, *extras]),
     ):
         locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
         assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}

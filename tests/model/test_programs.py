@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photo, photos_of, printed, refused, run, succeed, write_files
 from PIL import Image
-from servers import HOST, free_port, listening, request
 
 import pawprint
 from pawprint.model import metadata
@@ -99,19 +98,6 @@ def test_program_of_the_page_for_multiprocessing_runs(use_page, model):
     command = (sys.executable, "label.py", "photo.jpg", "photo.jpg")
     labels = succeed(*command, cwd=use_page, PYTHONPATH=str(PROJECT))
     assert labels == f"{[model.predict(PHOTO).label] * 2}\n"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-@pytest.mark.parametrize("options", [(), ("--preload",)])
-def test_program_of_the_page_for_gunicorn_runs(use_page, model, options):
-    """benoitc/gunicorn 2478."""
-    pytest.importorskip("gunicorn")
-    command = (sys.executable, "-m", "gunicorn", "--workers", "2", *options, "classify:application")
-    port = free_port()
-    command = (*command, "--bind", f"{HOST}:{port}")
-    with listening(use_page, use_page / "log", port, command, PYTHONPATH=str(PROJECT)):
-        answers = [request(port, "/", PHOTO) for _ in range(4)]
-    assert answers == [(200, {"label": model.predict(PHOTO).label})] * 4
 
 
 def test_pickled_model_predicts_the_same_without_its_folder(tmp_path, model):

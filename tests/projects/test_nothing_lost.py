@@ -33,7 +33,6 @@ from pawprint.dataset.kept_splits import keep_splits
 from pawprint.files import is_link_of_dvc, write_text
 from pawprint.projects import discard as last_commit
 from pawprint.projects.label_rows import write_rows
-from pawprint.projects.service_log import AnswerLog
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
@@ -247,7 +246,6 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
 CACHES = [".dvc/cache/files/md5", "elsewhere/files/md5", "of_version_2/cache"]
 ROW = {"file_name": "1.jpg", "label": "dog"}
 SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
-ANSWER = {"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}, "unknown_score": None}
 # Each table with the function that writes it.
 WRITERS = {
     "label": (
@@ -256,10 +254,6 @@ WRITERS = {
     ),
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
-    "log": (
-        '{"time": "2026-11-26T03:06:00.000+00:00"}\n',
-        lambda path: AnswerLog(path, None).append("", ANSWER),
-    ),
 }
 
 

@@ -1,8 +1,6 @@
-"""Real servers on a local port: the service, and the app's server."""
+"""Real servers on a local port, such as the app's."""
 
 import contextlib
-import http.client
-import json
 import random
 import socket
 import subprocess
@@ -11,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, environment_with
-
-from pawprint.package import EXAMPLE_MODEL
+from conftest import environment_with
 
 HOST = "127.0.0.1"
 SYSTEM = random.SystemRandom()  # tests set the seed of `random`
@@ -25,20 +21,6 @@ def free_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as free:
             free.bind((HOST, SYSTEM.randrange(10_000, 30_000)))
             return free.getsockname()[1]
-
-
-SERVICE = (sys.executable, "-m", "pawprint", "serve")
-
-
-@contextlib.contextmanager
-def started(
-    log: Path, *options: str, model: Path = EXAMPLE_MODEL, command: tuple[str, ...] = SERVICE
-) -> Iterator[tuple[subprocess.Popen, int]]:
-    """Yield the process of the service and its port."""
-    port = free_port()
-    command = (*command, str(model), "--port", str(port), *options)
-    with listening(PROJECT, log, port, command, PYTHONPATH=str(PROJECT)) as process:
-        yield process, port
 
 
 @contextlib.contextmanager
@@ -72,16 +54,6 @@ def listening(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def request(
-    port: int, path: str, body=None, method: str = "POST", **headers: str
-) -> tuple[int, dict]:
-    """Return the status and the decoded answer."""
-    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
 
 
 @contextlib.contextmanager
