@@ -23,8 +23,7 @@ COMMANDS = {
     "recipes": "list recipes, print one, or write one to params.yaml",
     "try": "compare networks and image sizes on your training images",
     "predict": "label photos with the served model",
-    "score": "evaluate the served model on photos and compare it with the test split",
-    "suggest": "rank unlabelled images by how much a label would help",
+    "score": "evaluate the served model on labelled photos",
     "export": "write the model as one HTML page, LiteRT, ONNX or SavedModel",
     "compare": "test whether a run is better than another; gate pull requests",
     "discard": "restore the last commit's run and params",
@@ -46,7 +45,7 @@ DVC runs the training: after you change photos, labels or params, `dvc repro` ru
 stages that the change affects."""
 
 # All other commands also run in a folder of photos.
-IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "suggest"}
+IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score"}
 
 
 def main() -> int | None:

@@ -20,7 +20,7 @@ ROOT = HERE.parents[1]
 NAVIGATION = {
     "Start": ["tutorial", "notebook", "from-notebook", "install", "compared"],
     "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
-    "Use the model": ["predict", "export", "programs", "after-deployment"],
+    "Use the model": ["predict", "export", "programs"],
     "Reference": [
         "params",
         "pipeline",

@@ -45,8 +45,8 @@ def show_new() -> None:
         show_pages(chosen)
         return
     st.markdown(
-        "Label images from another folder, or from the output of `pawprint predict --format csv` "
-        "or `jsonl`. Labelled images are copied. To keep them out of validation and test, run "
+        "Label images from another folder. Labelled images are copied. To keep them out of "
+        "validation and test, run "
         "`pawprint keep-splits` before you add them, and `pawprint keep-splits --train` after "
         "`dvc repro split`."
     )
@@ -55,25 +55,18 @@ def show_new() -> None:
     default = str(proposed) if source.is_dir() else ""
     uploads = str(paths.UNLABELLED_PHOTOS) if paths.UNLABELLED_PHOTOS.is_dir() else ""
     typed = read_json(FOLDERS) if FOLDERS.exists() else [uploads, default]
-    ways = (f"The {photo_sources.NUMBER} that help the model most, one by one", "All, page by page")
     with st.form("new", border=False):
-        origin = st.text_input("Folder or table of unlabelled images", typed[0])
+        origin = st.text_input("Folder of unlabelled images", typed[0])
         about = "A folder with a `metadata.csv` or a subfolder for each class, or a new folder."
         target = st.text_input("Folder for labelled images", typed[1], help=about)
-        left_out = "Unknown images, and near-duplicates of labelled ones, are left out."
-        way = st.radio("Images", ways, captions=(left_out, ""))
         if not st.form_submit_button("Start", type="primary"):
             return
     if not origin or not target:
         raise InputError("Both fields are required. Fill in the empty one.")
     # `Path.expanduser` raises an error for an unknown user.
     folder, place = (os.path.expanduser(path) for path in (origin, target))  # noqa: PTH111
-    if way == ways[0]:
-        with st.spinner("Ranking the images …"):
-            chosen = photo_sources.suggested_photos(Path(folder), Path(place))
-    else:
-        version = str(sorted(stamps(Path(folder)).items()))
-        chosen = photo_sources.folder_photos((folder, place), version, default_model())
+    version = str(sorted(stamps(Path(folder)).items()))
+    chosen = photo_sources.folder_photos((folder, place), version, default_model())
     st.session_state["folder"] = chosen
     # Set the default last, because a new default clears the text field.
     write_json(FOLDERS, [origin, target])

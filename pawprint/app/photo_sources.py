@@ -15,15 +15,14 @@ from pawprint.classes import NEITHER
 from pawprint.dataset.user_tables import reviewed_images, spellings
 from pawprint.errors import InputError
 from pawprint.files import read_json
+from pawprint.images.folder import find_images
 from pawprint.images.reading import read_again
 from pawprint.model.detector import unit_length
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, predict_each
 from pawprint.params.data import Fetch
 from pawprint.projects import class_folders, labelling
-from pawprint.projects.suggestion import images_in, read_labelled, suggest
 
-NUMBER = 50  # number of suggested images
 ImageKeys = Sequence[labelling.ImageKey]
 
 
@@ -197,11 +196,11 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
 
     `given` contains the names of the folder and of the folder for labelled images. `version`
     identifies the files at that time: the result does not change if one disappears later. Raises
-    InputError for the same reasons as `images_in`, for overlapping folders, and for a model without
+    InputError for overlapping folders, and for a model without
     features.
     """
     origin, target = map(Path, given)
-    images = images_in(origin)
+    images = find_images([origin])
     class_folders.require_apart(origin, target, images)
     served = photos.predictor()
     rows = predict_each(served, images, _features, has_hashes=False)
@@ -221,37 +220,3 @@ def folder_photos(given: tuple[str, str], version: str, model: Path) -> FolderPh
 def _features(image: Image.Image, predicted: Prediction) -> dict:
     features = predicted.features
     return {"features": None if features is None else unit_length(features).astype(np.float32)}
-
-
-def suggested_photos(origin: Path, target: Path) -> FolderPhotos:
-    """Return the NUMBER images in a folder or table whose labels help most, without labelled ones.
-
-    Those marked as not known come last. Raises InputError if there are none, or the two folders
-    overlap.
-    """
-    images = images_in(origin)
-    class_folders.require_apart(origin, target, images)
-    served = photos.predictor()
-    pool = groups.Pool([], [(str(path.absolute()), "") for path in images])
-    source = FolderPhotos(origin, target, pool, served.metadata)
-    source.name += ", one by one"
-    unknown = labelling.undecided(HERE)
-    number = NUMBER + len(source.labels) + len(unknown)
-    found = suggest(served, origin, read_labelled(HERE), number)
-    rows = {str(path.absolute()): row for path, row in found if not row["error"]}
-    new = [path for path in rows if path not in source.labels]
-    new.sort(key=unknown.__contains__)
-    if not new:
-        raise InputError(
-            f"{origin}: all images are unknown, near-duplicates or already labelled. Choose other "
-            "images."
-        )
-    about = {path: describe_guess(rows[path]) for path in new[:NUMBER]}
-    source.pool = groups.Pool([], [(path, "") for path in about], about=about)
-    return source
-
-
-def describe_guess(row: dict) -> str:
-    """Return the label in a row of `predict`, and its probability, which unknown lacks."""
-    probability = row["probabilities"].get(row["label"])
-    return f"Predicted: {row['label']}{f' {probability:.1%}' if probability else ''}."

@@ -16,7 +16,7 @@ from pawprint.tables import read_table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    train = "use all new images for training, such as images chosen by `pawprint suggest`"
+    train = "use all new images for training, such as images that you chose by hand"
     parser.add_argument("--train", action="store_true", help=train)
 
 

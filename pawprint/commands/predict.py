@@ -1,7 +1,7 @@
 """The `predict` command."""
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pawprint.commands import add_format, add_model, count, output
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     Prints the label of each photo with its probability, or the most probable labels. A photo that
     does not resemble the training images is labelled unknown, and a photo that a person should
     check is labelled unsure. Photos that cannot be labelled are listed with the reason, and the
-    exit status is 1. All formats except the table print each row as soon as it is ready.
+    exit status is 1. CSV and jsonl write each row as soon as it is ready.
 
     Examples:
       pawprint predict photos
@@ -49,12 +49,21 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
-    with output(arguments) as taken:
-        each = predict_each(predictor, images, has_hashes=arguments.format != "table")
-        rows: Iterable[dict] = taken.take(each, len(images))
-        if pictures:
-            rows = list(rows)
-        FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
+    failed: list[dict] = []
+    each = predict_each(predictor, images, has_hashes=arguments.format != "table")
+    rows: Iterable[dict] = _collecting_failed(each, failed)
+    if pictures:
+        rows = list(rows)
+    with output(arguments.output) as file:
+        FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
-    return int(taken.has_errors)
+    return int(bool(failed))
+
+
+def _collecting_failed(rows: Iterable[dict], failed: list[dict]) -> Iterator[dict]:
+    """Yield the rows, and append those with an error to `failed`."""
+    for row in rows:
+        if row["error"]:
+            failed.append(row)
+        yield row

@@ -302,15 +302,6 @@ def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
     return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
 
 
-# Passes rows on. The int is the maximum number of rows.
-Take = Callable[[Iterable[dict], int], Iterable[dict]]
-
-
-def take_all(rows: Iterable[dict], total: int) -> Iterable[dict]:
-    """Return the rows unchanged."""
-    return rows
-
-
 def predict_each(
     predictor: Predictor,
     images: list[Path],

@@ -1,6 +1,5 @@
-"""Score production photos, or compare them without labels, with a project's last test split."""
+"""Score a model on labelled photos that it was not trained on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,291 +9,150 @@ from PIL import Image
 
 from pawprint import paths
 from pawprint.classes import UNLABELLED
-from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
+from pawprint.columns import IMAGES, SPLIT, TRAIN
 from pawprint.dataset.cleaning import without_duplicates
 from pawprint.dataset.folders import OUTER, folders_of, label_and_split
-from pawprint.dataset.metadata_csv import further_columns, is_metadata, parse_metadata_csv
+from pawprint.dataset.metadata_csv import is_metadata, parse_metadata_csv
+from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.decoding.row import perceptual_hash
 from pawprint.errors import InputError, printable
-from pawprint.files import md5, md5_of_folder
 from pawprint.images.folder import names_below, take_images
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import (
-    Prediction,
-    Predictor,
-    Take,
-    load_predictor,
-    predict_each,
-    take_all,
-)
-from pawprint.named_file import read_bytes
-from pawprint.params.data import Clean
-from pawprint.pipeline.recorded import Recorded
-from pawprint.projects.answers import (
-    COPY,
-    OTHER_MODEL,
-    read_answers,
-    refuse_corrected,
-    select_answers,
-)
-from pawprint.projects.suggestion import is_near_training, read_labelled
-from pawprint.scores.evaluation import predictions_in, tabulate_beside
-from pawprint.scores.likeness import LIKE, Likeness, compare_photos
-from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
-from pawprint.scores.slices import measure_slices
-from pawprint.scores.verdict import ModelComparison, compare, pair_predictions
+from pawprint.model.predictor import Prediction, Predictor, predict_each
+from pawprint.params.data import Clean, Split
+from pawprint.scores import metrics
+from pawprint.tables import read_table
 
-NEAR = "near-duplicates of training images"
-LABELLED = "labelled since, now training images"
+COPY = "copies"
 CONTRADICTORY = "copies in several classes"
-ROUNDING = 1e-4  # of a probability in a table or log
-FEW = 50  # with fewer unlabelled photos, only large differences are significant
+TRAINED_ON = "training images, or near-duplicates of them"
 
 
-class Photos(NamedTuple):
-    """The images in a folder.
-
-    `table` has the columns `path`, relative to the folder; `label`, which is a label of the model,
-    UNKNOWN or None; and `group`, from metadata.csv or for the image alone. `further` is the
-    METADATA table.
-    """
-
-    folder: Path
-    table: pd.DataFrame
-    further: pd.DataFrame
-
-
-def find_photos(project: Path, folder: Path, labels: Sequence[str]) -> Photos:
-    """Return the images in a folder and its subfolders, sorted by path, with their labels.
-
-    Folders of classes have the names in `clean.labels` of a project, or are named after the labels.
-
-    Raises InputError if images are missing, or if a metadata.csv does not contain any of the
-    labels.
-    """
-    params = project / paths.PARAMS
-    folder_names = Clean.load(path=params).labels if params.exists() else "auto"
-    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
-    rows = parse_metadata_csv(str(folder), names, lambda name: read_bytes(folder / name))
-    named = folder_names if isinstance(folder_names, dict) else {}
-    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
-    listed = rows or {}
-    is_outer = folder_names == OUTER
-    images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
-    places = (label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images)
-    table = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
-    table["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
-    if table.empty or (rows is not None and table["label"].isna().all()):
-        raise InputError(
-            f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, a "
-            "metadata.csv with these labels, or images without labels. Received: "
-            f"{len(images):,} images with other labels."
-        )
-    return Photos(folder, table, further_columns(listed, images))
-
-
-def read_test_split(folder: Path, metadata: Metadata) -> pd.DataFrame | None:
-    """Return the served model's PROBABILITIES table for a project's test split, or None.
-
-    It is None if `metadata` does not identify the served model, or if either the table or the
-    served model differs from dvc.lock.
-    """
-    table = folder / paths.TEST_PROBABILITIES_CSV
-    served = folder / paths.SERVED_MODEL
-    if not table.exists() or not (served / METADATA_FILE).exists():
-        return None
-    recorded = Recorded(folder=folder)
-    outputs = (paths.TEST_PROBABILITIES_CSV, paths.SERVED_MODEL)
-    expected = [recorded.hash_of("evaluate", path) for path in outputs]
-    is_other = any(expected) and expected != [md5(table), md5_of_folder(served)]
-    if is_other or read_metadata(served).model != metadata.model:
-        return None
-    predictions = read_probabilities(table)
-    return predictions if predicted_labels(predictions) == metadata.labels else None
-
-
-def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
-    """Load models to compare. Raises InputError if they do not have the same classes."""
-    predictors = [load_predictor(folder) for folder in folders]
-    labels = predictors[0].metadata.labels
-    for predictor in predictors[1:]:
-        if predictor.metadata.labels != labels:
-            raise InputError(
-                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(predictor.metadata.labels)}. Score this model separately."
-            )
-    return predictors
-
-
-class ScoreResult(NamedTuple):
+class Scored(NamedTuple):
     """The result of `score`.
 
-    `scores` contains the rows of `tabulate_beside`, then of `measure_slices`.
-    `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
-    reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
-    whether training images were available for comparison.
+    `scores` has the SCORES columns after `split`. `left_out` counts photos by reason, and `failed`
+    has the rows of `predict_each` with an error. `has_training` says whether photos were compared
+    with the project's training images.
     """
 
     scores: pd.DataFrame
-    predictions: pd.DataFrame
     left_out: dict[str, int]
     failed: list[dict]
     has_training: bool
 
 
-def score(
-    project: Path, predictor: Predictor, photos: Photos, take: Take = take_all
-) -> ScoreResult:
-    """Score labelled photos like `evaluate` and compare them with the last run's test split.
+def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
+    """Return the scores that `evaluate` computes, for the labelled photos in a folder.
 
-    UNKNOWN photos show none of the classes. As in `clean`, photos with the same pixels count once,
-    or not at all if their labels differ. In intervals and tests, photos in the same group count as
-    one. Near-duplicates of training images are left out, unless they belong to the test split.
-    Raises InputError if no photo has a class.
+    Copies count once, or not at all if their labels differ. Photos that trained the project's last
+    run, and their near-duplicates, are left out. In intervals, photos with the same `group` in
+    metadata.csv count as one. Photos labelled UNKNOWN show none of the classes. Raises InputError
+    if no photo of a class remains.
     """
     metadata = predictor.metadata
-    labelled = photos.table.dropna(subset="label")
-    paths = [photos.folder / path for path in labelled["path"]]
-    rows = list(take(predict_each(predictor, paths, _prediction_and_hash), len(paths)))
+    photos = find_photos(project, folder, metadata.labels)
+    labelled = photos.dropna(subset="label")
+    rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _measure)]
     failed = [row for row in rows if row["error"]]
     columns = ["prediction", "pixels_sha256", "perceptual_hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
     images, copies = without_duplicates(usable.assign(archive_split=""))
-    last_run = read_labelled(project)
-    training = last_run.split.loc[last_run.split["split"] == "train", "pixels_sha256"]
-    is_labelled = images["pixels_sha256"].isin(training)
-    is_near = is_near_training(images, last_run) & ~is_labelled
+    has_training = (project / paths.SPLIT_CSV).exists() and (project / paths.IMAGES_CSV).exists()
+    is_trained_on = (
+        _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
+    )
     left_out = {
-        UNLABELLED: len(photos.table) - len(labelled),
-        COPY: (copies["reason"] == "duplicate").sum(),
-        CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
-        LABELLED: is_labelled.sum(),
-        NEAR: is_near.sum(),
+        UNLABELLED: len(photos) - len(labelled),
+        COPY: int((copies["reason"] == "duplicate").sum()),
+        CONTRADICTORY: int((copies["reason"] == "contradictory").sum()),
+        TRAINED_ON: int(is_trained_on.sum()),
     }
-    table = _tabulate(images[~(is_near | is_labelled)], metadata)
-    is_of_class = table["actual"].isin(metadata.labels)
+    images = images[~is_trained_on]
+    is_of_class = images["label"].isin(metadata.labels)
     if not is_of_class.any():
-        counts = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
+        counts = [f"{number:,} {why}" for why, number in left_out.items() if number]
+        counts.append(f"{len(failed):,} unusable files")
         raise InputError(
-            f"{printable(str(photos.folder))}: expected photos of {', '.join(metadata.labels)}. "
-            f"Received: none. Left out: {counts or 'no photo'} and {len(failed):,} unusable files."
+            f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
+            f"none. Left out: {'; '.join(counts)}."
         )
-    of_classes = table[is_of_class].reset_index(drop=True)
-    test = read_test_split(project, metadata)
-    scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata)
-    is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further)
-    if len(slices):
-        scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
+    return Scored(_tabulate(images, is_of_class, predictor), left_out, failed, has_training)
 
 
-def compare_models(scored: Sequence[ScoreResult]) -> list[ModelComparison]:
-    """Compare each further model with the first, photo by photo, in one family of tests."""
-    first, *others = (result.predictions for result in scored)
-    return compare([{"photos": pair_predictions(first, other)} for other in others])
+def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
+    """Return the images in a folder and its subfolders, sorted by path.
 
-
-class LikenessResult(NamedTuple):
-    """The result of `compare_unlabelled`.
-
-    `images` and `test_images` are the numbers of photos compared; `left_out` counts photos by
-    reason, and `failed` has the rows of `predict` without a label.
+    The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
+    UNKNOWN or None; and `group`, from metadata.csv or the image alone. Folders of classes have the
+    names in the project's `clean.labels`, or are named after the labels. Raises InputError without
+    the folder, or if no image has a label.
     """
-
-    likeness: Likeness
-    images: int
-    test_images: int
-    left_out: dict[str, int]
-    failed: list[dict]
-
-    @property
-    def is_like(self) -> bool:
-        """Whether no difference from the test photos is found."""
-        return self.likeness.verdict == LIKE
-
-    def describe(self) -> str:
-        """Return the verdict as a sentence, with the differences that led to it."""
-        different = self.likeness.different
-        reasons = f" ({', '.join(different)})" if different else ""
-        if self.is_like and self.images < FEW:
-            reasons = "; with so few photos, only a large difference would show"
-        return f"The photos: {self.likeness.verdict}{reasons}."
-
-
-def compare_unlabelled(
-    project: Path, model: Path, source: Path, photos: Photos | None, take: Take = take_all
-) -> LikenessResult:
-    """Compare photos with a project's test photos, using its served model's predictions.
-
-    The photos are `photos` in the folder `source` or, if `photos` is None, the rows of the table
-    `source`. Raises InputError if the project has no test split for this model, or if all rows come
-    from other models.
-    """
-    metadata = read_metadata(model)
-    has_scores = metadata.unknown_threshold is not None
-    test = read_test_split(project, metadata)
-    if test is None or (has_scores and UNKNOWN_SCORE not in test):
+    if not folder.is_dir():
+        raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
+    params = project / paths.PARAMS
+    folder_names = Clean.load(path=params).labels if params.exists() else "auto"
+    named = folder_names if isinstance(folder_names, dict) else {}
+    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
+    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
+    rows = parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
+    images = take_images(folder, [name for name in names if not is_metadata(name)], rows or {})
+    is_outer = folder_names == OUTER
+    places = [label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images]
+    groups = [rows[name].group if rows and name in rows else "" for name in images]
+    photos = pd.DataFrame(
+        {
+            "path": images,
+            "label": [place.label or None for place in places],
+            "group": [group or f"/{name}" for group, name in zip(groups, images)],
+        }
+    )
+    if photos["label"].isna().all():
         raise InputError(
-            f"{model}: cannot compare with the test split: {paths.TEST_PROBABILITIES_CSV} is "
-            f"missing, or belongs to a different model than {paths.SERVED_MODEL}. Run this in the "
-            "model's project, after `dvc pull` or `dvc repro`."
+            f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, or a "
+            f"metadata.csv with these labels. Received: {len(images):,} images without them."
         )
-    if photos:
-        images = [source / path for path in photos.table["path"]]
-        rows = list(take(predict_each(load_predictor(model), images), len(images)))
-    else:
-        rows = read_answers(source, metadata.labels, has_scores)
-    answers, left_out, failed = select_answers(rows, metadata.model)
-    if not answers:
-        raise InputError(
-            f"{printable(str(source))}: expected labels predicted by the model "
-            f"{metadata.model}. Received: {left_out[OTHER_MODEL]:,} {OTHER_MODEL}, "
-            f"{len(failed):,} without a label. Run `pawprint predict` again, or restart `pawprint "
-            "serve`, to use this model."
-        )
-    table = _tabulate_answers(answers, metadata)
-    refuse_corrected(source, _corrected(answers, table, metadata))
-    predicted = predictions_in(table, metadata)
-    beside = predictions_in(test.assign(group=test.index), metadata)
-    likeness = compare_photos(predicted, beside)
-    return LikenessResult(likeness, len(answers), len(test), left_out, failed)
+    return photos
 
 
-def _corrected(answers: Sequence[dict], table: pd.DataFrame, metadata: Metadata) -> list[str]:
-    """Return the labels that do not follow from the probabilities in `table`, with their photos."""
-    is_given = np.array([[row["label"]] for row in answers]) == metadata.labels
-    rounded = table[[f"{PROBABILITY}{label}" for label in metadata.labels]].to_numpy()
-    own = metadata.classes(np.where(is_given, rounded + ROUNDING, rounded - ROUNDING))
-    differs = is_given.any(axis=1) & (is_given.argmax(axis=1) != own)
-    return [f"{row['label']} for {row['path']}" for row in np.array(answers)[differs]]
+def _measure(image: Image.Image, prediction: Prediction) -> dict:
+    return {"prediction": prediction, "perceptual_hash": perceptual_hash(image)}
 
 
-def _tabulate_answers(rows: Sequence[dict], metadata: Metadata) -> pd.DataFrame:
-    """Convert rows of `predict` to the input of `predictions_in`, with an empty `actual`."""
-    probabilities = pd.DataFrame([row["probabilities"] for row in rows])[metadata.labels]
-    predicted = np.array(metadata.labels)[metadata.classes(probabilities.to_numpy())]
-    table = probabilities.add_prefix(PROBABILITY).assign(actual="", predicted=predicted)
-    if metadata.unknown_threshold is not None:
-        table[UNKNOWN_SCORE] = [row["unknown_score"] for row in rows]
-    return table.assign(group=table.index)
+def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
+    """Return whether each image has the pixels of a training image, or looks like one, as bool."""
+    split = read_table(project / paths.SPLIT_CSV, SPLIT)
+    hashes = read_table(project / paths.IMAGES_CSV, IMAGES).set_index("path")["perceptual_hash"]
+    training = split[split["split"] == TRAIN]
+    known = training["path"].map(hashes)
+    new = images["perceptual_hash"].drop_duplicates()
+    distance = Split.load(path=project / paths.PARAMS).near_duplicate_distance
+    pairs = near_duplicates(pd.concat([known, new]), distance) - len(known)
+    near = new.iloc[pairs.loc[(pairs["first"] < 0) & (pairs["second"] >= 0), "second"]]
+    is_known = images["pixels_sha256"].isin(training["pixels_sha256"])
+    return is_known | images["perceptual_hash"].isin(near)
 
 
-def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
-    return {
-        "prediction": predicted._replace(features=None),
-        "perceptual_hash": perceptual_hash(image),
-    }
-
-
-def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """Return a PROBABILITIES table for images with a `prediction`, and their group numbers."""
-    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
-    # This also works without images.
-    probabilities = probabilities.reshape(len(images), len(metadata.labels))
-    unknown_scores = None
-    if metadata.unknown_threshold is not None:
-        unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
-    classes = metadata.classes(probabilities)
-    table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
-    return table.assign(group=pd.factorize(images["group"])[0])
+def _tabulate(images: pd.DataFrame, is_of_class: pd.Series, predictor: Predictor) -> pd.DataFrame:
+    """Return the scores for images with a `prediction`, of which some show none of the classes."""
+    metadata = predictor.metadata
+    known = images[is_of_class]
+    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
+    of_unknown, of_known = (
+        np.array([prediction.unknown_score for prediction in each["prediction"]], float)
+        for each in (images[~is_of_class], known)
+    )
+    predictions = metrics.Predictions(
+        actual=pd.Index(metadata.labels).get_indexer(known["label"]),
+        probabilities=probabilities,
+        predicted=metadata.classes(probabilities),
+        labels=metadata.labels,
+        groups=known["group"].to_numpy(),
+        is_unknown=metadata.are_unknown(of_known),
+        is_decided=(
+            None if metadata.min_confidence is None else metadata.are_decided(probabilities)
+        ),
+    )
+    groups = np.append(images.loc[~is_of_class, "group"], known["group"])
+    unknown = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    scores = metrics.tabulate_scores(predictions)
+    return pd.concat([scores, unknown], ignore_index=True) if len(unknown) else scores

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -18,18 +17,16 @@ from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import name_some, printable
-from pawprint.files import write_text
 from pawprint.images.archive import Archive
-from pawprint.images.reading import open_image, read_again
+from pawprint.images.reading import open_image
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
-from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
+from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.prediction_table import confusion, most_confused, with_image
 from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"
 REPORT = TEMPLATES / "report.html"
-SHEET = TEMPLATES / "sheet.html"
 DIGITS = 8  # MD5 digits shown for the images
 WEBP_QUALITY = 85
 WEBP_SIDE = 16_383  # maximum, in pixels
@@ -84,46 +81,7 @@ def data_uri(picture: Image.Image) -> str:
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
-SIDE = 320  # maximum photo size: twice its size on the page, for high-resolution displays
-MAX_ERRORS = 48
 MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
-
-
-def write_sheet(
-    path: Path, title: str, bits: int | None, photos: Iterable[tuple[Path, str, str, str]]
-) -> None:
-    """Write a page that shows photos, each given by its file, name, label, and additional text.
-
-    Photos are decoded with `bits`.
-    """
-    shown = []
-    for file, *texts in photos:
-        image = read_again(file, texts[0], bits, decoded_side(SIDE))
-        image.thumbnail((SIDE, SIDE))
-        shown.append((data_uri(image), *texts))
-    write_text(path, fill(SHEET, title=title, photos=shown))
-
-
-def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dict]]) -> None:
-    """Write a page with the images to label first."""
-    photos = []
-    for file, row in ranked:
-        if not row["error"]:
-            probability = row["probabilities"].get(row["label"])  # UNKNOWN has no probability
-            text = "" if probability is None else f"{probability:.1%}"
-            photos.append((file, row["path"], row["label"], text))
-    write_sheet(path, "Images to label first", bits, photos)
-
-
-def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
-    """Write a page with the most confident errors in a PROBABILITIES table for a folder."""
-    ranked = rank_predictions(predictions)
-    photos = (
-        (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
-        for row in ranked[ranked["wrong"]].head(MAX_ERRORS).itertuples()
-    )
-    write_sheet(path, "The most confident errors", bits, photos)
-
 
 THUMBNAIL = 160  # maximum size of a photo, in pixels
 PHOTOS_PER_PAIR = 8  # the most confident errors are shown
@@ -220,13 +178,13 @@ def describe_score(score: pd.Series) -> str:
     """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
 
     Without an interval, it looks like "0.9550". A fraction of at most FEW images looks like "1 of
-    1". Without a column `images`, a fraction is shown without counts.
+    1".
     """
     kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):
         return ""
-    is_counted = kind.measure is measure_fraction and "images" in score
-    text = fraction(score) if is_counted else format(score["value"], kind.form)
+    is_fraction = kind.measure is measure_fraction
+    text = fraction(score) if is_fraction else format(score["value"], kind.form)
     if pd.isna(score["low"]):
         return text
     return f"{text}, {score['low']:{kind.form}} to {score['high']:{kind.form}}"
@@ -333,27 +291,6 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
         )
         for label, row in accuracy.iterrows()
     ]
-
-
-def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
-    """Return a title, then rows of text: scores for photos, next to scores for the test split.
-
-    `scores` is a table from `tabulate_beside` with rows for slices.
-    """
-    shown = {name for name, score in CATALOGUE.items() if score.is_tested}.union(IN_METRICS["test"])
-    rows = scores[scores["score"].isin(shown)]
-    title = rows["score"].str.replace("_", " ") + " " + rows["label"]
-    cells = pd.DataFrame({"score": title, "photos": rows.apply(describe_score, axis=1)})
-    if rows["test"].notna().any():
-        beside = rows[["score", "test", "test_low", "test_high"]]
-        beside = beside.set_axis(["score", "value", "low", "high"], axis=1)
-        cells["test split"] = beside.apply(describe_score, axis=1)
-        cells["different"] = rows["different"]
-    lines = [list(cells), *cells.to_numpy().tolist()]
-    for name, accuracy, difference in slice_rows(scores):
-        cell = f"{accuracy}; difference from the others {difference}"
-        lines.append([name, cell, *[""] * (len(cells.columns) - 2)])
-    return lines
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:

@@ -194,8 +194,7 @@ def more_images(run: RunData) -> Limit | None:
     return Limit(
         f"More images {size.verb} {size} of 100: the last doubling, from {before:,} to {last:,} "
         f"training images, changed the {score} by {size.errors:+.1f} points ({CONFIDENCE:.0%} "
-        f"interval {size.low:+.1f} to {size.high:+.1f}); pawprint suggest chooses images to label "
-        "first.",
+        f"interval {size.low:+.1f} to {size.high:+.1f}).",
         size,
     )
 

@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -177,8 +177,7 @@ class Score(NamedTuple):
     values: Callable = _measured_elsewhere
     form: str = PERCENT
     measure: Callable[..., Cells | None] = measure_fraction  # returns a score and its interval
-    over: Literal["images", "classes", "class"] = "images"  # "classes": mean over classes
-    is_tested: bool = False  # whether `pawprint score` tests it against the test split
+    is_of_class: bool = False  # whether each class has a score of its own
 
 
 # Scores that guide decisions, keyed by split. There are at most ten, including scores from other
@@ -193,21 +192,21 @@ APART = "accuracy_without_near_duplicates"
 SLICE = "slice_accuracy"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
-    "accuracy": Score("accuracy", attrgetter("is_right"), is_tested=True),
-    "loss": Score("log loss", _losses, NUMBER, _mean_loss, is_tested=True),
+    "accuracy": Score("accuracy", attrgetter("is_right")),
+    "loss": Score("log loss", _losses, NUMBER, _mean_loss),
     "mean_recall": Score(
-        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes, "classes", True
+        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes
     ),
-    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes"),
+    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone),
     "roc_auc": Score("area under the ROC curve", attrgetter("probabilities"), NUMBER, _area),
     "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, _alone),
     APART: Score("accuracy without near-duplicates of other splits"),
-    "refused": Score("images labelled unknown", attrgetter("is_unknown"), is_tested=True),
+    "refused": Score("images labelled unknown", attrgetter("is_unknown")),
     "decided": Score("images decided, not unsure", attrgetter("is_decided")),
     "error_of_decided": Score("error of the decided images", _error_of_decided),
-    "recall": Score("recall", _recall, over="class", is_tested=True),
-    "precision": Score("precision", _precision, over="class"),
-    "f1": Score("F1", _f1, PERCENT, _alone, "class"),
+    "recall": Score("recall", _recall, is_of_class=True),
+    "precision": Score("precision", _precision, is_of_class=True),
+    "f1": Score("F1", _f1, PERCENT, _alone, is_of_class=True),
     SLICE: Score("accuracy"),
 }
 
@@ -223,7 +222,7 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     rows = []
     for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
         for name, score in CATALOGUE.items():
-            if (score.over == "class") == bool(index):
+            if score.is_of_class == bool(index):
                 values = score.values(predictions, *index)
                 cells = None if values is None else score.measure(values, predictions)
                 if cells:

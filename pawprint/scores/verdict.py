@@ -14,7 +14,6 @@ import pandas as pd
 from pawprint.classes import HEADLINES, headline_strata, log_losses
 from pawprint.columns import SPLITS
 from pawprint.scores import intervals
-from pawprint.scores.prediction_table import losses_in
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the
@@ -72,13 +71,6 @@ class ModelComparison(NamedTuple):
         is_shown = self.test.verdict in ("better", "worse")
         is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
         return NO_USE if is_shown and is_small else self.test.verdict
-
-
-def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
-    """Pair two models by their PROBABILITIES tables with a column `group`, on common paths."""
-    old, new = (table.assign(loss=losses_in(table)) for table in (old, new))
-    columns = ["path", "predicted", "loss"]
-    return old[["actual", "group", *columns]].merge(new[columns], on="path", suffixes=("_old", ""))
 
 
 def pair_probabilities(

@@ -66,9 +66,10 @@ def rows_of_four(photos):
     return [*predict_each(four, [photos / "b.jpg", photos / "nothing.jpg"])]
 
 
-def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
-    FORMATS["csv"](rows_of_four, LABELS, None)
-    good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
+def test_csv_has_a_column_for_each_label(rows_of_four):
+    file = io.StringIO()
+    FORMATS["csv"](rows_of_four, LABELS, None, file)
+    good, bad = csv.DictReader(file.getvalue().splitlines())
     names = [f"probability_{label}" for label in LABELS]
     after = ["unknown_score", "error", "pixels_sha256", "model"]
     assert list(good) == ["path", "label", *names, *after]

@@ -12,7 +12,6 @@ import pytest
 from conftest import refused
 
 from pawprint.dataset.user_tables import Correction, csv_rows, read_corrections, reviewed_images
-from pawprint.projects.answers import read_answers
 from pawprint.projects.label_rows import read_rows, write_rows
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
@@ -95,14 +94,6 @@ def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tm
     assert "0;1.jpg;cät;;seen by Ann" in written.splitlines()
     take_back()
     assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "dog"]
-
-
-def test_numbers_with_a_comma_are_read(tmp_path):
-    """As in opendidac/opendidac 681, German and French spreadsheets write such tables."""
-    header = "path;label;probability_cat;probability_dog;pixels_sha256;model"
-    (tmp_path / "t.csv").write_text(f"{header}\n1.jpg;dog;0,25;0,75;a1;b2\n", "utf-8-sig")
-    (row,) = read_answers(tmp_path / "t.csv", ["cat", "dog"], has_scores=False)
-    assert row["probabilities"] == {"cat": 0.25, "dog": 0.75}
 
 
 MEMBERS = {"cats/1.jpg", "dogs/4.jpg"}

@@ -29,7 +29,7 @@ FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
 def test_links_to_folders_are_followed(lab, capsys):
     """cvg/Hierarchical-Localization 283, python/cpython 77609."""
     assert names_below(lab) == FOUND  # like `score`
-    assert find_images([lab]) == [lab / name for name in FOUND]  # like `predict` and `suggest`
+    assert find_images([lab]) == [lab / name for name in FOUND]  # like `predict`
     assert capsys.readouterr().err == ""
 
 
