@@ -42,24 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     if not scored.has_training:
         print("score: training images are included, because none are here", file=sys.stderr)
     with output(arguments.output) as file:
-        text = _json if arguments.format == "json" else _table
-        print(text(scored), file=file)
+        print(_json(scored) if arguments.format == "json" else _table(scored), file=file)
     return int(bool(scored.failed))
 
 
 def _table(scored: Scored) -> str:
     scores = scored.scores
-    first = scores.iloc[0]
-    titles = (scores["score"].str.replace("_", " ") + " " + scores["label"]).str.strip()
-    lines = align(zip(titles, scores.apply(describe_score, axis=1)))
-    return f"The model is correct on {first['value']:.2%} of {first['images']:,} photos.\n\n{lines}"
+    titles = scores["score"].str.replace("_", " ") + " " + scores["label"]
+    return align(zip(titles, scores.apply(describe_score, axis=1)))
 
 
 def _json(scored: Scored) -> str:
     scores = scored.scores.astype(object)
-    record = {
-        "scores": scores.where(scores.notna(), None).to_dict("records"),
-        "left_out": scored.left_out,
-        "errors": [{"path": row["path"], "error": row["error"]} for row in scored.failed],
-    }
-    return json.dumps(record, indent=2)
+    errors = [{"path": row["path"], "error": row["error"]} for row in scored.failed]
+    record = {"scores": scores.where(scores.notna(), None).to_dict("records"), "errors": errors}
+    return json.dumps(record | {"left_out": scored.left_out}, indent=2)

@@ -20,19 +20,18 @@ from pawprint.images.folder import names_below, take_images
 from pawprint.model.predictor import Prediction, Predictor, predict_each
 from pawprint.params.data import Clean, Split
 from pawprint.scores import metrics
+from pawprint.scores.evaluation import decide
 from pawprint.tables import read_table
 
-COPY = "copies"
-CONTRADICTORY = "copies in several classes"
-TRAINED_ON = "training images, or near-duplicates of them"
+TRAINED_ON = "in the training images, or near-duplicates of them"
 
 
 class Scored(NamedTuple):
     """The result of `score`.
 
-    `scores` has the SCORES columns after `split`. `left_out` counts photos by reason, and `failed`
-    has the rows of `predict_each` with an error. `has_training` says whether photos were compared
-    with the project's training images.
+    `scores` has the SCORES columns after `split`. `left_out` counts photos by reason, with the
+    words of `clean`. `failed` has the rows of `predict_each` with an error. `has_training` says
+    whether photos were compared with the project's training images.
     """
 
     scores: pd.DataFrame
@@ -63,18 +62,16 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     )
     left_out = {
         UNLABELLED: len(photos) - len(labelled),
-        COPY: int((copies["reason"] == "duplicate").sum()),
-        CONTRADICTORY: int((copies["reason"] == "contradictory").sum()),
+        **copies["reason"].value_counts().to_dict(),
         TRAINED_ON: int(is_trained_on.sum()),
     }
     images = images[~is_trained_on]
     is_of_class = images["label"].isin(metadata.labels)
     if not is_of_class.any():
-        counts = [f"{number:,} {why}" for why, number in left_out.items() if number]
-        counts.append(f"{len(failed):,} unusable files")
+        counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
         raise InputError(
             f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
-            f"none. Left out: {'; '.join(counts)}."
+            f"none, with {len(failed):,} unusable files. Left out: {counts}."
         )
     return Scored(_tabulate(images, is_of_class, predictor), left_out, failed, has_training)
 
@@ -95,17 +92,12 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
     names = sorted(name for name in names_below(folder) if (folder / name).is_file())
     rows = parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
-    images = take_images(folder, [name for name in names if not is_metadata(name)], rows or {})
+    listed = rows or {}
+    images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
     is_outer = folder_names == OUTER
     places = [label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images]
-    groups = [rows[name].group if rows and name in rows else "" for name in images]
-    photos = pd.DataFrame(
-        {
-            "path": images,
-            "label": [place.label or None for place in places],
-            "group": [group or f"/{name}" for group, name in zip(groups, images)],
-        }
-    )
+    photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
+    photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(
             f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, or a "
@@ -135,24 +127,16 @@ def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
 def _tabulate(images: pd.DataFrame, is_of_class: pd.Series, predictor: Predictor) -> pd.DataFrame:
     """Return the scores for images with a `prediction`, of which some show none of the classes."""
     metadata = predictor.metadata
-    known = images[is_of_class]
-    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
-    of_unknown, of_known = (
+    known, unknown = images[is_of_class], images[~is_of_class]
+    of_known, of_unknown = (
         np.array([prediction.unknown_score for prediction in each["prediction"]], float)
-        for each in (images[~is_of_class], known)
+        for each in (known, unknown)
     )
-    predictions = metrics.Predictions(
-        actual=pd.Index(metadata.labels).get_indexer(known["label"]),
-        probabilities=probabilities,
-        predicted=metadata.classes(probabilities),
-        labels=metadata.labels,
-        groups=known["group"].to_numpy(),
-        is_unknown=metadata.are_unknown(of_known),
-        is_decided=(
-            None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-        ),
-    )
-    groups = np.append(images.loc[~is_of_class, "group"], known["group"])
-    unknown = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    actual = pd.Index(metadata.labels).get_indexer(known["label"])
+    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
+    groups = known["group"].to_numpy()
+    predictions = decide(metadata, actual, probabilities, of_known, groups)
     scores = metrics.tabulate_scores(predictions)
-    return pd.concat([scores, unknown], ignore_index=True) if len(unknown) else scores
+    groups = np.append(unknown["group"], groups)
+    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    return pd.concat([scores, rows], ignore_index=True) if len(rows) else scores

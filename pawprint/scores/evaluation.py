@@ -15,11 +15,22 @@ from pawprint.scores.prediction_table import tabulate
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> metrics.Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
     probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
+
+
+def decide(
+    metadata: Metadata,
+    actual: np.ndarray,
+    probabilities: np.ndarray,
+    unknown_scores: np.ndarray,
+    groups: np.ndarray,
+) -> metrics.Predictions:
+    """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
     predicted = metadata.classes(probabilities)
-    is_unknown = metadata.are_unknown(outputs.unknown_scores)
+    is_unknown = metadata.are_unknown(unknown_scores)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return metrics.Predictions(
-        outputs.actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
+        actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
     )
 
 

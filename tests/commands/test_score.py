@@ -12,7 +12,7 @@ from pawprint import paths
 from pawprint.classes import UNLABELLED
 from pawprint.columns import SCORES
 from pawprint.model.predictor import load_predictor
-from pawprint.projects.scoring import CONTRADICTORY, COPY, TRAINED_ON, Scored, score
+from pawprint.projects.scoring import TRAINED_ON, Scored, score
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.tables import read_table
@@ -71,7 +71,7 @@ def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(h
         smaller = Image.open(io.BytesIO(coloured("cat", number))).resize((50, 50))
         images[f"cat/smaller {number}.jpg"] = encode(smaller, quality=80)
     result = scored(write_files(tmp_path, images))
-    counts = {UNLABELLED: 1, COPY: 1, CONTRADICTORY: 2, TRAINED_ON: len(training) + 1}
+    counts = {UNLABELLED: 1, "contradictory": 2, "duplicate": 1, TRAINED_ON: len(training) + 1}
     assert result.left_out == counts
     assert row_of(result, "accuracy")["images"] == 7
 
@@ -108,7 +108,7 @@ def test_unusable_files_are_named_and_the_status_is_1(here, tmp_path):
     folder = write_files(tmp_path, new("cat", 40) | {"cat/text.jpg": b"a cat"})
     result = pawprint_here(Path.cwd(), "score", str(folder))
     assert result.returncode == 1
-    assert result.stdout.startswith("The model is correct on ")
+    assert result.stdout.startswith("accuracy ")
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"score: {folder / 'cat' / 'text.jpg'}: not an image")
 
