@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from pawprint.errors import InputError as InputError
     from pawprint.model.predictor import Prediction as Prediction
     from pawprint.model.predictor import Predictor
-    from pawprint.projects.project import Project as Project
 
-__all__ = ["InputError", "Prediction", "Project", "init", "load"]
+__all__ = ["InputError", "Prediction", "load"]
 
 # Every script of the project imports this package first.
 if not importlib.util.find_spec("pydantic"):
@@ -30,7 +29,6 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 _MODULES = {
     "InputError": "pawprint.errors",
     "Prediction": "pawprint.model.predictor",
-    "Project": "pawprint.projects.project",
 }
 
 
@@ -42,31 +40,6 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def init(
-    folder: str | os.PathLike,
-    images: str | os.PathLike | None = None,
-    *,
-    recipe: str | None = None,
-    outside: bool = False,
-    labels: str = "auto",
-) -> "Project":
-    """Create a project from your photos, as `pawprint init` does, and return it.
-
-    `folder` is a new or empty folder. `images` is a folder with one subfolder of photos per class,
-    a zip or tar of such a folder, or a YAML file with the URL of an archive. The photos are copied
-    into the project, unless `outside` is set. `recipe` is the name of published params, some of
-    which include their own images. `labels` is "outer" or "inner" if the class of an image is the
-    first or the last folder above it; "auto" requires that both result in the same classes. Prints
-    the classes of the images. Raises InputError, without writing anything, if the project cannot be
-    created.
-
-    >>> project = pawprint.init("food", images="photos")  # doctest: +ELLIPSIS
-    3 classes...
-    """
-    module = importlib.import_module("pawprint.projects.project")
-    return module.make_project(folder, images, recipe, outside, labels)
 
 
 def load(folder: str | os.PathLike | None = None, *, mirrored: bool = True) -> "Predictor":

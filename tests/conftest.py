@@ -395,7 +395,7 @@ def git_project(folder: Path, changes: str) -> Path:
 # those that need `tiny_run`, two at once would make one of them wait.
 LONGEST = (
     "tutorial readme pipeline loop export browser dask label_pages served reused_features "
-    "onnx_backbone committed_run tutorial_notebook other_computer from_python try scripts source "
+    "onnx_backbone committed_run tutorial_notebook other_computer try scripts source "
     "recipes nothing_lost reused_images keras_backbone applications serve"
 )
 

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
-    "Start": ["tutorial", "notebook", "from-notebook", "install", "compared"],
+    "Start": ["tutorial", "from-notebook", "install", "compared"],
     "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
     "Use the model": ["predict", "export", "programs"],
     "Reference": [

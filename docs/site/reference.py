@@ -21,13 +21,12 @@ ROOT = Path(__file__).parents[2]
 RESULTS = {
     "pawprint.model.predictor": ["Predictor"],
     "pawprint.model.metadata": ["Metadata"],
-    "pawprint.projects.project": ["Result", "Comparison", "Report"],
     "pawprint.images.archive": ["UnusableImageError"],
 }
 PYTHON = """# Python
 
-A program imports `pawprint` and calls the functions below. [Notebook](../notebook.md) and
-[Predict](../predict.md#in-python) have examples.
+A program imports `pawprint` and calls the function below. [Predict](../predict.md#in-python) has
+examples.
 """
 COMMANDS_PAGE = """# Commands
 

@@ -68,8 +68,8 @@ def create(
     """
     if (folder / STATE).is_file():
         raise InputError(
-            f"{folder} is already a project. Continue in this folder, or open it in Python with "
-            f"pawprint.Project({str(folder)!r}). For a new project, choose another folder."
+            f"{folder} is already a project. Continue in this folder. For a new project, choose "
+            "another folder."
         )
     given = images
     params, images = _params_and_images(images, recipe, labels)

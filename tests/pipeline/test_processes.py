@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,7 +13,6 @@ from conftest import PROJECT, environment_with, git_init, refused, succeed
 from kills import start as start_in_terminal
 
 from pawprint.pipeline import runs
-from pawprint.projects.project import Project
 
 HERE = Path()
 # It waits after 3 of 4 items.
@@ -138,31 +136,6 @@ def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     wait()
     open_gate(gate, "second: once more\n")
     assert ended().state == "done"
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_a_program_stops_its_run_and_the_next_one_goes_on_there(gate):
-    code = """import signal, sys
-from pawprint.projects.project import Project
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-Project(sys.argv[1]).run()
-"""
-    Path("params.yaml").touch()
-    command = [sys.executable, "-c", code, str(gate.parent)]
-    process = psutil.Popen(command, cwd=PROJECT, stderr=subprocess.PIPE)
-    while not Path("waits").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert b"KeyboardInterrupt" in process.communicate()[1]
-    assert not runs.is_running(HERE) and not Path("second.txt").exists()
-    open_gate(gate, "")
-    with refused("second: waits"):
-        Project(HERE).run()
-    assert [step[:2] for step in runs.read(HERE).steps] == [
-        ("first", "didn't change"),
-        ("second", ""),
-    ]
 
 
 def test_run_whose_log_ends_is_still_seen_and_no_other_starts(gate):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ AUTHOR = {
     for key, value in (("NAME", "You"), ("EMAIL", "you@example.org"))
 }
 
+CONTROL = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")  # of a terminal, such as a colour
+# Bars, whose numbers are times, and what `init` prints about how this package was installed.
+NOT_KEPT = re.compile(r"\d%\||requirements\.txt does not list")
+
 # If another program sets a Matplotlib backend, the notebook lacks figures.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 
@@ -25,6 +30,7 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
     """Run all cells in a folder and remove overwritten bars and the folder's name from outputs."""
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
+    shutil.copy(TUTORIAL.with_name("demo.py"), folder)
     client = NotebookClient(
         notebook,
         timeout=1200,
@@ -41,10 +47,11 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 def _shorten(output: nbformat.NotebookNode, folder: Path) -> None:
     if output.output_type == "stream":
-        lines = [line for line in output.text.split("\n") if line.strip("\r ")]
-        # `init` prints how this package was installed.
-        kept = [line for line in lines if "requirements.txt does not list" not in line]
-        output.text = "\n".join(line.rpartition("\r")[2] for line in kept)
+        text = CONTROL.sub("", output.text.replace("\r\n", "\n"))
+        lines = [line.rpartition("\r")[2] for line in text.split("\n")]
+        output.text = "\n".join(
+            line for line in lines if line.strip() and not NOT_KEPT.search(line)
+        )
         output.text = output.text.replace(f"{folder}{os.sep}", "")
         return
     data = output.get("data", {})
