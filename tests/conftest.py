@@ -1,7 +1,5 @@
-import base64
 import contextlib
 import hashlib
-import html
 import io
 import os
 import re
@@ -246,15 +244,6 @@ def complaint(folder: Path, *arguments: str, command=pawprint_here) -> str:
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line
-
-
-def photos_in(page: str) -> dict[str, Image.Image]:
-    """Return the photos on a page by their alternative texts. The page must not load anything."""
-    assert not re.search(r'(src|href)="(?!data:)', page)
-    images = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
-    return {
-        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in images
-    }
 
 
 def environment_of(folder: Path, packages: list[str]) -> Path:
