@@ -134,7 +134,7 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
         return
     path = Path(sys.argv[0])
     name = path.parent.name if path.name == "__main__.py" else path.stem
-    print(f"\n{name}: stopped{error}", file=sys.stderr)  # for example, " after 3 of 9 images"
+    print(f"\n{name}: stopped", file=sys.stderr)
     _report_removed_outputs()
 
 
