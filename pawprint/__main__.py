@@ -17,8 +17,7 @@ from pawprint.pipeline.entry import run
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {
-    "init": "create a project from your photos",
-    "upgrade": "update this project after upgrading the package",
+    "init": "create a project from your photos, or renew one after an upgrade",
     "app": "open the web app",
     "recipes": "list recipes, print one, or write one to params.yaml",
     "try": "compare networks and image sizes on your training images",

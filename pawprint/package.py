@@ -40,13 +40,13 @@ def is_repository(project: Path) -> bool:
 
 
 def require_current(project: Path = Path()) -> None:
-    """Raise InputError if a version before 0.5 made a project, which only that version can run."""
+    """Raise InputError if a version before 0.6 made a project, which only that version can run."""
     state = None
     with contextlib.suppress(OSError, ValueError):
         state = json.loads((project / STATE).read_text(encoding="utf-8"))
-    if isinstance(state, dict) and "params" in state:  # 0.5 stores the text of params.yaml
+    if isinstance(state, dict) and state.keys() != {"version"}:  # earlier versions stored files
         raise InputError(
-            f"{project / STATE}: expected a project of version 0.5 or later. Received: "
+            f"{project / STATE}: expected a project of version 0.6 or later. Received: "
             f"{state.get('version') or 'an earlier version'}. Create a new project with `pawprint "
             "init`, and copy labels.csv and splits.csv into it."
         )
