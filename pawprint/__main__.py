@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pawprint import quick_imports
 from pawprint.errors import InputError
-from pawprint.installation import pages
 from pawprint.package import installed_version
 from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
@@ -54,7 +53,7 @@ def main() -> int | None:
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,
-        epilog=f"Run `pawprint COMMAND --help` for help on a command. Documentation: {pages()}",
+        epilog="Run `pawprint COMMAND --help` for help on a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     current_version = installed_version() or "not installed"

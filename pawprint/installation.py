@@ -1,9 +1,8 @@
 """Find out where the package was installed from, and how others install it."""
 
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from pawprint.errors import InputError, without_secrets
+from pawprint.errors import without_secrets
 from pawprint.package import DISTRIBUTION, PACKAGE, installed_version, origin
 
 
@@ -27,15 +26,7 @@ def requirement(extras: str = "") -> str | None:
 
 
 def line_of_requirement() -> str:
-    """Return the line of a project's requirements.txt for this package: `requirement` or a comment.
-
-    Raises InputError if the package is not installed, for example in a clone that only runs.
-    """
-    if origin() is None:
-        raise InputError(
-            f"{DISTRIBUTION}: the package is not installed but runs from a folder. Run "
-            f"`{install_command()}`."
-        )
+    """Return a project's line for this package in requirements.txt: `requirement` or a comment."""
     return requirement() or (
         f"# {DISTRIBUTION} {installed_version()} comes from this computer: edits of the package "
         "are seen, but others cannot install it"
@@ -46,24 +37,13 @@ def install_command(extras: str = "") -> str:
     """Return the command that installs this version with extras, such as "app,export"."""
     if line := requirement(extras):
         return f"pip install '{line}'"
-    option = "-e " if (origin() or {}).get("dir_info", {}).get("editable") else ""
-    return f"pip install {option}'{_place()}{f'[{extras}]' if extras else ''}'"
-
-
-def pages() -> str:
-    """Return where the documentation is, as far as the origin of the installation tells."""
-    found = origin()
-    is_folder = found is None or "dir_info" in found
-    return str(Path(_place(), "docs")) if is_folder else "docs/ of the repository"
-
-
-def _place() -> str:
-    """Return the folder or file that the package was installed from, or the folder of the code."""
     # This module imports clients for HTTP and FTP, which stages do not need.
     from urllib.request import url2pathname
 
-    found = origin()
-    return url2pathname(urlsplit(found["url"]).path) if found else str(PACKAGE.parent)
+    found = origin() or {}
+    place = url2pathname(urlsplit(found["url"]).path) if found else PACKAGE.parent
+    option = "-e " if found.get("dir_info", {}).get("editable") else ""
+    return f"pip install {option}'{place}{f'[{extras}]' if extras else ''}'"
 
 
 def _public(url: str) -> str:

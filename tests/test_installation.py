@@ -6,9 +6,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, refused, write_files
+from conftest import PROJECT, write_files
 
-from pawprint.installation import install_command, line_of_requirement, pages
+from pawprint.installation import install_command, line_of_requirement
 from pawprint.package import installed_version
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -72,28 +72,20 @@ def test_what_others_cannot_install_is_a_comment_without_a_path(installed_from, 
     assert line.startswith("# pawprint-dvc 0.2.0 ") and "my" not in line and "\n" not in line
 
 
-DOCS = "docs/ of the repository"
-
-
 @pytest.mark.parametrize(
-    ("origin", "install", "docs"),
+    ("origin", "install"),
     [
-        (None, "'pawprint-dvc[app]==0.2.0'", DOCS),
-        (git("https://u:t@h/p"), f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'", DOCS),
-        (folder(Path("/my p")), "-e '/my p[app]'", str(Path("/my p/docs"))),
-        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'", DOCS),
-        (
-            {"url": "https://h/p.whl", "archive_info": {}},
-            "'pawprint-dvc[app] @ https://h/p.whl'",
-            DOCS,
-        ),
+        (None, "'pawprint-dvc[app]==0.2.0'"),
+        (git("https://u:t@h/p"), f"'pawprint-dvc[app] @ git+https://h/p@{COMMIT}'"),
+        (folder(Path("/my p")), "-e '/my p[app]'"),
+        ({"url": "file:///p.whl", "archive_info": {}}, "'/p.whl[app]'"),
+        ({"url": "https://h/p.whl", "archive_info": {}}, "'pawprint-dvc[app] @ https://h/p.whl'"),
     ],
 )
-def test_messages_name_the_origin_of_this_installation(installed_from, origin, install, docs):
+def test_messages_name_the_origin_of_this_installation(installed_from, origin, install):
     """Somebody else could publish the name of the package on an index."""
     installed_from(origin)
     assert install_command("app") == f"pip install {install}"
-    assert pages() == docs
 
 
 @pytest.mark.parametrize("left", [False, True])
@@ -105,6 +97,5 @@ def test_without_installation_the_folder_of_the_code_is_named(tmp_path, monkeypa
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert len(list(distributions(name="pawprint-dvc"))) == left
     assert install_command("app") == f"pip install '{PROJECT}[app]'"
-    assert (installed_version(), pages()) == (None, str(PROJECT / "docs"))
-    with refused("the package is not installed", install_command()):
-        line_of_requirement()
+    assert installed_version() is None
+    assert line_of_requirement().startswith("# pawprint-dvc")

@@ -12,7 +12,6 @@ from pawprint.installation import line_of_requirement
 from pawprint.package import DISTRIBUTION, installed_version, require_current
 from pawprint.params.file import flat, is_optional
 from pawprint.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
-from pawprint.pipeline.lock import not_as_pinned, read_pins
 from pawprint.projects.recipes import new_params, require_committed
 from pawprint.templates import pipeline
 from pawprint.yaml_file import parse_mapping
@@ -20,13 +19,15 @@ from pawprint.yaml_file import parse_mapping
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
 OWN_LINE = re.compile(rf"^(# )?{DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
+SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
+ENTRY = re.compile(r"(?:^  #.*\n)*^  (\w+):.*\n(?:^   .*\n)*", re.MULTILINE)
 COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
 def renew(folder: Path) -> tuple[list[str], str]:
     """Renew dvc.yaml, params.yaml and the package's line of requirements.txt.
 
-    No value of a param changes. Returns lines about params and versions, and the output of `git
+    No value of a param changes. Returns lines about params, and the output of `git
     diff`. Raises InputError, before anything is written, if one of these files has uncommitted
     changes, if it cannot be renewed, or if the folder is not a project.
     """
@@ -43,8 +44,6 @@ def renew(folder: Path) -> tuple[list[str], str]:
     for path, text in texts.items():
         write_text(folder / path, text)
     write_json(folder / STATE, {"version": installed_version()})
-    pins = [line for lines in read_pins(folder / REQUIREMENTS).values() for line in lines]
-    notes += [f"{REQUIREMENTS}: {line}; change the line" for line in not_as_pinned(pins)]
     return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
 
 
@@ -114,24 +113,14 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
     These include the comments above it.
     """
-    name, lines = "", ""
-    for section in re.split(r"^(?=\w)", text, flags=re.MULTILINE)[1:]:
-        head, *rows = section.splitlines(keepends=True)
-        for row in [*rows, "  end:"]:
-            key = re.match(r"  (\w+):", row)
-            if name and (key or row.startswith("  #")):
-                yield name, lines
-                name, lines = "", ""
-            if row.strip() and not row.startswith("#"):
-                lines += row
-            if key:
-                name = f"{head.partition(':')[0]}.{key[1]}"
-        name, lines = "", ""
+    for section in SECTION.split(text)[1:]:
+        for entry in ENTRY.finditer(section):
+            yield f"{section.partition(':')[0]}.{entry[1]}", entry[0]
 
 
 def _append(text: str, section: str, lines: str) -> str:
     """Append lines to the end of a section, or to the text with a new section."""
-    parts = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
+    parts = SECTION.split(text)
     for number, part in enumerate(parts):
         if part.startswith(f"{section}:"):
             rows = re.match(r".*\n(?:[ ]+.*\n|\n(?=[ ]))*", part)

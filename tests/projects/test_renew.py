@@ -105,5 +105,5 @@ def test_project_of_an_earlier_version_is_told_so_in_one_line(tmp_path, state):
     for command in ("stages.code", "pawprint check", "pawprint try", "pawprint init --renew"):
         result = run("python", "-m", *command.split(), cwd=tmp_path, PYTHONPATH=str(PROJECT))
         assert result.returncode == 1
-        assert "0.5.0" in result.stderr and "`pawprint init`" in result.stderr
+        assert "version 0.6 or later" in result.stderr and "`pawprint init`" in result.stderr
         assert result.stderr.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
