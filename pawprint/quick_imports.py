@@ -44,12 +44,11 @@ def end() -> None:
 
 @contextlib.contextmanager
 def block() -> Iterator[None]:
-    """Import modules quickly in the block, unless the garbage collector is already off."""
-    if not gc.isenabled():
-        yield
-        return
+    """Import modules quickly in the block. If `begin` was called before, `end` comes later."""
+    is_first = gc.isenabled()
     begin()
     try:
         yield
     finally:
-        end()
+        if is_first:
+            end()

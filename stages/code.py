@@ -7,7 +7,6 @@ splits.csv and names of photos. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
-import sys
 from pathlib import Path
 
 from pawprint import paths
@@ -16,18 +15,14 @@ from pawprint.dataset.kept_splits import read_kept_splits
 from pawprint.dataset.metadata_csv import parse_metadata_csv
 from pawprint.dataset.sources import list_files
 from pawprint.dataset.user_tables import classes_given, read_corrections
-from pawprint.errors import InputError, name_some
+from pawprint.errors import InputError
 from pawprint.files import md5, replacing, write_text
 from pawprint.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline import fingerprint
-from pawprint.pipeline.compiled import compile_modules
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.pipeline.lock import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.templates import leaves_out, require_stages
-
-MAX_CHANGES = 5  # in one line
 
 
 def main() -> None:
@@ -35,12 +30,7 @@ def main() -> None:
     require_current()
     recorded = Recorded()
     check_inputs(load_params(), recorded)
-    code = fingerprint.Code()
-    after = write_fingerprints(code)
-    if not sys.dont_write_bytecode:
-        compile_modules(code.folders.values())
-    locked = {stage: code.as_locked(text) for stage, text in after.items()}
-    report("code", [describe_versions(recorded, after, locked), describe(recorded, after)])
+    report("code", describe(recorded, write_fingerprints(fingerprint.Code())))
 
 
 def check_inputs(params: Params, recorded: Recorded) -> None:
@@ -77,47 +67,24 @@ def describe_missing(source: Path, recorded: Recorded) -> str:
     return f"{source} does not exist: {todo}"
 
 
-def describe(recorded: Recorded, after: dict[str, str]) -> str:
+def describe(recorded: Recorded, after: dict[str, str]) -> list[str]:
     """Return what changed since the last run; `after` has the fingerprint of each stage.
 
     Stages that have not run yet do not count as changes.
     """
-    after = {stage: text for stage, text in after.items() if stage in recorded.stages}
-    if not after:
-        return (
+    if not after.keys() & recorded.stages:
+        return [
             "this is the first run here. At its end, DVC suggests `git add dvc.lock` and "
             "core.autostage: ignore both"
-        )
-    before = {stage: recorded_code(recorded, stage, text) for stage, text in after.items()}
-    changes = fingerprint.describe_code_changes(before, after) or ["no stage's code changed"]
-    more = len(changes) - MAX_CHANGES
-    rest = [f"{more} more change{'s' if more > 1 else ''}"] if more > 0 else []
-    return "; ".join([*changes[:MAX_CHANGES], *rest])
-
-
-def describe_versions(recorded: Recorded, after: dict[str, str], locked: dict[str, str]) -> str:
-    """Return a line about installed versions that differ from the lock and the stages to rerun.
-
-    `after` has the fingerprint of each stage, `locked` the fingerprint with the versions in
-    requirements.txt. Returns "" if they are the same for all stages.
-    """
-    stages = [stage for stage in after if after[stage] != locked[stage]]
-    if not stages:
-        return ""
-    pins = {pin for stage in stages for pin in fingerprint.split_fingerprint(locked[stage])[1]}
-    differing = f"installed: {name_some(not_as_pinned(sorted(pins)))} in {paths.REQUIREMENTS}"
-    install = f"`pip install -r {paths.REQUIREMENTS}`"
-    again = [stage for stage in stages if recorded.has_code(stage, locked[stage])]
-    if again:
-        return f"{differing}, which reruns {', '.join(again)}; {install} avoids this"
-    return f"{differing}. Results may differ; {install} installs the project's versions"
-
-
-def recorded_code(recorded: Recorded, stage: str, text: str) -> str | None:
-    """Return the fingerprint of a stage's last run, None if unknown."""
-    if recorded.has_code(stage, text):  # this works even if the text is not in the cache
-        return text
-    return recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
+        ]
+    stages: dict[str, list[str]] = {}
+    for stage, text in after.items():
+        if stage in recorded.stages and not recorded.has_code(stage, text):
+            before = recorded.text(recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps"))
+            reason = fingerprint.describe_difference(before, text)
+            stages.setdefault(reason, []).append(stage)
+    changes = [f"{', '.join(names)} changed ({reason})" for reason, names in stages.items()]
+    return changes or ["no stage's code changed"]
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:

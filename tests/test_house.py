@@ -13,7 +13,7 @@ MAY_IMPORT = {
     "pawprint/params": set(),
     "pawprint/decoding": set(),
     "pawprint/images": {"decoding"},
-    "pawprint/engine": {"pipeline"},
+    "pawprint/engine": set(),
     "pawprint/dataset": {"decoding", "engine", "images", "params"},
     "pawprint/features": {"decoding", "engine", "images", "params", "pipeline"},
     "pawprint/network": {"engine", "features", "images", "params"},

@@ -36,7 +36,6 @@ NAVIGATION = {
     "Project": [
         "model_card",
         "development",
-        "reach",
         "contributing",
         "reporting",
         "decisions/README",

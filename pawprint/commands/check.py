@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pawprint.projects.check import require_results
+from pawprint.projects.check import require_reproduced
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,5 +20,5 @@ def run(arguments: argparse.Namespace) -> None:
     Examples:
       pawprint check
     """
-    require_results(Path())
+    require_reproduced(Path())
     print("check: the results match the code, the params and the packages")

@@ -36,21 +36,15 @@ VARIABLE = "PAWPRINT_DASK"
 
 
 def map_items(
-    function: Callable,
-    items: Iterable,
-    chunk: int = 16,
-    proof: tuple[Callable, list] | None = None,
-    waits: bool = False,
+    function: Callable, items: Iterable, chunk: int = 16, waits: bool = False
 ) -> Iterator:
     """Return `function(item)` for each item in order, using threads or the PAWPRINT_DASK cluster.
 
     PAWPRINT_DASK is the address of a scheduler (`tcp://…` or `tls://…`) or the path of its
     scheduler file. On a cluster, the function and its results must be picklable with cloudpickle,
     they may only contain absolute paths, and an item must be a name or a tuple that begins with
-    one. A task has `chunk` items and may run more than once. A worker only takes part if `proof`, a
-    function and items, returns the same results there as here. By default, the first items are used
-    as the proof. `waits` is as in `map_in_threads`. Raises InputError, for example if the cluster
-    cannot be used.
+    one. A task has `chunk` items and may run more than once. `waits` is as in `map_in_threads`.
+    Raises InputError, for example if a worker has other versions of packages than this process.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:
@@ -62,5 +56,5 @@ def map_items(
                 f"{VARIABLE}: packages of the `dask` extra are missing: {error}. Run "
                 f"`{install_command('dask')}`, or unset the variable."
             ) from None
-        return map_on_cluster(scheduler, function, items, chunk, proof)
+        return map_on_cluster(scheduler, function, items, chunk)
     return map_in_threads(function, items, waits)

@@ -5,29 +5,16 @@ from pathlib import Path
 from pawprint.errors import InputError, name_some
 from pawprint.package import require_current, script_of
 from pawprint.pipeline.dvc import find_changed
-from pawprint.pipeline.fingerprint import Code, split_fingerprint
-from pawprint.pipeline.lock import not_as_pinned
+from pawprint.pipeline.fingerprint import Code
 from pawprint.pipeline.recorded import Recorded
 
 
-def require_results(folder: Path) -> None:
-    """Raise InputError if a project's results come from other code, params or packages."""
-    code = Code(folder)
-    locked = (code.as_locked(text) for text in require_reproduced(folder).values())
-    pins = {pin for text in locked for pin in split_fingerprint(text)[1]}
-    if versions := not_as_pinned(sorted(pins)):
-        raise InputError(
-            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
-            "Run `pip install -r requirements.txt`."
-        )
-
-
-def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
+def require_reproduced(folder: Path, *stages: str) -> None:
     """Raise InputError if params, code or results of a project's stages differ from dvc.lock.
 
-    The stages before the named ones are included; without names, all stages are checked. Returns
-    the fingerprint of each of these stages except `code`. Also raises InputError if a named stage
-    never ran, or, without names, if no stage did, and if an earlier version made the project.
+    The stages before the named ones are included; without names, all stages are checked. Also
+    raises InputError if a named stage never ran, or, without names, if no stage did, and if an
+    earlier version made the project.
     """
     require_current(folder)
     recorded = Recorded(folder=folder)
@@ -51,4 +38,3 @@ def require_reproduced(folder: Path, *stages: str) -> dict[str, str]:
             "workspace: the results are out of date, because these changed since the last run: "
             f"{name_some(sorted(names))}. Run `dvc repro`."
         )
-    return fingerprints

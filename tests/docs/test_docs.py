@@ -9,7 +9,6 @@ import pytest
 from conftest import PROJECT, succeed
 from PIL import Image
 
-from bench.reach import reach
 from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder
 from pawprint.package import EXAMPLE_MODEL
@@ -79,7 +78,3 @@ def test_picture_of_readme_shows_the_report_of_today():
         made_with = picture.text[screenshot.KEY]
     message = "the report's texts have changed: run python -m bench.screenshot FOLDER"
     assert made_with == screenshot.texts_sha256(), message
-
-
-def test_page_of_what_an_edit_runs_is_what_its_program_prints():
-    assert read("docs/reach.md") == reach(), "python -m bench.reach > docs/reach.md"

@@ -7,33 +7,26 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
+from distributed import get_worker
 from kills import fingerprint
 from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
-import pawprint
-from examples.demo import write_archive
 from pawprint import paths
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
-from pawprint.features.rows import row_function
-from pawprint.features.views import IDENTITY
-from pawprint.files import pack
-from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.reading import open_image
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
 from pawprint.params.file import overlay
-from pawprint.runtime import read_network, write_network
+from examples.demo import write_archive
+from pawprint.runtime import write_network
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
@@ -167,29 +160,66 @@ def test_stages_and_predict_give_the_same_as_on_threads(project, cluster, tmp_pa
     assert outputs() == on_threads
 
 
-def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, monkeypatch):
-    """Otherwise, their process would continue to use them."""
-    package = tmp_path / "library" / "pawprint"
-    shutil.copytree(PROJECT / "pawprint", package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(pawprint, "__path__", [*pawprint.__path__, str(package)])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    start().worker("--no-nanny", PYTHONPATH=str(package.parent))
+OTHER_VERSIONS = """
+import importlib.metadata
+real = importlib.metadata.version
+importlib.metadata.version = lambda name: "0.1" if name == "pillow" else real(name)
+"""
 
-    def answers(number: int) -> list[tuple]:
-        text = f"def answer(name):\n    return name, {number}\n"
-        (package / "edited.py").write_text(text, encoding="utf-8")
-        sys.modules.pop("pawprint.edited", None)
-        importlib.invalidate_caches()
-        engine._code.cache_clear()
-        return list(map_items(importlib.import_module("pawprint.edited").answer, NAMES))
 
-    try:
-        assert answers(0) == [(name, 0) for name in NAMES]
-        with pytest.raises(InputError, match=r"pawprint.edited differs from the driver's"):
-            answers(1)
-    finally:
-        sys.modules.pop("pawprint.edited", None)
-        engine._code.cache_clear()
+@pytest.mark.parametrize("is_late", [False, True])
+def test_worker_with_other_versions_ends_the_run_in_one_line_and_goes_on(start, is_late):
+    """Its nanny must not restart it, and the cluster may belong to others."""
+    cluster = start()
+    (cluster.folder / "sitecustomize.py").write_text(OTHER_VERSIONS, encoding="utf-8")
+    path = os.pathsep.join(map(str, [PROJECT, cluster.folder]))
+    (cluster.folder / "pawprint.py").unlink()
+    computed = cluster.folder / "computed"
+
+    def other() -> str:
+        return cluster.worker(PYTHONPATH=path)
+
+    def note(name: str) -> str:
+        with computed.open("a") as file:
+            file.write(f"{get_worker().address}\n")
+        return name
+
+    good, address = (cluster.worker(), "") if is_late else ("", other())
+    results = map_items(note, itertools.cycle(NAMES))
+    with pytest.raises(InputError, match=r"^PAWPRINT_DASK: .* pillow 0\.1\.") as error:
+        for name in results:
+            assert name in NAMES
+            address = address or other()
+    assert address in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert address in cluster.client.nthreads()  # under the same address: not restarted
+    assert {*computed.read_text().split()} == {good} if is_late else not computed.exists()
+
+
+def test_results_come_in_order_and_few_are_computed_ahead(cluster, monkeypatch):
+    monkeypatch.setattr(engine, "AHEAD", 3)
+    taken = 0
+
+    def names() -> Iterator[str]:
+        nonlocal taken
+        for taken in itertools.count():
+            yield f"{taken}.jpg"
+
+    results = map_items(str.upper, names(), chunk=2)
+    assert [next(results) for _ in range(9)] == [f"{number}.JPG" for number in range(9)]
+    assert taken <= 9 + 2 * (engine.AHEAD + 2)
+    results.close()
+
+
+def test_error_of_a_moment_is_repeated(cluster, tmp_path):
+    failed = tmp_path / "failed"
+
+    def once(name: str) -> str:
+        if not failed.exists():
+            failed.touch()
+            raise OSError("a network drive")
+        return name
+
+    assert list(map_items(once, NAMES)) == NAMES
 
 
 def test_killed_worker_changes_nothing(start):
@@ -209,52 +239,23 @@ def test_killed_worker_changes_nothing(start):
     assert len(cluster.client.nthreads()) == 1
 
 
-def test_image_that_kills_every_worker_is_named(start, tmp_path):
-    start().worker("--nthreads", "2")  # the nanny restarts this worker
+def test_images_that_kill_every_worker_are_named(start):
+    start().worker()  # the nanny restarts this worker
 
     def fatal(name: str) -> str:
-        if name == NAMES[8]:  # runs next to the other item until Dask gives up on both
-            while len(list(tmp_path.glob("*.died"))) < 4:
-                pass
         if name == NAMES[30]:
-            (tmp_path / f"{os.getpid()}.died").touch()
             os._exit(9)
         return name
 
-    with pytest.raises(InputError, match=r"^cannot compute 30.jpg: 4 workers died") as error:
+    with pytest.raises(InputError, match=r"^cannot compute 16.jpg to 31.jpg: 4 workers died") as no:
         list(map_items(fatal, NAMES))
-    assert len(str(error.value).splitlines()) == 1
+    assert len(str(no.value).splitlines()) == 1
 
 
-def test_worker_with_other_bits_is_refused_and_others_go_on(cluster, project, capfd):
-    address = cluster.worker("--no-nanny", FACTOR="1.000001")  # as if it had another processor
-    compute = row_function(read_network(project / paths.EXTRACTOR), "crop")
-    with open_archive(project / paths.RAW_IMAGES) as archive:
-        names = [name for name in members(archive) if "cat.0" in name]
-
-        def features(name: str) -> list[np.ndarray]:
-            row = compute(partial(open_image, archive, name), [IDENTITY])[0]
-            factor = np.float32(os.environ.get("FACTOR", "1"))
-            return [features * factor for features in row]
-
-        expected, printed = [features(name) for name in names], ""
-        results = map_items(features, itertools.cycle(names))
-        for result, right in zip(results, itertools.cycle(expected)):
-            assert all((one == other).all() for one, other in zip(result, right))
-            printed += capfd.readouterr().err
-            if address in printed:
-                break
-        results.close()
-    assert f"worker {address} is not used: its output for " in printed
-
-
-def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
-    path = tmp_path / "images.zip"
-    pack(path, [(name, name.encode()) for name in NAMES])
-    with open_archive(path) as archive:
-        path.rename(tmp_path / "elsewhere.zip")  # this process has the file open
-        with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
-            list(map_items(lambda name: read_member(archive, name), NAMES))
+def test_worker_without_the_package_ends_the_run_in_one_line(start):
+    start().worker(PYTHONPATH="", PYTHONSAFEPATH="")
+    with pytest.raises(InputError, match=r"^PAWPRINT_DASK: .* without the driver's packages"):
+        list(map_items(str.upper, NAMES))
 
 
 def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tmp_path):

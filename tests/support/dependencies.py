@@ -9,7 +9,7 @@ from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.images.archive import open_archive
 from pawprint.paths import RAW_ARCHIVES
-from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
+from pawprint.pipeline.fingerprint import DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file, but DVC only tracks the keys listed in dvc.yaml.
@@ -56,7 +56,8 @@ def modules_of(project: Path, stage: str) -> set[str]:
     """Return the files in the stage's fingerprint, and those that the fingerprint leaves out."""
     lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
     files = {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
-    return files.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
+    left_out = [name for name in DECIDE_NO_BYTE if name.endswith(".py")]
+    return files.union(*map(CODE.closure, left_out))
 
 
 def listed(project: Path) -> set[str]:
