@@ -10,15 +10,13 @@ from pathlib import Path
 
 from pawprint import quick_imports
 from pawprint.errors import InputError
-from pawprint.installation import pages
 from pawprint.package import installed_version
 from pawprint.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {
-    "init": "create a project from your photos",
-    "upgrade": "update this project after upgrading the package",
+    "init": "create a project from your photos, or renew one after an upgrade",
     "app": "open the web app",
     "recipes": "list recipes, print one, or write one to params.yaml",
     "try": "compare networks and image sizes on your training images",
@@ -55,7 +53,7 @@ def main() -> int | None:
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description=LOOP,
-        epilog=f"Run `pawprint COMMAND --help` for help on a command. Documentation: {pages()}",
+        epilog="Run `pawprint COMMAND --help` for help on a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     current_version = installed_version() or "not installed"

@@ -1,6 +1,5 @@
 """Find the package, whether it is installed or in a repository, and its version."""
 
-import contextlib
 import json
 import sys
 from importlib.metadata import Distribution, distributions
@@ -40,15 +39,12 @@ def is_repository(project: Path) -> bool:
 
 
 def require_current(project: Path = Path()) -> None:
-    """Raise InputError if a version before 0.5 made a project, which only that version can run."""
-    state = None
-    with contextlib.suppress(OSError, ValueError):
-        state = json.loads((project / STATE).read_text(encoding="utf-8"))
-    if isinstance(state, dict) and "params" in state:  # 0.5 stores the text of params.yaml
+    """Raise InputError if a version before 0.6 made a project, which only that version can run."""
+    path = project / STATE
+    if path.is_file() and '"files"' in path.read_text(encoding="utf-8"):
         raise InputError(
-            f"{project / STATE}: expected a project of version 0.5 or later. Received: "
-            f"{state.get('version') or 'an earlier version'}. Create a new project with `pawprint "
-            "init`, and copy labels.csv and splits.csv into it."
+            f"{path}: expected a project of version 0.6 or later. Received: an earlier one. Create "
+            "a new one with `pawprint init`, and copy labels.csv and splits.csv into it."
         )
 
 

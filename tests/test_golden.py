@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from classes_of import describe_classes
 from conftest import PROJECT, photo, photos_of, replace, write_files
 from networks import model_params
 
@@ -20,7 +21,6 @@ from pawprint.model.metadata import read_metadata
 from pawprint.network.extractor import load_extractor
 from pawprint.params.data import Split
 from pawprint.params.model import Weights, load_params
-from pawprint.projects.init import describe_classes
 from pawprint.scores.verdict import compare, describe_verdict
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -18,7 +18,6 @@ from pydantic import (
 from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
-from pawprint.installation import renewal
 from pawprint.named_file import read_bytes
 from pawprint.params.section import Bits, Resize, Section
 from pawprint.paths import PARAMS, SERVED_MODEL
@@ -168,14 +167,14 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
                 raise InputError(
                     f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
                     f"{printable(str(number))}, written by a newer version of Pawprint; the first "
-                    f"version that reads it is {printable(str(release))}. {renewal()}."
+                    f"version that reads it is {printable(str(release))}. Install a newer version."
                 )
         return Metadata.model_validate_json(json.dumps(record))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"]
         if problem["type"] == "extra_forbidden":
-            message = f"unknown key, from another version of Pawprint or added by hand. {renewal()}"
+            message = "unknown key, from another version of Pawprint or added by hand"
         received = " ".join([*map(str, problem["loc"]), f"({message})"])
     except (RecursionError, ValueError):
         received = "something that is not JSON"

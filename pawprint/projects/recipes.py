@@ -1,5 +1,6 @@
 """Apply recipes: YAML files that only contain the params they change, and comments."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -68,9 +69,10 @@ def use_recipe(folder: Path, name: str) -> None:
     write_text(folder / PARAMS, after)
 
 
-def require_committed(folder: Path) -> None:
-    """Raise InputError if params.yaml has uncommitted changes."""
-    if try_git("status", "--porcelain", "--", PARAMS.name, folder=folder) != "":
+def require_committed(folder: Path, paths: Sequence[Path] = (PARAMS,)) -> None:
+    """Raise InputError if one of these files, such as params.yaml, has uncommitted changes."""
+    names = [str(path) for path in paths]
+    if try_git("status", "--porcelain", "--", *names, folder=folder) != "":
         raise InputError(
-            "params.yaml: cannot overwrite uncommitted changes. Commit the file first."
+            f"{', '.join(names)}: cannot overwrite uncommitted changes. Commit them first."
         )

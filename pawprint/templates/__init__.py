@@ -1,42 +1,26 @@
-"""The files that `pawprint init` writes into a project, and that `pawprint upgrade` renews.
+"""The texts of the files that `pawprint init` writes into a project.
 
-Their text is at the top of the repository. `requirements.txt` also has a line for this package, and
-the versions of other packages that affect the bytes of results. The folder of a project may already
-contain files, and Git must not ignore any of the project's files.
+They are at the top of the repository. `requirements.txt` also has a line for this package, and the
+versions of the packages that it uses.
 """
 
-import contextlib
 import functools
 import json
-import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from pawprint import paths
 from pawprint.errors import InputError, name_some
-from pawprint.files import OF_SYSTEMS, read_text, write_text
-from pawprint.git import git, ignored, work_tree
-from pawprint.installation import requirement
-from pawprint.named_file import read_bytes
+from pawprint.files import OF_SYSTEMS, read_text
+from pawprint.installation import line_of_requirement
 from pawprint.package import ROOT
 from pawprint.pipeline.lock import locked_versions
 from pawprint.yaml_file import parse_mapping, read_mapping
 
 README_TEXT = Path(__file__).with_name("README.md")
-README = "README.md"
 IGNORE = ".gitignore"
 DVC_IGNORE = ".dvcignore"
-# The project's text is added before or after the user's text in a file with this name.
-IGNORES = (DVC_IGNORE, IGNORE)
-BEFORE = (".gitattributes", str(paths.REQUIREMENTS))
-LOCKED = "# Versions of other packages that decide the bytes of results:\n"
-OWN = "# Packages of your own:\n"
-COMMENT = "# Files of the project that other rules ignore\n"
-NEUTRAL = {*OF_SYSTEMS, ".idea", ".venv", ".vscode"}  # ignored when checking that a folder is empty
-# Outputs of stages, and folders that Python would confuse with the package.
-OF_RUNS = ("data", "metrics", "models", "pawprint", "plots", "stages", str(paths.MODEL_CARD))
 IGNORED = """\
 /.venv/
 /data/
@@ -48,7 +32,10 @@ __pycache__/
 """
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)
 CONFIG = ".dvc/config"
+EXTENSIONS = {"recommendations": ["lakeFS.lakefs-dvc"]}  # of Visual Studio Code
 OUTS = ("outs", "metrics", "plots")  # keys of a stage in dvc.yaml
+# Keys of outputs that affect neither the results nor which of them are kept.
+SHOWN = {"desc", "template", "title", "x", "x_label", "y", "y_label"}
 
 
 def template(name: str) -> str:
@@ -99,8 +86,9 @@ def files(source: str) -> dict[str, str]:
         DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
         ".gitattributes": template(".gitattributes"),
         IGNORE: f"{IGNORED}/{source}\n" if is_tracked(source) else IGNORED,
-        README: README_TEXT.read_text(encoding="utf-8"),
-        "dvc.yaml": pipeline(lies_outside(source)),
+        ".vscode/extensions.json": f"{json.dumps(EXTENSIONS, indent=2)}\n",
+        "README.md": README_TEXT.read_text(encoding="utf-8"),
+        "dvc.yaml": pipeline(),
         str(paths.REQUIREMENTS): requirements(),
         **{name: template(name) for name in sorted(plots)},
     }
@@ -108,10 +96,12 @@ def files(source: str) -> dict[str, str]:
 
 @functools.cache  # the environment of this process does not change
 def requirements() -> str:
-    """Return the text of requirements.txt: this package, the versions in use, and a heading."""
-    line, _ = requirement()
-    versions = "".join(f"{version}\n" for version in locked_versions())
-    return f"{line}\n\n{LOCKED}{versions}\n{OWN}"
+    """Return the text of requirements.txt: this package, and the versions in use."""
+    ours, of_dvc = ("".join(f"{line}\n" for line in lines) for lines in locked_versions())
+    return (
+        f"{line_of_requirement()}\n\n# Versions of the packages that Pawprint uses:\n{ours}\n"
+        f"# DVC and the packages that it needs:\n{of_dvc}\n# Packages of your own:\n"
+    )
 
 
 def names_in_git(source: str) -> list[str]:
@@ -120,30 +110,18 @@ def names_in_git(source: str) -> list[str]:
     This includes files that a run writes. `source` is the source of the images, relative to the
     project.
     """
-    stages = parse_mapping(pipeline(False), "template")["stages"].values()
-    outs = [out for stage in stages for out in outputs_of(stage).items()]
+    outs = [out for stage in stages().values() for out in _outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
     names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
     return names + file_of_images(source)
 
 
-def outputs_of(stage: dict) -> dict[str, dict]:
-    """Return the options of each output of a stage in `dvc.yaml`, keyed by path."""
-    outs = [out for key in OUTS for out in stage.get(key) or ()]
-    return {
-        path: options or {}
-        for out in outs
-        for path, options in (out.items() if isinstance(out, dict) else [(out, {})])
-    }
-
-
-def pipeline(is_outside: bool) -> str:
+def pipeline() -> str:
     """Return a `dvc.yaml` with the stages of the installed package.
 
     With `-P`, Python imports nothing from the project, such as a user's `copy.py`. `code` always
-    runs, because no dependency shows that the package has changed. If the source is outside the
-    project, a failed `dvc repro` keeps the images that were fetched from it.
+    runs, because no dependency shows that the package has changed.
     """
     text = template("dvc.yaml").replace("python -m stages.", "python -P -m pawprint.stages.")
     text = text.replace(
@@ -152,158 +130,47 @@ def pipeline(is_outside: bool) -> str:
         "    always_changed: true\n",
     )
     # DVC would change the mode of a file that persists, which fails if it belongs to another user.
-    text = re.sub(r"\[data/code: .*", "[data/code]", text)
-    if is_outside:
-        text = text.replace("[data/raw/archives]", "[data/raw/archives: {persist: true}]")
-    return text
+    return re.sub(r"\[data/code: .*", "[data/code]", text)
+
+
+def stages() -> dict[str, dict]:
+    """Return the stages of `pipeline`, keyed by name."""
+    return parse_mapping(pipeline(), "template")["stages"]
 
 
 def require_stages(path: Path) -> None:
     """Raise InputError if a `dvc.yaml` lacks part of the package's own stages.
 
-    DVC would then keep outdated results, for example if an upgrade left a conflict in the user's
-    `dvc.yaml`. A project may add stages, and commands and entries to each stage. A stage that runs
-    the project's own script is not compared.
+    DVC would then keep outdated results, for example after an upgrade of the package. A project may
+    add stages, and entries to each stage. A stage that runs the project's own script is not
+    compared.
     """
-    stages = read_mapping(path).get("stages") or {}
-    for name, stage in parse_mapping(pipeline(False), "template")["stages"].items():
-        own = stages.get(name) or {}
-        if (path.parent / f"stages/{name}.py").is_file():
-            continue
-        for key, value in (stage | {"frozen": False}).items():
-            for entry in value if isinstance(value, list) else [value]:
-                if key not in SHOWN and not _holds(own.get(key, False), entry):
-                    wanted = entry if isinstance(entry, str) else json.dumps(entry)
-                    raise InputError(
-                        f"{path}: stages.{name}.{key}: expected {wanted}, as in the package's "
-                        "stage. Received: something else. Correct it. After upgrading the "
-                        f"package, run `pawprint upgrade`; if there is {path}.new, use all of it."
-                    )
-
-
-# Keys of stages and plots that affect neither the results nor which of them are kept.
-SHOWN = {"desc", "template", "title", "x", "x_label", "y", "y_label"}
-
-
-def _holds(own: object, expected: object) -> bool:
-    """Return whether this YAML is the expected one, possibly with additional keys or entries."""
-    match own, expected:
-        case dict(), dict():
-            kept = expected.keys() - SHOWN
-            return all(key in own and _holds(own[key], expected[key]) for key in kept)
-        case list(), _:
-            return any(_holds(entry, expected) for entry in own)
-        case dict(), str():  # an output with options
-            return expected in own
-        case str(), str() if " " in expected:  # a command, possibly preceded by `nice`
-            return expected in own
-    return own == expected
-
-
-def require_free(folder: Path, names: Iterable[str]) -> None:
-    """Raise InputError if a project in a folder would change files that are already there.
-
-    `names` are the project's files. A folder in a Git repository, such as a fresh clone, may
-    contain other files. A folder without Git must be new or empty.
-    """
-    if not os.path.lexists(folder):
-        return
-    if not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder. Received: a file. Nothing is overwritten.")
-    found = {path.name for path in folder.iterdir()} - NEUTRAL
-    if found and ".git" not in found and work_tree(folder) is None:
-        raise InputError(
-            f"{folder}: expected a new or an empty folder, or a Git repository. Received: "
-            f"{name_some(sorted(found))}. Choose another folder, or run `git init` there if its "
-            "contents are part of the project. Nothing is overwritten."
-        )
-    kept = {*IGNORES, *BEFORE, README}
-    names = [name for name in (*names, ".dvc", *OF_RUNS) if name not in kept]
-    if taken := sorted({name for name in names if os.path.lexists(folder / name)}):
-        raise InputError(
-            f"{folder}: expected room for a project's files. Received: {name_some(taken)}. "
-            "Move or rename these, or choose another folder. Nothing is overwritten."
-        )
-
-
-def with_own(folder: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Merge the texts, keyed by name, with the user's files of the same names.
-
-    The user's README stays as it is. In other files, the user's lines are kept next to the
-    project's.
-    """
-    if any(path.name.lower().startswith("readme") for path in folder.iterdir()):
-        texts = {name: text for name, text in texts.items() if name != README}
-    written = dict(texts)
-    for name in (*IGNORES, *BEFORE):
-        if (folder / name).exists():
-            own = read_text(folder / name)
-            parts = [own, texts[name]] if name in IGNORES else [texts[name], own]
-            written[name] = "\n".join(f"{part.rstrip()}\n" for part in parts if part.strip())
-    return written
-
-
-@contextlib.contextmanager
-def restored_after_failure(folder: Path) -> Iterator[None]:
-    """Make a folder and restore it and Git's index if the block fails.
-
-    File system errors are converted to InputError.
-    """
-    existed = folder.exists()
-    before = {path.name for path in folder.iterdir()} if existed else set()
-    own: dict[Path, bytes | None] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [folder / name for name in (*IGNORES, *BEFORE)]
-        if work_tree(folder):
-            files.append(folder / git("rev-parse", "--git-path", "index", folder=folder).strip())
-        own = {path: read_bytes(path) if path.exists() else None for path in files}
-        yield
-    except BaseException as error:
-        with contextlib.suppress(OSError):  # the original error is more important
-            for path in folder.iterdir():
-                if path.name not in before:
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-            if not existed:
-                folder.rmdir()
-            for path, content in own.items():
-                path.unlink(missing_ok=True) if content is None else path.write_bytes(content)
-        if isinstance(error, OSError):
-            where = f" ({error.filename})" if error.filename else ""
+    own = read_mapping(path).get("stages") or {}
+    for name, stage in stages().items():
+        missing = _parts_of(stage) - _parts_of(own.get(name) or {})
+        if missing and not (path.parent / f"stages/{name}.py").is_file():
             raise InputError(
-                f"{folder}: cannot create a project: {error.strerror or error}"
-                f"{where}. Check permissions and free space."
-            ) from None
-        raise
+                f"{path}: stages.{name}: expected {name_some(sorted(missing))}, as in the "
+                "package's stage. Add it, or run `pawprint init --renew`."
+            )
 
 
-def take_back(folder: Path, names: Iterable[str]) -> list[str]:
-    """Add rules to .gitignore so that Git does not ignore files with these names in a folder.
-
-    Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises InputError, without changing
-    anything, if .gitignore cannot undo a rule because the rule ignores the folder itself.
-    """
-    names = list(names)
-    found = ignored(folder, names)
-    if not found:
-        return []
-    path = folder / IGNORE
-    before = read_text(path) if path.exists() else None
-    parts = [part for name in found for part in _with_parents(name)]
-    escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in dict.fromkeys(parts))
-    lines = [COMMENT, *(f"!/{part}\n" for part in escaped)]
-    write_text(path, (before or "") + "".join(lines))
-    if left := ignored(folder, names):
-        path.unlink() if before is None else write_text(path, before)
-        raise InputError(
-            f"{folder}: expected a folder whose files Git does not ignore. Received: the rule "
-            f"{name_some(dict.fromkeys(left.values()))}, which ignores "
-            f"{name_some(left)}. Change the rule, or choose another folder."
-        )
-    return list(dict.fromkeys(found.values()))
+def _parts_of(stage: dict) -> set[str]:
+    """Return what decides when a stage runs, and which outputs are kept, as short texts."""
+    parts = {f"always_changed: {stage['always_changed']}"} if "always_changed" in stage else set()
+    for key in ("deps", "params"):
+        parts |= {f"{key}: {entry}" for entry in stage.get(key) or ()}
+    for path, options in _outputs_of(stage).items():
+        kept = {name: value for name, value in options.items() if name not in SHOWN}
+        parts.add(f"output: {path} {kept or ''}".rstrip())
+    return parts
 
 
-def _with_parents(name: str) -> list[str]:
-    """Return the folders above a file, starting with the outermost, and the file."""
-    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
-    return [*(folder.as_posix() for folder in reversed(folders)), name]
+def _outputs_of(stage: dict) -> dict[str, dict]:
+    """Return the options of each output of a stage in `dvc.yaml`, keyed by path."""
+    outs = [out for key in OUTS for out in stage.get(key) or ()]
+    return {
+        path: options or {}
+        for out in outs
+        for path, options in (out.items() if isinstance(out, dict) else [(out, {})])
+    }

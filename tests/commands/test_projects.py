@@ -1,4 +1,4 @@
-"""Test `pawprint init` and `pawprint upgrade` from an installed wheel, outside the repository."""
+"""Test `pawprint init` from an installed wheel, outside the repository."""
 
 import os
 import shutil
@@ -72,9 +72,10 @@ def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
 ):
     source = shutil.copytree(photos, tmp_path / "given")
     wrong = source / "cat" / os.fsdecode(b"caf\xe9.jpg")
-    command = ("pawprint", "init", "animals", "--images", "given", "--outside")
+    command = ("pawprint", "init", "animals", "--images", "given")
     installed.succeed(*command, cwd=tmp_path)
     wrong.touch()
+    change(tmp_path / "animals", "fetch: {source: ../given}")  # photos may stay outside
     repro = installed.run("dvc", "repro", cwd=tmp_path / "animals")
     shutil.rmtree(tmp_path / "animals")
     for result in (repro, installed.run(*command, cwd=tmp_path)):
@@ -97,89 +98,36 @@ def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(installe
     assert "stretch" in said and "50%" in said
 
 
-def upgraded(installed: Installed, project: Path) -> dict[str, str]:
-    """Return the lines of `pawprint upgrade` by their first word; a second call changes nothing."""
-    before = succeed("git", "log", "--oneline", cwd=project)
-    lines = installed.succeed("pawprint", "upgrade", cwd=project).splitlines()
-    status = succeed("git", "diff", cwd=project), listing(project)
-    installed.succeed("pawprint", "upgrade", cwd=project)
-    assert status == (succeed("git", "diff", cwd=project), listing(project))
-    assert before == succeed("git", "log", "--oneline", cwd=project)
-    return {line.split(": ")[1]: line for line in lines}
-
-
-DATE = "null  # name of a column of metadata.csv with dates; the latest images are the test set"
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory) -> Installed:
-    """Return a later version of the package."""
-    return Installed(tmp_path_factory.mktemp("newer")).create(
-        ("pyproject.toml", 'version = "', 'version = "9.'),
+def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(project, tmp_path):
+    replace(project / "dvc.yaml", "stages:\n", "stages:\n  ours:\n    cmd: echo ours\n\n")
+    newer = Installed(tmp_path / "newer").create(
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
         ("params.yaml", "  seed: 1  # random seed; change", "  seed: 2  # another; change"),
         ("params.yaml", "\nsplit:\n", "\nsplit:\n  columns: 4  # of photos\n"),
-        ("params.yaml", f"  date: {DATE}\n", ""),
-        ("pawprint/params/data.py", "    date: Annotated[str, Field(min_length=1)] | None\n", ""),
-        (".dvc/plots/roc.json", "{", "{\n"),
+        ("pyproject.toml", 'version = "', 'version = "9.'),
     )
-
-
-MINE = {
-    "dvc.yaml": "\n# ours\n",
-    "params.yaml": "# ours\n",
-    ".gitignore": "/ours\n",
-    "requirements.txt": "# ours\n-e ../tools\nour-tools==1.0\n",
-    "README.md": "Ours\n",
-}
-
-
-def edit(project: Path) -> None:
-    """Edit the files of a project as a user would."""
-    for name, text in MINE.items():
-        with (project / name).open("a") as file:
-            file.write(text)
-    change(project, "{train_finetune: {epochs: {number: 7}}, fetch: {source: photos/part}}")
-    replace(project / "dvc.yaml", "stages:\n", "stages:\n  ours:\n    cmd: echo ours\n\n")
-
-
-def test_upgrade_merges_its_changes_into_those_of_the_user(newer, project):
-    edit(project)
+    result = newer.run("pawprint", "init", "--renew", cwd=project)
+    assert result.returncode == 1 and "dvc.yaml" in result.stderr and "Commit" in result.stderr
     commit(project, "Ours")
-    lines = upgraded(newer, project)
-    texts = {name: (project / name).read_text() for name in MINE}
-    assert {*MINE, ".dvc/plots/roc.json"} - {"README.md", ".gitignore"} <= {*lines}
-    assert "README.md" not in lines and not list(project.glob("*.new"))
-    split = read_yaml(project / "params.yaml")["split"]
-    assert (split["columns"], split["seed"]) == (4, 1) and "date" not in split
-    assert all(text.endswith(MINE[name]) for name, text in texts.items() if name[0] != ".")
-    assert "Pack the images" in texts["dvc.yaml"] and "cmd: echo ours" in texts["dvc.yaml"]
-    assert {"/photos", "/photos/part", "/ours"} <= set(texts[".gitignore"].splitlines())
-    assert texts["requirements.txt"].startswith("# pawprint-dvc 9.")
-    assert "number: 7" in texts["params.yaml"] and "columns: 4" in texts["params.yaml"]
+    said = newer.succeed("pawprint", "init", "--renew", cwd=project)
+    changed = set(succeed("git", "diff", "--name-only", cwd=project).split())
+    assert changed == {".pawprint.json", "dvc.yaml", "params.yaml", "requirements.txt"}
+    assert said.endswith(f"{succeed('git', 'diff', cwd=project).rstrip()}\n")
+    assert "+  columns: 4  # of photos" in said and "seed" not in said
+    assert "+    desc: Pack the images" in said
+    assert "    cmd: echo ours\n" in (project / "dvc.yaml").read_text()
+    assert "+# pawprint-dvc 9." in said
+    commit(project, "Renewed")
+    assert "nothing to change" in newer.succeed("pawprint", "init", "--renew", cwd=project)
 
 
-def test_upgrade_keeps_a_file_in_conflict(newer, project):
-    edit(project)
-    replace(project / "dvc.yaml", "desc: Bring the images", "desc: Ours: the images")
-    commit(project, "Ours")
-    before = (project / "dvc.yaml").read_text()
-    lines = upgraded(newer, project)
-    assert "dvc.yaml.new" in lines["dvc.yaml"]
-    assert (project / "dvc.yaml").read_text() == before
-    assert "Pack the images" in (project / "dvc.yaml.new").read_text()
-    assert "/ours" in (project / ".gitignore").read_text().splitlines()
-    assert "our-tools==1.0" in (project / "requirements.txt").read_text()
-
-
-def test_outside_of_a_project_upgrade_is_one_line_and_no_command_is_help(installed, tmp_path):
-    assert "  upgrade " in installed.succeed("pawprint", cwd=tmp_path)
-    result = installed.run("pawprint", "upgrade", cwd=tmp_path)
+def test_outside_of_a_project_renew_is_one_line(installed, tmp_path):
+    result = installed.run("pawprint", "init", "--renew", cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "pawprint init" in result.stderr
+    assert "expected a project that `pawprint init` made" in result.stderr
 
 
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
     replace(project / "dvc.yaml", "data/raw/archives, labels.csv", "labels.csv")
     result = installed.run("dvc", "repro", "code", cwd=project)
-    assert "dvc.yaml: stages.clean.deps: expected data/raw/archives" in result.stderr
+    assert "dvc.yaml: stages.clean: expected deps: data/raw/archives" in result.stderr

@@ -9,6 +9,7 @@ from shutil import make_archive
 
 import pandas as pd
 import pytest
+from classes_of import describe_classes
 from conftest import (
     clean_archive,
     complaint,
@@ -29,7 +30,7 @@ from pawprint.dataset.user_tables import Correction, classes_given
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.folder import find_images
-from pawprint.projects.init import WITHOUT_CLASSES, create, describe_classes
+from pawprint.projects.init import WITHOUT_CLASSES, create
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
@@ -223,7 +224,7 @@ def test_reserved_label_is_refused_in_any_case_before_a_project_is_made(tmp_path
         expected += f".*2 rows.*{label}_0.jpg"
     photos = write_files(tmp_path / "photos", files)
     with pytest.raises(InputError, match=expected):
-        create(tmp_path / "project", photos, None, False)
+        create(tmp_path / "project", photos, None)
     assert not (tmp_path / "project").exists()
 
 

@@ -31,7 +31,7 @@ def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, comm
     pack(tmp_path / "given.zip", files.items())
     for images in (folder, tmp_path / "given.zip"):
         with refused("cat/0.jpg and 1 more", command):
-            create(tmp_path / "new", images, None, False)
+            create(tmp_path / "new", images, None)
     assert not (tmp_path / "new").exists()
     with refused("class cat", command):
         clean_archive(tmp_path / "given.zip")
@@ -54,7 +54,7 @@ def test_archive_photo_and_model_that_are_pointers_are_named(tmp_path, content, 
     path = tmp_path / "photos.zip"
     path.write_bytes(content)
     with refused("photos.zip", command):
-        create(tmp_path / "new", path, None, False)
+        create(tmp_path / "new", path, None)
     with refused("photos.zip", command):
         fetch(path, tmp_path / "raw")
     with refused("photos.zip", command):

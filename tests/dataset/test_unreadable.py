@@ -55,7 +55,7 @@ def test_photo_that_is_in_a_cloud_only_is_named(photos, tmp_path, monkeypatch, i
         (photos / name).unlink()
         (photos / name).symlink_to(FAILS)
     with refused(f"cannot read {photos / NAMES[0]}: Input/output error", "cloud") as got:
-        create(tmp_path / "p", photos, None, False)
+        create(tmp_path / "p", photos, None)
     assert "emove" not in str(got.value)
     assert not (tmp_path / "p").exists()
 
@@ -64,7 +64,7 @@ def test_photo_that_a_link_no_longer_leads_to_stays(photos, tmp_path):
     (photos / NAMES[0]).unlink()
     (photos / NAMES[0]).symlink_to(tmp_path / "drive/1.jpg")
     with refused(f"cannot read {photos / NAMES[0]}: No such file", "connect the drive") as got:
-        create(tmp_path / "p", photos, None, False)
+        create(tmp_path / "p", photos, None)
     assert "emove" not in str(got.value)
 
 
@@ -72,7 +72,7 @@ def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, m
     """The target may allow only shorter names, and `shutil` reported the source folder."""
     monkeypatch.setattr("pawprint.projects.init._source_of", lambda *_: "x" * 300)
     with refused(f"{tmp_path / 'p'}", "File name too long"):
-        create(tmp_path / "p", photos, None, False)
+        create(tmp_path / "p", photos, None)
     with pytest.raises(OSError, match="No space left") as error:
         copy_file(photos / NAMES[0], Path("/dev/full"))
     assert error.value.filename == "/dev/full"
@@ -84,7 +84,7 @@ def test_table_or_archive_that_cannot_be_read_is_named(photos, tmp_path, name):
     link = (photos if name == "metadata.csv" else tmp_path) / name
     link.symlink_to(FAILS)
     with refused(f"cannot read {link}: Input/output error"):
-        create(tmp_path / "p", photos if name == "metadata.csv" else link, None, False)
+        create(tmp_path / "p", photos if name == "metadata.csv" else link, None)
 
 
 def test_error_of_the_disk_is_no_damage_of_an_archive(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 def made(tmp_path: Path, images: Path, asked: Asked = NOTHING) -> dict[bytes, tuple[str, str]]:
     """Return the label and split of each photo in a new project, keyed by the file's bytes."""
-    create(tmp_path / "p", images, None, False, asked=asked)
+    create(tmp_path / "p", images, None, asked=asked)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
     return {
         (tmp_path / "p/photos" / row["file_name"]).read_bytes(): (
@@ -98,7 +98,7 @@ def test_class_names_are_those_of_their_numbers(tmp_path, names, words):
     (tmp_path / "a/README.md").write_text(CARD.format(*names))
     if words:
         with refused(*words):
-            create(tmp_path / "p", tmp_path / "a", None, False)
+            create(tmp_path / "p", tmp_path / "a", None)
         return
     found = made(tmp_path, tmp_path / "a").values()
     classes = ["0", "1"] if words is None else ["cat", "dog"]
@@ -110,7 +110,7 @@ def test_class_names_are_those_of_their_numbers(tmp_path, names, words):
 
 def test_one_file_is_a_form_and_numbers_without_names_are_classes(tmp_path):
     path = write(tmp_path / "a.parquet", [3, 5, 3, 5])
-    notes = create(tmp_path / "p", path, None, False)
+    notes = create(tmp_path / "p", path, None)
     assert "2 classes: 3 (2), 5 (2)" in notes and any("numbers" in note for note in notes)
 
 
@@ -122,7 +122,7 @@ def test_file_that_was_cut_short_is_refused(tmp_path, name, left):
     write(tmp_path / "a.parquet", [0, 1, 0, 1])
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:left])
     with refused(name, "complete", "again"):
-        create(tmp_path / "p", tmp_path / name.split("/")[0], None, False)
+        create(tmp_path / "p", tmp_path / name.split("/")[0], None)
     assert not (tmp_path / "p").exists()
 
 
@@ -130,7 +130,7 @@ def test_missing_file_of_several_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     write(tmp_path / "a/train-00001-of-00002.parquet", [0, 1, 0, 1])
     with refused(str(tmp_path / "a"), "missing from train"):
-        create(tmp_path / "p", tmp_path / "a", None, False)
+        create(tmp_path / "p", tmp_path / "a", None)
 
 
 @pytest.mark.parametrize(
@@ -142,9 +142,7 @@ def test_missing_file_of_several_is_refused(tmp_path):
 )
 def test_columns_in_doubt_are_named(tmp_path, more, words):
     with refused("a.parquet", *words):
-        create(
-            tmp_path / "p", write(tmp_path / "a.parquet", [0, 1] * 2, "kind", **more), None, False
-        )
+        create(tmp_path / "p", write(tmp_path / "a.parquet", [0, 1] * 2, "kind", **more), None)
 
 
 @pytest.mark.parametrize("path", ["/etc/hosts", "../secret.jpg", "link.jpg"])
@@ -156,7 +154,7 @@ def test_path_in_a_dataset_never_leads_outside_the_folder(tmp_path, path):
     images = pa.array([{"bytes": None, "path": path}] * 2, IMAGE)
     parquet.write_table(pa.table({"image": images, "label": ["a", "b"]}), tmp_path / "a/a.parquet")
     with pytest.raises(InputError, match=f"path of a file in this folder.*{path}|{path}.*outside"):
-        create(tmp_path / "p", tmp_path / "a", None, False)
+        create(tmp_path / "p", tmp_path / "a", None)
     assert not (tmp_path / "p").exists()
 
 

@@ -4,10 +4,11 @@ import csv
 import json
 
 import pytest
+from classes_of import describe_classes
 from conftest import photos_of, refused, tarred, write_files
 
 from pawprint.forms import NOTHING, Asked
-from pawprint.projects.init import create, describe_classes
+from pawprint.projects.init import create
 
 NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
@@ -39,7 +40,7 @@ def made(tmp_path, files, asked=NOTHING) -> dict[str, dict[str, str]]:
     """Return the rows of photos/metadata.csv in a new project, keyed by file."""
     photos = photos_of(NAMES)
     given = write_files(tmp_path / "given", photos | files)
-    create(tmp_path / "p", given, None, False, asked=asked)
+    create(tmp_path / "p", given, None, asked=asked)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
     rows = {row.pop("file_name"): row for row in csv.DictReader(table.splitlines())}
     for name in photos:
@@ -74,7 +75,7 @@ def test_tables_of_several_splits_are_one(tmp_path):
         rows = (f"{n}, {LABELS[n] == 'cat':d}, {LABELS[n] == 'dog':d}\n" for n in names)
         files[f"{split}/_classes.csv"] = "".join(["filename, cat, dog\n", *rows]).encode()
     given = write_files(tmp_path / "given", files)
-    notes = create(tmp_path / "p", given, None, False)
+    notes = create(tmp_path / "p", given, None)
     assert "splits: train (6), validation (2)" in notes
     assert "2 classes: cat (4), dog (4)" in notes
 
@@ -92,7 +93,7 @@ def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(
     given = write_files(
         tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
     )
-    notes = create(tmp_path / "p", given, None, False)
+    notes = create(tmp_path / "p", given, None)
     assert "found t.csv, with the files in file, labels in label" in notes
     assert any("split is not used" in note and "fold0" in note for note in notes)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
@@ -157,7 +158,7 @@ def test_link_in_a_table_leads_nowhere_else(tmp_path):
     given = write_files(tmp_path / "given", photos_of(NAMES[1:]) | {"t.csv": KAGGLE})
     (given / "0.jpg").symlink_to(tmp_path / "private")
     with refused("0.jpg", "leads outside", str(given)):
-        create(tmp_path / "p", given, None, False)
+        create(tmp_path / "p", given, None)
     assert not (tmp_path / "p").exists()
 
 
@@ -166,8 +167,8 @@ def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
     files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")])
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
     with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
-        create(tmp_path / "p", given, None, False)
-    notes = create(tmp_path / "p", given, None, False, labels="outer")
+        create(tmp_path / "p", given, None)
+    notes = create(tmp_path / "p", given, None, labels="outer")
     assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
     for name, text in (
         ("codes", "".join(["id,code\n", *(f"{n[0]},{int(n[0]) // 3}\n" for n in NAMES)])),
@@ -175,17 +176,11 @@ def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
         ("few", "".join(KAGGLE.splitlines(keepends=True)[:4])),
     ):
         (given / "train.csv").write_text(text)
-        notes = create(tmp_path / name, given, None, False)
+        notes = create(tmp_path / name, given, None)
         assert "2 classes: a (3), b (3)" in notes
     (given / "train.csv").write_text(KAGGLE)
-    notes = create(tmp_path / "q", given, None, False, asked=Asked(given / "train.csv"))
+    notes = create(tmp_path / "q", given, None, asked=Asked(given / "train.csv"))
     assert "2 classes: cat (3), dog (3)" in notes
-
-
-def test_form_is_not_read_outside_the_project(tmp_path):
-    given = write_files(tmp_path / "given", photos_of(NAMES) | {"t.csv": KAGGLE})
-    with refused(str(given), "t.csv", "Omit --outside"):
-        create(tmp_path / "p", given, None, True)
 
 
 THREE = [f"{number}.jpg" for number in range(3)]

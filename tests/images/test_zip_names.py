@@ -122,7 +122,7 @@ def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefi
     write(tmp_path / kind, files.items())
     detail = "a path with .." if prefix == "../" else "an absolute path"
     with refused(f"{kind}: 20 images with {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
-        create(tmp_path / "p", tmp_path / kind, None, False)
+        create(tmp_path / "p", tmp_path / kind, None)
     assert not (tmp_path / "p").exists()
     # If at least one name is safe, the others are rejected one by one.
     assert describe_unsafe([*files, "bird/1.jpg"]) == ""

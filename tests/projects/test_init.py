@@ -7,16 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import commit, git_init, photos_of, refused, succeed, write_files
+from conftest import commit, git_init, photos_of, refused, set_author, succeed, write_files
 
 from pawprint import __main__ as command_line
 from pawprint.git import current_commit
 from pawprint.pipeline.dvc import read_revision
 from pawprint.projects.init import create
+from pawprint.projects.new_folder import PARTIAL
 from pawprint.projects.recipes import require_committed
-from pawprint.projects.upgrade import upgrade
-from pawprint.templates import names_in_git, restored_after_failure
-from pawprint.yaml_file import read_yaml
+from pawprint.templates import names_in_git
 
 # This is not available on Windows.
 pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")
@@ -58,7 +57,7 @@ def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, mo
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
         (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {rules}\n")
     rules.write_text(RULES)
-    notes = create(tmp_path / "p", images, None, False)
+    notes = create(tmp_path / "p", images, None)
     assert any(f"{rules}:1: *.csv" in note for note in notes)
     names = committed(tmp_path / "p")
     assert set(names_in_git("photos")) <= names
@@ -71,22 +70,8 @@ def test_rule_that_cannot_be_taken_back_is_named_and_nothing_is_left(tmp_path, i
     (tmp_path / ".gitignore").write_text("# sandboxes\np/\n")
     before = listing(tmp_path)
     with refused(str(tmp_path / "p"), f"{tmp_path / '.gitignore'}:2: p/", "Change the rule"):
-        create(tmp_path / "p", images, None, False)
+        create(tmp_path / "p", images, None)
     assert listing(tmp_path) == before and not (tmp_path / "p").exists()
-
-
-def test_upgrade_takes_back_what_rules_of_others_leave_out_but_not_the_users_own(tmp_path, images):
-    """As in treeverse/dvc-bench 255, for somebody who already has a project."""
-    git_init(tmp_path)
-    project = tmp_path / "p"
-    create(project, images, None, False)
-    (tmp_path / ".gitignore").write_text("*.csv\n")
-    with (project / ".gitignore").open("a") as file:
-        file.write("*.lock\n")
-    lines = upgrade(project)
-    assert any(f"{tmp_path / '.gitignore'}:1: *.csv" in line for line in lines)
-    assert set(names_in_git("photos")) - committed(project) == {"dvc.lock"}
-    assert upgrade(project) == []
 
 
 def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
@@ -100,7 +85,7 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     before = listing(tmp_path)
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with refused("dubious ownership", "git config --global --add safe.directory", str(tmp_path)):
-        create(tmp_path / "new", images, None, False)
+        create(tmp_path / "new", images, None)
     assert listing(tmp_path) == before
     monkeypatch.chdir(tmp_path)
     with refused("dubious ownership", "safe.directory"):
@@ -110,105 +95,76 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     assert current_commit() is None
 
 
-OWN = {
-    "README.md": "# Ours\n",
-    "LICENSE": "MIT\n",
-    ".github/workflows/ci.yml": "on: push\n",
-    ".gitignore": "*.pyc\n*.csv",  # without a newline at the end
-    ".gitattributes": "*.psd -text\n",
-    "requirements.txt": "numpy\n",
-}
+OWN = {".venv/a": "", ".vscode/settings.json": "{}\n", ".DS_Store": ""}
 
 
-@pytest.mark.parametrize("files", [{}, OWN], ids=["empty", "begun"])
-def test_fresh_clone_becomes_a_project(tmp_path, images, files):
-    """As in vitejs/vite 7971: other files and the history are kept."""
-    git_init(tmp_path)
-    write_files(tmp_path, files)
-    if files:
-        commit(tmp_path, "Begun")
-    shutil.copytree(images, tmp_path.parent / f"{tmp_path.name}-images")
-    create(tmp_path, tmp_path.parent / f"{tmp_path.name}-images", None, False)
-    for name in ("README.md", "LICENSE", ".github/workflows/ci.yml"):
-        if name in files:
-            assert (tmp_path / name).read_text() == files[name]
-    for name in (".gitignore", ".gitattributes", "requirements.txt"):
-        lines = (tmp_path / name).read_text().splitlines()
-        assert set(files.get(name, "").splitlines()) < set(lines)
-    commit(tmp_path, "A project")
-    names = set(succeed("git", "ls-files", cwd=tmp_path).splitlines())
-    assert {"labels.csv", "photos.dvc", *files} <= names
-    assert succeed("git", "log", "--format=%s", cwd=tmp_path).split("\n")[-2:] == (
-        ["Begun", ""] if files else ["A project", ""]
-    )
-    assert upgrade(tmp_path) == []
-
-
-def test_failed_init_in_a_clone_leaves_it_as_it_was(tmp_path, images):
-    """As in vitejs/vite 7971. DVC fails at braces, after Git and DVC have been set up."""
-    clone = tmp_path / "{a}"
-    clone.mkdir()
-    git_init(clone)
-    write_files(clone, OWN)
-    commit(clone, "Begun")
-    before = listing(clone)
-    with refused("{a}/.dvc/cache", "without { and }"):
-        create(clone, images, None, False)
-    assert listing(clone) == before
-    assert succeed("git", "status", "--short", cwd=clone) == ""
-
-
-@pytest.mark.parametrize(
-    ("has_git", "name", "words"),
-    [
-        (False, "notes.txt", "a new or an empty folder, or a Git repository"),
-        (True, "params.yaml", "room for a project's files"),
-        (True, "photos/cat/1.jpg", "room for a project's files"),
-        (True, "data/a.csv", "room for a project's files"),
-    ],
-)
-def test_what_is_in_the_way_is_named(tmp_path, images, has_git, name, words):
-    """As in vitejs/vite 7971: nothing is overwritten."""
+@pytest.mark.parametrize("is_clone", [True, False])
+def test_folder_that_is_empty_but_for_an_editor_becomes_a_project(tmp_path, images, is_clone):
+    """Its history and files are kept."""
     folder = tmp_path / "mine"
-    write_files(folder, {name: "mine", ".venv/a": ""})
-    if has_git:
+    write_files(folder, OWN)
+    if is_clone:
         git_init(folder)
+        commit(folder, "Begun")
+    with contextlib.chdir(folder):
+        create(Path(), images, None)
+    assert all((folder / name).read_text() == text for name, text in OWN.items())
+    assert not (folder / ".vscode/extensions.json").exists()  # the folder is the user's
+    set_author(folder)
+    commit(folder, "A project")
+    assert {"labels.csv", "photos.dvc"} <= set(succeed("git", "ls-files", cwd=folder).splitlines())
+    subjects = succeed("git", "log", "--format=%s", cwd=folder).splitlines()
+    assert subjects == ["A project", *["Begun"] * is_clone]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "params.yaml", "photos/cat/1.jpg"])
+def test_folder_with_files_is_refused_and_stays(tmp_path, images, name):
+    """As in vitejs/vite 7971: nothing is overwritten."""
+    folder = write_files(tmp_path / "mine", {name: "mine", **OWN})
+    git_init(folder)
     before = listing(folder)
-    with refused(str(folder), words, name.split("/")[0]):
-        create(folder, images, None, False)
+    with refused(str(folder), "a new or an empty folder", f"Received: {name.split('/')[0]}."):
+        create(folder, images, None)
     assert listing(folder) == before
 
 
-def test_ctrl_c_as_init_begins_takes_nothing_of_a_clone(tmp_path, monkeypatch):
-    def interrupt(folder: Path) -> None:
-        monkeypatch.undo()
+def test_failed_init_leaves_the_folder_as_it_was(tmp_path, images):
+    """DVC fails at braces, after Git and DVC have been set up."""
+    clone = write_files(tmp_path / "{a}", OWN)
+    git_init(clone)
+    before = listing(clone)
+    for folder in (clone, tmp_path / "{b}"):
+        with refused(f"{folder}/.dvc/cache", "without { and }"):
+            create(folder, images, None)
+    assert listing(clone) == before and not (tmp_path / "{b}").exists()
+
+
+def test_interrupted_init_leaves_nothing_and_can_be_repeated(tmp_path, images, monkeypatch):
+    """A killed one leaves its temporary folder, which the next one takes away."""
+
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    write_files(tmp_path, OWN)
-    monkeypatch.setattr(Path, "iterdir", interrupt)
-    with pytest.raises(KeyboardInterrupt), restored_after_failure(tmp_path):
-        pass
-    assert all((tmp_path / name).exists() for name in OWN)
-
-
-def test_images_in_the_clone_itself_are_to_be_moved(tmp_path, images):
-    git_init(tmp_path)
-    shutil.copytree(images, tmp_path / "given")
-    with refused(str(tmp_path / "given"), "it is inside", "Move the images elsewhere"):
-        create(tmp_path, tmp_path / "given", None, False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pawprint.projects.init.track", interrupt)
+        create(tmp_path / "p", images, None)
+    assert not (tmp_path / "p").exists()
+    write_files(tmp_path / "p" / PARTIAL, {"photos/cat/1.jpg": "half"})
+    create(tmp_path / "p", images, None)
+    assert not (tmp_path / "p" / PARTIAL).exists() and (tmp_path / "p/photos.dvc").exists()
+    with refused("is already a project"):
+        create(tmp_path / "p", images, None)
 
 
 def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     """As in treeverse/dvc-data 155: DVC rejects a folder that contains a .dvcignore."""
     registry = shutil.copytree(images, tmp_path / "registry")
     write_files(registry, {".dvcignore": "# none\n", ".dvc/config": "", "cat.dvc": "outs: []\n"})
-    create(tmp_path / "p", registry, None, False)
+    create(tmp_path / "p", registry, None)
     assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # including cat.dvc
     (registry / ".dvcignore").write_text("dog/2.jpg\n")
-    notes = create(tmp_path / "q", registry, None, False)
+    notes = create(tmp_path / "q", registry, None)
     assert any(str(registry / ".dvcignore") in note for note in notes)
-    with refused("--outside", str(registry / ".dvcignore")):
-        create(tmp_path / "r", registry, None, True)
 
 
 def test_links_to_photos_are_copied_unless_they_lead_back(tmp_path, images):
@@ -216,34 +172,28 @@ def test_links_to_photos_are_copied_unless_they_lead_back(tmp_path, images):
     registry.mkdir()
     for label in ("cat", "dog"):
         (registry / label).symlink_to(images / label)
-    create(tmp_path / "p", registry, None, False)
+    create(tmp_path / "p", registry, None)
     assert "nfiles: 4" in (tmp_path / "p/photos.dvc").read_text()
     assert not any(path.is_symlink() for path in (tmp_path / "p/photos").rglob("*"))
     for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders that link to each other
         (registry / label).mkdir()
         (registry / label / other).symlink_to(registry / other)
-    for is_outside in (False, True):
-        with refused(str(registry), " a link"):
-            create(tmp_path / "q", registry, None, is_outside)
+    with refused(str(registry), " a link"):
+        create(tmp_path / "q", registry, None)
     assert not (tmp_path / "q").exists()
 
 
-def test_two_projects_share_a_repository_and_photos_may_stay_outside(tmp_path, images):
+def test_two_projects_share_a_repository(tmp_path, images):
     """Folders of classes that have no images are listed."""
     git_init(tmp_path)
     given = shutil.copytree(images, tmp_path / "given")
     (given / "bird").mkdir()
     write_files(given, {"fox/.DS_Store": ""})
     for name in ("one", "two"):
-        notes = create(tmp_path / name, given, None, name == "two")
+        notes = create(tmp_path / name, given, None)
         assert {f"{given / label} has no files" for label in ("bird", "fox")} <= {*notes}
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
-    assert read_yaml(tmp_path / "two/params.yaml")["fetch"]["source"] == "../given"
-    assert (tmp_path / "one/photos").is_dir() and not (tmp_path / "two/photos").exists()
-    one, two = ((tmp_path / name / "dvc.yaml").read_text() for name in ("one", "two"))
-    assert two.count("persist: true") == 1 and "persist: true" in two.split("  clean:")[0]
-    assert "persist" not in one  # DVC would change the mode of another user's files, which fails
 
 
 def test_full_disk_is_called_one(tmp_path, images):
@@ -255,7 +205,7 @@ def test_full_disk_is_called_one(tmp_path, images):
     try:
         # Work outside this repository, because killing Git would leave a lock.
         with contextlib.chdir(tmp_path), refused("large.jpg", "File too large"):
-            create(tmp_path / "p", given, None, False)
+            create(tmp_path / "p", given, None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not (tmp_path / "p").exists()
@@ -267,10 +217,10 @@ def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
     blocked = write_files(tmp_path, {"blocked": ""}) / "blocked"
     write_files(tmp_path / "dvc", {"config": f"[cache]\n    dir = {blocked}\n"})
     with refused(str(tmp_path / "p"), "Not a directory", str(blocked)):
-        create(tmp_path / "p", images, None, False)
+        create(tmp_path / "p", images, None)
     write_files(tmp_path / "dvc", {"config": "[cache\n"})
     with refused(str(tmp_path / "p"), "config file error"):
-        create(tmp_path / "p", images, None, False)
+        create(tmp_path / "p", images, None)
     assert not (tmp_path / "p").exists()
 
 

@@ -1,0 +1,11 @@
+"""The lines that `pawprint init` prints about the classes of images."""
+
+from pathlib import Path
+
+from pawprint.projects.given import open_given
+from pawprint.projects.init import describe_classes as describe_given
+
+
+def describe_classes(images: Path, labels: str) -> list[str]:
+    with open_given(images) as given:
+        return describe_given(given, labels)
