@@ -60,9 +60,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
         from pawprint.installation import install_command
 
-        return (
-            f"{sys.argv[0]}: the package {error.name} is not installed. Run `{install_command()}`."
-        )
+        return f"the package {error.name} is not installed. Run `{install_command()}`."
     if isinstance(error, MemoryError):
         return f"{sys.argv[0]}: not enough free memory. Close other programs."
     if isinstance(error, BrokenPipeError):  # for example, `pawprint predict … | head -1`

@@ -31,7 +31,6 @@ DECIDE_NO_BYTE = {
     *("pydantic", "pydantic_core"),  # check params, whose values DVC compares
 }
 OURS = ("pawprint", "stages")  # folders that contain code
-MODULE = ("/__init__.py", ".py")
 # The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
 # bytes of a file.
 DECODED_ROW = "pawprint/decoding/row.py"
@@ -125,8 +124,8 @@ class Code:
         """
         parts = name.split(".")
         paths = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-        files = [f"{path}{end}" for path in paths if parts[0] in OURS for end in MODULE]
-        return {file for file in files if self.path_of(file).is_file()}
+        files = [f"{path}{end}" for path in paths for end in ("/__init__.py", ".py")]
+        return {file for file in files if parts[0] in OURS and self.path_of(file).is_file()}
 
     def _find_imports(self, module: str) -> set[str]:
         """Return the full names that a module imports, including imports in functions.
@@ -153,8 +152,7 @@ class Code:
         packages = {name.split(".")[0] for name in self.imports_of(module)}
         lines = []
         for package in packages - sys.stdlib_module_names - DECIDE_NO_BYTE - {*OURS}:
-            names = distributions().get(package)
-            if not names:
+            if not (names := distributions().get(package)):
                 raise InputError(
                     f"{module}: the package that it imports as {package} is not installed. Run "
                     f"`pip install -r {REQUIREMENTS}`. A file of your own belongs into stages/."
