@@ -29,31 +29,27 @@ def main() -> None:
     """Check hand-edited files, write the fingerprint of each stage, and print what changed."""
     require_current()
     recorded = Recorded()
-    check_inputs(load_params(), recorded)
-    report("code", describe(recorded, write_fingerprints(fingerprint.Code())))
-
-
-def check_inputs(params: Params, recorded: Recorded) -> None:
-    """Raise InputError for an error in labels.csv, splits.csv, dvc.yaml or the names of photos."""
+    params = load_params()
     source = Path(params.fetch.source)
     if not source.exists():
         report("code", [describe_missing(source, recorded)])
     check_tables(params, fetched(source, recorded))
     if "pawprint/stages" in folders_of_code():  # the package is installed
         require_stages(paths.PIPELINE)
+    report("code", describe(recorded, write_fingerprints()))
 
 
-def write_fingerprints(code: fingerprint.Code) -> dict[str, str]:
+def write_fingerprints() -> dict[str, str]:
     """Write data/code/ and return the fingerprint of each stage."""
+    code = fingerprint.Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     stages = sorted(scripts - {"__init__", "code"})
     fingerprints = {stage: code.fingerprint(script_of(stage)) for stage in stages}
+    rows = {path.stem: code.fingerprint(module) for path, module in fingerprint.ROWS.items()}
     with replacing(paths.CODE) as folder:
         folder.mkdir()
-        for path, module in fingerprint.ROWS.items():
-            write_text(folder / path.name, code.fingerprint(module))
-        for stage, text in fingerprints.items():
-            write_text(folder / f"{stage}.txt", text)
+        for name, text in (fingerprints | rows).items():
+            write_text(folder / f"{name}.txt", text)
     return fingerprints
 
 
@@ -73,10 +69,7 @@ def describe(recorded: Recorded, after: dict[str, str]) -> list[str]:
     Stages that have not run yet do not count as changes.
     """
     if not after.keys() & recorded.stages:
-        return [
-            "this is the first run here. At its end, DVC suggests `git add dvc.lock` and "
-            "core.autostage: ignore both"
-        ]
+        return ["this is the first run here. At its end, ignore DVC's hints on `git add dvc.lock`"]
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():
         if stage in recorded.stages and not recorded.has_code(stage, text):

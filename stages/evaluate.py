@@ -89,7 +89,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     )
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = Augment.load().averages_both(paths.NETWORK_JSON)
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"

@@ -39,8 +39,8 @@ def main() -> Callable[[], None]:
     network = read_network(paths.EXTRACTOR)
     images = read_images()
     origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
-    path = place_of_rows(origin)
-    earlier = earlier_shards(Recorded(), origin)
+    path = place_of_rows(paths.INTERRUPTED_FEATURES, origin)
+    earlier = earlier_shards(path, origin, *Recorded().features())
     numbers = images["split"].value_counts().to_dict()
     folders = {
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS

@@ -29,7 +29,7 @@ from pawprint.images.archive import Archive, open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.reports import charts, drawing, pages, photos
+from pawprint.reports import augmented, charts, drawing, pages, photos
 from pawprint.reports.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import RunData, find_limits
@@ -114,7 +114,7 @@ def card_context(params: dict, metadata: dict, scores: pd.DataFrame, images: pd.
         "slices": pages.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": pages.class_rows(scores),
-        "is_mirrored": Augment.load().averages_both(paths.NETWORK_JSON),
+        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
     }
 
 
@@ -165,7 +165,7 @@ def draw(
         "predictions.jpg": photos.draw_predictions(archive, test),
         "errors.jpg": photos.draw_errors(archive, pd.concat([predictions["validation"], test])),
         "labels_to_review.jpg": photos.draw_labels_to_review(archive, context["to_review"]),
-        "augmented.jpg": photos.draw_augmented(
+        "augmented.jpg": augmented.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),
     }

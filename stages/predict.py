@@ -23,6 +23,7 @@ from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
+from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
     write_outputs(TRAIN, train, labels, logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
-    is_mirrored = Augment.load().averages_both(paths.NETWORK_JSON)
+    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         keys = rows["pixels_sha256"]
         logits, features = run(paths.FEATURES / name, keys, themselves=not is_mirrored)

@@ -72,7 +72,6 @@ def train(
     # TensorFlow starts here, which takes seconds.
     from pawprint.network import training
     from pawprint.network.hardware import make_deterministic, training_on
-    from pawprint.network.keras_backbone import with_head
     from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
     head = Head.load()
@@ -80,7 +79,7 @@ def train(
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
-        model, first_trained = with_head(backbone, Model.load(), weights, head, classes)
+        model, first_trained = training.with_head(backbone, Model.load(), weights, head, classes)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
         phase = training.Phase("train_finetune", epochs, precision, is_balanced)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "pawprint/images": {"decoding"},
     "pawprint/engine": set(),
     "pawprint/dataset": {"decoding", "engine", "images", "params"},
-    "pawprint/features": {"decoding", "engine", "images", "params", "pipeline"},
+    "pawprint/features": {"decoding", "engine", "images", "params"},
     "pawprint/network": {"engine", "features", "images", "params"},
     "pawprint/model": {
         *("decoding", "engine", "features", "images", "network", "params", "pipeline"),

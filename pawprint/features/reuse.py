@@ -8,17 +8,15 @@ correct, and if its `origin_of` is the same: network, `model.resize` and code.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pawprint import paths
 from pawprint.errors import InputError
 from pawprint.features.rows import Row, fits
 from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path
 from pawprint.files import md5, md5_of
-from pawprint.pipeline.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
@@ -36,45 +34,36 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
     }
 
 
-def earlier_shards(recorded: Recorded, origin: dict[str, object]) -> list[list[str]]:
+def earlier_shards(
+    place: Path, origin: dict[str, object], last: object, stored: Mapping[str, Path]
+) -> list[list[str]]:
     """Return shards that may contain rows with this origin.
 
-    They include the shards of `try` and of killed runs on this computer. The shards of the last
-    recorded result are included if they have this origin.
+    They include the shards of `try` and of killed runs on this computer, in `place`. `last` is the
+    origin of the last recorded result, whose files are `stored`, by their paths in the output of
+    `features`. Its shards are included if they have this origin; the files may be missing.
     """
     found = []
-    for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
+    for folder in sorted(place.glob("*")):
         found += interrupted_shards(folder)
-    last = recorded.json(recorded.hash_of("features", paths.FEATURES_ORIGIN))
     if isinstance(last, dict) and last.items() >= origin.items():
-        found += recorded_shards(recorded)
+        for split in STORED_SPLITS:
+            count = sum(path.startswith(f"{split}/") for path in stored)
+            names = [shard_path(Path(split), n).as_posix() for n in range(count)]
+            found.append([str(stored[name]) for name in names if name in stored])
     return found
 
 
-def place_of_rows(origin: dict[str, object], project: Path = Path()) -> Path:
-    """Return the folder for rows with this origin until `features` publishes its outputs."""
+def place_of_rows(folder: Path, origin: dict[str, object]) -> Path:
+    """Return the folder, in one for interrupted runs, for rows with this origin."""
     name = hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    return (project / paths.INTERRUPTED_FEATURES).absolute() / name
+    return folder.absolute() / name
 
 
 def interrupted_shards(folder: Path) -> list[list[str]]:
     """Return shards that killed runs may have finished, from folders named after their number."""
     counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
     return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
-
-
-def recorded_shards(recorded: Recorded) -> list[list[str]]:
-    """Return the paths in DVC's cache of the shards in the last recorded result, by split.
-
-    The files may be missing.
-    """
-    files = recorded.files(recorded.hash_of("features", paths.FEATURES))
-    by_split = []
-    for split in STORED_SPLITS:
-        count = sum(path.startswith(f"{split}/") for path in files)
-        md5s = [files.get(shard_path(Path(split), n).as_posix()) for n in range(count)]
-        by_split.append([str(recorded.file(md5).absolute()) for md5 in md5s if is_md5(md5)])
-    return by_split
 
 
 def keys_of(index: np.ndarray) -> list[Key]:

@@ -21,7 +21,7 @@ from pawprint.errors import InputError, NoWeightsError
 from pawprint.files import digest
 from pawprint.network import openvino_blocks
 from pawprint.network.openvino_blocks import Maps, choose_ends
-from pawprint.network.weights_file import read_tensors
+from pawprint.network.tensors_file import read_tensors
 from pawprint.params.model import IMAGENET, PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package

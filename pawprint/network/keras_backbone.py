@@ -10,9 +10,8 @@ from pawprint.errors import InputError, NoWeightsError, reason
 from pawprint.network import keras_model
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.heads import HeadWeights
 from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
-from pawprint.params.model import IMAGENET, Head, Model, Weights
+from pawprint.params.model import IMAGENET, Model, Weights
 
 
 def application(
@@ -106,22 +105,6 @@ def load_backbone(model: Model, weights: Weights) -> keras.Model:
 def weights_sha256(network: keras.Model) -> str:
     """Return the `arrays_sha256` of a network's weights in the order of `get_weights`."""
     return arrays_sha256(network.get_weights())
-
-
-def with_head(
-    backbone: keras.Model, params: Model, weights: HeadWeights, head: Head, classes: int
-) -> tuple[keras.Model, int]:
-    """Return the backbone with a head, and the index of the first layer that fine-tuning trains.
-
-    If nothing is trained, the index equals the number of layers. Raises InputError for the same
-    reasons as `first_trained`.
-    """
-    first = first_trained(params, backbone)
-    first = len(backbone.layers) if first is None else first
-    if weights.has_blocks:
-        backbone = with_blocks(backbone)
-    whole = keras_model.head_with(weights, head, classes)
-    return keras_model.build_model(params.backbone, backbone, whole, params.pooling), first
 
 
 def convert_backbone(

@@ -8,13 +8,30 @@ import pandas as pd
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.blocks import split_before
+from pawprint.network.blocks import first_trained, split_before, with_blocks
 from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.keras_model import gives_logits, parts, pool
+from pawprint.network.heads import HeadWeights
+from pawprint.network.keras_model import build_model, gives_logits, head_with, parts, pool
 from pawprint.network.openvino_blocks import STATISTICS
-from pawprint.params.model import Epochs
+from pawprint.params.model import Epochs, Head, Model
 from pawprint.progress import track
+
+
+def with_head(
+    backbone: keras.Model, params: Model, weights: HeadWeights, head: Head, classes: int
+) -> tuple[keras.Model, int]:
+    """Return the backbone with a head, and the index of the first layer that fine-tuning trains.
+
+    If nothing is trained, the index equals the number of layers. Raises InputError for the same
+    reasons as `first_trained`.
+    """
+    first = first_trained(params, backbone)
+    first = len(backbone.layers) if first is None else first
+    if weights.has_blocks:
+        backbone = with_blocks(backbone)
+    whole = head_with(weights, head, classes)
+    return build_model(params.backbone, backbone, whole, params.pooling), first
 
 
 class Batches(keras.utils.PyDataset):

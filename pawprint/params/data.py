@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
@@ -10,7 +9,6 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pawprint.classes import problem_of_labels
 from pawprint.params import section
-from pawprint.yaml_file import read_mapping
 
 
 class Fetch(section.Section):
@@ -187,10 +185,3 @@ class Augment(section.Section):
         """
         is_drawn = views > 1 or not self.keep_original
         return is_drawn and self.RandomFlip is not None and self.RandomFlip.mode != "vertical"
-
-    def averages_both(self, network_json: Path) -> bool:
-        """Return whether the trained network averages over an image and its mirror image.
-
-        `network_json` has the number of views that it learned from.
-        """
-        return self.mirrors(read_mapping(network_json)["views"])

@@ -60,10 +60,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
         from pawprint.installation import install_command
 
-        return (
-            f"{sys.argv[0]}: the package {error.name} is not installed. Run "
-            f"`{install_command()}`, which adds all missing packages."
-        )
+        return f"the package {error.name} is not installed. Run `{install_command()}`."
     if isinstance(error, MemoryError):
         return f"{sys.argv[0]}: not enough free memory. Close other programs."
     if isinstance(error, BrokenPipeError):  # for example, `pawprint predict … | head -1`
@@ -96,13 +93,12 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
 
 
 def _report_removed_outputs() -> None:
-    if os.environ.get("DVC_STAGE", CODE.name) == CODE.name:
-        return
-    print(
-        "DVC has removed this stage's outputs. `dvc repro` creates them again; `pawprint discard` "
-        "restores the last commit's run and params, if Git has one.",
-        file=sys.stderr,
-    )
+    if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
+        print(
+            "DVC has removed this stage's outputs. `dvc repro` creates them again; `pawprint "
+            "discard` restores the last commit's run and params, if Git has one.",
+            file=sys.stderr,
+        )
 
 
 def report(stage: str, lines: Iterable[str | None]) -> None:
@@ -130,11 +126,12 @@ def _run_and_compare(main: Callable[[], Callable[[], None] | None]) -> None:
     before = _inputs(listed)
     finish = main()
     after = _inputs(listed)
-    if changed := [name for name in before if after[name] != before[name]]:
-        raise InputError(
-            f"{changed[0]} changed while the stage ran; DVC would record the change as if the "
-            "stage had read it. Run `dvc repro` again."
-        )
+    for name in before:
+        if after[name] != before[name]:
+            raise InputError(
+                f"{name} changed while the stage ran, and DVC would record the change as if the "
+                "stage had read it. Run `dvc repro` again."
+            )
     if finish:
         finish()
 
@@ -150,9 +147,8 @@ def _inputs(listed: dict) -> dict[str, object]:
         # The entry of `plot` is a mapping, for all params.
         keys = key.split(".") if isinstance(key, str) else []
         inputs[f"{PARAMS}: {key}" if keys else str(PARAMS)] = value_at(params, *keys)
-    for name in listed.get("deps", ()):
-        if name == "${fetch.source}":
-            inputs["fetch.source"] = stamps(Path(str(value_at(params, "fetch", "source"))))
-        elif name in EDITED:
-            inputs[name] = Path(name).read_bytes()
+    deps = listed.get("deps", ())
+    inputs |= {name: Path(name).read_bytes() for name in deps if name in EDITED}
+    if "${fetch.source}" in deps:
+        inputs["fetch.source"] = stamps(Path(str(value_at(params, "fetch", "source"))))
     return inputs

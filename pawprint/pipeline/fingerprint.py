@@ -22,7 +22,6 @@ DECIDE_NO_BYTE = {
     "pawprint/__init__.py",  # loads models for other programs
     "pawprint/cores.py",  # counts cores
     "pawprint/engine/mapping.py",  # uses threads or a cluster; a test compares the bytes
-    "pawprint/installation.py",  # finds out where the package came from
     "pawprint/paths.py",  # dvc.yaml has the same paths, so changing only one is an error
     "pawprint/pipeline/dvc.py",  # calls DVC
     "pawprint/pipeline/entry.py",  # starts and ends a stage
@@ -32,7 +31,6 @@ DECIDE_NO_BYTE = {
     *("pydantic", "pydantic_core"),  # check params, whose values DVC compares
 }
 OURS = ("pawprint", "stages")  # folders that contain code
-MODULE = ("/__init__.py", ".py")
 # The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
 # bytes of a file.
 DECODED_ROW = "pawprint/decoding/row.py"
@@ -41,34 +39,19 @@ DECODED_ROW = "pawprint/decoding/row.py"
 FEATURE_ROW = "pawprint/features/rows.py"
 ROWS = {DECODED_ROW_CODE: DECODED_ROW, FEATURE_ROW_CODE: FEATURE_ROW}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # lists of statements in statements
-# All stages parse the same modules and import the same packages, which do not change.
-parse = functools.cache(ast.parse)
+# All stages import the same packages, which do not change.
 distributions = functools.cache(packages_distributions)
 version_of = functools.cache(version)
 
 
-def syntax_of(source: str) -> str:
-    """Return the syntax tree of a module without docstrings, as text that is equal on any Python.
-
-    The result of `ast.dump` depends on the version of Python, because newer versions have more
-    fields, which are empty for older code.
-    """
-    return _text(parse(source))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
-    if not isinstance(value, ast.AST):
-        return ascii(value)  # `repr` depends on the Unicode version
-    fields = {name: getattr(value, name, None) for name in value._fields}
-    if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
-        fields["body"] = value.body[1:]
-    elif isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty strings
-        fields["values"] = [part for part in value.values if getattr(part, "value", None) != ""]
-    texts = [f"{name}={_text(field)}" for name, field in fields.items() if field not in (None, [])]
-    return f"{type(value).__name__}({', '.join(texts)})"
+@functools.cache  # to find imports, and to compute a hash
+def syntax_of(source: str) -> ast.Module:
+    """Return the syntax tree of a module without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    return tree
 
 
 class Code:
@@ -141,8 +124,8 @@ class Code:
         """
         parts = name.split(".")
         paths = ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
-        files = [f"{path}{end}" for path in paths if parts[0] in OURS for end in MODULE]
-        return {file for file in files if self.path_of(file).is_file()}
+        files = [f"{path}{end}" for path in paths for end in ("/__init__.py", ".py")]
+        return {file for file in files if parts[0] in OURS and self.path_of(file).is_file()}
 
     def _find_imports(self, module: str) -> set[str]:
         """Return the full names that a module imports, including imports in functions.
@@ -152,13 +135,10 @@ class Code:
         """
         names = set()
         try:
-            nodes: list[ast.AST] = [parse(self.path_of(module).read_text(encoding="utf-8"))]
+            tree = syntax_of(self.path_of(module).read_text(encoding="utf-8"))
         except (SyntaxError, ValueError) as error:
             raise InputError(f"{module}: expected Python. Received: {error}") from None
-        while nodes:
-            node = nodes.pop()
-            for block in BLOCKS:  # unlike `ast.walk`, this skips expressions, which cannot import
-                nodes += getattr(node, block, ())
+        for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -172,12 +152,10 @@ class Code:
         packages = {name.split(".")[0] for name in self.imports_of(module)}
         lines = []
         for package in packages - sys.stdlib_module_names - DECIDE_NO_BYTE - {*OURS}:
-            names = distributions().get(package)
-            if not names:
+            if not (names := distributions().get(package)):
                 raise InputError(
-                    f"{module}: the package that it imports as {package} is not installed. Add it "
-                    f"to {REQUIREMENTS} if it is missing there and run `pip install -r "
-                    f"{REQUIREMENTS}`. A file of your own belongs into stages/."
+                    f"{module}: the package that it imports as {package} is not installed. Run "
+                    f"`pip install -r {REQUIREMENTS}`. A file of your own belongs into stages/."
                 )
             lines += [f"{package}=={version_of(name)}" for name in names]
         return lines
@@ -204,7 +182,7 @@ class Code:
         if file.endswith(".py"):
             # The file may be a template, or an unfinished edit.
             with contextlib.suppress(SyntaxError, ValueError):
-                content = syntax_of(content.decode()).encode()
+                content = ast.dump(syntax_of(content.decode())).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 

@@ -13,7 +13,7 @@ from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.files import md5_of
 from pawprint.git import try_git
-from pawprint.paths import CODE, LOCK, PARAMS
+from pawprint.paths import CODE, FEATURES, FEATURES_ORIGIN, LOCK, PARAMS
 from pawprint.yaml_file import parse_yaml, read_yaml, value_at
 
 if TYPE_CHECKING:
@@ -118,6 +118,16 @@ class Recorded:
     def json(self, md5: object) -> dict | list:
         """Return the content of a JSON file, or DVC's list for a folder, or [] if it is missing."""
         return self.parsed(md5, json.loads) or []
+
+    def features(self) -> tuple[dict | list, dict[str, Path]]:
+        """Return the origin of the stored features, and where the cache has their files, by path.
+
+        The origin is empty without a recorded result. The files may be missing.
+        """
+        origin = self.json(self.hash_of("features", FEATURES_ORIGIN))
+        files = self.files(self.hash_of("features", FEATURES))
+        stored = {path: self.file(md5).absolute() for path, md5 in files.items() if is_md5(md5)}
+        return origin, stored
 
     def files(self, md5: object) -> dict[str, object]:
         """Return the MD5 of each file in a folder, keyed by path, given the MD5 of the folder."""

@@ -323,12 +323,14 @@ def _measure(
         raise InputError(
             f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
-    place = reuse.place_of_rows(origin, sample.folder) / "try" / str(count_shards(len(images)))
+    rows = reuse.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
+    place = rows / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if is_solved else one
     views_here = functools.partial(shards.views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier = reuse.earlier_shards(Recorded(folder=sample.folder), origin)
+    recorded = Recorded(folder=sample.folder)
+    earlier = reuse.earlier_shards(rows, origin, *recorded.features())
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

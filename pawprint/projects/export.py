@@ -29,8 +29,9 @@ from pawprint.model.served_model import NETWORK_FILE, describe_variant, read_mod
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
-from pawprint.network.keras_backbone import load_backbone, with_head
+from pawprint.network.keras_backbone import load_backbone
 from pawprint.network.keras_model import load_model
+from pawprint.network.training import with_head
 from pawprint.network.weights_file import onnx_file
 from pawprint.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded

@@ -15,8 +15,6 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import name_in_folder
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
-from pawprint.params.data import Augment
-from pawprint.params.section import Resize
 from pawprint.reports.drawing import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 from pawprint.tables import spread
@@ -36,7 +34,6 @@ PREDICTIONS = 24
 ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 UNUSUAL = 12
-VIEWS = 12
 
 # A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
 Cell = tuple[Callable[[], Image.Image], str, str]
@@ -130,29 +127,6 @@ def _draw_first(
     readers = (_reader(archive, path) for path in rows["path"])
     cells = zip(readers, titles, itertools.repeat(colour))
     return photo_grid({f"{heading} ({len(rows):,} of {total:,})": cells})
-
-
-def draw_augmented(
-    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
-) -> Image.Image:
-    """Draw the first training image's views as they are used in training.
-
-    `train` is a table with the columns `path` and `pixels_sha256`.
-    """
-    # Imported here because it is slow, and `split` does not need it.
-    from pawprint.features.augmentation import draw_view
-    from pawprint.features.views import apply, resize
-
-    first = train.iloc[0]
-    photo = open_image(archive, first["path"], decoded_side(image_size))
-    pixels = resize(photo, image_size, resize_by)
-    cells = []
-    for number in range(min(augment.views, VIEWS)):
-        view = draw_view(augment, first["pixels_sha256"], number, image_size)
-        is_original = number == 0 and augment.keep_original
-        title = f"view {number}: original" if is_original else f"view {number}"
-        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
-    return photo_grid({"The views of one training image": cells})
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:

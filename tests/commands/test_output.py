@@ -77,38 +77,19 @@ def test_full_disk_is_one_line(folder, target):
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
 
 
-# Calls of a command that writes, reads, starts a process, or fails.
-WRITES = "print('a' * 9999)"
-READS = "print(sys.stdin.isatty(), repr(sys.stdin.read()))"
-OPENS = "import os; print(open(os.devnull).fileno() > 2)"
-STARTS = f"subprocess.call([sys.executable, '-c', '{OPENS}'])"
-FAILS = "read_json(Path('absent'))"
 COMMAND = """
-import subprocess, sys
-from pathlib import Path
-from pawprint.files import read_json
 from pawprint.pipeline.entry import run
-run(lambda: {})
+run(lambda: print('a' * 9999))
 """
 
 
 @posix
 @pytest.mark.parametrize(
-    ("call", "streams", "status", "shown", "lines"),
-    [
-        (WRITES, ">/dev/full", 1, "", 1),
-        (WRITES, ">&-", 0, "", 0),
-        (WRITES, ">&- 2>&-", 0, "", 0),
-        (WRITES, "<&- >&-", 0, "", 0),
-        (WRITES, "| head -c 1", 0, "a", 0),
-        (READS, "<&-", 0, "False ''\n", 0),
-        (STARTS, "<&- 2>&-", 0, "True\n", 0),
-        (FAILS, "2>&-", 1, "", 0),  # its line is not among the rows
-    ],
+    ("streams", "status", "shown", "lines"),
+    [(">/dev/full", 1, "", 1), (">&-", 0, "", 0), ("| head -c 1", 0, "a", 0)],
 )
-def test_stream_that_is_full_or_closed_is_at_most_one_line(call, streams, status, shown, lines):
-    """See tio/tio 83, a traceback, and Anantys-oss/koan 273: a file became a command's input."""
-    code = COMMAND.format(call)
-    result = run("bash", "-c", f'python -c "$CODE" {streams}', cwd=PROJECT, CODE=code)
+def test_stream_that_is_full_or_closed_is_at_most_one_line(streams, status, shown, lines):
+    """See tio/tio 83, a traceback."""
+    result = run("bash", "-c", f'python -c "$CODE" {streams}', cwd=PROJECT, CODE=COMMAND)
     assert (result.returncode, result.stdout) == (status, shown)
     assert len(result.stderr.splitlines()) == lines and "Traceback" not in result.stderr

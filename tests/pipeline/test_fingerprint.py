@@ -1,5 +1,6 @@
 """Test that a fingerprint reflects what a stage does, and not how its code is written."""
 
+import ast
 import re
 import shutil
 from importlib.metadata import version
@@ -34,7 +35,8 @@ OTHER = {
 @pytest.mark.parametrize("change", [*SAME, *OTHER])
 def test_what_changes_nothing_is_left_out_and_all_else_counts(change):
     before, after = (SAME | OTHER)[change]
-    assert (syntax_of(before) == syntax_of(after)) == (change in SAME)
+    texts = {ast.dump(syntax_of(source)) for source in (before, after)}
+    assert (len(texts) == 1) == (change in SAME)
 
 
 EMPTY = ("a/__init__", "a/inner/__init__", "a/unused", "b/__init__")

@@ -10,9 +10,10 @@ from pawprint.features.views import apply, resize
 from pawprint.images.archive import open_archive
 from pawprint.images.reading import open_image
 from pawprint.params.data import Augment
+from pawprint.reports.augmented import draw_augmented
 from pawprint.reports.charts import draw_confusion
 from pawprint.reports.drawing import save
-from pawprint.reports.photos import PHOTO_SIZE, draw_augmented, samples
+from pawprint.reports.photos import PHOTO_SIZE, samples
 
 DRAW = """
 import sys
