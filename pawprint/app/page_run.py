@@ -51,7 +51,10 @@ def show() -> None:
 
 def offer_features() -> None:
     """Show a button that runs the stages up to `features`, and the run's output."""
-    st.markdown("To group similar photos, the network first has to process every photo.")
+    st.markdown(
+        "To group similar photos, the network first has to process every photo. If all photos have "
+        "a class, go to the Run page instead."
+    )
     offer_run("Prepare the photos", "features")
     follow_run()
 
