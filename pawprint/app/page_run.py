@@ -77,6 +77,8 @@ def is_active() -> bool:
 
 def start(*stages: str) -> None:
     """Start `dvc repro` for these stages, or for all. Errors are shown."""
+    if is_active():  # another page has just started one
+        return
     with explain_errors():
         require_idle(HERE)
         LOG.parent.mkdir(parents=True, exist_ok=True)
