@@ -1,4 +1,4 @@
-"""The web app of `pawprint app`, with the photos, labels, runs and results of a project."""
+"""The web app of `pawprint app`: label photos, run a project, and try its model."""
 
 from pathlib import Path
 

@@ -1,18 +1,15 @@
 // A page of photos that are labelled together. The marked photos and their class are sent to the
 // server once per page. Keys: a letter marks or unmarks a photo, and with Shift enlarges it; a digit
-// gives a class, Enter the suggested one, ? "I do not know"; + moves to the text field, Space skips,
-// Backspace unmarks all, a full stop marks all, u undoes the last page, g switches between a page
-// and a single photo. Digits are identified by event.code, because some keyboards need Shift to
-// type them.
+// gives a class, Enter the suggested one; + moves to the text field, Space skips, Backspace unmarks
+// all, a full stop marks all, u undoes the last page, g switches between a page and a single photo.
+// Digits are identified by event.code, because some keyboards need Shift to type them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
-const UNDECIDED = "?";
 const NEITHER = "none";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.querySelector(".page")?.remove();
   const page = add(parentElement, "div", { className: "page" });
   page.dataset.number = data.page;
-  keepName(data.cookie);
   const single = data.photos.length === 1 && data.single;
   // Streamlit may draw the same page again, for example when a photo is enlarged. Keep its state.
   const before = parentElement.pawprintState;
@@ -25,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const controls = add(page, "div", { className: "controls" });
   const classes = add(controls, "div", { className: "bar", role: "group", ariaLabel: "Class" });
   const buttons = data.classes.map((name, index) => classButton(name, name, index < 9 ? String(index + 1) : ""));
-  buttons.push(classButton(NEITHER, "None of them", "0"), classButton(UNDECIDED, "I do not know", "?"));
+  buttons.push(classButton(NEITHER, "None of them", "0"));
   for (const [, , button] of buttons) button.disabled = !data.photos.length;
   const field = typeField();
 
@@ -128,11 +125,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function describe(label) {
     if (!photos.length) return "";
-    const undecided = data.undecided ? `You did not know ${photos.length === 1 ? "this photo" : "these"}. ` : "";
-    const later = data.undecided ? "to leave them without a label" : "to see them again later";
-    if (single) return `${undecided}${data.photos[0].about} ` + (label ? `Enter gives ${label}.` : "What does the photo show?");
-    if (!marked.size) return `${undecided}No photo is marked. Mark some, or press Space ${later}.`;
-    const count = `${undecided}${marked.size} of ${photos.length} marked`;
+    if (single) return `${data.photos[0].about} ` + (label ? `Enter gives ${label}.` : "What does the photo show?");
+    if (!marked.size) return "No photo is marked. Mark some, or press Space to see them again later.";
+    const count = `${marked.size} of ${photos.length} marked`;
     const isTouch = matchMedia("(hover: none)").matches;
     const keys = "A click or a letter marks or unmarks a photo; Shift and the letter, or ⤢, shows it large.";
     const how = isTouch ? "A tap marks or unmarks a photo; ⤢ shows it large." : keys;
@@ -223,7 +218,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (found) give(found[0]);
     else if (digit) return false;
     else if (key === "enter") give(data.label);
-    else if (key === "?" || key === "/" || (single && key === "d")) give(UNDECIDED);
     else if ((key === "+" || key === "=") && field) field.focus();
     else if (key === " ") skip.click();
     else if (key === "backspace" && none) none.click();
@@ -266,13 +260,6 @@ function leavesKeys(target, key) {
   if (target.matches("input, select, textarea, [contenteditable], [role=combobox], [role=dialog] *")) return false;
   const acts = key === "enter" || key === " ";
   return !acts || !target.matches("a, button, summary, [role=radio]") || target.matches("[role=tab][aria-selected=true]");
-}
-
-// Stores the cookie by which the server recognises the browser after a reload.
-function keepName(cookie) {
-  const name = `${cookie.split("=")[0]}=`;
-  if (document.cookie.split("; ").some((each) => each.startsWith(name))) return;
-  document.cookie = `${cookie}; path=/; max-age=31536000; SameSite=Strict`;
 }
 
 function add(parent, name, properties) {

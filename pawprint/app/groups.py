@@ -6,7 +6,7 @@ may be a new class. Later, photos are grouped by the class that a head predicts.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
@@ -81,13 +81,6 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> pd.DataFrame | None:
     return pd.DataFrame(model.predict(inputs), columns=classes)
 
 
-def mean_of(first: pd.DataFrame | None, second: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Average the probabilities of two heads on the same photos. Their classes may differ."""
-    if first is None or second is None:
-        return second if first is None else first
-    return first.add(second, fill_value=0) / 2
-
-
 def photos_in_new_clusters(
     photos: np.ndarray, labels: np.ndarray, cluster: np.ndarray, refused: Refused
 ) -> np.ndarray:
@@ -129,8 +122,7 @@ class Pool(NamedTuple):
 
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
-    labels `known`; `cluster` and `distance` are from `find_clusters`. `head` contains the
-    probabilities of a model that knows the classes, if there is one. If photos are labelled one by
+    labels `known`; `cluster` and `distance` are from `find_clusters`. If photos are labelled one by
     one, in the order of `others`, `about` has a text about each path.
     """
 
@@ -140,7 +132,6 @@ class Pool(NamedTuple):
     known: Sequence[str] = ()
     cluster: np.ndarray = np.empty(0, int)
     distance: np.ndarray = np.empty(0)
-    head: pd.DataFrame | None = None
     about: Mapping[str, str] = MappingProxyType({})
 
     def all_images(self) -> list[ImageKey]:
@@ -208,13 +199,12 @@ class Answer(NamedTuple):
     images: list[ImageKey]
     label: str
     sure: int
-    are_last: bool
     refused: list[tuple[ImageKey, str]]
 
 
 @dataclass
 class Pages:
-    """The pages of a pool that one person has seen."""
+    """The pages of a pool that a person has seen in this session."""
 
     number: int = 0
     size: int = PER_PAGE
@@ -222,7 +212,6 @@ class Pages:
     label: str = ""  # their likely class
     sure: int = 0  # number of marked photos, which come first
     missing: set[ImageKey] = field(default_factory=set)  # images that cannot be read
-    are_last: bool = False  # whether only undecided images are left to show
     head: pd.DataFrame | None = None
     learned: int = -1  # number of labels to which the head was fitted
     answers: list[Answer] = field(default_factory=list)
@@ -231,8 +220,7 @@ class Pages:
         """End the page: images at these positions got the label, but the others did not."""
         unmarked = [image for place, image in enumerate(self.images) if place not in marked]
         refused = [(image, label if marked else self.label) for image in unmarked]
-        shown = Answer(take_back, self.images, self.label, self.sure, self.are_last, refused)
-        self.answers.append(shown)
+        self.answers.append(Answer(take_back, self.images, self.label, self.sure, refused))
         self.images = []
 
     def take_back(self) -> None:
@@ -244,39 +232,22 @@ class Pages:
         self.size = PER_PAGE if len(answer.images) > 1 else self.size
         self.label = answer.label
         self.sure = answer.sure
-        self.are_last = answer.are_last
 
     @property
     def refused(self) -> list[tuple[ImageKey, str]]:
         """The unmarked images of all pages, and the labels that they did not get."""
         return [refusal for answer in self.answers for refusal in answer.refused]
 
-    def turn(
-        self,
-        pool: Pool,
-        given: dict[str, str],
-        seen: Collection[ImageKey] = (),
-        undecided: Collection[str] = (),
-    ) -> None:
-        """Choose the images of the next page.
-
-        `given` contains labels keyed by path or pixels_sha256. `undecided` contains the same keys
-        for images whose class a person does not know. These images come last, and are shown only
-        once more. Images `seen` by others are left out as long as there are others to show.
-        """
+    def turn(self, pool: Pool, given: dict[str, str]) -> None:
+        """Choose the images of the next page. `given` contains labels by path or pixels_sha256."""
         images = [image for image in pool.all_images() if image not in self.missing]
         images = without(given, images)
-        known = without(undecided, images)
-        asked_last = {image for each in self.answers if each.are_last for image in each.images}
-        images = known or [image for image in images if image not in asked_last]
-        free = [image for image in images if image not in seen] or images
         unmarked = {image for answer in self.answers[-1:] for image, _ in answer.refused}
-        preferred = [image for image in free if image not in unmarked]
+        preferred = [image for image in images if image not in unmarked]
         self.images = []
-        for chosen in (preferred, free):  # use all, rather than a page of the few preferred ones
+        for chosen in (preferred, images):  # use all, rather than a page of the few preferred ones
             if len(self.images) < self.size:
                 self.show(pool, chosen, given)
-        self.are_last = not known
 
     def show(self, pool: Pool, images: list[ImageKey], given: dict[str, str]) -> None:
         """Choose images for the page from these.
@@ -309,7 +280,6 @@ class Pages:
         times = np.array([skipped[pool.images[photo]] for photo in photos])
         photos = photos[np.argsort(times, kind="stable")]
         new = photos_in_new_clusters(photos, labels, pool.cluster, refused)
-        new = new if pool.head is None else new[:0]
         head = None if len(new) else self.fit(pool, labels)
         if head is not None:
             return surest(photos, head, refused, self.size)
@@ -325,6 +295,6 @@ class Pages:
         number = int(np.sum(labels != ""))
         is_fit = self.head is not None and len(self.head) == len(pool.rows)
         if not is_fit or not 0 <= number - self.learned < REFITTED:
-            self.head = mean_of(pool.head, fit_head(pool.rows, labels))
+            self.head = fit_head(pool.rows, labels)
             self.learned = number
         return self.head

@@ -5,21 +5,9 @@ from functools import partial
 
 import streamlit as st
 
-from pawprint import paths
-from pawprint.app import (
-    HERE,
-    page_add,
-    page_compare,
-    page_data,
-    page_label,
-    page_predictions,
-    page_run,
-)
+from pawprint.app import page_label, page_run, page_try
 from pawprint.app.photos import explain_errors, plain
-from pawprint.files import md5
-from pawprint.git import current_commit
-from pawprint.projects import labelling
-from pawprint.reports.pages import DIGITS, project_name
+from pawprint.reports.pages import project_name
 
 # The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
 # labelled fits into the window. A tab that was clicked keeps the focus while keys label photos, so
@@ -55,35 +43,21 @@ def show_page(title: str, show: Callable[[], None]) -> None:
 # Title, icon, address and content of each page. The icon is in the link and not in `st.Page`,
 # because browsers would request the latter from a Google server.
 ORDER = (
-    ("Run", "play_circle", "run", page_run.show_run),
-    ("Add photos", "upload", "add", page_add.show_upload),
-    ("This run", "grid_view", "images", page_predictions.show_predictions),
-    ("Report", "description", "report", page_run.show_report),
-    ("Data", "database", "data", page_data.show_data),
     ("Label", "label", "label", page_label.show),
-    ("Try it", "add_a_photo", "try", page_predictions.show_trial),
-    ("Compare", "compare_arrows", "compare", page_compare.show_comparison),
+    ("Run", "play_circle", "run", page_run.show),
+    ("Try it", "add_a_photo", "try", page_try.show),
+    ("Report", "", "report", page_run.show_report),  # the page Run leads to it
 )
 PAGES = {
-    st.Page(partial(show_page, title, show), title=title, url_path=address): f":material/{icon}:"
+    st.Page(partial(show_page, title, show), title=title, url_path=address): icon
     for title, icon, address, show in ORDER
 }
 current = st.navigation(list(PAGES), position="hidden")
-if "is_open" not in st.session_state:
-    st.session_state["is_open"] = True
-    with explain_errors():
-        if current.title == ORDER[0][0] and labelling.comes_first(HERE):
-            st.switch_page(next(page for page in PAGES if page.title == "Label"))
-title = f"{current.title} · {project_name()}"
-st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
-about = [f"**{plain(project_name())}**"]
-if commit := current_commit(digits=7):
-    about.append(f"commit {commit}")
-if paths.SPLIT_CSV.exists():
-    about.append(f"images {md5(paths.SPLIT_CSV)[:DIGITS]}")
+st.set_page_config(page_title=f"{current.title} · {project_name()}", page_icon="🐾", layout="wide")
 # On phones, Streamlit hides its navigation in a menu.
 with st.container(key="about", horizontal=True, vertical_alignment="center"):
-    st.markdown(" · ".join(about), width="content")
+    st.markdown(f"**{plain(project_name())}**", width="content")
     for page, icon in PAGES.items():
-        st.page_link(page, icon=icon)
+        if icon:
+            st.page_link(page, icon=f":material/{icon}:")
 current.run()

@@ -1,9 +1,8 @@
 """Provide parts that pages share: photos of the last run, and errors as a single sentence.
 
-Photos are shown in grids, and a single photo can be enlarged in a dialog, with its saliency. Cached
-values are read again when one of their files changes. Pages embed photos as data URIs: whenever a
-script run ends, Streamlit deletes the files of a page that is being redrawn, so a browser that has
-not loaded them yet could not show them.
+Cached values are read again when one of their files changes. Pages embed photos as data URIs:
+whenever a script run ends, Streamlit deletes the files of a page that is being redrawn, so a
+browser that has not loaded them yet could not show them.
 """
 
 import contextlib
@@ -12,25 +11,19 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import paths
-from pawprint.columns import SPLIT
 from pawprint.decoding.formats import FORMATS
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import InputError, name_in_folder, one_of, printable
 from pawprint.files import stamps
 from pawprint.images.archive import Archive, UnusableImageError, open_archive
 from pawprint.images.reading import open_image
-from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.model.saliency import Explainer, explainer, saliency_of
 from pawprint.params.data import Clean
 from pawprint.reports.pages import data_uri
-from pawprint.scores.prediction_table import with_image
-from pawprint.tables import read_table
 
 
 @contextlib.contextmanager
@@ -57,9 +50,9 @@ def explain_errors() -> Iterator[None]:
         )
 
 
-def show_tabs(parts: dict[str, Callable[[], None]], key: str, default: str | None = None) -> None:
+def show_tabs(parts: dict[str, Callable[[], None]], default: str | None) -> None:
     """Show parts of a page, keyed by title, as tabs. Only the open one is computed."""
-    tabs = st.tabs(list(parts), default=default, key=key, on_change="rerun")
+    tabs = st.tabs(list(parts), default=default, key="tabs", on_change="rerun")
     for tab, part in zip(tabs, parts.values()):
         if tab.open:
             with tab, explain_errors():
@@ -84,42 +77,6 @@ def message(text: str) -> str:
 # Streamlit's cache identifies a path by the state of its files.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
-
-def keep_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of images in the last run, with their current `path` and `pixels_sha256`.
-
-    Images are identified by `pixels_sha256`, or by `image` in a PREDICTED_CLASSES table. Raises
-    InputError.
-    """
-    images = with_image(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
-    key = "image" if "image" in rows else "pixels_sha256"
-    return rows.drop(columns="path", errors="ignore").merge(images, on=key)
-
-
-SALIENCY = "Brighter regions have more influence on the prediction."
-
-
-def predictor() -> Predictor:
-    """Return the served model, or the one in Git. Raises InputError if it is damaged."""
-    return _predictor(default_model())
-
-
-@st.cache_data(max_entries=200, show_spinner="Computing the saliency …", hash_funcs=HASHED)
-def _saliency(image: np.ndarray, folder: Path) -> str:
-    picture = saliency_of(_predictor(folder), Image.fromarray(image), _explainer(folder))
-    return data_uri(Image.fromarray(picture))
-
-
-@st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _explainer(folder: Path) -> Explainer:
-    return explainer(_predictor(folder))
-
-
-@st.cache_resource(max_entries=1, show_spinner="Loading the model …", hash_funcs=HASHED)
-def _predictor(folder: Path) -> Predictor:
-    return load_predictor(folder)
-
-
 CELL = 154  # size of a photo in a grid, in pixels; two fit side by side on a phone
 SQUARE = 2 * CELL  # its size in the file, for sharp displays
 PER_PAGE = 24
@@ -127,8 +84,8 @@ LARGE = 900  # maximum size of a large photo, in pixels
 BACKGROUND = "#f3f5f7"
 
 
-def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> pd.Series | None:
-    """Show the photos at the `path` of each row, in pages. `caption` returns Markdown for a row.
+def grid(rows: pd.DataFrame, key: str) -> pd.Series | None:
+    """Show the photos at the `path` of each row, in pages, each above its `caption`.
 
     Returns the row that was clicked, or None.
     """
@@ -142,43 +99,22 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[pd.Series], str]) -> p
             with st.container(key=f"photo-{key}-{index}", width=CELL, gap="xxsmall"):
                 with explain_errors():  # for example, a photo removed after the run
                     st.image(square(name), width="stretch", alt=name_in_folder(name))
-                if st.button(caption(row), f"open-{key}-{index}", plain(name), type="tertiary"):
+                caption = plain(row["caption"])
+                if st.button(caption, f"open-{key}-{index}", plain(name), type="tertiary"):
                     clicked = row
     return clicked
 
 
-def open_large(name: str, text: str) -> None:
-    """Open a dialog with an image, its saliency, and Markdown above them."""
-    st.dialog(plain(name_in_folder(name)), width="large")(_show_large_photo)(name, text)
+def large(name: str) -> str:
+    """Return an image of the archive as a data URI. Raises InputError."""
+    return shrunk(open_image(archive(), name, LARGE))
 
 
-def _show_large_photo(name: str, text: str) -> None:
-    with explain_errors():
-        st.markdown(text)
-        show_with_saliency(photo(name), name_in_folder(name))
-        st.caption(plain(name))
-
-
-def show_with_saliency(image: Image.Image, text: str) -> None:
-    """Show an image, and next to it its saliency; `text` is the alternative text."""
-    left, right = st.columns(2)
-    with left:
-        show_large(image, text)
-    with right, explain_errors():
-        picture = _saliency(np.asarray(image), default_model())
-        st.image(picture, width="stretch", alt=f"Saliency of {text}", caption=SALIENCY)
-
-
-def show_large(image: Image.Image, text: str) -> None:
-    """Show an image as wide as its column; `text` is the alternative text."""
+def shrunk(image: Image.Image) -> str:
+    """Return an image as a data URI, at most LARGE pixels wide and high."""
     small = image.copy()
     small.thumbnail((LARGE, LARGE))
-    st.image(data_uri(small), width="stretch", alt=text)
-
-
-def photo(name: str, side: int = LARGE) -> Image.Image:
-    """Return an image of the archive, decoded with `side`. Raises InputError."""
-    return open_image(archive(), name, side)
+    return data_uri(small)
 
 
 def archive() -> Archive:
@@ -192,15 +128,11 @@ def _archive(folder: Path, bits: int | None) -> Archive:
 
 
 def square(name: str) -> str:
-    """Return a photo for a grid, as a data URI. Raises InputError."""
+    """Return an image of the archive, padded to a square, as a data URI. Raises InputError."""
     return _square(name, paths.RAW_ARCHIVES, Clean.load().bits)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
 def _square(name: str, folder: Path, bits: int | None) -> str:
-    return padded(photo(name, decoded_side(SQUARE)))
-
-
-def padded(image: Image.Image) -> str:
-    """Return an image, padded to a square for a grid, as a data URI."""
+    image = open_image(archive(), name, decoded_side(SQUARE))
     return data_uri(ImageOps.pad(image, (SQUARE, SQUARE), color=BACKGROUND))

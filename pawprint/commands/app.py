@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Open the web app, which shows this project's images, labels and results in the browser.
+    """Open the web app, in which you label photos, run the project and try its model.
 
     The app only accepts connections from this computer, under the name localhost. If a proxy, such
     as Codespaces, forwards it under another name, specify that name with --allow-host. The proxy

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pawprint.errors import InputError, counted, printable
-from pawprint.pipeline.runs import require_idle
+from pawprint.pipeline.dvc import require_idle
 from pawprint.projects.discard import discard, read_loss
 
 

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 
 from pawprint.classes import UNKNOWN
-from pawprint.images.names import is_visible
 
 Parts = tuple[str, ...]  # of one path
 # Names that mean "no label yet", in lower case, without word separators.
@@ -39,12 +38,6 @@ def _parts(folder: str) -> Parts:
 def with_parents(path: Parts) -> list[Parts]:
     """Return a folder and its parents, starting with the innermost."""
     return [path[:depth] for depth in range(len(path), 0, -1)]
-
-
-def is_class_name(folder: str) -> bool:
-    """Return whether a folder can be a class, judging by its name alone."""
-    is_apart = is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
-    return not is_apart and is_visible(f"{folder}/")
 
 
 def is_unlabelled(folder: str) -> bool:

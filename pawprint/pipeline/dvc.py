@@ -1,7 +1,7 @@
 """Call DVC for its settings, the files of a revision, and changes.
 
 No other module imports DVC. The imports are inside functions, because they take 0.3 s, which most
-stages can avoid. `dvc repro` runs as a separate process, which the module `runs` starts.
+stages can avoid. `dvc repro` runs as a separate process.
 """
 
 import contextlib
@@ -190,29 +190,29 @@ def _names_of_changes(changes: list[dict | str]) -> Iterator[str]:
                 yield path
 
 
-def find_stages_to_run(folder: Path) -> list[str]:
-    """Return the stages that `dvc repro` would run first, in the order of dvc.yaml.
+def is_running(folder: Path) -> bool:
+    """Return whether a command of DVC, or a stage that it runs, is active in a project.
 
-    Later stages also run if their inputs change. Raises InputError if DVC fails.
+    While a stage runs, DVC lists the files that it reads and writes, and between stages it holds
+    the lock of the project. A process that was killed does not count.
     """
+    from dvc.lock import LockError
+    from dvc.rwlock import rwlock
+
     with _project(folder, "dvc status") as repo:
-        status = repo.status()
-    return [name for name in status if name != "code" and not name.endswith(".dvc")]
+        is_hard = repo.config["core"].get("hardlink_lock", False)
+        everything = [repo.root_dir]
+        try:
+            with repo.lock, rwlock(repo.tmp_dir, repo.fs, "pawprint", [], everything, is_hard):
+                return False
+        except LockError:
+            return True
 
 
-def find_changed_files(folder: Path, source: str) -> dict[str, list[str]]:
-    """Return the changes in a tracked file or folder since the last commit: paths keyed by kind.
-
-    The kinds are added, deleted, modified and renamed. The path of a folder ends in a slash. Raises
-    InputError if DVC fails.
-    """
-    with _project(folder, "dvc diff") as repo:
-        found = repo.diff(targets=[source])
-    paths = {kind: [file["path"] for file in files] for kind, files in found.items()}
-    return {
-        kind: [path if isinstance(path, str) else path["new"] for path in names]
-        for kind, names in paths.items()
-    }
+def require_idle(folder: Path) -> None:
+    """Raise InputError while a command of DVC, or a stage that it runs, is active in a project."""
+    if is_running(folder):
+        raise InputError("cannot start: a `dvc` is running. Wait until it ends.")
 
 
 def check_out(folder: Path, pipeline: Path) -> set[str]:

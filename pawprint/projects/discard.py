@@ -1,34 +1,19 @@
-"""Keep or discard a run, and list what is not committed.
+"""Discard a run: restore the params, results and model of the last commit."""
 
-Keeping commits it to Git and DVC. Discarding restores the files of the last commit.
-"""
-
-from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 from pawprint import paths
-from pawprint.errors import InputError, counted, name_some, printable, without_secrets
-from pawprint.files import digest, read_text
+from pawprint.errors import InputError, name_some, printable, without_secrets
+from pawprint.files import digest
 from pawprint.git import git, try_git, work_tree
-from pawprint.params.changes import describe_param_changes
-from pawprint.params.data import Fetch
-from pawprint.params.file import flat
-from pawprint.pipeline.dvc import check_out, find_changed_files, find_stages_to_run
+from pawprint.pipeline.dvc import check_out, require_idle
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.runs import LOG, require_idle
-from pawprint.templates import file_of_images, lies_outside
+from pawprint.templates import lies_outside
 
 # A run's inputs, except photos and the user's tables.
 INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
-TABLES = (paths.LABELS_CSV, paths.SPLITS_CSV)
-OWN_STAGES = Path("stages")  # scripts that belong to the project
-
-
-def has_commit(folder: Path) -> bool:
-    """Return whether there is a commit."""
-    return try_git("rev-parse", "--verify", "HEAD", folder=folder) is not None
 
 
 def has_run(folder: Path) -> bool:
@@ -39,11 +24,6 @@ def has_run(folder: Path) -> bool:
 def describe(folder: Path) -> str:
     """Return text such as `HEAD (1a2b3c4 Classify food)`."""
     return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
-
-
-def has_author(folder: Path) -> bool:
-    """Return whether an author is configured in Git."""
-    return try_git("var", "GIT_COMMITTER_IDENT", folder=folder) is not None
 
 
 def results(folder: Path) -> list[Path]:
@@ -66,18 +46,6 @@ def changed_files(folder: Path, files: Iterable[str | Path]) -> list[str]:
     return [entry[3:] for entry in changed.split("\0") if entry]
 
 
-def to_keep(folder: Path) -> list[str]:
-    """Return the files to commit, with names as in `changed_files`.
-
-    The first commit includes all files, later ones only the inputs and outputs of a run.
-    """
-    if not has_commit(folder):
-        return changed_files(folder, [Path()])
-    files = [*results(folder), *INPUTS, *TABLES, paths.UNDECIDED_CSV, paths.STATE, OWN_STAGES]
-    source = Fetch.load(path=folder / paths.PARAMS).source
-    return changed_files(folder, [*files, *file_of_images(source)])
-
-
 def to_discard(folder: Path) -> list[str]:
     """Return the files to restore, or to remove if the last commit does not contain them.
 
@@ -94,19 +62,6 @@ def to_discard(folder: Path) -> list[str]:
         )
     # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
-
-
-def keep(folder: Path, message: str, author: dict[str, str]) -> None:
-    """Commit the files in `to_keep`. Raises InputError during a run, or if Git fails.
-
-    `author` contains Git settings to write to this repository first.
-    """
-    require_idle(folder)
-    for setting in author.items():
-        git("config", *setting, folder=folder)
-    files = [f":(top,literal){name}" for name in to_keep(folder)]
-    git("add", "--", *files, folder=folder)
-    git("commit", "--quiet", "--file=-", "--", *files, text=message, folder=folder)
 
 
 class Loss(NamedTuple):
@@ -155,7 +110,6 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     if new:
         git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
         git("clean", "--quiet", "--force", "--", *new, folder=folder)
-    (folder / LOG).unlink(missing_ok=True)  # the app would still show the run as done
     lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
     if lacking:
         raise InputError(
@@ -163,39 +117,3 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
             f"commit are not in DVC's cache. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
             "create them again."
         )
-
-
-def find_uncommitted(folder: Path) -> tuple[list[str], list[str], list[str]]:
-    """Return the changes since the last commit, in words, and the stages that DVC would run.
-
-    First come the changes that Discard would keep, then those that it would revert. Later stages
-    also run if their inputs change. Raises InputError.
-    """
-    stages = find_stages_to_run(folder)
-    if not has_commit(folder):
-        return [], [], stages
-    source = Fetch.load(path=folder / paths.PARAMS).source
-    photos = find_changed_files(folder, source) if (folder / f"{source}.dvc").exists() else {}
-    before = flat(git("show", f"HEAD:./{paths.PARAMS}", folder=folder))
-    params = describe_param_changes(before, flat(read_text(folder / paths.PARAMS)))
-    lost = [*_lines(folder, paths.PIPELINE, paths.REQUIREMENTS), *params]
-    return [*_photos(photos), *_lines(folder, *TABLES)], lost, stages
-
-
-def _photos(files: dict[str, list[str]]) -> Iterable[str]:
-    """Yield lines such as "12 photos of cat added", given changed paths keyed by kind."""
-    for kind in ("added", "deleted", "modified", "renamed"):
-        names = files.get(kind, ())
-        folders = Counter(PurePosixPath(name).parent.name for name in names if name[-1] != "/")
-        for folder, number in sorted(folders.items()):
-            yield f"{counted(number, 'photo')} of {folder} {kind}"
-
-
-def _lines(folder: Path, *files: Path) -> Iterable[str]:
-    """Yield lines such as "labels.csv, lines changed: 3", for text files."""
-    for line in git(
-        "diff", "--numstat", "HEAD", "--", *map(str, files), folder=folder
-    ).splitlines():
-        added, removed, name = line.split("\t")
-        is_text = added != "-"  # Git treats UTF-16 as binary
-        yield f"{name}, lines changed: {max(int(added), int(removed))}" if is_text else name

@@ -50,7 +50,7 @@ class Person:
         self.keys = 0
 
     def page(self) -> list[ImageKey]:
-        self.pages.turn(self.pool, self.given, set())
+        self.pages.turn(self.pool, self.given)
         self.seen.append((self.pages.images, self.pages.label))
         self.sure.append(self.pages.images[: self.pages.sure])
         return self.pages.images
@@ -111,12 +111,10 @@ def test_last_page_is_taken_back_as_it_was():
     images = person.page()
     before = dict(person.given), list(person.pages.refused)
     person.answer()
-    person.pages.turn(person.pool, person.given, (), [pixels for _, pixels in person.kind])
-    assert person.pages.are_last
+    person.page()
     person.pages.size = 1  # from now on, one photo at a time
     person.pages.take_back()
     assert person.pages.images == images
-    assert not person.pages.are_last
     assert person.pages.size == PER_PAGE
     assert (person.given, person.pages.refused) == before
 
@@ -137,28 +135,15 @@ def test_page_whose_labels_others_changed_is_not_taken_back():
     assert len(person.pages.refused) == len(images) - 1
 
 
-def test_photos_that_another_person_sees_or_that_are_gone_are_left_out():
-    pool = pool_of(made_up(0.3)[0])
-    first, second = Pages(), Pages()
-    first.turn(pool, {}, set())
-    second.turn(pool, {}, set(first.images))
-    assert not set(first.images) & set(second.images)
-    second.turn(pool, {}, set(pool.images))  # this leaves no other photos
-    assert second.images
-    second.missing |= set(pool.images)
-    second.turn(pool, {}, set())
-    assert second.images == []
-
-
 def test_training_images_are_learned_from_and_photos_without_features_come_last():
     rows, kinds = made_up(0.3)
     pool = pool_of(rows, others=3, known=tuple(kinds[-120:]))
     pages = Pages()
-    pages.turn(pool, {}, set())
+    pages.turn(pool, {})
     kind = dict(zip(pool.images, kinds))
     assert {kind[image] for image in pages.images} == {pages.label}
     given = {pixels: "ant" for _, pixels in pool.images}
-    pages.turn(pool, given | {"other 1.jpg": "bee"}, set())
+    pages.turn(pool, given | {"other 1.jpg": "bee"})
     assert pages.images == [("other 0.jpg", ""), ("other 2.jpg", "")]
 
 
@@ -170,45 +155,10 @@ def test_only_photos_that_are_more_likely_right_than_wrong_are_marked():
     assert (group.photos.tolist(), group.label, group.sure) == ([1, 2, 0], "ant", 1)
 
 
-def test_photos_that_a_person_does_not_know_come_last_and_once():
-    rows, kinds = made_up(0.3)
-    person = Person(pool_of(rows, others=2), kinds)
-    person.kind |= dict.fromkeys(person.pool.others, "ant")
-    undecided = {pixels for _, pixels in person.pool.images[:30]} | {"other 1.jpg"}
-    seen: list[ImageKey] = []
-    while True:
-        person.pages.turn(person.pool, person.given, undecided=undecided)
-        images = person.pages.images
-        if not images:
-            break
-        seen += images
-        if undecided.isdisjoint(images[0]):
-            person.answer()
-        else:
-            person.pages.answer(set(range(len(images))), "?", lambda: None)
-    last = [not undecided.isdisjoint(image) for image in seen]
-    assert last == sorted(last)
-    assert sum(last) == len(undecided)
-
-
 def test_class_stays_where_it_is_when_one_is_added():
     assert order_classes({"owl", "bee"}, [], ["owl", "bee"]) == ["owl", "bee"]
     assert order_classes({"owl", "bee", "ant"}, [], ["owl", "bee", "ant"]) == ["owl", "bee", "ant"]
     assert order_classes({"cat", "dog"}, ["cat", "dog"], ["dog"]) == ["cat", "dog"]
-
-
-def test_model_that_knows_some_classes_and_labels_of_others_are_asked_both():
-    rows, kinds = made_up(0.3)
-    probabilities = np.stack([kinds == "ant", kinds != "ant"], axis=1).astype(float)
-    pool = pool_of(rows)._replace(head=pd.DataFrame(probabilities, columns=["ant", "bee"]))
-    pages = Pages()
-    pages.turn(pool, {})
-    assert pages.label in ("ant", "bee")
-    given = dict(zip((pixels for _, pixels in pool.images[:60]), kinds))
-    pages.turn(pool, given)
-    assert [*pages.head] == ["ant", "bee", "cat"]
-    likely = pages.head.idxmax(axis=1).to_numpy()
-    assert np.mean(likely[kinds == "ant"] == "ant") == 1
 
 
 def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
@@ -264,5 +214,5 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
 def test_few_photos_are_groups_too(number):
     rows, _ = made_up(0.3)
     pages = Pages()
-    pages.turn(pool_of(rows[:number]), {}, set())
+    pages.turn(pool_of(rows[:number]), {})
     assert pages.images

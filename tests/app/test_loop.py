@@ -1,27 +1,47 @@
-"""Test the whole loop in a browser, with a real `dvc repro`: Run, Keep, params, Run, Discard."""
+"""Test the loop in a browser, with a real run: label a page, undo, run, see the class."""
 
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pytest
-from app_browser import choose, chromium, expect, open_page, opened, serious, settled
-from conftest import FROZEN, OFFLINE, commit, git_project, replace, share_cache, succeed
-from faults import PHOTO, encode
+from app_browser import chromium, expect, open_page, open_part, opened, serious, settled
+from conftest import (
+    FROZEN,
+    OFFLINE,
+    commit,
+    draw_dataset,
+    git_project,
+    replace,
+    share_cache,
+    succeed,
+)
 from servers import served
 
-from examples.demo import draw_dataset
+from pawprint import paths
+from pawprint.columns import SPLIT
+from pawprint.projects.label_rows import read_rows
+from pawprint.tables import read_table
 
 pytestmark = pytest.mark.slow
+
+SCREEN = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+NEW = 24  # photos without a class
 
 
 @pytest.fixture(scope="module")
 def project(tiny_run, tmp_path_factory) -> Path:
-    """Return a project without a run, with photos that DVC tracks."""
+    """Return a project without a run, with photos in class folders and NEW cats without a class."""
     folder = git_project(tmp_path_factory.mktemp("loop") / "project", FROZEN + OFFLINE)
     share_cache(tiny_run, folder)
     replace(folder / "params.yaml", "../images.zip", "photos")
-    for name, data in draw_dataset(train=12, validation=0):
-        path = folder / "photos" / Path(name).parent.name / Path(name).name
+    for name, data in draw_dataset(train=12 + NEW, validation=0):
+        path = Path(name)
+        number = re.search(r"\.(\d{4})\.jpg$", name)
+        if number is None:
+            continue  # it cannot be read
+        is_new = path.parent.name == "cats" and int(number[1]) > 12
+        path = folder / "photos" / ("unlabelled" if is_new else path.parent.name) / path.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     succeed("dvc", "add", "-q", "photos", cwd=folder)
@@ -29,101 +49,105 @@ def project(tiny_run, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture
-def page(project) -> Iterator:
+def labels_in(project: Path) -> dict[str, str]:
+    return {row["path"]: row["label"] for row in read_rows(project / "labels.csv")}
+
+
+def photos_on(page) -> list[str]:
+    """Return the names of the files on the page."""
+    page.locator(".page").wait_for()
+    return [photo.get_attribute("alt") for photo in page.locator(".photo img").all()]
+
+
+def press(page, *keys: str) -> None:
+    """Press keys and wait for the next page of photos."""
+    number = int(page.locator(".page").get_attribute("data-number"))
+    for key in keys:
+        page.keyboard.press(key)
+    page.locator(f'.page[data-number="{number + 1}"]').wait_for()
+
+
+def run(page, button: str) -> None:
+    """Press the button that starts a run and wait until the run ends."""
+    page.get_by_role("button", name=button, exact=True).click()
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Running stage")).to_be_visible()
+    expect(stop).to_have_count(0, timeout=600_000)
+    settled(page)
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_photos_are_labelled_undone_and_learned_and_the_class_is_seen(project):
     with (
         served(project) as address,
         chromium() as browser,
-        opened(browser, address, viewport={"width": 1280, "height": 800}) as page,
+        opened(browser, address, viewport=SCREEN, is_mobile=True) as page,
     ):
-        yield page
+        run(page, "Prepare the photos")
+        label_pages(page, project)
+        open_page(page, "Run")
+        run(page, "Run")
+        commit(project, "Run")
+        page.reload()
+        expect(page.get_by_text("The predictions of the last commit and this run")).to_be_visible()
+        open_page(page, "Try it")
+        cat = (project / "photos/cats/cat.0001.jpg").read_bytes()
+        files = {"cat.jpg": cat, "cut.jpg": cat[: len(cat) // 2]}
+        page.locator("input[type=file]").set_input_files(
+            [{"name": name, "mimeType": "", "buffer": data} for name, data in files.items()]
+        )
+        expect(page.get_by_test_id("stMetricValue")).to_have_text("cat")
+        expect(page.get_by_role("img", name="Saliency of cat.jpg")).to_be_visible()
+        expect(page.get_by_text("cannot use this file: truncated")).to_be_visible()
+        for name in ("Run", "Label", "Try it"):
+            open_page(page, name)
+            fits(page)
+        for part in ("Labels to review", "Labelled", "Unlabelled"):
+            open_page(page, "Label")
+            open_part(page, part)
+            fits(page)
+    images = read_table(project / paths.SPLIT_CSV, SPLIT)
+    learned = images[images["path"].str.startswith("unlabelled/")]
+    assert learned["label"].tolist() == ["cat"] * NEW
 
 
-def press(page, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def run(page, name: str = "Run") -> None:
-    """Press the button and wait until the run that it starts ends."""
-    press(page, name)
-    expect(page.get_by_role("button", name="Stop")).to_be_visible()
-    settled(page)
+def label_pages(page, project: Path) -> None:
+    """Label all photos by keys, with one answer undone."""
+    names = photos_on(page)
+    last = page.locator(".photo").last.bounding_box()
+    assert last["y"] + last["height"] <= SCREEN["height"]  # no scrolling
+    marked = page.locator('.photo[aria-pressed="true"]')
+    page.keyboard.press(".")
+    expect(marked).to_have_count(len(names))
+    page.keyboard.press("b")
+    expect(marked).to_have_count(len(names) - 1)
+    page.keyboard.press("Shift+B")
+    expect(page.get_by_role("dialog").get_by_text(names[1])).to_be_visible()
     assert serious(page) == {}
-    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=600_000)
-    expect(page.get_by_text("Done in")).to_be_visible()
-    settled(page)
-
-
-def confirm(page, name: str) -> None:
-    """Press the button, and then the button in the dialog that it opens."""
-    press(page, name)
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
-    settled(page)
-    assert serious(page) == {}
-    press(dialog, name)
-    expect(dialog).to_have_count(0)
-    settled(page)
-
-
-def files_in(project: Path) -> dict[str, bytes]:
-    photos = project / "photos"
-    paths = [path for path in photos.rglob("*") if path.is_file()]
-    return {path.relative_to(photos).as_posix(): path.read_bytes() for path in paths}
-
-
-def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
-    before = files_in(project)
-    name = "cats/cat.0001.jpg"
-    assert name in before
-    photo = encode(PHOTO)
-    uploads = {
-        Path(name).name: photo,  # the name of an existing photo
-        f"{251 * 'x'}.jpg": encode(PHOTO.rotate(90)),
-        "../../out.jpg": photo,
-        "text.jpg": b"no image",
-        "notes.txt": b"no image either",
+    page.keyboard.press("Escape")
+    press(page, "2")
+    assert set(labels_in(project).values()) == {"dog"}
+    press(page, "u")
+    assert labels_in(project) == {}
+    assert photos_on(page) == names
+    press(page, " ")
+    assert labels_in(project) == {}
+    while photos_on(page):
+        press(page, ".", "1")
+    expect(page.get_by_text("All photos have a label.")).to_be_visible()
+    assert labels_in(project) == {
+        path.relative_to(project / "photos").as_posix(): "cat"
+        for path in (project / "photos/unlabelled").iterdir()
     }
-    open_page(page, "Add photos")
-    choose(page, "Class", "cat")
-    page.locator("input[type=file]").set_input_files(
-        [{"name": name, "mimeType": "", "buffer": data} for name, data in uploads.items()]
-    )
-    press(page, "Add")
-    expect(page.get_by_text("2 photos added to photos/cats")).to_be_visible()
-    for reason in ("unsafe name", "not an image", "other file"):
-        expect(page.get_by_text(reason)).to_be_visible()
-    after = files_in(project)
-    assert after.items() > before.items()
-    assert sorted(after[name] for name in after.keys() - before.keys()) == sorted(
-        list(uploads.values())[:2]
-    )
-    assert not list(project.parent.glob("*.jpg"))
 
-    open_page(page, "Run")
-    run(page)
-    confirm(page, "Keep")
-    subject = succeed("git", "log", "-1", "--format=%s", cwd=project)
-    assert subject.startswith("2 photos of cats added")
-    assert succeed("git", "status", "--porcelain", cwd=project) == ""
-    assert succeed("dvc", "status", "-q", cwd=project) == ""
 
-    committed = (project / "params.yaml").read_bytes()
-    page.get_by_text("Try other params", exact=True).click()
-    run(page, "Try")
-    press(page, "Use larger")
-    expect(page.get_by_text("model.image_size: 96 → 128")).to_be_visible()
-    page.get_by_text("Params", exact=True).click()
-    page.get_by_role("spinbutton", name="Image size").fill("160")
-    press(page, "Write to params.yaml")
-    expect(page.get_by_text("model.image_size: 96 → 160")).to_be_visible()
-    (project / "labels.csv").write_text(f"path,label\n{name},dog\n", encoding="utf-8")
-    (project / "photos" / "cats" / "mine.jpg").write_bytes(encode(PHOTO.rotate(180)))
-    page.reload()
-    settled(page)
-    run(page)
-    confirm(page, "Discard")
-    assert (project / "params.yaml").read_bytes() == committed
-    assert files_in(project).keys() == {*after, "cats/mine.jpg"}
-    changed = succeed("git", "diff", "--name-only", cwd=project).split()
-    assert changed == ["labels.csv", "photos.dvc"]
+def fits(page) -> None:
+    """Check that a page is accessible, has no error, and is not wider than a phone."""
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert serious(page) == {}
+    page.set_viewport_size(PHONE)
+    for box in (page.locator("html"), page.get_by_test_id("stMain")):
+        expect(box).to_have_js_property("scrollWidth", PHONE["width"])  # of its content
+    page.set_viewport_size(SCREEN)

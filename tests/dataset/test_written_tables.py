@@ -84,16 +84,16 @@ def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_app_writes_a_label_into_a_table_of_a_spreadsheet_and_keeps_its_cells(tmp_path, encoding):
-    table = tmp_path / "metadata.csv"
-    text = "sep=;\r\n;File_Name;label;;\r\n0;1.jpg;cät;;seen by Ann\r\n;;;;\r\n1;2.jpg;dog\r\n"
+    table = tmp_path / "labels.csv"
+    text = "sep=;\r\n;Path;label;;\r\n0;1.jpg;cät;;seen by Ann\r\n;;;;\r\n1;2.jpg;dog\r\n"
     table.write_bytes(text.encode(encoding))
-    cells = {"file_name": "2.jpg", "label": "cät"}
-    take_back = write_rows(tmp_path, table, "file_name", {"2.jpg": cells})
-    assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "cät"]
+    cells = {"path": "2.jpg", "label": "cät"}
+    take_back = write_rows(table, {"2.jpg": cells})
+    assert [row["label"] for row in read_rows(table)] == ["cät", "cät"]
     written = table.read_text(encoding="utf-8-sig")
     assert "0;1.jpg;cät;;seen by Ann" in written.splitlines()
     take_back()
-    assert [row["label"] for row in read_rows(table, "file_name")] == ["cät", "dog"]
+    assert [row["label"] for row in read_rows(table)] == ["cät", "dog"]
 
 
 MEMBERS = {"cats/1.jpg", "dogs/4.jpg"}

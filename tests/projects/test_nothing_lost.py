@@ -13,7 +13,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import (
-    change,
     commit,
     photo,
     photos_of,
@@ -129,13 +128,6 @@ def test_changes_made_while_the_command_asks_are_not_discarded(project, monkeypa
     assert (project / name).read_text() == "new"
 
 
-def test_a_run_is_kept_with_what_an_upgrade_wrote_and_what_says_where_photos_are(project):
-    write_files(project, {".pawprint.json": "{}", "stages/own.py": "", "photos.yaml": "url: x\n"})
-    change(project, "fetch: {source: photos.yaml}")
-    kept = last_commit.to_keep(project)
-    assert {".pawprint.json", "stages/own.py", "photos.yaml", "params.yaml"} <= {*kept}
-
-
 @pytest.mark.parametrize("is_staged", [False, True])
 def test_discard_leaves_what_no_stage_writes(project, is_staged):
     """This includes result folders, and results that the commit lacks."""
@@ -181,10 +173,30 @@ def test_discard_names_what_the_cache_lacks(project):
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
 
-def test_discard_during_another_command_of_dvc_prints_its_reason_without_colours(project):
-    with Repo() as repo, repo.lock, refused("no other running `dvc`", "dvc.org/") as caught:
+def test_discard_during_another_command_of_dvc_changes_nothing(project):
+    replace(project / paths.PARAMS, "  views: 1", "  views: 2")
+    with Repo() as repo, repo.lock, refused("a `dvc` is running"):
         last_commit.discard(Path())
-    assert "[36m" not in str(caught.value)
+    assert changed(project) == " M params.yaml\n"
+
+
+def test_app_discards_a_run_after_it_has_shown_what_is_lost(project):
+    pytest.importorskip("streamlit", reason="Streamlit is not installed")
+    from streamlit.testing.v1 import AppTest
+
+    def script():
+        from pawprint.app import HERE, page_run
+        from pawprint.projects import discard
+
+        page_run.ask_discard(discard.read_loss(HERE))
+
+    replace(project / paths.PARAMS, "  views: 1", "  views: 2")
+    page = AppTest.from_function(script, default_timeout=60).run()
+    assert "+  views: 2" in page.code[0].value
+    assert changed(project) == " M params.yaml\n"
+    page.button(key="discard").click().run()
+    assert not page.exception
+    assert changed(project) == ""
 
 
 def fetched(capsys) -> list[str]:
@@ -244,14 +256,11 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
 
 
 CACHES = [".dvc/cache/files/md5", "elsewhere/files/md5", "of_version_2/cache"]
-ROW = {"file_name": "1.jpg", "label": "dog"}
+ROW = {"path": "1.jpg", "label": "dog"}
 SPLITS = pd.DataFrame({"pixels_sha256": [64 * "1"], "split": ["train"]})
 # Each table with the function that writes it.
 WRITERS = {
-    "label": (
-        "file_name,label\n",
-        lambda path: write_rows(path.parent, path, "file_name", {"1.jpg": ROW}),
-    ),
+    "label": ("path,label\n", lambda path: write_rows(path, {"1.jpg": ROW})),
     "params": ("params", lambda path: write_text(path, "text")),
     "splits": ("pixels_sha256,split\n", lambda path: keep_splits(path, SPLITS)),
 }

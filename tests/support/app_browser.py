@@ -15,7 +15,6 @@ if not CHROMIUM:
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds; the model is loaded on first use
-ATTEMPTS = 6
 expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
 
@@ -65,19 +64,6 @@ def open_part(page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
     panel = page.get_by_role("tabpanel", name=name, exact=True)
     panel.get_by_test_id("stElementContainer").first.wait_for()
-    settled(page)
-
-
-def choose(page, name: str, option: str) -> None:
-    """Choose an option from a list that a box opens, and that redrawing the page may close."""
-    for _ in range(ATTEMPTS):
-        page.get_by_role("combobox", name=name).click()
-        with contextlib.suppress(playwright.TimeoutError):
-            page.get_by_role("option", name=option, exact=True).click(timeout=PATIENCE / ATTEMPTS)
-            break
-    else:
-        pytest.fail(f"{name}: no {option} in its list")
-    expect(page.get_by_role("option")).to_have_count(0)
     settled(page)
 
 
