@@ -46,8 +46,7 @@ DONE = 100  # percent
 BAR_FORMAT = "{desc} {percentage:3.0f}% {bar} {elapsed}{postfix}"
 
 
-# Formats of FORMATS in `model/exports.py`, which imports Keras.
-Form = Literal["keras", "litert", "onnx", "page", "saved_model"]
+Form = Literal["keras", "litert", "onnx", "page"]
 FORMS = get_args(Form)
 
 

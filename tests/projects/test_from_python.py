@@ -27,8 +27,8 @@ from PIL import Image
 import pawprint
 from pawprint import paths
 from pawprint.columns import IMAGES, SCORES
+from pawprint.commands.export import FORMATS
 from pawprint.dataset.sources import fetch
-from pawprint.model.exports import FORMATS
 from pawprint.params.file import set_params
 from pawprint.pipeline import runs
 from pawprint.projects.discard import discard, find_uncommitted, to_discard
@@ -333,7 +333,7 @@ def test_corrected_label_replaces_the_row_of_the_image_however_it_is_written(tmp
 
 
 def test_format_to_export_is_checked_before_anything_runs(with_params):
-    with refused("export: ", "saved_model", "oonx"):
+    with refused("export: ", "page", "oonx"):
         with_params.export("oonx")  # type: ignore[arg-type]
     assert not (with_params.folder / runs.LOG).exists()
     assert {*FORMS} == {*FORMATS}
