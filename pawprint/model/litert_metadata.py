@@ -1,7 +1,7 @@
 """Add to a LiteRT file what programs for phones and cameras read: its input and its labels.
 
-The metadata are a flatbuffer in a buffer of the model's own, and behind the model a zip with the
-labels. Numbers of slots and types are those of
+The metadata are a flatbuffer in one of the model's buffers, and a zip with the labels behind the
+model. The numbers of slots and types come from
 https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/tasks/metadata/metadata_schema.fbs.
 """
 

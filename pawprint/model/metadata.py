@@ -137,7 +137,7 @@ class Metadata(Section):
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write `model.json`."""
     about = {"format": FORMAT, "release": RELEASE} if FORMAT > 1 else {}
-    # Only LiteRT models name their activation.
+    # Only LiteRT models name their activation. All others keep the bytes of format 1.
     record = metadata.model_dump(exclude=None if metadata.activation else {"activation"})
     write_json(folder / METADATA_FILE, about | record)
 
