@@ -125,7 +125,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         (ONNX_FILE | {"weights.source": "imagenet"}, "weights.source"),
         (ONNX_FILE, None),
         (ONNX_FILE | {"model.onnx": None}, "model"),
-        (ONNX_FILE | {"model.onnx": {"output": "a", "mean": [0, 0, 0]}}, "model.onnx"),
+        (ONNX_FILE | {"model.onnx": {"output": "a", "mean": [0, 0, 0]}}, "model.onnx.std"),
         (ONNX_FILE | {"model.features": "blocks"}, None),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.1}, "split"),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.05}, None),
