@@ -26,7 +26,7 @@ COMMANDS = {
     "serve": "label photos over HTTP with the served model",
     "score": "evaluate the served model on photos and compare it with the test split",
     "suggest": "rank unlabelled images by how much a label would help",
-    "export": "write the model as one HTML page, LiteRT, ONNX or SavedModel",
+    "export": "write the model as one HTML page, LiteRT, ONNX or Keras",
     "compare": "test whether a run is better than another; gate pull requests",
     "discard": "restore the last commit's run and params",
     "check": "fail if results are out of date",
