@@ -38,7 +38,7 @@ def run_recipe(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     # These recipes use their own images or backbone.
-    others = ("dinov2-small", "efficientnet-lite0", "sample", "three-classes")
+    others = ("efficientnet-lite0", "sample", "three-classes")
     names = [name for name in recipe_names() if name not in others]
     parser.add_argument("recipes", metavar="NAME", nargs="*", default=names)
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")

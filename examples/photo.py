@@ -87,7 +87,7 @@ def resized(image, size, how):
 def answer(outputs, model):
     """Return the label, which may be "unsure" or "unknown", and the probability of each label."""
     labels, (values,) = model["labels"], np.asarray(outputs["probability"], float)
-    if len(labels) == 2:
+    if len(values) == 1:
         values = np.hstack([1 - values, values])
     values /= values.sum()
     named = model["thresholds"] or ({labels[1]: 0.5} if len(labels) == 2 else {})

@@ -42,19 +42,18 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def load(folder: str | os.PathLike | None = None, *, mirrored: bool = True) -> "Predictor":
+def load(folder: str | os.PathLike | None = None) -> "Predictor":
     """Load the model in a folder, such as `models/served` or an export.
 
     Without a folder, load the model of the project in the current folder or, outside a project, the
     example in the package. The model's `predict` takes a path, the bytes of a file, an open file or
     a Pillow image, and returns a Prediction. For a folder or a sequence of paths, it returns a
-    table. If `mirrored` is False, a served model uses only the image itself, which takes half the
-    time; `pawprint export --single` shows which labels change. Raises InputError if the model is
-    damaged, and RuntimeError in a process that was forked from one that had loaded a model.
+    table. Start processes with `spawn`, because a forked one lacks the threads of a loaded model.
+    Raises InputError if the model is damaged.
 
     >>> model = pawprint.load("food/models/served")
     >>> model.predict("photos/burger/0001.jpg").label
     'burger'
     """
     module = importlib.import_module("pawprint.model.predictor")
-    return module.load_predictor(folder or module.default_model(), mirrored=mirrored)
+    return module.load_predictor(folder or module.default_model())

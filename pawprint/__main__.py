@@ -22,7 +22,7 @@ COMMANDS = {
     "try": "compare networks and image sizes on your training images",
     "predict": "label photos with the served model",
     "score": "evaluate the served model on labelled photos",
-    "export": "write the model as one HTML page, LiteRT, ONNX or SavedModel",
+    "export": "write the model as one HTML page, LiteRT, ONNX or Keras",
     "compare": "test whether a run is better than another; gate pull requests",
     "discard": "restore the last commit's run and params",
     "check": "fail if results are out of date",

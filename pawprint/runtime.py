@@ -6,15 +6,12 @@ same bytes for the same network.
 """
 
 import contextlib
-import ctypes
 import errno
 import os
 import tempfile
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import openvino
@@ -40,18 +37,13 @@ class CompiledNetwork:
         self._network = network
         self._compiled = compiled
         self._local = threading.local()
-        _networks.add(self)
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
-        """Return each output as float32. Inputs and outputs have no batch axis.
-
-        Raises RuntimeError in a process that was forked from the one that compiled the network.
-        """
+        """Return each output as float32. Inputs and outputs have no batch axis."""
         return [output[0] for output in self.run_block(*(array[None] for array in inputs))]
 
     def run_block(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Do the same for as many rows at once as the network was compiled for."""
-        require_unforked()
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         results = self._local.request.infer([*inputs])
@@ -62,51 +54,19 @@ class CompiledNetwork:
             path = Path(folder, "network.xml")
             openvino.serialize(self._network, path)
             files = path.read_bytes(), path.with_suffix(".bin").read_bytes()
-            return _read_and_compile, (*files, self.rows)
+            return read_and_compile, (*files, self.rows)
 
 
-FORKED = (
-    "OpenVINO: cannot run in a process that was forked from one with a loaded model. Load the "
-    "model after the fork only, or start processes with `multiprocessing.get_context('spawn')`."
-)
-# ID of the process in which OpenVINO read LIMITS and started its threads
-_process: int | None = None
+_has_read_limits = False
 _environment = threading.Lock()  # held while LIMITS are set
-_networks: weakref.WeakSet[CompiledNetwork] = weakref.WeakSet()
-
-
-def _keep_networks() -> None:
-    """Never free existing networks, because this would wait for missing threads after a fork."""
-    for network in _networks:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network))
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_keep_networks)
-
-
-def _is_forked() -> bool:
-    return _process not in (None, os.getpid())
-
-
-def require_unforked() -> None:
-    """Raise RuntimeError in a process that was forked from one that runs OpenVINO.
-
-    Such a process does not have OpenVINO's threads. Waiting for them never ends, and starting new
-    ones crashes the process.
-    """
-    if _is_forked():
-        raise RuntimeError(FORKED)
 
 
 def compile_reproducible(network: openvino.Model, **options: int) -> openvino.CompiledModel:
     """Compile a network so that all processors with AVX2 compute the same bits, in float32.
 
     Last bits may differ if this process loaded OpenVINO's CPU plugin before, without LIMITS. After
-    the first call, all networks that the process runs in OpenVINO keep to them. Raises RuntimeError
-    like `require_unforked`.
+    the first call, all networks that the process runs in OpenVINO keep to them.
     """
-    require_unforked()
     with _limits():
         # On processors with bfloat16, OpenVINO would use it, which is faster but less exact.
         return openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"} | options)
@@ -118,8 +78,8 @@ def _limits() -> Iterator[None]:
 
     Other libraries of this process, such as PyTorch, would follow one of them.
     """
-    global _process
-    if _process:
+    global _has_read_limits
+    if _has_read_limits:
         yield
         return
     with _environment:
@@ -131,7 +91,7 @@ def _limits() -> Iterator[None]:
             for name in LIMITS:
                 del os.environ[name]
             os.environ |= before
-            _process = os.getpid()
+            _has_read_limits = True
 
 
 def product(rows: openvino.Output, weights: openvino.Node) -> openvino.Output:
@@ -146,10 +106,7 @@ def product(rows: openvino.Output, weights: openvino.Node) -> openvino.Output:
 
 
 def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
-    """Compile a network for this number of rows of each input `(batch, …)`, such as uint8 pixels.
-
-    Raises RuntimeError like `require_unforked`.
-    """
+    """Compile a network for a number of rows of each input `(batch, …)`, such as uint8 pixels."""
     block = network.clone()
     block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
     # Two processes, such as Dask workers, would pin their threads to the same cores.
@@ -162,17 +119,9 @@ def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
     return run
 
 
-def _read_and_compile(
-    network: bytes, weights: bytes, rows: int
-) -> Callable[[np.ndarray], list[np.ndarray]]:
-    if _is_forked():  # a pool would wait forever if a worker failed here
-        return _refuse
+def read_and_compile(network: bytes, weights: bytes, rows: int) -> CompiledNetwork:
+    """Compile the network in the content of an .xml and a .bin file."""
     return compile_for_cpu(openvino.Core().read_model(network, weights), rows)
-
-
-def _refuse(pixels: np.ndarray) -> NoReturn:
-    """Raise RuntimeError; this replaces a network that was passed to a forked process."""
-    raise RuntimeError(FORKED)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:

@@ -6,19 +6,14 @@ Keras downloads the weights `imagenet` to its cache, in the folder that the envi
 KERAS_HOME names. TensorFlow does not start for an ONNX file, or for an EfficientNet-Lite of which
 nothing is fine-tuned: models/backbone/ then contains only a note. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
-`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Says so if
-TensorFlow cannot fine-tune on this computer's NVIDIA GPU because CUDA is missing. Run: `python -m
+`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/. Run: `python -m
 stages.backbone`
 """
-
-import sys
-from pathlib import Path
 
 from pawprint import paths
 from pawprint.files import replacing, write_text
 from pawprint.network.extractor import load_extractor
-from pawprint.network.preprocessing import describe_disagreement
-from pawprint.params.model import ONNX, Model, Weights
+from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import output_shapes, write_network
 
@@ -27,6 +22,7 @@ MEANING = {
     "blocks": "from blocks",
     "means": "for the detector of unknown inputs",
 }
+LAST_MAPS = "from the last feature maps"
 # DVC does not track empty folders.
 NOTE = "No layer of this network is trained, so all of them are in models/extractor/.\n"
 
@@ -35,11 +31,6 @@ def main() -> None:
     """Write the backbone and the extractor and print the kinds of features."""
     model = Model.load()
     weights = Weights.load()
-    if model.fine_tune_at is not None:
-        from pawprint.network.hardware import describe_missing_cuda  # TensorFlow starts here
-
-        if line := describe_missing_cuda():
-            print(f"backbone: {line}", file=sys.stderr)
     extractor = load_extractor(model, weights)
     with replacing(paths.BACKBONE.parent) as folder:
         folder.mkdir()
@@ -52,10 +43,8 @@ def main() -> None:
     with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
         write_network(extractor.network, folder / paths.EXTRACTOR.name, extractor.outputs)
-    if model.backbone == ONNX and (differs := describe_disagreement(Path(weights.source), model)):
-        print(f"backbone: {differs}")
     shapes = output_shapes(extractor.network).items()
-    meaning = MEANING | {"top": extractor.origin}
+    meaning = MEANING | {"top": f"from the output {model.onnx.output}" if model.onnx else LAST_MAPS}
     features = [f"{'x'.join(map(str, shape))} {meaning[kind]}" for kind, shape in shapes]
     line = f"backbone: features per image: {', '.join(features)}"
     if extractor.weights_sha256 and weights.sha256 is None:

@@ -1,48 +1,78 @@
 """The `export` command."""
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
-from pawprint.model.exports import FORMATS
-from pawprint.projects.export import export_model
+from pawprint.errors import InputError
+from pawprint.installation import install_command
+from pawprint.model.html_page import fetch_runtime
+from pawprint.params.model import ONNX, Model
+from pawprint.paths import PARAMS
+
+# The modules that write and check each format, which the `export` extra installs.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "keras": (),
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnx", "onnxruntime", "tf2onnx"),
+    "page": ("onnx", "onnxruntime", "tf2onnx"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     formats = "write these formats"
     parser.add_argument("--format", nargs="+", required=True, choices=tuple(FORMATS), help=formats)
-    single = (
-        "halve the prediction time: use the image alone, even if the served model also uses its "
-        "mirror image"
-    )
-    parser.add_argument("--single", action="store_true", help=single)
-    int8 = "also write LiteRT with 8-bit convolutions and print the accuracy loss"
-    parser.add_argument("--int8", action="store_true", help=int8)
+    size = "let litert take photos of N by N pixels and resize them, such as 224 for Frigate"
+    parser.add_argument("--size", type=int, metavar="N", help=size)
+    unknown = "let litert return this class, such as none, for photos that the model calls unknown"
+    parser.add_argument("--unknown-as", metavar="CLASS", help=unknown)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Export the trained model to other formats, each in a folder of models/export/.
 
     The format `page` is a single HTML file that labels photos in a browser, without a server or an
-    internet connection. All other formats have one input, `pixels`: float32 RGB, (batch, size,
-    size, 3), with values in [0, 255]. They return the calibrated `probability`, and the
-    `unknown_score`, (batch, 1). With two classes, `probability`, (batch, 1), refers to the second
-    class. With more, it has a column for each class, (batch, classes). If training mirrors images
-    left to right, both outputs are averaged over each image and its mirror image, unless `--single`
-    is given.
+    internet connection. `litert` takes one photo, uint8 RGB, (1, size, size, 3), and returns the
+    `probability` of each class, (1, classes). `keras` and `onnx` have one input, `pixels`: float32
+    RGB, (batch, size, size, 3), with values in [0, 255]. They return the calibrated `probability`,
+    and the `unknown_score`, (batch, 1). With two classes, `probability`, (batch, 1), refers to the
+    second class. With more, it has a column for each class, (batch, classes). If training mirrors
+    images left to right, all outputs are averaged over each image and its mirror image.
 
-    Before an export is accepted, it is run with the format's own runtime on the test images. With
-    `--single`, `--int8` or a page, it is also run on the validation images. The table compares the
-    export with the served model: file size, largest output difference, and number of images whose
-    label changes.
-
-    `--int8` also writes litert_int8, which is calibrated on training images. Because its outputs
-    differ from the served model's, the table then includes the log loss and the time per image.
+    Before an export is accepted, it is run with the format's own runtime on the test images, and a
+    page on the validation images, too. The table compares the export with the served model: file
+    size, largest output difference, and number of images whose label changes.
 
     Examples:
       pawprint export --format litert onnx
-      pawprint export --format litert --int8
       pawprint export --format page
+      pawprint export --format litert --size 224 --unknown-as none
     """
-    table, notes = export_model(Path(), arguments.format, arguments.single, arguments.int8)
+    formats = list(dict.fromkeys(arguments.format))
+    if arguments.size is not None and not 32 <= arguments.size <= 1024:
+        arguments.error(f"argument --size: expected 32 to 1024. Received: {arguments.size}")
+    require_formats(formats, Model.load(path=PARAMS))
+    # Before TensorFlow starts, which takes seconds.
+    runtime = fetch_runtime() if "page" in formats else {}
+    from pawprint.projects.export import export_model
+
+    options = arguments.size, arguments.unknown_as
+    table, notes = export_model(Path(), formats, runtime, *options)
     print("\n".join([table.to_string(index=False), *notes]))
+
+
+def require_formats(formats: list[str], model: Model) -> None:
+    """Raise InputError if the model cannot be exported, or if a package is missing."""
+    if model.backbone == ONNX:
+        raise InputError(
+            f"--format: cannot export, because model.backbone is {ONNX}. Use models/served, which "
+            "OpenVINO runs."
+        )
+    for name in formats:
+        for module in FORMATS[name]:
+            if find_spec(module) is None:
+                raise InputError(
+                    f"{name}: the package {module} is not installed. Run "
+                    f"`{install_command('export')}`."
+                )

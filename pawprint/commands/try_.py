@@ -25,8 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     choice = "try these values instead of the default candidates; repeat -S to try all combinations"
     parser.add_argument("-S", action="append", default=[], metavar="KEY=VALUE[,…]", help=choice)
-    file = "try this ONNX file, too, with the preprocessing next to it; repeat for several files"
-    parser.add_argument("--backbone", action="append", default=[], metavar="FILE", help=file)
     minutes = "do not start another candidate after M minutes; default: %(default)s"
     parser.add_argument("--minutes", type=float, default=5, metavar="M", help=minutes)
     named = "write a candidate's params into params.yaml; without NAME, the best candidate's"
@@ -51,11 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --use
       pawprint try -S model.image_size=160,224 -S model.resize=crop,pad
       pawprint try --use fast
-      pawprint try --backbone dinov2/model.onnx --use
     """
     folder = Path()
     candidates.require_images(folder)
-    options = candidates.candidates_of(folder, _choices(arguments), arguments.backbone)
+    options = candidates.candidates_of(folder, _choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     rows: list[candidates.Measured] = []
@@ -106,7 +103,7 @@ def _named(name: str, options: Sequence[candidates.Candidate]) -> candidates.Can
         if option.name == name:
             return option
     names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S and --backbone.")
+    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S.")
 
 
 def _print_row(
@@ -131,6 +128,5 @@ def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate
             print("Now run `dvc repro`.")
     elif best.changes:
         options = [("-S", choice) for choice in arguments.S]
-        options += [("--backbone", path) for path in arguments.backbone]
         words = ("pawprint", "try", *itertools.chain(*options), "--use", best.name)
         print(f"`{shlex.join(words)}` sets {candidates.describe_params(best)}")

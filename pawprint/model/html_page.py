@@ -25,7 +25,6 @@ from pawprint.params.model import IMAGENET, PACKAGES, Model, Weights
 # modules that the stage imports.
 TEMPLATE = PACKAGE / "templates/page.html"
 PAGE_FILE = "model.html"
-OF_ONNX = ("onnx", "onnxruntime", "tf2onnx")  # packages that write and check the network
 RULES = {"labels", "image_size", "resize", "bits", "decoded_side", "unknown_threshold"}
 RULES |= {"min_confidence", "model"}
 VERSION = "1.30.0"  # ONNX Runtime Web's version

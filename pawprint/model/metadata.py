@@ -47,13 +47,14 @@ class Metadata(Section):
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
     pixels. In models from earlier versions this is null, and JPEGs are decoded in full.
 
-    For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, it returns
-    all probabilities, `(1, labels)`. `temperature` has already been applied. The prediction is the
-    first label in `thresholds` whose probability reaches its threshold. If there is none, it is the
-    most probable of the labels without a threshold. With two labels and no thresholds, it is the
-    second label from 0.5 on. An image is unknown if its output `unknown_score`, `(1, 1)`, is above
-    `unknown_threshold`. Otherwise it is unsure if the probability of its label is below
-    `min_confidence`. If either limit is null, the corresponding answer is never given.
+    For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, or if
+    `activation` is "softmax", it returns all probabilities, `(1, labels)`. `temperature` has
+    already been applied. The prediction is the first label in `thresholds` whose probability
+    reaches its threshold. If there is none, it is the most probable of the labels without a
+    threshold. With two labels and no thresholds, it is the second label from 0.5 on. An image is
+    unknown if its output `unknown_score`, `(1, 1)`, is above `unknown_threshold`. Otherwise it is
+    unsure if the probability of its label is below `min_confidence`. If either limit is null, the
+    corresponding answer is never given.
 
     `model` identifies a served model by a hash of its network and rules. Its exports contain the
     same value. An export records its source: `data_md5`
@@ -72,6 +73,7 @@ class Metadata(Section):
     exif_orientation: Literal["applied"] = "applied"
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
+    activation: Literal["softmax"] | None = None
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -128,13 +130,15 @@ class Metadata(Section):
     @property
     def units(self) -> int:
         """The number of units in the `probability` output."""
-        return 1 if len(self.labels) == 2 else len(self.labels)
+        return 1 if len(self.labels) == 2 and not self.activation else len(self.labels)
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write `model.json`."""
     about = {"format": FORMAT, "release": RELEASE} if FORMAT > 1 else {}
-    write_json(folder / METADATA_FILE, about | metadata.model_dump())
+    # Only LiteRT models name their activation. All others keep the bytes of format 1.
+    record = metadata.model_dump(exclude=None if metadata.activation else {"activation"})
+    write_json(folder / METADATA_FILE, about | record)
 
 
 def read_metadata(folder: Path) -> Metadata:

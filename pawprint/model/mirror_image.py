@@ -1,6 +1,6 @@
 """Average the predictions for an image and its mirror image, inside the served network.
 
-The exports do the same in Keras (`mean_over_flip` in exports.py) and ONNX (onnx_export.py).
+The exports do the same in Keras (`mean_over_flip` in exports.py).
 `predict` averages over the stored features of both images, which `views_of` in features/shards.py
 chooses.
 """

@@ -29,17 +29,16 @@ from pawprint.images.pointers import pointer_at
 from pawprint.images.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.mirror_image import is_mirrored, single
 from pawprint.named_file import reading
 from pawprint.pipeline.recorded import Recorded
 from pawprint.progress import track
-from pawprint.runtime import CompiledNetwork, compile_for_cpu, require_unforked
+from pawprint.runtime import CompiledNetwork, compile_for_cpu
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # The files in a served or exported model's folder.
-MODEL_FILES = ("model.*", "*.npz", "*.pb", "variables/*")
+MODEL_FILES = ("model.*", "*.npz")
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
@@ -214,38 +213,26 @@ class Predictor:
         return replace(self, metadata=self.metadata.model_copy(update=limits))
 
 
-def load_predictor(folder: str | Path, *, mirrored: bool = True) -> Predictor:
+def load_predictor(folder: str | Path) -> Predictor:
     """Load the model in `models/served` or in an export's folder.
 
-    With `mirrored=False`, a served model that averages over each image and its mirror image uses
-    only the original. This takes half the time, but the probabilities differ. Raises InputError if
-    the folder is missing or damaged, or does not contain a matching model, and RuntimeError in a
-    process that was forked from one that had loaded a model.
+    Raises InputError if the folder is missing or damaged, or does not contain a matching model.
     """
     folder = Path(folder)
     for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
         if found := pointer_at(file):
             raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
-    require_unforked()  # call this before OpenVINO reads a file
     path = next((folder / name for name in served_model.FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(
             f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be next to "
             f"{METADATA_FILE}."
         )
-    if not mirrored and path.name != served_model.NETWORK_FILE:
-        raise InputError(
-            f"{folder}: expected a served model, because mirrored=False requires one. Received: "
-            "an export. Write it with `pawprint export --single`."
-        )
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
             network = served_model.read_model(path, metadata)
-            if not mirrored and is_mirrored(network):
-                network = single(network, names)
-                metadata = served_model.describe_variant(metadata, "single")
             run = runner(network, names)
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(

@@ -15,7 +15,7 @@ from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
 # The main file in the model's folder, keyed by format.
-FILES = (NETWORK_FILE, "model.tflite", "model.onnx", "saved_model.pb")
+FILES = (NETWORK_FILE, "model.tflite", "model.onnx")
 FEATURES = "features"
 IDENTITY_DIGITS = 16  # SHA-256 digits to use
 operations = openvino.opset15
@@ -67,7 +67,7 @@ def _read(path: Path) -> openvino.Model:
     """
     if path.suffix == ".xml":
         return read_network(path)
-    network = openvino.Core().read_model(path.parent if path.suffix == ".pb" else path)
+    network = openvino.Core().read_model(path)
     outputs = sorted(network.outputs, key=lambda output: sorted(output.names))
     return openvino.Model([output.get_node() for output in outputs], network.get_parameters())
 
@@ -145,18 +145,9 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
     return operations.concat(parts, 1).output(0)
 
 
-def describe_variant(metadata: Metadata, name: str) -> Metadata:
-    """Return the metadata of a variant of a served model: "single" or "int8".
-
-    Its identity follows from the served model's identity and the name.
-    """
-    identity = metadata.model and _hash(f"{metadata.model} {name}")
-    return metadata.model_copy(update={"model": identity})
-
-
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash over the network, including temperature and detector, and its metadata."""
-    rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit"})
+    rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit", "activation"})
     # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))

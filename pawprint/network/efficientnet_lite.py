@@ -19,8 +19,7 @@ import openvino
 
 from pawprint.errors import InputError, NoWeightsError
 from pawprint.files import digest
-from pawprint.network import openvino_blocks
-from pawprint.network.openvino_blocks import Maps, choose_ends
+from pawprint.network.openvino_blocks import Maps, block_statistics, choose_ends
 from pawprint.network.tensors_file import read_tensors
 from pawprint.params.model import IMAGENET, PACKAGES, Model
 
@@ -199,12 +198,12 @@ def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvin
     last = ends[-1]
     features = {}
     if model.features != "last":
-        features["blocks"] = openvino_blocks.block_statistics(_chosen(network, ends, size))
+        features["blocks"] = block_statistics(_chosen(network, ends, size))
     means = operations.reduce_mean(last, [2, 3]).output(0)
     features["top"] = means
     if model.pooling != "average":
         in_rows = operations.transpose(last, [0, 2, 3, 1])
-        width = math.prod(openvino_blocks.lengths_of(last))
+        width = math.prod(length.get_length() for length in list(last.partial_shape)[1:])
         features["top"] = operations.reshape(in_rows, [-1, width], False).output(0)
         features["means"] = means
     return openvino.Model([*features.values()], [pixels]), [*features]
@@ -247,16 +246,14 @@ def _convolve(
     return operations.clamp(maps, 0.0, 6.0) if convolution.is_activated else maps
 
 
-def _chosen(
-    network: list[Block], ends: list[openvino.Output], size: int
-) -> list[openvino_blocks.Block]:
+def _chosen(network: list[Block], ends: list[openvino.Output], size: int) -> list[openvino.Output]:
     """Return the ends of the blocks whose statistics the head uses, for images of this size."""
     maps = []
     for index, (block, end) in enumerate(zip(network, ends)):
         is_branch = any(each.is_added for each in network[index : index + 2])
         # Leave odd numbers for operations between the ends of two blocks.
-        height_and_width = tuple(openvino_blocks.lengths_of(end)[1:])
+        height_and_width = tuple(length.get_length() for length in list(end.partial_shape)[2:])
         maps.append(Maps(2 * index, height_and_width, block.channels, is_branch))
     *before, last = maps
     chosen = choose_ends(before, (size, size), last)
-    return [openvino_blocks.Block(ends[index // 2], 1) for index in chosen]
+    return [ends[index // 2] for index in chosen]

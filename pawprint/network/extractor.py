@@ -21,15 +21,13 @@ if TYPE_CHECKING:
 class Extractor(NamedTuple):
     """A network, the names of its outputs, and the hash of its weights (None for an ONNX file).
 
-    `backbone` is the Keras network, or None if Keras did not build one. `origin` says where the
-    features `top` come from.
+    `backbone` is the Keras network, or None if Keras did not build one.
     """
 
     network: openvino.Model
     outputs: list[str]
     weights_sha256: str | None = None
     backbone: "keras.Model | None" = None
-    origin: str = "from the last feature maps"
 
 
 def needs_keras(model: Model, weights: Weights) -> bool:
@@ -57,9 +55,7 @@ def load_extractor(model: Model, weights: Weights) -> Extractor:
         network, outputs, backbone = convert_backbone(model, weights)
         extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)
     elif model.backbone == ONNX:
-        network, origin = read_onnx(onnx_file(weights), model)
-        outputs = ["blocks", "top"][-len(network.outputs) :]
-        extractor = Extractor(network, outputs, origin=origin)
+        extractor = Extractor(read_onnx(onnx_file(weights), model), ["top"])
     else:
         extractor = _of_arrays(model, weights)
     if model.features == "blocks" and "blocks" not in extractor.outputs:

@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras once and without messages and choose the GPUs for training.
+"""Start TensorFlow and Keras once and without messages and choose the device for training.
 
 All network modules import `keras` and `tf` from here. Some of them subclass Keras classes, so Keras
 has to start before these modules are imported rather than when a stage begins.
@@ -6,8 +6,6 @@ has to start before these modules are imported rather than when a stage begins.
 
 import contextlib
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -70,14 +68,14 @@ def make_deterministic(seed: int) -> None:
 
 @contextlib.contextmanager
 def training_on(params: Hardware) -> Iterator[str]:
-    """Place the networks that are built and trained in the block on the GPUs; yield the precision.
+    """Let Keras use a GPU, if there is one, in the block, and yield the precision.
 
-    With several GPUs, each has a copy of the network and computes part of every batch. In float32,
-    TensorFlow's CPU kernels are limited as OpenVINO's are, from here on in this process.
+    In float32, TensorFlow's CPU kernels are limited as OpenVINO's are, from here on in this
+    process.
     """
     if params.threads != "auto":
         tf.config.threading.set_intra_op_parallelism_threads(params.threads)
-    gpus = tf.config.list_physical_devices("GPU") if params.devices == "auto" else []
+    gpus = tf.config.list_physical_devices("GPU")[:1] if params.devices == "auto" else []
     tf.config.set_visible_devices(gpus, "GPU")
     precision = params.precision
     if precision == "auto":
@@ -85,16 +83,8 @@ def training_on(params: Hardware) -> Iterator[str]:
     if precision == "float32":  # the kernels for bfloat16 need AVX-512
         os.environ |= LIMITS
     if gpus:
-        print(f"training on GPUs: {len(gpus)}, {precision}")
-    with strategy_for(tf.config.list_logical_devices("GPU")).scope():
-        yield precision
-
-
-def strategy_for(devices: list) -> tf.distribute.Strategy:
-    """Return a strategy that uses all devices, or TensorFlow's default for fewer than two."""
-    if len(devices) > 1:
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
-    return tf.distribute.get_strategy()
+        print(f"training on a GPU, {precision}")
+    yield precision
 
 
 @contextlib.contextmanager
@@ -107,26 +97,3 @@ def computing_in(precision: str, layers: Iterable[keras.layers.Layer]) -> Iterat
     finally:
         for layer in layers:
             layer.dtype_policy = "float32"
-
-
-def describe_missing_cuda() -> str | None:
-    """Return the command that installs CUDA if TensorFlow misses GPUs that the driver finds.
-
-    Returns None if TensorFlow finds a GPU, on systems other than Linux, where TensorFlow does not
-    support CUDA, and if CUDA_VISIBLE_DEVICES hides all GPUs.
-    """
-    is_hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    driver = shutil.which("nvidia-smi")  # installed with the driver, even in containers and WSL
-    if sys.platform != "linux" or not driver or is_hidden or tf.config.list_physical_devices("GPU"):
-        return None
-    try:
-        listed = subprocess.run([driver, "-L"], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if listed.returncode or not listed.stdout.startswith("GPU"):
-        return None  # a container may not be allowed to use GPUs
-    command = f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"
-    if not tf.test.is_built_with_cuda():
-        command = f"pip uninstall -y tensorflow-cpu && {command}"
-    gpu = listed.stdout.partition(" (")[0]  # without the UUID
-    return f"TensorFlow finds no CUDA, so training will not use {gpu}. Run `{command}`."

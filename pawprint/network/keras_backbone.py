@@ -1,6 +1,6 @@
 """Load a Keras backbone with its weights, and build the extractor from it."""
 
-import traceback
+import re
 import warnings
 from pathlib import Path
 
@@ -67,21 +67,16 @@ def _weights_problem(
         text = reason(error).rpartition(" -- ")[2]  # the part after the URL
     elif type(error) is ValueError:
         text = "weights for other layers"
+    named = re.search(r"[^/\s]+\.h5", str(error))  # Keras names a file that it cannot download
     message = (
-        f"{_file_of(error)}: expected weights for {name}. Received: {text}. Offline, put this file "
-        "into models/ of KERAS_HOME, set weights.source to a local file, or use the installed "
-        "network: model.backbone EfficientNetLite0, model.alpha null, model.image_size 224."
+        f"{named[0] if named else 'weights.source'}: expected weights for {name}. Received: "
+        f"{text}. Offline, put this file into models/ of KERAS_HOME, set weights.source to a local "
+        "file, or use the installed network: model.backbone EfficientNetLite0, model.alpha null, "
+        "model.image_size 224."
     )
     if isinstance(error, ValueError) or type(error) is OSError:
         return InputError(f"{message} Delete a damaged file there.")
     return NoWeightsError(f"no weights on this computer: {message}")
-
-
-def _file_of(error: Exception) -> str:
-    """Return the name of the weights file that Keras was trying to download or load."""
-    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
-    return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
 
 
 def load_backbone(model: Model, weights: Weights) -> keras.Model:

@@ -1,11 +1,10 @@
-"""Find the blocks of a backbone and compute the statistics that a head uses in OpenVINO.
+"""Choose the blocks of a backbone and compute the statistics that a head uses in OpenVINO.
 
 For Keras networks, network/blocks.py finds the blocks. This module does not need TensorFlow.
 """
 
-import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -74,152 +73,18 @@ def _possible_ends(maps: Sequence[Maps], pixels: tuple[int, ...], last: Maps) ->
 operations = openvino.opset15
 
 
-class OnnxNetwork(NamedTuple):
-    """The network in a file, for images of one size, and the output with its features.
+def block_statistics(blocks: list[openvino.Output]) -> openvino.Output:
+    """Compute the statistics of `keras_model.block_statistics`, float32 `(batch, features)`.
 
-    `layout` is the layout of its input, NCHW or NHWC. `output` contains vectors, tokens or the last
-    maps.
+    `blocks` are the maps that end the blocks, `(batch, channels, height, width)`.
     """
-
-    network: openvino.Model
-    layout: str
-    output: openvino.Output
-
-
-class Block(NamedTuple):
-    """The maps that end a block: an output that is named in the file, and its channel axis."""
-
-    output: openvino.Output
-    channels: int
-
-    @property
-    def height_and_width(self) -> list[int]:
-        """The axes of the height and the width."""
-        return [2, 3] if self.channels == 1 else [1, 2]
-
-
-def find_blocks(file: OnnxNetwork, size: int) -> list[Block]:
-    """Return the blocks of a network for images of this size, as `choose_ends` defines them.
-
-    Networks whose maps all have one resolution, such as vision transformers, have no blocks.
-    """
-    nodes = _nodes_between(file)
-    blocks = {}
-    maps = []
-    number = 0
-    for index, is_joined, is_split in _cuts(nodes):
-        node = nodes[index]
-        # Unnamed nodes are inside an operation of the file.
-        is_named = node.output is not None and bool(node.output.get_names())
-        number += 2 if is_joined or node.has_weights else is_named
-        axis = _axis_of_channels(node.output, node.channels) if is_named else None
-        if axis and node.kind != "Pad":
-            blocks[number] = Block(node.output, axis)
-            lengths = lengths_of(node.output)
-            square = (lengths[1], lengths[1])
-            maps.append(Maps(number, square, lengths[axis - 1], is_joined or is_split))
-    if not maps:
-        return []
-    *before, last = maps
-    return [blocks[number] for number in choose_ends(before, (size, size), last)]
-
-
-class _Node(NamedTuple):
-    """An operation of OpenVINO type `kind` with its output, or None if others take several outputs.
-
-    `takes` lists the positions of the operations that it takes outputs from, except constants and
-    shapes. `channels` is the channel axis if the output consists of maps.
-    """
-
-    kind: str
-    output: openvino.Output | None
-    takes: list[int]
-    channels: int
-
-    @property
-    def has_weights(self) -> bool:
-        return "Convolution" in self.kind or self.kind == "MatMul"
-
-
-def _nodes_between(file: OnnxNetwork) -> list[_Node]:
-    """Return the nodes from the pixels to the features in topological order.
-
-    The channel axis is tracked from the input on. Transpositions move it, and convolutions define
-    it.
-    """
-    nodes: list[_Node] = []
-    positions: dict[str, int] = {}
-    part = openvino.Model([file.output], file.network.get_parameters())
-    for node in part.get_ordered_ops():
-        kind = node.get_type_name()
-        sources = [value.get_node().get_name() for value in node.input_values()]
-        takes = [positions[source] for source in sources if source in positions]
-        if kind == "Parameter":
-            channels = file.layout.index("C")
-        elif not takes or kind in ("ShapeOf", "Result"):
-            continue
-        elif "Convolution" in kind:
-            channels = 1
-        elif kind == "Transpose":
-            channels = _transposed(nodes[takes[0]].channels, node)
-        else:
-            channels = nodes[takes[0]].channels
-        taken = [output for output in node.outputs() if output.get_target_inputs()]
-        positions[node.get_name()] = len(nodes)
-        nodes.append(_Node(kind, taken[0] if len(taken) == 1 else None, takes, channels))
-    return nodes
-
-
-def _transposed(axis: int, node: openvino.Node) -> int:
-    """Return where a transposition moves an axis. The order of the axes may not be constant."""
-    order = getattr(node.input_value(1).get_node(), "data", ())
-    return [*order].index(axis) if len(order) == 4 else axis
-
-
-def _cuts(nodes: list[_Node]) -> Iterator[tuple[int, bool, bool]]:
-    """Yield the positions of nodes whose output is all that later nodes need.
-
-    The two bools indicate whether branches join before the node and begin after it. Parallel
-    operations without weights do not count as branches: they form an activation or a normalisation.
-    """
-    last_taker = list(range(len(nodes)))
-    for index, node in enumerate(nodes):
-        for position in node.takes:
-            last_taker[position] = index
-    reach = np.maximum.accumulate([0, *last_taker[:-1]])  # last node that uses any of them
-    cuts = np.flatnonzero(reach <= np.arange(len(nodes))).tolist()
-    between = [nodes[cut + 1 : end] for cut, end in itertools.pairwise(cuts)]
-    branches = [any(node.has_weights for node in group) for group in between]
-    return zip(cuts, [False, *branches], [*branches, False])
-
-
-def _axis_of_channels(output: openvino.Output, followed: int) -> int | None:
-    """Return channel axis 1 or 3, or None if these are not square maps; `followed` breaks ties."""
-    shape = output.partial_shape
-    if shape.rank != openvino.Dimension(4) or any(side.is_dynamic for side in list(shape)[1:]):
-        return None
-    first, second, third = lengths_of(output)
-    axes = [axis for axis, side in ((1, third), (3, first)) if side == second > 1]
-    return followed if followed in axes else axes[0] if axes else None
-
-
-def block_statistics(blocks: list[Block]) -> openvino.Output:
-    """Compute the statistics of `keras_model.block_statistics`, float32 `(batch, features)`."""
+    axes = [2, 3]
     columns = []
     for block in blocks:
-        maps = operations.convert(block.output, np.float32)
-        axes = block.height_and_width
+        maps = operations.convert(block, np.float32)
         mean = operations.reduce_mean(maps, axes)
         squares = operations.reduce_mean(operations.multiply(maps, maps), axes)
         variance = operations.subtract(squares, operations.multiply(mean, mean))
         least = operations.constant(SMALLEST_VARIANCE, np.float32)
         columns += [mean, operations.sqrt(operations.maximum(variance, least))]
     return operations.concat(columns, 1).output(0)
-
-
-def lengths_of(output: openvino.Output) -> list[int]:
-    """Return the lengths of all axes except the batch axis."""
-    shape = output.partial_shape
-    if shape.rank.is_dynamic or any(length.is_dynamic for length in list(shape)[1:]):
-        raise ValueError(f"expected an output with a known size. Received: {shape}")
-    return [length.get_length() for length in list(shape)[1:]]

@@ -77,16 +77,13 @@ MIN_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 class Onnx(section.Section):
     """Information about a backbone that is missing from its ONNX file.
 
-    `channels` is the order in which it takes the colours. `mean` and `std` describe the colours in
-    this order in its training images, divided by 255. The defaults are ImageNet's, as in
-    https://docs.pytorch.org/vision/stable/models.html.
+    `output` names the tensor with the features. `mean` and `std` describe red, green and blue in
+    its training images, divided by 255.
     """
 
-    output: section.Text | None = None
-    tokens: Literal["class", "mean", "both"] | None = None
-    mean: list[section.UpToOne] = Field(default=[0.485, 0.456, 0.406], min_length=3, max_length=3)
-    std: list[section.Positive] = Field(default=[0.229, 0.224, 0.225], min_length=3, max_length=3)
-    channels: Literal["RGB", "BGR"] = "RGB"
+    output: section.Text
+    mean: list[section.UpToOne] = Field(min_length=3, max_length=3)
+    std: list[section.Positive] = Field(min_length=3, max_length=3)
 
 
 def _may_be_layer(layer: object) -> bool:
@@ -125,7 +122,10 @@ class Model(section.Section):
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),
             "fine_tune_at": (is_file and self.fine_tune_at is not None, "null"),
-            "onnx": (self.onnx is not None and not is_file, "null"),
+            "onnx": (
+                (self.onnx is not None) != is_file,
+                "{output: NAME, mean: […], std: […]}" if is_file else "null",
+            ),
         }
         for key, (is_wrong, expected) in wrong.items():
             if is_wrong:

@@ -33,13 +33,11 @@ from pawprint.features import reuse, shards
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import IDENTITY
-from pawprint.files import digest, read_json
+from pawprint.files import read_json
 from pawprint.images.archive import Archive, open_archive
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.onnx_backbone import size_and_outputs
-from pawprint.network.preprocessing import TIMM, TRANSFORMERS, read_preprocessing
 from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
@@ -62,7 +60,6 @@ RULE = (
     f"take at most {CHEAPER:.0%} of their time."
 )
 TODAY = "today"
-LAST_STATE = "last_hidden_state"
 VIEWS = "augment.views"
 MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
 # Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
@@ -84,54 +81,21 @@ class Candidate(NamedTuple):
     params: Params
 
 
-def candidates_of(
-    folder: Path, choices: Mapping[str, list], backbones: Sequence[str] = ()
-) -> list[Candidate]:
+def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
     """Return a project's current params, then each combination of `choices` or the defaults.
 
-    `choices` maps keys, such as `model.image_size`, to values. `backbones` are paths of ONNX files,
-    relative to the project, which are further candidates. Raises InputError if the choices are
-    wrong.
+    `choices` maps keys, such as `model.image_size`, to values. Raises InputError if they are wrong.
     """
     content = read_mapping(folder / paths.PARAMS)
     found = [_candidate(TODAY, {}, content)]
     today = found[0].params
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     wanted = _combinations(choices) if choices else _defaults(today, images)
-    one_view = {VIEWS: 1} if _is_solved(today) else {}
-    wanted |= {path: params_of_file(path, folder) | one_view for path in backbones}
     for name, values in wanted.items():
         candidate = _candidate(name, values, content)
         if all(candidate.changes != other.changes for other in found):
             found.append(candidate)
     return found
-
-
-def params_of_file(source: str, folder: Path) -> dict[str, object]:
-    """Return the params for the ONNX file at a path relative to the project, keyed by name.
-
-    The preprocessing comes from the file that transformers or timm saves next to the network. If
-    there is none, it is ImageNet's, and a line on stderr says so. If the network has several
-    outputs, the features are `last_hidden_state`, as transformers calls them. Raises InputError if
-    a file is missing or damaged.
-    """
-    path = folder / source
-    side, outputs = size_and_outputs(path)
-    settings = read_preprocessing(path)
-    if not settings:
-        print(
-            f"try: {source}: no {TRANSFORMERS} or {TIMM} of its library next to it, so ImageNet's "
-            "mean and standard deviation are used",
-            file=sys.stderr,
-        )
-    if side:
-        settings["image_size"] = side
-    if len(outputs) > 1 and LAST_STATE in outputs:
-        settings["onnx"] = {"output": LAST_STATE, **settings.get("onnx", {})}
-    values: dict[str, object] = {"backbone": ONNX, "alpha": None, "pooling": "average"}
-    values |= {"fine_tune_at": None, "onnx": None} | settings
-    params: dict[str, object] = {"weights.source": source, "weights.sha256": digest(path)}
-    return params | {f"model.{key}": value for key, value in values.items()}
 
 
 def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:

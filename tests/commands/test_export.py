@@ -1,12 +1,12 @@
 import argparse
-import contextlib
 import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
+import zipfile
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pandas as pd
@@ -16,29 +16,24 @@ from networks import PLAIN, colour_model, metadata, sample_backbone, with_probab
 
 from pawprint import paths
 from pawprint.columns import SPLIT
+from pawprint.commands.export import FORMATS, require_formats
 from pawprint.commands.export import run as run_export
-from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.model import exports
 from pawprint.model.detector import fit_detector
-from pawprint.model.exports import FORMATS, Reference, export, read_pixels, require_modules
-from pawprint.model.int8_export import INT8
 from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
-from pawprint.projects.export import LITERT, describe_int8, export_model
+from pawprint.params.model import Model
+from pawprint.projects.export import export_model
 from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model
-FAST = ("keras", "onnx")
-EACH_FORMAT = [
-    pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
-    for name in FORMATS
-    if name != "page"  # see tests/model/test_html_page.py
-]
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +54,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = np.stack(list(read_pixels(archive.parent, train["path"], METADATA)))
+        pixels = np.stack(list(exports.read_pixels(archive.parent, train["path"], METADATA)))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.TRAINED_MODEL)
     shutil.copy(PROJECT / paths.PARAMS, folder)
@@ -81,54 +76,14 @@ def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     return model
 
 
-@pytest.fixture(scope="module")
-def exported(workspace, tmp_path_factory) -> Callable[[str], tuple[pd.DataFrame, list[str]]]:
-    """Return a function that exports a format, once for all formats that are wanted together."""
-    elsewhere = tmp_path_factory.mktemp("elsewhere")  # outside the project, like a notebook
-    made: dict[tuple, tuple[pd.DataFrame, list[str]]] = {}
-
-    def export_once(name: str) -> tuple[pd.DataFrame, list[str]]:
-        wanted = wanted_for(name)
-        if wanted not in made:
-            with contextlib.chdir(elsewhere), pytest.MonkeyPatch.context() as patch:
-                patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-                made[wanted] = export_model(workspace, *wanted)
-            assert not [*elsewhere.iterdir()]
-        return made[wanted]
-
-    return export_once
-
-
-def wanted_for(name: str) -> tuple[tuple[str, ...], bool, bool]:
-    """Return the export in which a format is tested: LiteRT with INT8, and both fast ones."""
-    if name == LITERT:
-        return (LITERT,), False, True
-    return tuple(filter(is_possible, FAST)) if name in FAST else (name,), False, False
-
-
-def is_possible(name: str) -> bool:
-    with contextlib.suppress(InputError):
-        require_modules(name)
-        return True
-    return False
-
-
-def require(name: str, **options: bool) -> None:
-    try:
-        require_modules(name, **options)
-    except InputError as error:
-        pytest.skip(str(error))
-
-
-@pytest.mark.parametrize("name", EACH_FORMAT)
-def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
-    workspace, exported, monkeypatch, name
+@pytest.mark.parametrize("name", ["keras", "onnx"])
+def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
+    workspace, tmp_path, monkeypatch, name
 ):
-    require(name)
-    table, notes = exported(name)
-    formats, _, is_int8 = wanted_for(name)
-    assert [*table["format"]] == ["served", *formats, *([INT8] if is_int8 else [])]
-    assert is_int8 or notes == []
+    monkeypatch.chdir(tmp_path)  # outside the project
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
+    table, notes = export_model(workspace, [name], {})
+    assert [*table["format"]] == ["served", name] and notes == []
     row = table.set_index("format").loc[name]
     assert 0.1 < float(row["MB"]) < 10
     assert float(row["largest difference"]) <= ROUNDING
@@ -137,27 +92,24 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # including the identity
     described = served | {"data_md5": md5(paths.SPLIT_CSV)}
+    del described["activation"]
     assert json.loads((folder / "model.json").read_text()) == described
-    if name != "saved_model":
-        assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
+    assert {path.name for path in folder.iterdir()} == {f"model.{name}", "model.json"}
 
-    batch = np.random.default_rng(0).uniform(0, 255, (3, 96, 96, 3)).astype(np.float32)
-    outputs = FORMATS[name].open(folder / FORMATS[name].file)(batch)
+    batch = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
+    open_file = exports.open_onnx if name == "onnx" else exports.open_keras
+    outputs = open_file(folder / f"model.{name}")(batch)
     assert sorted(outputs) == ["probability", "unknown_score"]
     assert all(output.shape == (3, 1) for output in outputs.values())
-    if name == "onnx":
-        described = onnx.load(folder / "model.onnx").graph
-        dimensions = [
-            tensor.type.tensor_type.shape.dim[0].dim_param
-            for tensor in (*described.input, *described.output)
-        ]
-        assert dimensions == ["batch"] * 3
-
+    if name == "keras":
+        return  # only Keras reads this format
+    described = onnx.load(folder / "model.onnx").graph
+    tensors = (*described.input, *described.output)
+    dimensions = [tensor.type.tensor_type.shape.dim[0].dim_param for tensor in tensors]
+    assert dimensions == ["batch"] * 3
     photos = sorted(Path("photos").iterdir())
     expected = [*predict_each(load_predictor(paths.SERVED_MODEL), photos)]
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
-    if name == "keras":
-        return  # only Keras reads this format
     rows = [*predict_each(load_predictor(folder), photos)]
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_served in zip(rows, expected):
@@ -165,118 +117,187 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
             assert row[key] == pytest.approx(of_served[key], abs=ROUNDING)
 
 
-@pytest.mark.slow
-def test_int8_is_compared_with_the_served_model_on_validation_and_test_images(
-    workspace, exported, monkeypatch, capsys
-):
-    require(LITERT)
+def answers_of_frigate(folder: Path, images: list[np.ndarray]) -> list[tuple[str, float]]:
+    """Return each label and score, as Frigate's custom_classification.py computes them."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    labels = (folder / "labelmap.txt").read_text(encoding="utf-8").splitlines()
+    interpreter = Interpreter(str(folder / "model.tflite"), num_threads=2)
+    interpreter.allocate_tensors()
+    (pixels,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
+    size, answers = pixels["shape"][1], []
+    for image in images:
+        interpreter.set_tensor(pixels["index"], cv2.resize(image, (size, size))[None])
+        interpreter.invoke()
+        (row,) = interpreter.get_tensor(output["index"])
+        answers.append((labels[row.argmax()], (row / row.sum()).max()))
+    return answers
+
+
+@SLOW
+def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
     monkeypatch.chdir(workspace)
-
-    def export_as_above(folder: Path, *wanted: object) -> tuple[pd.DataFrame, list[str]]:
-        assert (folder, wanted) == (Path(), wanted_for(LITERT))
-        return exported(LITERT)
-
-    monkeypatch.setattr("pawprint.commands.export.export_model", export_as_above)
-    run_export(argparse.Namespace(format=(LITERT,), single=False, int8=True))
-    _, *table, changes, fraction = capsys.readouterr().out.splitlines()
-    served, of_float, of_int8 = (line.split() for line in table)
-    assert [row[0] for row in (served, of_float, of_int8)] == ["served", "litert", "litert_int8"]
-    assert float(of_int8[1]) < float(of_float[1])
-    assert ROUNDING < float(of_int8[2]) < 0.2
-    assert served[4] == of_float[4]  # log loss
-    assert float(of_int8[5]) > 0  # milliseconds
-    images = (pd.read_csv(paths.SPLIT_CSV)["split"] != "train").sum()
-    assert f" {of_int8[3]} of {images} " in changes
-    assert "interval" in fraction
-    identities = [read_metadata(paths.EXPORT / row[0]).model for row in (of_float, of_int8)]
-    assert identities[0] == read_metadata(paths.SERVED_MODEL).model != identities[1]
+    folder = paths.EXPORT / "litert"
+    table, _ = export_model(Path(), ["litert"], {})
+    assert [*table["changed labels"]] == [0, 0]
+    first = (folder / "model.tflite").read_bytes()
+    described = read_metadata(folder)
+    assert (described.activation, described.units) == ("softmax", 2)
+    assert (described.unknown_threshold, described.min_confidence) == (None, None)
+    served = load_predictor(paths.SERVED_MODEL).with_classes_only()
+    names = pd.read_csv(paths.SPLIT_CSV)["path"]
+    images = [*exports.read_pixels(paths.RAW_ARCHIVES, names, METADATA)]
+    probabilities = exports.all_outputs(served.run, images)["probability"]
+    answers = answers_of_frigate(folder, images)
+    assert {label for label, _ in answers} == {"cat", "dog"}
+    assert [label for label, _ in answers] == [["cat", "dog"][n] for n in probabilities.argmax(1)]
+    assert [score for _, score in answers] == pytest.approx(probabilities.max(1), abs=ROUNDING)
     photos = sorted(Path("photos").iterdir())
-    rows = [*predict_each(load_predictor(paths.EXPORT / "litert_int8"), photos)]
-    expected = [*predict_each(load_predictor(paths.SERVED_MODEL), photos)]
-    assert np.mean([a["label"] == b["label"] for a, b in zip(rows, expected)]) > 0.8
+    labels = [row["label"] for row in predict_each(load_predictor(folder), photos)]
+    assert labels == [row["label"] for row in predict_each(served, photos)]
+
+    table, _ = export_model(Path(), ["litert"], {}, unknown_as="cat")
+    assert [*table["changed labels"]] == [0, 0]
+    unknown = exports.all_outputs(served.run, images)["unknown_score"][:, 0] > 0.2
+    assert 0 < unknown.sum() < len(images)
+    folded = answers_of_frigate(folder, [image for image, is_one in zip(images, unknown) if is_one])
+    assert folded == [("cat", 1.0)] * unknown.sum()
+
+    export_model(Path(), ["litert"], {}, size=64)
+    large = [cv2.resize(image, (640, 480)) for image in images]
+    assert {label for label, _ in answers_of_frigate(folder, large)} == {"cat", "dog"}
+    assert read_metadata(folder).image_size == 64
+    export_model(Path(), ["litert"], {})
+    assert (folder / "model.tflite").read_bytes() == first
 
 
-def lines(changed: dict[int, tuple[str, str]], images: int) -> list[str]:
-    """Describe this many cats, some of which have other labels before and in 8 bits."""
-    rows = pd.DataFrame({"path": [f"{number}.jpg" for number in range(images)]})
-    served, int8 = np.full(images, "cat", object), np.full(images, "cat", object)
-    for number, (before, after) in changed.items():
-        served[number], int8[number] = before, after
-    return describe_int8(rows.assign(group=rows["path"]), served, int8).splitlines()
+def table_at(content: bytes, place: int) -> int:
+    return place + int.from_bytes(content[place : place + 4], "little")
 
 
-def test_changed_labels_have_an_interval_and_unknown_images_are_counted():
-    changed = {
-        3: ("cat", "dog"),
-        5: ("cat", "unknown"),
-        7: ("unknown", "cat"),
-        9: ("dog", "unknown"),
-    }
-    labels, fraction = lines(changed, 200)
-    assert "4 of 200" in labels
-    assert "3.jpg (cat, then dog)" in labels
-    assert "2.0% (95% interval 0.8% to 5.0%)" in fraction
-    assert fraction.endswith("images newly unknown: 2, no longer unknown: 1")
+def slot(content: bytes, table: int, number: int) -> int:
+    """Return the place of a table's value in a flatbuffer."""
+    places = table - int.from_bytes(content[table : table + 4], "little", signed=True)
+    entry = places + 4 + 2 * number
+    return table + int.from_bytes(content[entry : entry + 2], "little")
 
 
-@pytest.mark.parametrize(("changed", "is_warned"), [(0, False), (3, False), (10, True)])
-def test_warning_where_surely_more_than_one_percent_of_labels_change(changed, is_warned):
-    said = lines(dict.fromkeys(range(changed), ("cat", "dog")), 200)
-    assert any("warning" in line for line in said) == is_warned
+def text_at(content: bytes, place: int) -> str:
+    start = table_at(content, place)
+    return content[start + 4 : table_at(content, start) + 4].decode()
 
 
-def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
+def follow(content: bytes, *steps: int) -> int:
+    """Return the table reached from the root by slots; -1 is the first entry of a vector."""
+    table = table_at(content, 0)
+    for step in steps:
+        place = table + 4 if step < 0 else slot(content, table, step)
+        table = table_at(content, place)
+    return table
+
+
+def test_bytes_of_the_litert_file_say_what_programs_for_phones_look_for(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    model = exports.for_litert(with_probabilities(colour_model(32, 3)), 32)
+    path = tmp_path / "model.tflite"
+    exports.convert_with_keras(model, path, "litert")
+    labels = ["a, b", "ü", " c "]
+    exports.add_metadata(path, labels)
+    content = path.read_bytes()
+    assert content[4:8] == b"TFL3"
+    # The last entry of Model.metadata (6) names a buffer of Model.buffers (4).
+    entries, buffers = follow(content, 6), follow(content, 4)
+    last = entries + 4 * int.from_bytes(content[entries : entries + 4], "little")
+    entry = table_at(content, last)
+    assert text_at(content, slot(content, entry, 0)) == "TFLITE_METADATA"
+    number = int.from_bytes(content[slot(content, entry, 1) :][:4], "little")
+    buffer = table_at(content, buffers + 4 + 4 * number)
+    data = table_at(content, slot(content, buffer, 0))
+    inner = content[data + 4 : data + 4 + int.from_bytes(content[data : data + 4], "little")]
+    assert inner[4:8] == b"M001"
+    pixels, output = follow(inner, 3, -1, 2, -1), follow(inner, 3, -1, 3, -1)
+    unit = table_at(inner, table_at(inner, slot(inner, pixels, 4)) + 4)
+    assert inner[slot(inner, unit, 0)] == 1  # NormalizationOptions
+    options = table_at(inner, slot(inner, unit, 1))
+    terms = [table_at(inner, slot(inner, options, number)) for number in (0, 1)]
+    assert [np.frombuffer(inner[term + 4 :][:4], "<f4")[0] for term in terms] == [0, 1]
+    file = table_at(inner, table_at(inner, slot(inner, output, 6)) + 4)
+    assert text_at(inner, slot(inner, file, 0)) == "labels.txt"
+    assert inner[slot(inner, file, 2)] == 2  # TENSOR_AXIS_LABELS
+    with zipfile.ZipFile(path) as archive:
+        (member,) = archive.infolist()
+        assert (member.filename, member.compress_type) == ("labels.txt", zipfile.ZIP_STORED)
+        assert archive.read(member).decode().split("\n") == [*labels, ""]
+
+
+def test_wrong_options_are_one_line(workspace, monkeypatch):
+    monkeypatch.chdir(workspace)
+    with refused("--unknown-as: expected one of the classes cat, dog", "bird"):
+        export_model(Path(), ["litert"], {}, unknown_as="bird")
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
-        require_modules("onnx")
+        require_formats(["onnx"], Model.load())
 
 
-def test_network_of_an_onnx_file_is_exported_as_onnx_alone_and_without_tf2onnx(
-    tmp_path, monkeypatch
-):
+@pytest.mark.parametrize("name", FORMATS)
+def test_network_of_an_onnx_file_has_no_export(tmp_path, monkeypatch, name):
     shutil.copy(PROJECT / paths.PARAMS, tmp_path)
     change(tmp_path, "weights: {source: a.onnx, sha256: null}")
-    change(tmp_path, "model: {backbone: onnx, alpha: null, fine_tune_at: null}")
+    onnx_keys = "{output: a, mean: [0, 0, 0], std: [1, 1, 1]}"
+    change(
+        tmp_path, f"model: {{backbone: onnx, alpha: null, fine_tune_at: null, onnx: {onnx_keys}}}"
+    )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with refused("--format: expected onnx or page", "Received: litert"):
-        run_export(argparse.Namespace(format=["litert"], single=False, int8=False))
-    require("onnx", is_of_keras=False)
-    with refused("models/served"):  # the next file that `export` needs
-        run_export(argparse.Namespace(format=["onnx"], single=False, int8=False))
+    with refused("--format: cannot export", "OpenVINO"):
+        run_export(argparse.Namespace(format=[name], size=None, unknown_as=None))
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
-    require("litert")
+    pytest.importorskip("ai_edge_litert")
     pixels = keras.Input((32, 32, 3), name="pixels")
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
     model = with_probabilities(keras.Model(pixels, [logits, logits]))
-    with refused("cannot convert the model to litert", "TensorFlow op"):
-        export("litert", model, METADATA, tmp_path / "new", Reference([], {}))
+    with refused("cannot convert the model", "TensorFlow op"):
+        exports.write_litert(trained(model, tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
-def write(folder: Path, *expected: list[float]) -> None:
-    """Export a model that returns 0.5 for each class of a black image."""
-    images = np.zeros((len(expected), 32, 32, 3), np.uint8)
-    reference = Reference(images, {"probability": np.array(expected)})
-    model = with_probabilities(colour_model(32))
-    export("saved_model", model, METADATA, folder, reference)
+def trained(model: keras.Model, folder: Path, images: tuple = ()) -> exports.Trained:
+    """Return a model that should return 0.5 for each class of a black image."""
+
+    class OfImages(exports.Trained):
+        def pixels(self):
+            return iter(images)
+
+    expected = {"probability": np.full((len(images), 2), 0.5)}
+    return OfImages(model, metadata(image_size=32), folder, Path(), pd.Series([]), expected)
+
+
+BLACK = np.zeros((32, 32, 3), np.uint8)
 
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):
-    with refused("a difference of 0.5000"):
-        write(tmp_path / "new", [0.5, 0.5], [0.0, 1.0])
+    model = with_probabilities(colour_model(32, bias=3))
+    with refused("a difference of 0.45"):
+        exports.write_keras(trained(model, tmp_path, (BLACK,)))
     assert list(tmp_path.iterdir()) == []
 
 
+def test_difference_from_nan_is_nan():
+    zeros = {"probability": np.zeros((1, 2)), "unknown_score": np.zeros((1, 1))}
+    wrong = zeros | {"unknown_score": np.full((1, 1), np.nan)}
+    assert np.isnan(exports.largest_difference(wrong, zeros))
+
+
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
-    folder = tmp_path / "new"
+    model = trained(with_probabilities(colour_model(32)), tmp_path, (BLACK,))
     for _ in range(2):  # the second export replaces the first one
-        write(folder, [0.5, 0.5])
-    notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
+        exports.write_keras(model)
+    folder = tmp_path / "keras"
+    notes, before = folder / "notes.txt", (folder / "model.keras").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: cannot replace "):
-        write(folder, [0.5, 0.5])
+        exports.write_keras(model)
     assert notes.read_text() == "mine"
-    assert (folder / "saved_model.pb").stat().st_mtime_ns == before
+    assert (folder / "model.keras").stat().st_mtime_ns == before

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, run
-from onnx_files import FIRST, MEANS, VECTOR, write
 from PIL import Image
 
 from pawprint import paths
@@ -20,9 +19,8 @@ from pawprint.columns import IMAGES, PATHS, SPLIT
 from pawprint.commands.try_ import _choices
 from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
-from pawprint.files import digest, pack, write_json
+from pawprint.files import pack, write_json
 from pawprint.params.file import overlay, set_params
-from pawprint.params.model import Onnx
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.projects import candidates
 from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
@@ -243,23 +241,9 @@ def test_default_candidates_have_the_networks_that_are_installed(made, monkeypat
     assert installed[1]["EfficientNetV2B0"] == 224 and "EfficientNetLite2" not in installed[1]
 
 
-def test_file_is_a_candidate_with_the_preprocessing_next_to_it(made, tmp_path, capsys):
-    path = write(tmp_path / "model.onnx", FIRST, VECTOR, MEANS)
-    write_json(tmp_path / "preprocessor_config.json", {"size": 64, "do_normalize": False})
-    *_, file = candidates.candidates_of(made, {"model.resize": ["pad"]}, [str(path)])
-    assert (file.name, file.params.weights.sha256) == (str(path), digest(path))
-    model = file.params.model
-    assert (model.backbone, model.image_size, model.resize) == ("onnx", 32, "stretch")
-    assert model.onnx == Onnx(mean=[0, 0, 0], std=[1, 1, 1])
-    assert capsys.readouterr().err == ""
-    (tmp_path / "preprocessor_config.json").unlink()
-    *_, file = candidates.candidates_of(made, {}, [str(path)])
-    assert file.params.model.onnx is None and "ImageNet's" in capsys.readouterr().err
-
-
 def test_mappings_with_commas_are_values():
-    arguments = argparse.Namespace(S=["model.onnx={mean: [0, 0, 0], tokens: both},null"])
-    assert _choices(arguments) == {"model.onnx": [{"mean": [0, 0, 0], "tokens": "both"}, None]}
+    arguments = argparse.Namespace(S=["model.onnx={output: a, mean: [0, 0, 0]},null"])
+    assert _choices(arguments) == {"model.onnx": [{"output": "a", "mean": [0, 0, 0]}, None]}
 
 
 def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_used(made, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, photo, photos_of, printed, refused, run, succeed, write_files
+from conftest import PROJECT, photo, photos_of, printed, refused, succeed, write_files
 from PIL import Image
 
 import pawprint
@@ -24,63 +24,6 @@ PHOTO = photo(1)
 @pytest.fixture(scope="module")
 def model():
     return pawprint.load(MODEL)
-
-
-FORK = """
-import os
-import pawprint
-model = pawprint.load({model!r})
-model.predict({photo!r})
-process = os.fork()
-if not process:
-    {use}
-    raise SystemExit(3)
-_, status = os.waitpid(process, 0)
-raise SystemExit(os.waitstatus_to_exitcode(status))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-@pytest.mark.parametrize("use", ["model.predict({photo!r})", "pawprint.load({model!r})"])
-def test_model_in_a_forked_process_is_refused(tmp_path, use):
-    """As in openvinotoolkit/openvino 416 and benoitc/gunicorn 2478. It waited forever."""
-    (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    names = {"model": str(MODEL), "photo": "photo.jpg"}
-    program = FORK.format(use=use.format(**names), **names)
-    result = run(sys.executable, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
-    assert result.returncode == 1
-    assert "Load the model after the fork" in result.stderr.splitlines()[-1]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-def test_forked_process_that_leaves_the_model_alone_ends(tmp_path):
-    """A worker of gunicorn does this when it calls `sys.exit`."""
-    program = FORK.format(use="pass", model=str(MODEL), photo="photo.jpg")
-    (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    # Since 3.12, Python warns of each fork of a process with threads, as OpenVINO has them.
-    quiet = (sys.executable, "-W", "ignore:This process:DeprecationWarning")
-    result = run(*quiet, "-c", program, cwd=tmp_path, PYTHONPATH=str(PROJECT))
-    assert (result.returncode, result.stderr) == (3, "")
-
-
-POOL = """
-import multiprocessing
-import pawprint
-
-if __name__ == "__main__":
-    model = pawprint.load({model!r})
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        print([prediction.label for prediction in pool.map(model.predict, ["photo.jpg"] * 2)])
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
-def test_forked_pool_gets_an_error_and_does_not_wait_for_ever(tmp_path):
-    """openvinotoolkit/openvino 416, 1065."""
-    (tmp_path / "photo.jpg").write_bytes(PHOTO)
-    (tmp_path / "program.py").write_text(POOL.format(model=str(MODEL)))
-    forked = run(sys.executable, "program.py", cwd=tmp_path, PYTHONPATH=str(PROJECT))
-    assert "Load the model after the fork" in forked.stderr.splitlines()[-1]
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
-"""Test training on several devices and in mixed precision, on the CPU, without a GPU."""
-
-import json
-import os
-import sys
+"""Test training in mixed precision, on the CPU, without a GPU."""
 
 import numpy as np
 import pytest
-from conftest import PROJECT, succeed
 from networks import epochs_of, sample_backbone, write_features
 
 from pawprint.columns import SPLIT
@@ -19,7 +14,6 @@ from pawprint.tables import read_table, write_table
 
 LABELS = ["cat", "dog"]
 TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
-# No dropout, because each device would drop different units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
 FIRST = 150  # first trained layer: the last convolution
 
@@ -50,37 +44,6 @@ def trained(features, precision="float32"):
     optimizer, second, *_ = fine_tune(model, FIRST, data, phase)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]
-
-
-# Use two CPU devices instead of GPUs.
-ON_TWO_DEVICES = """
-import json, sys
-from pathlib import Path
-from pawprint.network.hardware import tf
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pawprint.network.hardware import strategy_for
-from pawprint.network.keras_model import save_model
-from test_hardware import trained
-strategy = strategy_for(tf.config.list_logical_devices("CPU"))
-assert strategy.num_replicas_in_sync == 2
-with strategy.scope():
-    model, optimizer, _, losses = trained(Path(sys.argv[1]))
-save_model(model, Path(sys.argv[2]), optimizer)
-print(json.dumps(losses))
-"""
-
-
-@pytest.mark.extended
-def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
-    path = tmp_path / "model.keras"
-    here = os.pathsep.join(sys.path)
-    command = ("python", "-c", ON_TWO_DEVICES, str(features), str(path))
-    output = succeed(*command, cwd=PROJECT, PYTHONPATH=here)
-    alone, _, _, losses = trained(features)
-    assert json.loads(output.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
-    pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 
 
 @pytest.mark.slow

@@ -1,5 +1,4 @@
 import shutil
-import sys
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -10,7 +9,7 @@ from networks import model_params, sample_backbone
 
 from pawprint import paths
 from pawprint.files import digest
-from pawprint.network.hardware import describe_missing_cuda, keras, make_deterministic
+from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
 from pawprint.params.file import overlay
@@ -88,35 +87,6 @@ def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(tmp
     assert "_1.4_224_no_top.h5" in line  # for this width, there are only weights for this size
     assert "secret" not in result.stdout + result.stderr
     assert not [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="TensorFlow has CUDA for Linux alone")
-@pytest.mark.parametrize(
-    ("script", "hidden", "is_told"),
-    [
-        ("echo 'GPU 0: NVIDIA H200 (UUID: GPU-7778da7f)'", None, True),
-        ("echo 'GPU 0: NVIDIA H200 (UUID: GPU-7778da7f)'", "-1", False),
-        ("echo 'NVIDIA-SMI has failed'; exit 9", None, False),
-        ("echo 'No devices found.'", None, False),
-        (None, None, False),
-    ],
-)
-def test_gpu_without_cuda_is_told_with_the_command_that_brings_it(
-    tmp_path, monkeypatch, script, hidden, is_told
-):
-    """The text is what `nvidia-smi -L` prints, because these tests run without CUDA."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if hidden:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-    if script:
-        path = tmp_path / "nvidia-smi"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    line = describe_missing_cuda()
-    assert bool(line) == is_told
-    if is_told:
-        assert "NVIDIA H200." in line and "pip install 'tensorflow[and-cuda]==" in line
 
 
 # Trains a convolution for one step and prints the hash of its weights.

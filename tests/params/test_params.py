@@ -39,6 +39,7 @@ SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", f"{EPOCHS}.ear
 FILE = {"weights.source": "file.h5"}
 ONNX_FILE = {"weights.source": "file.onnx", "model.backbone": "onnx", "model.alpha": None}
 ONNX_FILE |= {"model.fine_tune_at": None}
+ONNX_FILE |= {"model.onnx": {"output": "a", "mean": [0, 0, 0], "std": [1, 1, 1]}}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,8 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.backbone": "EfficientNetV2B0", "model.alpha": None, **FILE}, None),
         (ONNX_FILE | {"weights.source": "imagenet"}, "weights.source"),
         (ONNX_FILE, None),
+        (ONNX_FILE | {"model.onnx": None}, "model"),
+        (ONNX_FILE | {"model.onnx": {"output": "a", "mean": [0, 0, 0]}}, "model.onnx.std"),
         (ONNX_FILE | {"model.features": "blocks"}, None),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.1}, "split"),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.05}, None),

@@ -25,8 +25,11 @@ from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.reading import open_image
+from pawprint.model.metadata import read_metadata
+from pawprint.model.mirror_image import single
 from pawprint.model.outputs import to_probabilities
-from pawprint.model.predictor import load_predictor
+from pawprint.model.predictor import Predictor, load_predictor, runner
+from pawprint.model.served_model import NETWORK_FILE, output_names, read_model
 from pawprint.params.file import overlay
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 from pawprint.tables import read_table
@@ -253,7 +256,11 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     history = read_table(sample / paths.FINETUNE_HISTORY_CSV, HISTORY)
     trained = history[history["kept"]].iloc[-1]
     rows = read_table(sample / paths.SPLIT_CSV, SPLIT).query("split == 'validation'")
-    model = load_predictor(sample / paths.SERVED_MODEL, mirrored=False)
+    served = sample / paths.SERVED_MODEL
+    described = read_metadata(served)
+    names = output_names(described)
+    network = single(read_model(served / NETWORK_FILE, described), names)
+    model = Predictor(served, described, runner(network, names))
     with open_archive(sample / paths.RAW_ARCHIVES) as archive:
         predicted = [model.predict(open_image(archive, path)) for path in rows["path"]]
     calibrated = np.array([each.probabilities for each in predicted])

@@ -7,7 +7,7 @@ import venv
 import pytest
 from conftest import PROJECT, change, run, succeed
 from dvc_yaml import STAGES
-from onnx_files import FIRST, MEANS, VECTOR, write
+from onnx_files import IMAGES, MEANS, VECTOR, write
 
 from pawprint import paths
 from pawprint.files import digest
@@ -25,12 +25,12 @@ LITE = (
     "{weights: {source: imagenet, sha256: null}, model: {backbone: EfficientNetLite0, alpha: null,"
 )
 ONNX = "{weights: {source: a.onnx, sha256: HASH}, model: {backbone: onnx, alpha: null, "
-ONNX += "onnx: {output: features},"  # few numbers would be refused as those of a classifier
+ONNX += "onnx: {output: features, mean: [0, 0, 0], std: [1, 1, 1]},"
 
 
 @pytest.mark.parametrize("network", [LITE, ONNX])
 def test_backbone_starts_no_tensorflow_for_frozen_arrays_and_files(tmp_path, network):
-    file = write(tmp_path / "a.onnx", FIRST, VECTOR, MEANS)
+    file = write(tmp_path / "a.onnx", IMAGES, VECTOR, MEANS)
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     change(
         tmp_path, f"{network.replace('HASH', digest(file))} image_size: 32, fine_tune_at: null}}}}"
