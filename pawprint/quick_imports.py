@@ -10,7 +10,6 @@ import gc
 import sys
 from collections.abc import Iterable, Iterator
 
-CONVERTER = "openvino.tools"
 _begun = contextlib.ExitStack()
 
 
@@ -29,7 +28,7 @@ def without_modules(names: Iterable[str]) -> Iterator[None]:
 def begin() -> None:
     """Stop the garbage collector and hide OpenVINO's converter until `end`."""
     gc.disable()
-    _begun.enter_context(without_modules([CONVERTER]))  # OpenVINO goes on without it
+    _begun.enter_context(without_modules(["openvino.tools"]))  # OpenVINO goes on without it
 
 
 def end() -> None:
