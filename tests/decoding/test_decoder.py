@@ -173,7 +173,7 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch, data):
 def test_limit_of_pixels_of_a_program_stays_its_own(monkeypatch, value):
     """django-cms/django-filer 1474."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", value)
-    for form in ("PNG", "JPEG", "BMP", "TIFF"):
+    for form in ("PNG", "JPEG", "BMP"):
         assert decode(encode(PHOTO, form)).size == PHOTO.size
     with pytest.raises(UnusableImageError, match="12000x12000"):
         decode(black_png(12_000, 12_000))
