@@ -14,6 +14,7 @@ import re
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,10 @@ MAX_SIDE = 65_535  # JPEG's limit; resizing a much longer image takes gigabytes
 # TIFF tags.
 SUBFILE = 254
 BITS_PER_SAMPLE = 258
+COMPRESSION = 259
+DEFLATE = (8, 32946)  # values of COMPRESSION
+STARTS = (273, 324)  # of strips, or of tiles
+SIZES = (279, 325)
 DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
 MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
@@ -123,13 +128,30 @@ def _decode(
 
 
 def _open(data: bytes) -> ImageFile:
-    """Open an image without decoding it. Raises an exception for a PNG with another checksum."""
+    """Open an image without decoding it, and compare the checksums of its pixels, if it has any.
+
+    Raises an exception if one differs. Pillow and libtiff decode such an image without a word.
+    """
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)
     image = formats.open_image(data)
     if image.format == "PNG":
-        formats.open_image(data).verify()  # Pillow does not compare the checksums of pixels
+        formats.open_image(data).verify()
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(COMPRESSION) in DEFLATE:
+        _require_checksums(image, data)
     return image
+
+
+def _require_checksums(image: TiffImageFile, data: bytes) -> None:
+    """Raise zlib.error if the checksum of a strip or tile of a deflated TIFF differs."""
+    starts, sizes = (
+        image.tag_v2.get(strip) or image.tag_v2.get(tile, ()) for strip, tile in (STARTS, SIZES)
+    )
+    left = BYTES_PER_PIXEL * MAX_PIXELS  # parts can lie in one place, and grow without an end
+    for start, size in zip(starts, sizes):
+        left -= len(zlib.decompressobj().decompress(data[start : start + size], left))
+        if left <= 0:
+            raise DecodingError("too_large", "the parts of a TIFF are larger than any image")
 
 
 def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:

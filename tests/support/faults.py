@@ -173,6 +173,8 @@ def half_of_zeros(image: Image.Image) -> bytes:
     return data[:start] + bytes(end - start) + data[end:]
 
 
+DEFLATED = encode(PHOTO, "TIFF", compression="tiff_adobe_deflate")
+END_OF_STRIP = 8 + Image.open(io.BytesIO(DEFLATED)).tag_v2[279][0]
 RGB16 = np.asarray(PHOTO).astype(np.uint16) * 257
 ALPHA = Image.linear_gradient("L").resize(PHOTO.size)
 ON_WHITE = Image.composite(PHOTO, Image.new("RGB", PHOTO.size, "white"), ALPHA)
@@ -243,6 +245,8 @@ IMAGES = {
     "png cut.png": Fault(part(PNG, 50), "truncated"),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "half of zeros.png": Fault(half_of_zeros(PHOTO.convert("L")), "damaged"),
+    "deflated.tiff": Fault(DEFLATED, KEPT),
+    "other checksum.tiff": Fault(flipped(DEFLATED, END_OF_STRIP - 4, 4), "damaged"),
     "heic cut.heic": Fault(part(HEIC, 50), "truncated"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
     # This item type would make pi-heif end the process.
