@@ -57,8 +57,9 @@ def scale_transparency(image: Image.Image, data: bytes, bits: int | None) -> Non
     transparent = image.info.get("transparency")
     depth = data[PNG_DEPTH]
     if isinstance(transparent, tuple) and depth == 16:
-        table = _upper_bits() if bits is None else _scaled_to(2**bits - 1)
-        image.info["transparency"] = tuple(table[list(transparent)].tolist())
+        values = np.array([transparent])
+        eight = values >> 8 if bits is None else _scaled(values, 2**bits - 1)
+        image.info["transparency"] = tuple(eight[0].tolist())
     elif isinstance(transparent, int) and image.mode == "L":
         image.info["transparency"] = transparent * 255 // (2**depth - 1)
 
@@ -90,14 +91,13 @@ DEEP_COLOURS = ("RGB;16", "RGBA;16", "RGBX;16", "CMYK;16")
 OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
-def _upper_bits() -> np.ndarray:
-    """Return the upper eight bits of each 16-bit value."""
-    return (np.arange(2**16) >> 8).astype(np.uint8)
-
-
-def _scaled_to(top: int) -> np.ndarray:
-    """Return each 16-bit value in 8 bits, so that `top` and larger values become 255."""
-    return ((np.arange(2**16).clip(max=top) * 255 + top // 2) // top).astype(np.uint8)
+def _scaled(values: np.ndarray, top: int) -> np.ndarray:
+    """Return 16-bit values, `(height, …)`, in 8 bits, so that `top` and larger ones become 255."""
+    table = ((np.arange(2**16).clip(max=top) * 255 + top // 2) // top).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for number, row in enumerate(values):  # looking up all at once would take 8 bytes per value
+        scaled[number] = table[row]
+    return scaled
 
 
 def is_deep_grey(image: Image.Image) -> bool:
@@ -119,7 +119,7 @@ def scale_grey(image: ImageFile.ImageFile, bits: int | None) -> tuple[Image.Imag
     if image.format == "PPM" and codec.codec_name != "raw":  # Pillow has stretched the values
         _, largest = cast("tuple[str, int]", codec.args)
         values = (values.astype(np.int64) * largest + 32767) // 65535
-    scaled = _scaled_to(largest if bits is None else 2**bits - 1)[values]
+    scaled = _scaled(values, largest if bits is None else 2**bits - 1)
     scaled = 255 - scaled if is_inverted else scaled
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
@@ -139,7 +139,7 @@ def scale_colours(image: ImageFile.ImageFile, data: bytes, bits: int | None) -> 
     colours = values[..., : 4 if image.mode == "CMYK" else 3]
     if bits is not None:
         pixels = np.array(image)
-        pixels[..., : colours.shape[-1]] = _scaled_to(2**bits - 1)[colours]
+        pixels[..., : colours.shape[-1]] = _scaled(colours, 2**bits - 1)
         image.frombytes(pixels.tobytes())
     return int(colours.max()).bit_length(), largest.bit_length()
 
@@ -161,7 +161,10 @@ def _colours(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray | None
     lower = open_image(data)
     swapped = (name[:-1] + OTHER_ORDER[name[-1]], *others)
     lower.tile = [tile._replace(args=swapped) for tile in lower.tile]
-    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower), 2**16 - 1
+    values = np.asarray(image).astype(np.uint16)
+    values <<= 8
+    values |= np.asarray(lower)
+    return values, 2**16 - 1
 
 
 SRGB = ImageCms.createProfile("sRGB")
