@@ -20,7 +20,7 @@ from pawprint.dataset import cleaning
 from pawprint.dataset.folder_messages import describe_class_counts, describe_names
 from pawprint.dataset.folders import find_layout
 from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
-from pawprint.dataset.unusual import describe_unusual, find_unusual
+from pawprint.dataset.unusual import describe_dark, describe_unusual, find_unusual
 from pawprint.dataset.user_tables import classes_given, read_corrections
 from pawprint.errors import counted, name_some, printable
 from pawprint.files import read_text, write_json
@@ -104,7 +104,7 @@ def describe_content(usable: pd.DataFrame, images: pd.DataFrame, params: Clean) 
     """
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
-    yield cleaning.describe_bits(usable, params.bits)
+    yield cleaning.describe_bits(usable, params.bits) or describe_dark(usable)
     yield cleaning.describe_pages(usable)
     if unusual := describe_unusual(find_unusual(images)):
         yield f"{unusual}; see plots/unusual.jpg"

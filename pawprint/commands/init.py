@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "use the params of this recipe; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
-    table = "use the labels in this table: CSV, TSV, JSON Lines, or an export of Label Studio"
+    table = "use the labels in this table: CSV or TSV"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
-    label = "use this column of the table, or of the images' own metadata, as the label"
+    label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)

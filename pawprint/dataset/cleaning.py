@@ -283,7 +283,7 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
-    """Return advice about `clean.bits` for grey images above 8 bits, or "" if the setting is right.
+    """Return advice about `clean.bits` for images above 8 bits, or "" if the setting is right.
 
     `images` has the columns `used_bits` and `file_bits`, and was cleaned with the setting `bits`.
     """
@@ -292,13 +292,13 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
     held = deep["file_bits"].max()
     if bits is None and used < held:
         return (
-            f"{len(deep):,} {held}-bit grey images use only {used} bits; set clean.bits to "
+            f"{len(deep):,} {held}-bit images use only {used} bits; set clean.bits to "
             f"{used}, so that {2**used - 1:,} is white, in these and in new images"
         )
     if bits is not None and used > bits:
         return (
             f"clean.bits: {bits} turns values above {2**bits - 1:,} white in "
-            f"{(deep['used_bits'] > bits).sum():,} grey images, some of which use {used} bits"
+            f"{(deep['used_bits'] > bits).sum():,} images, some of which use {used} bits"
         )
     return ""
 

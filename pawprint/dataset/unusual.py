@@ -17,6 +17,7 @@ LOOKS = {  # how an image looks, keyed by the measure and the direction in which
     ("sharpness", -1): "blurred",
     ("entropy", -1): "empty",
 }
+MIN_BRIGHTNESS = 16  # of 255; a set whose median image is darker uses a small part of the range
 
 
 def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
@@ -59,6 +60,17 @@ def describe_unusual(found: pd.DataFrame) -> str:
     )
     images = "1 image stands" if len(found) == 1 else f"{len(found):,} images stand"
     return f"{images} out: {counts}"
+
+
+def describe_dark(images: pd.DataFrame) -> str:
+    """Return a line if most images are nearly black, so that none stands out, or ""."""
+    brightness = images["brightness"].median()
+    if not brightness < MIN_BRIGHTNESS:  # without images, it is NaN
+        return ""
+    return (
+        f"most images are nearly black: their median brightness is {brightness:.0f} of 255; export "
+        "them with values from 0 to 255"
+    )
 
 
 MAX_LEFT_OUT = 0.25  # the loss for a 4:3 image; above this, a line is printed

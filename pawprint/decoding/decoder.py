@@ -2,8 +2,7 @@
 
 The constants below limit what an untrusted file can cost: less than 2 GB of memory and about ten
 seconds per thread, and only one JPEG of more than MAX_PIXELS at a time. Only the first page of a
-TIFF, the first frame of an animation, or the primary image of a HEIC file is decoded. Global
-settings that a program changes in Pillow have no effect here.
+TIFF, the first frame of an animation, or the primary image of a HEIC file is decoded.
 """
 
 import contextlib
@@ -15,6 +14,7 @@ import re
 import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -23,21 +23,27 @@ from typing import NamedTuple
 import pi_heif
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from pawprint.decoding import formats
-from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, from_first_marker, scale_for
+from pawprint.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
 from pawprint.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
-from pawprint.decoding.modes import COMPRESSED, SAYS_SO, is_unread, mode_of, name_of_other
 
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
-# Wording of the errors that Pillow, libheif and libjpeg raise for truncated files.
-ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
+# Wording of the errors that Pillow, libheif, libjpeg and numpy raise for truncated files.
+ENDS_EARLY = re.compile("truncated|end of file|premature end|buffer is smaller", re.IGNORECASE)
+# What Pillow reports for files that it recognises but cannot read.
+SAYS_SO = re.compile("unsupported|unimplemented|cannot handle|unknown .*mode", re.IGNORECASE)
 STRIP = 2**20  # in bytes
 MAX_SIDE = 65_535  # JPEG's limit; resizing a much longer image takes gigabytes
 # TIFF tags.
 SUBFILE = 254
+BITS_PER_SAMPLE = 258
+COMPRESSION = 259
+DEFLATE = (8, 32946)  # values of COMPRESSION
+STARTS = (273, 324)  # of strips, or of tiles
+SIZES = (279, 325)
 DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
 MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
@@ -50,8 +56,7 @@ ONE_LARGE_JPEG = threading.Lock()
 ONE_LOADED = threading.Lock()
 MEMORY = Path("/proc/meminfo")  # on Linux
 CONTAINER = Path("/sys/fs/cgroup")  # cgroups version 2, on Linux
-# Pixel limit for slow decoders: those that take a second and a half per million pixels, such as
-# Pillow's decoders in Python, or 50 bytes per pixel, such as OpenJPEG.
+# Pixel limit for Pillow's decoders in Python, which take a second and a half per million pixels.
 MAX_SLOW = 16_000_000
 
 # Pillow reuses up to this many freed blocks, of at most 16 MB each, for the next images. With
@@ -65,7 +70,7 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class DecodedImage(NamedTuple):
-    """An image, upright and in RGB, and for grey images above 8 bits the number of bits.
+    """An image, upright and in RGB, and for images above 8 bits the number of bits.
 
     `used_bits` are enough for the largest value in the image, and `file_bits` for the largest value
     that the file format allows. Both are 8 for all other images. `has_more` is True if the file has
@@ -84,17 +89,15 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
     """Decode the bytes of an image file to RGB and apply the EXIF orientation.
 
     Colours are converted from the embedded profile to sRGB, and transparent pixels are drawn on
-    white. `bits` is `clean.bits`, which determines how grey images above 8 bits are scaled to 8
-    bits. For 16-bit colour, only the upper eight bits are used. With `side`, a JPEG is decoded at
+    white. `bits` is `clean.bits`, which determines how images above 8 bits are scaled to 8 bits.
+    With `side`, a JPEG is decoded at
     1/2, 1/4 or 1/8 of its size, as long as both sides keep at least that many pixels. Raises
     DecodingError, with the reason, if the image cannot be decoded completely.
 
     Inside the block, no other thread decodes a large JPEG, which has more than MAX_PIXELS.
     """
     with contextlib.ExitStack() as held:
-        with formats.strictly():
-            decoded = _decode(data, bits, side, held)
-        yield decoded
+        yield _decode(data, bits, side, held)
 
 
 def _decode(
@@ -107,7 +110,7 @@ def _decode(
         raise DecodingError("too_large", f"more than {MAX_BYTES:,} bytes")
     needed = 0
     try:
-        image, data = _open(data)
+        image = _open(data)
         scale = scale_for(image.size, side) if image.format in JPEG else 1
         if needed := _require_affordable(image, data, scale):
             held.enter_context(ONE_LARGE_JPEG)
@@ -124,60 +127,79 @@ def _decode(
         raise _unusable(error, data) from None
 
 
-def _open(data: bytes) -> tuple[ImageFile, bytes]:
-    """Open an image without decoding it and return the bytes from which to decode it."""
-    data, profile = (
-        formats.split_png(data) if data.startswith(formats.PNG) else (from_first_marker(data), None)
-    )
+def _open(data: bytes) -> ImageFile:
+    """Open an image without decoding it, and compare the checksums of its pixels, if it has any.
+
+    Raises an exception if one differs. Pillow and libtiff decode such an image without a word.
+    """
     if data[4:8] == b"ftyp":
         _require_text_of_items(data)
-    image = formats.open_strictly(data, formats.FORMATS)
-    if profile:
-        image.info["icc_profile"] = profile
+    image = formats.open_image(data)
     if image.format == "PNG":
-        formats.scale_transparency(image, data)
-    return image, data
+        formats.open_image(data).verify()
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(COMPRESSION) in DEFLATE:
+        _require_checksums(image, data)
+    return image
+
+
+def _require_checksums(image: TiffImageFile, data: bytes) -> None:
+    """Raise zlib.error if the checksum of a strip or tile of a deflated TIFF differs."""
+    starts, sizes = (
+        image.tag_v2.get(strip) or image.tag_v2.get(tile, ()) for strip, tile in (STARTS, SIZES)
+    )
+    left = BYTES_PER_PIXEL * MAX_PIXELS  # parts can lie in one place, and grow without an end
+    for start, size in zip(starts, sizes):
+        left -= len(zlib.decompressobj().decompress(data[start : start + size], left))
+        if left <= 0:
+            raise DecodingError("too_large", "the parts of a TIFF are larger than any image")
 
 
 def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> DecodedImage:
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
         detail = "a raw camera file; only its preview could be read"
         raise DecodingError("unsupported", detail)
-    if is_unread(image, data):
-        raise _unread(mode_of(data))
     has_more = _has_more(image, data)
-    if formats.is_deep(image):
-        rgb, depths = formats.to_8_bits(image, data, bits)
+    if formats.is_deep_grey(image):
+        rgb, depths = formats.scale_grey(image, bits)
         return DecodedImage(rgb, *depths, has_more)
+    if image.format == "PNG":
+        formats.scale_transparency(image, data, bits)
+    depths = formats.scale_colours(image, data, bits)
     loaded = decode_jpeg(image, data, scale) if image.format in JPEG else image
     ImageOps.exif_transpose(loaded, in_place=True)
     rgb = _to_rgb(loaded)
     rgb.info.pop("icc_profile", None)  # the profile has been applied
-    return DecodedImage(rgb, has_more=has_more, scale=scale)
+    return DecodedImage(rgb, *depths, has_more, scale)
 
 
 def _unusable(error: Exception, data: bytes) -> DecodingError:
     """Convert an error from decoding `data` to an exception that has a reason."""
     detail = str(error).strip() or type(error).__name__
-    mode = mode_of(data)
-    if SAYS_SO.search(detail) or COMPRESSED in mode:
-        return _unread(mode or detail)
+    if isinstance(error, UnidentifiedImageError) and (channels := _describe_channels(data)):
+        return DecodingError("unsupported", channels)
+    if SAYS_SO.search(detail):
+        return DecodingError("unsupported", detail)
     if isinstance(error, UnidentifiedImageError):
-        if other := name_of_other(data):
-            return DecodingError("unsupported", f"format not read: {other}")
         if pi_heif.is_supported(io.BytesIO(data)):  # only checks the first bytes
             return DecodingError("damaged", "HEIC without a complete list of images")
         return DecodingError("not_an_image", "no image format recognised")
     if isinstance(error, Image.DecompressionBombError):
-        return DecodingError("too_large", str(error))
+        return DecodingError("too_large", detail)
     if ENDS_EARLY.search(detail):
         return DecodingError("truncated", "image data are missing")
     return DecodingError("damaged", detail)
 
 
-def _unread(mode: str) -> DecodingError:
-    """Return the exception for an image mode that the decoder does not support."""
-    return DecodingError("unsupported", f"mode not read: {mode}")
+def _describe_channels(data: bytes) -> str:
+    """Return text such as "a TIFF of 8 channels with 16 bits", or "" for other files."""
+    with contextlib.suppress(Exception):  # other files, and damaged directories
+        tags = ImageFileDirectory_v2(data[:8])
+        file = io.BytesIO(data)
+        file.seek(tags.next)
+        tags.load(file)
+        bits = tags[BITS_PER_SAMPLE]
+        return f"a TIFF of {len(bits)} channels with {max(bits)} bits"
+    return ""
 
 
 def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
@@ -195,7 +217,7 @@ def _require_affordable(image: ImageFile, data: bytes, scale: int) -> int:
         if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
             raise DecodingError("too_large", f"{scans} scans of {pixels:,} pixels")
     codecs = {tile.codec_name for tile in image.tile}
-    if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
+    if pixels > MAX_SLOW and codecs & {*Image.DECODERS}:
         raise DecodingError("too_large", f"{pixels:,} pixels of a slow format")
     if pixels <= MAX_PIXELS:
         return 0
@@ -262,15 +284,15 @@ def _has_more(image: ImageFile, data: bytes) -> bool:
     """Return whether a file has further pages, frames or images.
 
     Further images in a JPEG or smaller ones in a TIFF do not count, because they are derived from
-    the first one. In a PSD, they are layers.
+    the first one.
     """
-    if image.format in (*JPEG, "PSD"):
+    if image.format in JPEG:
         return False
     if image.format != "GIF" and not getattr(image, "is_animated", False):
         return False
     if image.format not in ("GIF", "TIFF"):
         return True
-    pages = formats.open_strictly(data, [image.format])
+    pages = formats.open_image(data)
     with contextlib.suppress(Exception):  # a damaged page does not matter, because it is not used
         if not isinstance(pages, TiffImageFile):
             return getattr(pages, "is_animated", False)
@@ -302,15 +324,14 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     Raises DecodingError for grey images above 8 bits, because these can only be converted from
     the file.
     """
-    if formats.is_deep(image):
+    if formats.is_deep_grey(image):
         raise DecodingError("unsupported", "more than 8 bits: pass the path or the bytes")
-    with formats.strictly():
-        orientation = 1
-        with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
-            image.load()
-            with contextlib.suppress(Exception):  # ignore damaged EXIF data
-                orientation = image.getexif().get(ORIENTATION, 1)
-        return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
+    orientation = 1
+    with ONE_LOADED:  # Pillow may not have read the pixels and EXIF data yet
+        image.load()
+        with contextlib.suppress(Exception):  # ignore damaged EXIF data
+            orientation = image.getexif().get(ORIENTATION, 1)
+    return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
 
 
 def pixels_sha256(image: Image.Image) -> str:

@@ -1,165 +1,65 @@
-"""The formats that are read, and their rules: text chunks, 16-bit values, profiles, alpha.
+"""The formats that are read, and their rules: values above 8 bits, profiles, alpha.
 
-A setting that a program changes in Pillow affects the whole process. Scanners write large text
-chunks and profiles, X-ray machines and microscopes write grey images above 8 bits, and some
-programs write an alpha of 0 for every pixel. Files without an ICC profile are taken to be sRGB.
+X-ray machines, microscopes and satellites write values above 8 bits, and some programs write an
+alpha of 0 for every pixel. Files without an ICC profile are taken to be sRGB.
 """
 
-import contextlib
 import functools
 import io
+import math
 import struct
 import sys
-import zlib
-from collections.abc import Iterable, Iterator
-from contextvars import ContextVar
 from itertools import product
 from typing import cast
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from pawprint.decoding.limits import MAX_PIXELS
-
-# Pillow tries these in order; TGA is left out because it has no signature. Other formats that
-# Pillow reads run other programs (EPS: Ghostscript), can contain an image of a different size than
-# they declare (ICO), or have no size limit (FITS).
-FORMATS: tuple[str, ...] = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
-FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
+# Pillow tries these in order. It reads more, some of which run other programs (EPS: Ghostscript),
+# can contain an image of a different size than they declare (ICO), or have no size limit (FITS).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF", "PPM")
 # Many phones save photos as HEIC. One thread is enough, because images are decoded in parallel.
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
 Image.init()  # otherwise Pillow loads only five common formats at the first `open`
-DECODES_HERE = ContextVar("DECODES_HERE", default=False)
+MAX_PROFILE = 4 * 2**20  # in bytes; printing profiles take about half a megabyte
+# Slide scanners write profiles and texts of more than Pillow's megabyte.
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, MAX_PROFILE)
 
 
-class _OfProgram(int):
-    """A value that a program has set in Pillow, which does not apply to this decoder.
-
-    Pillow checks whether it is true, and compares a number with it or with its double.
-    """
-
-    def __bool__(self) -> bool:
-        return int(self) != 0 and not DECODES_HERE.get()
-
-    def __lt__(self, other: float) -> bool:
-        return int(self) < other and not DECODES_HERE.get()
-
-    def __rmul__(self, factor: int) -> int:
-        return sys.maxsize if DECODES_HERE.get() else factor * int(self)
-
-
-@contextlib.contextmanager
-def strictly() -> Iterator[None]:
-    """Reject truncated images and allow MAX_PIXELS in this thread, overriding Pillow's globals.
-
-    Pillow keeps both settings in module variables, which other threads read at the same time. These
-    variables are therefore set to objects that behave differently in each thread.
-    """
-    if ImageFile.LOAD_TRUNCATED_IMAGES:
-        # Pillow only tests this value for truth.
-        ImageFile.LOAD_TRUNCATED_IMAGES = _OfProgram(True)  # type: ignore[assignment]
-    if Image.MAX_IMAGE_PIXELS is not None and MAX_PIXELS > Image.MAX_IMAGE_PIXELS:
-        Image.MAX_IMAGE_PIXELS = _OfProgram(Image.MAX_IMAGE_PIXELS)
-    before = DECODES_HERE.set(True)
-    try:
-        yield
-    finally:
-        DECODES_HERE.reset(before)
-
-
-def open_strictly(data: bytes, formats: Iterable[str]) -> ImageFile.ImageFile:
-    """Open an image like `Image.open`, but without its pixel limit, which a program may change.
+def open_image(data: bytes) -> ImageFile.ImageFile:
+    """Open an image like `Image.open`, but without its limit of pixels, which a program may change.
 
     Raises UnidentifiedImageError, with Pillow's message about the format detected from the first
     bytes.
     """
     problem = ""
-    for form in formats:
+    for form in FORMATS:
         factory, accept = Image.OPEN[form]
         if accept is None or accept(data[:16]) is True:
             try:
                 return factory(io.BytesIO(data), "")
             except (SyntaxError, IndexError, TypeError, struct.error) as error:
-                problem = f"{form}, {error}" if accept else problem
+                problem = f"{form}: {error}"
     raise UnidentifiedImageError(problem)
-
-
-PNG = b"\x89PNG\r\n\x1a\n"
-# Types of PNG chunks.
-PROFILE = b"iCCP"
-TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-# Keywords of the text chunks in which Pillow looks for the EXIF orientation.
-OF_ORIENTATION = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0", b"exif\0")
-MAX_TEXT = 2**20  # in bytes
-MAX_PROFILE = 4 * 2**20  # in bytes; printing profiles take about half a megabyte
-
-
-def split_png(data: bytes) -> tuple[bytes, bytes | None]:
-    """Remove the colour profile and text chunks from a PNG and return it with the profile.
-
-    The profile is None if the file has none, or if it is damaged or too large.
-
-    Pillow rejects images in which these chunks exceed limits that a program can change. Text chunks
-    with the EXIF orientation are kept, up to MAX_TEXT bytes.
-    """
-    kept = []
-    start = 0
-    end = len(PNG)
-    profile = None
-    while end + 8 <= len(data):
-        chunk = end
-        length, kind = struct.unpack_from(">I4s", data, chunk)
-        end += 12 + length
-        if kind != PROFILE and kind not in TEXTS:
-            continue
-        content = data[chunk + 8 : end - 4]
-        if kind == PROFILE:
-            profile = _content(kind, content, MAX_PROFILE)
-        elif content.startswith(OF_ORIENTATION) and _content(kind, content, MAX_TEXT) is not None:
-            continue
-        kept.append(data[start:chunk])
-        start = end
-    return b"".join([*kept, data[start:]]) if kept else data, profile
-
-
-def _content(kind: bytes, chunk: bytes, limit: int) -> bytes | None:
-    """Return the content of a PNG chunk after its keyword, or None if it is damaged or too large.
-
-    It is too large if it has more than `limit` bytes. The PNG specification, third edition,
-    sections 11.3.2.3 and 11.3.3, defines these chunks.
-    """
-    _, _, content = chunk.partition(b"\0")
-    is_compressed = kind != b"tEXt"
-    if kind == b"iTXt":
-        is_compressed = content[:1] != b"\0"
-        content = content[2:].split(b"\0", 2)[-1]  # skip the language and the translated keyword
-    elif is_compressed:
-        content = content[1:]  # skip the compression method
-    if not is_compressed:
-        return content if len(content) <= limit else None
-    inflate = zlib.decompressobj()
-    try:
-        content = inflate.decompress(content, limit)  # the argument limits memory
-    except zlib.error:
-        return None
-    return None if inflate.unconsumed_tail else content
 
 
 PNG_DEPTH = 24  # the offset of the bit depth
 
 
-def scale_transparency(image: Image.Image, data: bytes) -> None:
-    """Convert the transparent value of an opened PNG to 8 bits, as Pillow does for its pixels.
+def scale_transparency(image: Image.Image, data: bytes, bits: int | None) -> None:
+    """Convert the transparent value of an opened PNG to 8 bits, as is done with its pixels.
 
     Pillow leaves this value as it is in the file, where it matches no pixel or the wrong ones.
     """
     transparent = image.info.get("transparency")
     depth = data[PNG_DEPTH]
     if isinstance(transparent, tuple) and depth == 16:
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+        values = np.array([transparent])
+        eight = values >> 8 if bits is None else _scaled(values, 2**bits - 1)
+        image.info["transparency"] = tuple(eight[0].tolist())
     elif isinstance(transparent, int) and image.mode == "L":
         image.info["transparency"] = transparent * 255 // (2**depth - 1)
 
@@ -185,17 +85,27 @@ def without_transparency(image: Image.Image, form: str | None) -> Image.Image:
 
 WHITE_IS_ZERO = (262, 0)  # TIFF 6.0: tag and value of PhotometricInterpretation
 BITS_PER_SAMPLE = 258
-CODESTREAM = b"\xff\x4f\xff\x51"  # start and size markers of JPEG 2000, ISO/IEC 15444-1, A.5.1
+# Beginnings of Pillow's names for 16-bit colours. The names end in the byte order: little, big or
+# native. Pillow keeps the upper byte, or the lower byte if it is told the other order.
+DEEP_COLOURS = ("RGB;16", "RGBA;16", "RGBX;16", "CMYK;16")
+OTHER_ORDER = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}
 
 
-def is_deep(image: Image.Image) -> bool:
+def _scaled(values: np.ndarray, top: int) -> np.ndarray:
+    """Return 16-bit values, `(height, …)`, in 8 bits, so that `top` and larger ones become 255."""
+    table = ((np.arange(2**16).clip(max=top) * 255 + top // 2) // top).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for number, row in enumerate(values):  # looking up all at once would take 8 bytes per value
+        scaled[number] = table[row]
+    return scaled
+
+
+def is_deep_grey(image: Image.Image) -> bool:
     """Return whether an opened image is grey with more than 8 bits."""
     return image.mode.startswith("I;16") or (image.format == "PPM" and image.mode == "I")
 
 
-def to_8_bits(
-    image: ImageFile.ImageFile, data: bytes, bits: int | None
-) -> tuple[Image.Image, tuple[int, int]]:
+def scale_grey(image: ImageFile.ImageFile, bits: int | None) -> tuple[Image.Image, tuple[int, int]]:
     """Convert a grey image to upright RGB and return it with its used and available bits.
 
     The value `2**bits - 1` and all larger values become 255. If `bits` is None, the largest value
@@ -203,31 +113,58 @@ def to_8_bits(
     """
     tags = getattr(image, "tag_v2", {})
     is_inverted = tags.get(WHITE_IS_ZERO[0]) == WHITE_IS_ZERO[1]
-    values, largest = _own_values(image, data, tags.get(BITS_PER_SAMPLE, (16,))[0])
-    top = largest if bits is None else 2**bits - 1
-    scaled = (np.minimum(values, top) * 255 + top // 2) // top
+    largest = 2 ** tags.get(BITS_PER_SAMPLE, (16,))[0] - 1
+    codec = image.tile[0]
+    values: np.ndarray = np.asarray(ImageOps.exif_transpose(image))
+    if image.format == "PPM" and codec.codec_name != "raw":  # Pillow has stretched the values
+        _, largest = cast("tuple[str, int]", codec.args)
+        values = (values.astype(np.int64) * largest + 32767) // 65535
+    scaled = _scaled(values, largest if bits is None else 2**bits - 1)
     scaled = 255 - scaled if is_inverted else scaled
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         scaled[values == transparent] = 255
-    rgb = Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    rgb = Image.fromarray(scaled).convert("RGB")
     return rgb, (int(values.max()).bit_length(), largest.bit_length())
 
 
-def _own_values(image: ImageFile.ImageFile, data: bytes, depth: int) -> tuple[np.ndarray, int]:
-    """Return the original upright values of the file, as uint32, and the largest possible value.
+def scale_colours(image: ImageFile.ImageFile, data: bytes, bits: int | None) -> tuple[int, int]:
+    """Scale 16-bit colours like grey values, in place. Return the used and available bits.
 
-    Pillow stretches the values of PGM and JPEG 2000 files to 16 bits.
+    If `bits` is None, the upper eight bits stay, as those of alpha always do.
     """
-    codec = image.tile[0]
-    values: np.ndarray = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint32)
-    if image.format == "PPM" and codec.codec_name != "raw":
-        _, largest = cast("tuple[str, int]", codec.args)
-        return (values * largest + 32767) // 65535, largest
-    if image.format == "JPEG2000":
-        depth = min((data[data.index(CODESTREAM) + 42] & 0x7F) + 1, 16)
-        values = values >> (16 - depth)
-    return values, 2**depth - 1
+    values, largest = _colours(image, data)
+    if values is None:
+        return 8, 8
+    colours = values[..., : 4 if image.mode == "CMYK" else 3]
+    if bits is not None:
+        pixels = np.array(image)
+        pixels[..., : colours.shape[-1]] = _scaled(colours, 2**bits - 1)
+        image.frombytes(pixels.tobytes())
+    return int(colours.max()).bit_length(), largest.bit_length()
+
+
+def _colours(image: ImageFile.ImageFile, data: bytes) -> tuple[np.ndarray | None, int]:
+    """Return 16-bit values, `(height, width, channels)`, and the largest possible one.
+
+    There are none in images with 8 bits per channel.
+    """
+    if not image.tile:
+        return None, 255
+    codec, _, start, arguments = image.tile[0]
+    name, *others = (arguments,) if isinstance(arguments, str) else arguments or ("",)
+    if codec == "ppm" and image.mode == "RGB" and others[0] > 255:
+        shape = (image.height, image.width, 3)
+        return np.frombuffer(data, ">u2", math.prod(shape), start).reshape(shape), others[0]
+    if not str(name).startswith(DEEP_COLOURS):
+        return None, 255
+    lower = open_image(data)
+    swapped = (name[:-1] + OTHER_ORDER[name[-1]], *others)
+    lower.tile = [tile._replace(args=swapped) for tile in lower.tile]
+    values = np.asarray(image).astype(np.uint16)
+    values <<= 8
+    values |= np.asarray(lower)
+    return values, 2**16 - 1
 
 
 SRGB = ImageCms.createProfile("sRGB")

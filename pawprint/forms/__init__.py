@@ -1,14 +1,13 @@
 """Read the forms in which labelled images are shipped, for `pawprint init`.
 
-A form becomes a folder of photos, whose bytes are unchanged, with one metadata.csv. Each module
-reads one form, and is imported only if the images may have this form.
+A table beside photos becomes a folder of photos, whose bytes are unchanged, with one metadata.csv.
 """
 
 import contextlib
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -23,10 +22,9 @@ from pawprint.named_file import copy_file
 Cells = dict[str, str]  # keyed by column
 Files = Mapping[str, Path]  # keyed by the path relative to the images
 OF_DATASETS = {".arrow", ".parquet"}
-OF_TABLES = {".csv", ".json", ".jsonl", ".tsv"}
+OF_TABLES = {".csv", ".tsv"}
 BESIDE = (".cls", ".json", ".txt")  # suffixes of a file with the label of the photo beside it
 TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
-
 
 ZEROS = {"0", "0.0"}
 FLAGS = {*ZEROS, "1", "1.0"}
@@ -47,13 +45,11 @@ class Form(NamedTuple):
     """Labelled images in one form.
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
-    without one, and perhaps a split, a group and others. `contents` yields, once, each photo's name
-    and its bytes or its file. `notes` are lines about what was left out.
+    without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
     """
 
     name: str
     photos: Mapping[str, Cells]
-    contents: Iterator[tuple[str, bytes | Path]]
     notes: list[str]
 
 
@@ -82,10 +78,11 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
 
             tables.require_same_classes(images, files)
         return None
-    if suffixes & OF_DATASETS and not asked.table:
-        from pawprint.forms import hugging_face
-
-        return hugging_face.read(images, files, asked)
+    if suffixes & OF_DATASETS and not asked.table and not any(map(is_image_name, names)):
+        raise InputError(
+            f"{images}: expected photos. Received: {name_some(names)}. Write them to a folder as "
+            "docs/images.md shows for Hugging Face data sets."
+        )
     if asked.table or suffixes & OF_TABLES:
         from pawprint.forms import tables
 
@@ -123,18 +120,15 @@ def write_form(form: Form, images: Path, folder: Path) -> None:
 
     Raises InputError for a link that leads outside the images, because others may have made it.
     """
-    for name, content in form.contents:
-        path = folder / name
+    for name in form.photos:
+        source, path = images / name, folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-        elif content.resolve().is_relative_to(images.resolve()) or is_link_of_dvc(content):
-            copy_file(content, path)
-        else:
+        if not source.resolve().is_relative_to(images.resolve()) and not is_link_of_dvc(source):
             raise InputError(
-                f"{printable(str(content))}: expected a file. Received: a link that leads outside "
+                f"{printable(str(source))}: expected a file. Received: a link that leads outside "
                 f"{images}. Replace it with a copy."
             )
+        copy_file(source, path)
     write_text(folder / FILE_NAME, _metadata_csv(form))
 
 
@@ -193,7 +187,7 @@ def find_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str],
         )
     labels = values[choices[0]]
     for row, label in zip(rows, labels):
-        if label.startswith(("[", '{"choices"')):
+        if label.startswith("["):
             raise _several(where, row, label)
     return choices, labels
 

@@ -1,20 +1,17 @@
-"""Read tables beside photos: CSV, TSV, JSON Lines, and exports of Label Studio."""
+"""Read tables beside photos: CSV and TSV."""
 
-import json
 import math
 import os
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from unicodedata import normalize
-from urllib.parse import unquote
 
 from pawprint.dataset.folder_names import SPLIT_OF_FOLDER
 from pawprint.dataset.folders import AUTO, INNER, OUTER, find_layout
 from pawprint.dataset.user_tables import parse_csv
-from pawprint.errors import InputError, name_some, printable, reason
+from pawprint.errors import InputError, name_some, printable
 from pawprint.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
 from pawprint.images.names import count_suffixes, is_image_name
 from pawprint.named_file import read_bytes
@@ -22,15 +19,15 @@ from pawprint.named_file import read_bytes
 MAX_CHECKED = 10**7  # bytes of a table beside the folders of classes
 # Names of columns, of which one wins if several name files.
 OF_FILES = {"file", "file_name", "filename", "image", "image_id", "image_path", "path"}
+UNREAD = {".arrow", ".json", ".jsonl", ".parquet", ".xlsx"}
 PROBED = 100  # rows that are searched for names of files before all of them
-OF_UPLOAD = re.compile("[0-9a-f]{8}-")  # added to the name of a file by Label Studio
 Ends = Mapping[str, str | None]
 
 
 def read(images: Path, files: Files, asked: Asked) -> Form | None:
     """Return the photos with the labels of a table, or None if no table lists photos.
 
-    Tables with the same name in several folders are one table. Raises InputError as in `find_form`.
+    Raises InputError as in `find_form`, and if a column that is asked for cannot be used.
     """
     tables = _tables(images, files, asked.table)
     if len(tables) > 1:
@@ -40,9 +37,10 @@ def read(images: Path, files: Files, asked: Asked) -> Form | None:
         )
     for name, table in tables.items():
         return _form(images, files, asked.label, name, *table)
-    if asked.table:
+    if any(asked):
         raise InputError(
-            f"{asked.table}: expected a column of labels beside the names of files. Received: none."
+            f"{asked.table or images}: expected a table with a column of labels"
+            f"{asked.label and f' named {asked.label}'} beside the names of files. Received: none."
         )
     return None
 
@@ -70,7 +68,7 @@ def require_same_classes(images: Path, files: Files) -> None:
             raise InputError(
                 f"{images}: expected classes as folders or in a table. Received: folders, and "
                 f"{printable(name)}, which names {len(photos):,} of their images. Use the table "
-                f"with --table FILE, or the folders with --labels {reading}."
+                f"with --table FILE or --label COLUMN, or the folders with --labels {reading}."
             )
 
 
@@ -84,10 +82,11 @@ def _tables(
 ) -> dict[str, tuple[str, list[Row]]]:
     """Return the column that names photos, and the rows, of each table, keyed by its name.
 
+    Tables with the same columns, each in a folder of its own, are one table, such as one per split.
     Tables with more than `size` bytes are left out.
     """
     ends = _ends(files)
-    found: dict[str, tuple[str, list[Row]]] = {}
+    alike: dict[tuple[str, ...], list[tuple[Path, list[Row]]]] = {}
     for path in [asked] if asked else files.values():
         is_table = path.suffix.lower() in OF_TABLES and path.is_file()
         if asked or (is_table and path.stat().st_size <= size):
@@ -98,7 +97,13 @@ def _tables(
                     raise
                 continue  # another file, or a damaged one, which will be named
             if rows:
-                found.setdefault(path.name, (column, []))[1].extend(rows)
+                alike.setdefault((column, *sorted(rows[0].cells)), []).append((path, rows))
+    found: dict[str, tuple[str, list[Row]]] = {}
+    for (column, *_), tables in alike.items():
+        is_one = len({path.parent for path, _ in tables}) == len(tables)
+        for part in [tables] if is_one else [[table] for table in tables]:
+            name = name_some(dict.fromkeys(path.name for path, _ in part))
+            found[name] = (column, [row for _, rows in part for row in rows])
     return found
 
 
@@ -138,7 +143,7 @@ def _form(images: Path, files: Files, label: str, name: str, column: str, rows: 
             f"labels.csv: {name_some(sorted(differing))}"
         )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Form(name, photos, ((photo, files[photo]) for photo in photos), notes)
+    return Form(name, photos, notes)
 
 
 def _ends(files: Files) -> dict[str, str | None]:
@@ -205,15 +210,13 @@ def _rows_with_photos(path: Path, images: Path, ends: Ends) -> tuple[str, list[R
 def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[str | None]:
     """Return the file that each cell of a column names, or None.
 
-    The files may have moved, so that folders which all cells share are missing. Label Studio writes
-    /data/local-files/?d=PATH or /data/upload/1/01234567-NAME.
+    The files may have moved, so that folders which all cells share are missing.
     """
-    cells = [unquote(cell.rpartition("?d=")[2]) if "?d=" in cell else cell for cell in cells]
     paths = [normalize("NFC", cell.replace("\\", "/")) for cell in cells]
     shared = os.path.commonprefix([path for path in paths if path])  # noqa: RUF071 - cut at a slash
     moved = [path[shared.rfind("/") + 1 :] for path in paths]
     found: list[str | None] = []
-    for names in (paths, moved, [OF_UPLOAD.sub("", path, count=1) for path in moved]):
+    for names in (paths, moved):
         found = [_find_photo(path, (folder, f"{folder}/{stem}"), ends) for path in names]
         if any(found):
             break
@@ -228,41 +231,8 @@ def _find_photo(path: str, folders: tuple[str, ...], ends: Ends) -> str | None:
 
 def _rows(content: bytes, path: Path) -> Iterator[tuple[str, Cells]]:
     """Yield the place and the cells of each row. Raises InputError for any other file."""
-    where = printable(str(path))
-    if path.suffix.lower() not in (".json", ".jsonl"):
-        header, _, rows, _ = parse_csv(content, where, ())
-        for line, cells in rows:
-            yield f"line {line}", {name.strip(): cell for name, cell in zip(header, cells)}
-        return
-    try:
-        text = content.decode("utf-8-sig")
-        lines = (json.loads(line) for line in text.split("\n") if line.strip())
-        items = json.loads(text) if path.suffix.lower() == ".json" else lines
-        for number, item in enumerate(items, start=1):
-            for row in _annotations(item) if "annotations" in item else [item]:
-                yield f"row {number}", {name: _text(value) for name, value in row.items()}
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{where}: expected rows, or an export of Label Studio. Received: {reason(error)}."
-        ) from None
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list) and len(value) == 1:
-        (value,) = value
-    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def _annotations(task: dict) -> Iterator[dict]:
-    """Yield a row for each annotation of a Label Studio task that was not cancelled.
-
-    https://labelstud.io/guide/task_format
-    """
-    given = [each for each in task["annotations"] if not each.get("was_cancelled")]
-    for annotation in given or [{"result": []}]:
-        choices = {
-            result["from_name"]: result["value"]["choices"]
-            for result in annotation["result"]
-            if result["type"] == "choices"
-        }
-        yield task["data"] | choices
+    if path.suffix.lower() in UNREAD:
+        raise InputError(f"{path}: expected a CSV or TSV. Received: {path.suffix}. Convert it.")
+    header, _, rows, _ = parse_csv(content, printable(str(path)), ())
+    for line, cells in rows:
+        yield f"line {line}", {name.strip(): cell for name, cell in zip(header, cells)}

@@ -11,10 +11,9 @@ from pawprint.errors import CONTROL_CHARACTERS, InputError, counted, printable
 
 # File suffixes that Pillow uses for the decoder's formats. Importing Pillow here would be slow.
 SUFFIXES = {
-    *(".apng", ".avif", ".avifs", ".bmp", ".bw", ".dds", ".gif", ".heic", ".heics", ".heif"),
-    *(".heifs", ".hif", ".icb", ".j2c", ".j2k", ".jfif", ".jp2", ".jpc", ".jpe", ".jpeg", ".jpf"),
-    *(".jpg", ".jpx", ".pbm", ".pcx", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".qoi"),
-    *(".ras", ".rgb", ".rgba", ".sgi", ".tga", ".tif", ".tiff", ".vda", ".vst", ".webp"),
+    *(".apng", ".avif", ".avifs", ".bmp", ".gif", ".heic", ".heics", ".heif", ".heifs", ".hif"),
+    *(".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pfm", ".pgm", ".png", ".pnm", ".ppm", ".tif"),
+    *(".tiff", ".webp"),
 }
 ACCEPTED = f"Image names end in {', '.join(sorted(SUFFIXES))}."
 SHOWN = 12  # how many suffixes a message lists

@@ -43,7 +43,7 @@ class Metadata(Section):
 
     An image is rotated according to its EXIF orientation, made square by `resize` with the filter
     `interpolation`, and passed to the model as `(1, image_size, image_size, 3)`. `bits` is
-    `clean.bits`, which determines how grey images above 8 bits are scaled to 8 bits. A JPEG may be
+    `clean.bits`, which determines how images above 8 bits are scaled to 8 bits. A JPEG may be
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
     pixels. In models from earlier versions this is null, and JPEGs are decoded in full.
 

@@ -161,12 +161,12 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
         return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
 
     before, proposed = cleaned(None)
-    assert proposed.startswith("3 16-bit grey images use only 12 bits; set clean.bits to 12")
+    assert proposed.startswith("3 16-bit images use only 12 bits; set clean.bits to 12")
     after, line = cleaned(12)
     assert line == ""
     # The hash, which identifies stored features, is computed from the decoded pixels.
     assert [pixels in after for pixels in before] == [False, False, False, True]
-    assert "3 grey images" in cleaned(11)[1]
+    assert "3 images" in cleaned(11)[1]
 
 
 def test_archive_in_another_process_has_the_same_bits(tmp_path):

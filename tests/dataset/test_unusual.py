@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from pawprint.dataset.unusual import describe_unusual, find_unusual
+from pawprint.dataset.unusual import describe_dark, describe_unusual, find_unusual
 from pawprint.decoding.row import measure
 
 
@@ -50,3 +50,10 @@ def test_measures_are_known_for_simple_pictures():
         "sharpness": 315.0,
         "entropy": 1.0,
     }
+
+
+def test_set_that_is_dark_as_a_whole_is_told():
+    """No image stands out, because all are compared with their median."""
+    images = pd.DataFrame({"brightness": [2.0, 5.5, 90.0]})
+    assert "brightness is 6 of 255" in describe_dark(images)
+    assert describe_dark(images.assign(brightness=60.0)) == describe_dark(images[:0]) == ""

@@ -6,7 +6,7 @@ from networks import SIZE, pixels, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import fits, row_function
-from pawprint.features.views import IDENTITY, View, apply, mirrored, resize
+from pawprint.features.views import GREY, IDENTITY, View, apply, mirrored, resize
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
@@ -76,3 +76,17 @@ def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time
     for index, outputs in enumerate(together):
         for output, expected in zip(outputs, alone[index % len(PIXELS)]):
             assert np.array_equal(output, expected)
+
+
+def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():
+    thirds = Image.new("RGB", (96, 32), "red")
+    thirds.paste("blue", (32, 0, 64, 32))
+    assert (resize(thirds, 32, "crop") == [0, 0, 255]).all()
+    stretched = resize(thirds, 32, "stretch")
+    assert (stretched[:, [0, -1]] == [255, 0, 0]).all()
+    assert (stretched[:, 16] == [0, 0, 255]).all()
+    padded = resize(thirds, 33, "pad")
+    assert (padded[:11] == GREY).all()
+    assert (padded[22:] == GREY).all()
+    assert (padded[11:22, [0, -1]] == [255, 0, 0]).all()
+    assert (padded[11:22, 16] == [0, 0, 255]).all()

@@ -1,7 +1,6 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
 import csv
-import json
 
 import pytest
 from classes_of import describe_classes
@@ -16,24 +15,6 @@ KAGGLE = "id,breed\n" + "".join(f"{name[0]},{label}\n" for name, label in LABELS
 ISIC = "image,CAT,DOG,UNK\n" + "".join(
     f"{name[0]},{label == 'cat':d}.0,{label == 'dog':d}.0,0.0\n" for name, label in LABELS.items()
 )
-LINES = "".join(
-    json.dumps({"file_name": name, "label": label, "caption": name}) + "\n"
-    for name, label in LABELS.items()
-)
-
-
-def studio(*labels: str, **further: object) -> dict:
-    """Return an annotation in Label Studio's format."""
-    value = {"choices": list(labels)}
-    result = {"from_name": "choice", "to_name": "image", "type": "choices", "value": value}
-    return {"result": [result], "was_cancelled": False} | further
-
-
-def task(name: str, *annotations: dict) -> dict:
-    return {"data": {"image": f"/data/upload/1/0a1b2c3d-{name}"}, "annotations": [*annotations]}
-
-
-TASKS = [task(name, studio(label)) for name, label in LABELS.items()]
 
 
 def made(tmp_path, files, asked=NOTHING) -> dict[str, dict[str, str]]:
@@ -58,8 +39,6 @@ def of(rows) -> dict[str, str]:
         ("train.csv", KAGGLE, None),
         ("train.tsv", KAGGLE.replace(",", "\t"), None),
         ("truth.csv", ISIC, {"cat": "CAT", "dog": "DOG"}),
-        ("metadata.jsonl", LINES, None),
-        ("export.json", json.dumps(TASKS), None),
         ("NA.csv", KAGGLE.replace("cat", "NA").replace("dog", "001"), {"cat": "NA", "dog": "001"}),
     ],
 )
@@ -108,15 +87,40 @@ def test_few_names_with_suffixes_are_not_the_photos(tmp_path, column):
     assert of(made(tmp_path, {"t.csv": f"id,label,{column}\n{rows}"})) == LABELS
 
 
-def test_annotators_who_differ_leave_a_photo_unlabelled(tmp_path):
-    tasks = [*TASKS, task("0.jpg", studio("dog")), task("1.jpg", studio("dog"))]
-    tasks.append(task("2.jpg", studio("dog", was_cancelled=True)))
-    assert of(made(tmp_path, {"a.json": json.dumps(tasks)})) == {n: LABELS[n] for n in NAMES[1:]}
+def test_rows_that_differ_leave_a_photo_unlabelled(tmp_path):
+    assert of(made(tmp_path, {"a.csv": f"{KAGGLE}0,dog\n"})) == {n: LABELS[n] for n in NAMES[1:]}
+
+
+@pytest.mark.parametrize("label", ["", "breed"])
+def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, label):
+    folders = ("A1", "A2")
+    files = photos_of([f"{folder}/{name}" for folder in folders for name in NAMES])
+    files |= {f"{folder}/{folder}.csv": KAGGLE.encode() for folder in folders}
+    given = write_files(tmp_path / "given", files)
+    if label:
+        notes = create(tmp_path / "p", given, None, False, asked=Asked(label=label))
+        assert "2 classes: cat (6), dog (6)" in notes
+        return
+    with refused(str(given), "A1.csv, A2.csv", "12 of their images", "--label COLUMN"):
+        create(tmp_path / "p", given, None, False)
+
+
+def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
+    files = photos_of([f"{number}/original.jpg" for number in range(4)])
+    table = "image_url,name\n" + "".join(f"https://x.org/{n},oak\n" for n in range(4))
+    given = write_files(tmp_path / "given", files | {"observations.csv": table})
+    with refused(str(given), "named name", "names of files"):
+        create(tmp_path / "p", given, None, False, asked=Asked(label="name"))
+
+
+@pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
+def test_parquet_is_named_with_what_reads_it(tmp_path, name):
+    given = write_files(tmp_path / "given", {name: b"PAR1"})
+    with refused(name, "docs/images.md"):
+        create(tmp_path / "p", given if "/" in name else given / name, None, False)
 
 
 ONE = "exactly one class"
-TABLE = {"table": "a.json"}
-PAIRS = [{"a": 0, "b": 1, "label": "cat"}, {"a": 1, "b": 0, "label": "dog"}]
 MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
 TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
 
@@ -129,13 +133,14 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"t.csv": KAGGLE, "submission.csv": KAGGLE}, {}, ["submission.csv", "--table"]),
         ({"t.csv": ISIC.replace("0.0,1.0", "1.0,1.0", 1)}, {}, ["t.csv: line 3", "CAT, DOG", ONE]),
         ({"t.csv": ISIC.replace("0.0,1.0", "0.0,0.0", 1)}, {}, ["line 3", "no class", ONE]),
-        ({"a.json": json.dumps([*TASKS, task("0", studio("cat", "dog"))])}, {}, ["row 7", ONE]),
+        ({"t.csv": f"{KAGGLE}0,['cat' 'dog']\n"}, {}, ["line 8", ONE]),
         ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
         ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
-        ({"a.json": json.dumps(PAIRS)}, TABLE, ["names of files", "a, b"]),
+        ({"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),
+        ({"a.jsonl": "{}"}, {"table": "a.jsonl"}, ["CSV or TSV", ".jsonl"]),
         ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
         ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
-        ({"a.json": json.dumps([task(name) for name in NAMES])}, TABLE, ["column of labels"]),
+        ({"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
         ({}, {"label": "breed"}, ["no table", "breed"]),
     ],
 )

@@ -12,36 +12,23 @@ from faults import (
     JPEG,
     KEPT,
     MEMBERS,
-    OTHER_FORMATS,
     PHOTO,
     REASONS,
     write_archive,
 )
 from networks import write_colour_model
-from PIL import ImageChops, ImageStat
 
 from examples.demo import draw_dataset
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
-from pawprint.images.reading import decode, open_image
+from pawprint.images.reading import open_image
 from pawprint.model.predictor import load_predictor, predict_each
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.
 DEPEND_ON_OTHERS = {"no_jfif_header", "unlabelled", "label_none", "duplicate", "contradictory"}
-
-
-@pytest.mark.parametrize("name", IMAGES)
-def test_image_is_kept_or_has_its_reason(name):
-    outcome, data = KEPT, IMAGES[name].made
-    try:
-        decode(data)
-    except UnusableImageError as unusable:
-        assert unusable.detail
-        outcome = unusable.reason
-    assert outcome == IMAGES[name].promise
 
 
 def test_every_reason_is_tested_and_explained():
@@ -106,23 +93,6 @@ def test_bomb_takes_no_memory(tmp_path, name):
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < 2**20
-
-
-GREY_PHOTO = PHOTO.convert("L").convert("RGB")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected", "bound"),
-    [
-        *((name, PHOTO, 6) for name in ("cmyk.jpg", "ycck.jpg", "animated.png", "heic as.jpg")),
-        *((f"{form} as.jpg", PHOTO, 6) for form in OTHER_FORMATS),
-        *((name, GREY_PHOTO, 2) for name in ("16 bits.png", "16 bits.tiff", "16 bits.pgm")),
-    ],
-)
-def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
-    """The mean difference of the values, in [0, 255], is bounded."""
-    image = decode(IMAGES[name].made)
-    assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
 
 
 @pytest.mark.parametrize("name", ["exif orientation.jpg", "turned.heic"])
