@@ -58,7 +58,7 @@ def show_near_duplicates() -> None:
     st.markdown(f"{len(rows):,} near-duplicates in {counted(groups.ngroups, 'group')}.")
     if divided := divided_groups(rows):
         st.warning(
-            f"{counted(divided, 'group')} divided between splits, listed first: copies of "
+            f"{counted(len(divided), 'group')} divided between splits, listed first: copies of "
             "training images inflate the measured accuracy."
         )
     order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")

@@ -144,10 +144,10 @@ def watched() -> tuple[Path, ...]:
 
 
 def show_compared(verdict: str, compared: ComparedRun) -> None:
-    """Show the verdict in Markdown, the changes for a user, the sets, and images left out."""
+    """Show the verdict in Markdown, the scores of test images, the sets, and images left out."""
     st.markdown(f"{verdict}\n{bullets(compared.sentences[1:])}")
     st.dataframe(tabulate_sets(compared.comparison), hide_index=True)
-    st.caption(bullets([*compared.left_out.values(), *compared.notes]))
+    st.caption(message(compared.left_out))
 
 
 def bullets(lines: list[str]) -> str:

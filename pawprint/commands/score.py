@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     Labelled photos are in folders named after the classes, or listed in a metadata.csv. The
     output contains the accuracy, the balanced accuracy, the log loss and the fraction
     flagged as unknown, with intervals, and shows which differ significantly from the test split.
-    It also lists each class, the slices of metadata.csv, and the most confused classes.
+    It also lists each class, and the most confused classes.
     Copies and near-duplicates of training images are left out. In intervals and tests, a group of
     photos counts as one. If --model is repeated, each further model is compared with the first one,
     photo by photo.
@@ -92,7 +92,8 @@ def _score_labelled(arguments: argparse.Namespace, photos: scoring.Photos) -> in
                     print(folder)
                 print_scores(result)
             for folder, comparison in compared:
-                print(f"\n{describe_verdict(str(folders[0]), str(folder), comparison)}\n")
+                sentence = describe_verdict(str(folders[0]), str(folder), comparison, "photos")
+                print(f"\n{sentence}\n")
                 print(tabulate_sets(comparison).to_string(index=False))
     if arguments.sheet:
         write_errors(

@@ -75,6 +75,15 @@ class Recorded:
         md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
         return md5 == md5_of(fingerprint.encode())
 
+    def stage_left_behind(self) -> str | None:
+        """Return the first stage that used other bytes than an earlier stage now gives, or None."""
+        outs = {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
+        for stage in self.stages:
+            deps = self.hashes(stage, "deps")
+            if any(outs.get(path, md5) != md5 for path, md5 in deps.items()):
+                return stage
+        return None
+
     def file(self, md5: object) -> Path:
         """Return the path in the cache of a file with this MD5. The file may be missing.
 

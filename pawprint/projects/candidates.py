@@ -381,7 +381,7 @@ def describe_choice(best: Measured, first: Measured) -> str:
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
-        verdict = describe_verdict(base, name, best.comparison)
+        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
         return (
             f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."

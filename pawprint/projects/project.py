@@ -257,7 +257,7 @@ class Project:
         'identical'
         """
         (run,) = compare_revisions(self.folder, old, [new])
-        notes = [*run.left_out.values(), *run.notes]
+        notes = [run.left_out] if run.left_out else []
         return Comparison(run.verdict, run.sentences, tabulate_sets(run.comparison), notes)
 
     def report(self) -> Report:

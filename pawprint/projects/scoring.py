@@ -41,7 +41,6 @@ from pawprint.projects.suggestion import is_near_training, read_labelled
 from pawprint.scores.evaluation import predictions_in, tabulate_beside
 from pawprint.scores.likeness import LIKE, Likeness, compare_photos
 from pawprint.scores.prediction_table import predicted_labels, read_probabilities, tabulate
-from pawprint.scores.slices import measure_slices
 from pawprint.scores.verdict import ModelComparison, compare, pair_predictions
 
 NEAR = "near-duplicates of training images"
@@ -129,7 +128,7 @@ def load_predictors(folders: Sequence[Path]) -> list[Predictor]:
 class ScoreResult(NamedTuple):
     """The result of `score`.
 
-    `scores` contains the rows of `tabulate_beside`, then of `measure_slices`.
+    `scores` contains the rows of `tabulate_beside`.
     `predictions` is a PROBABILITIES table with a column `group`. `left_out` counts images by
     reason, `failed` contains the rows of `predict` that have an error, and `has_training` indicates
     whether training images were available for comparison.
@@ -182,10 +181,6 @@ def score(
     of_classes = table[is_of_class].reset_index(drop=True)
     test = read_test_split(project, metadata)
     scores = tabulate_beside(of_classes, table[~is_of_class], test, metadata)
-    is_right = of_classes["predicted"] == of_classes["actual"]
-    slices = measure_slices(of_classes.assign(correct=is_right), photos.further)
-    if len(slices):
-        scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return ScoreResult(scores, of_classes, left_out, failed, not last_run.split.empty)
 
 

@@ -22,9 +22,8 @@ from pawprint.files import write_text
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image, read_again
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import CATALOGUE, IN_METRICS, SLICE, measure_fraction
+from pawprint.scores.metrics import CATALOGUE, IN_METRICS, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, rank_predictions, with_image
-from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"
@@ -319,26 +318,10 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return rows.rename_axis("class").reset_index()
 
 
-def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows of text: a slice, its accuracy, and the difference from the other images."""
-    rows = scores.set_index("label")
-    accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
-    return [
-        (
-            label,
-            describe_score(row),
-            "{:+.2f} points, {:+.2f} to {:+.2f}".format(
-                *(100 * difference.loc[label, ["value", "low", "high"]])
-            ),
-        )
-        for label, row in accuracy.iterrows()
-    ]
-
-
 def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
     """Return a title, then rows of text: scores for photos, next to scores for the test split.
 
-    `scores` is a table from `tabulate_beside` with rows for slices.
+    `scores` is a table from `tabulate_beside`.
     """
     shown = {name for name, score in CATALOGUE.items() if score.is_tested}.union(IN_METRICS["test"])
     rows = scores[scores["score"].isin(shown)]
@@ -349,11 +332,7 @@ def rows_beside_test(scores: pd.DataFrame) -> list[list[str]]:
         beside = beside.set_axis(["score", "value", "low", "high"], axis=1)
         cells["test split"] = beside.apply(describe_score, axis=1)
         cells["different"] = rows["different"]
-    lines = [list(cells), *cells.to_numpy().tolist()]
-    for name, accuracy, difference in slice_rows(scores):
-        cell = f"{accuracy}; difference from the others {difference}"
-        lines.append([name, cell, *[""] * (len(cells.columns) - 2)])
-    return lines
+    return [list(cells), *cells.to_numpy().tolist()]
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:

@@ -190,7 +190,6 @@ IN_METRICS = {
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
-SLICE = "slice_accuracy"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right"), is_tested=True),
@@ -208,7 +207,6 @@ CATALOGUE = {
     "recall": Score("recall", _recall, over="class", is_tested=True),
     "precision": Score("precision", _precision, over="class"),
     "f1": Score("F1", _f1, PERCENT, _alone, "class"),
-    SLICE: Score("accuracy"),
 }
 
 

@@ -88,18 +88,7 @@ def test_one_sentence_says_better_worse_or_identical(project):
     ):
         lines = printed(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
-        sets = [line.split()[:2] for line in lines[3:5]]
-        assert sets == [["test", "200"], ["validation", "200"]]
-
-
-def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
-    replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
-    write(project, {1, 3, 4})  # two dogs are missed, and one cat is predicted as a dog
-    record(project)
-    lines = printed(project, "compare", "old").splitlines()
-    counts = "98 of 100 found (was 90), 1 false alarms (was 10)"
-    assert [counts in line for line in lines[3:5]] == [True, True]
-    assert "class" not in printed(project, "compare", "old", "new")
+        assert [line.split()[0] for line in lines[3:5]] == ["validation", "test"]
 
 
 def test_gate_fails_only_for_a_worse_run(project):

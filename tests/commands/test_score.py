@@ -113,17 +113,6 @@ def test_photos_of_a_group_count_as_one_in_intervals_and_tests(here, tmp_path):
     assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8)]
 
 
-def test_slices_of_metadata_are_scored(deployed, here, tmp_path):
-    images = {f"{number}.png": coloured("cat", number) for number in range(1000, 1060)}
-    rows = [f"{name},{'dog,old' if name < '1020' else 'cat,new'}\n" for name in images]
-    images["metadata.csv"] = "".join(["file_name,label,camera\n", *rows]).encode()
-    folder = write_files(tmp_path, images)
-    result = scored(folder)
-    assert row_of(result, "slice_accuracy", "camera: old")["value"] < 0.5
-    assert row_of(result, "slice_difference", "camera: old")["high"] < 0
-    assert "camera: old" in printed(deployed[0], "score", str(folder))
-
-
 def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
     wrong = {name.replace("cat", "dog"): data for name, data in new("cat", 30).items()}
     wrong |= {name.replace("dog", "cat"): data for name, data in new("dog", 30, 2000).items()}

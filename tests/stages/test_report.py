@@ -130,17 +130,6 @@ def test_passwords_and_tokens_of_sources_are_left_out(both):
     assert card.count("`https://host/file`") == 2
 
 
-def test_warning_of_a_test_set_of_another_kind_is_at_the_top(both, other):
-    assert "differs from the validation set" not in "".join(both)
-    scores = read_table(other / paths.SCORES_CSV, SCORES)
-    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
-    shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
-    write_table(other / paths.SCORES_CSV, shifted, SCORES)
-    card, page = reports(other)
-    assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
-    assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
-
-
 def test_card_says_nothing_that_the_params_deny(other):
     """The run has other classes, random weights, a fixed threshold and no labels to review."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
