@@ -50,7 +50,7 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
         recorded = Recorded(read(paths.LOCK, bytes.decode))
     except InputError:  # no dvc.lock
         return run
-    if stage := recorded.stage_left_behind():
+    if rev != WORKSPACE and (stage := recorded.stage_left_behind()):
         raise InputError(
             f"{rev}: the stage {stage} did not run after an earlier stage had changed its outputs. "
             "Run `dvc repro` there, and commit."
