@@ -81,19 +81,16 @@ def pair_predictions(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 
 def pair_probabilities(
-    actual: np.ndarray,
-    probabilities: tuple[np.ndarray, np.ndarray],
-    groups: np.ndarray,
-    weights: np.ndarray,
+    actual: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], groups: np.ndarray
 ) -> pd.DataFrame:
     """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
-    Each image's losses are multiplied by its weight. Classes are indices.
+    Classes are indices.
     """
     pairs = pd.DataFrame({"actual": actual, "group": groups})
     for suffix, of_model in zip(("_old", ""), probabilities):
         pairs[f"predicted{suffix}"] = of_model.argmax(axis=1)
-        pairs[f"loss{suffix}"] = weights * log_losses(actual, of_model)
+        pairs[f"loss{suffix}"] = log_losses(actual, of_model)
     return pairs.dropna(subset=["loss_old", "loss"])
 
 
