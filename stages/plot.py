@@ -38,7 +38,7 @@ from pawprint.tables import read_table
 from pawprint.yaml_file import read_mapping
 
 # Columns of IMAGES that come from the file.
-OF_FILE = ["path", "width", "height", "brightness", "perceptual_hash"]
+OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
 # Pictures that earlier stages have drawn.
 OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 

@@ -20,6 +20,7 @@ from pawprint.features.store import STORED_SPLITS, Kinds, Shard, shard_path
 from pawprint.files import md5, md5_of
 from pawprint.pipeline.recorded import Recorded, is_md5
 
+COPIES = "/.dvc/tmp/exps/"  # where DVC copies a project for an experiment
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
 
@@ -40,14 +41,20 @@ def earlier_shards(recorded: Recorded, origin: dict[str, object]) -> list[list[s
     """Return shards that may contain rows with this origin.
 
     They include the shards of `try` and of killed runs on this computer. The shards of the last
-    recorded result are included if they have this origin.
+    recorded result are included if they have this origin. In a copy of a project by `dvc exp run
+    --temp` or `--queue`, shards of the project itself are included.
     """
     found = []
-    for folder in sorted(place_of_rows(origin, recorded.folder).glob("*")):
-        found += interrupted_shards(folder)
-    last = recorded.json(recorded.hash_of("features", paths.FEATURES_ORIGIN))
-    if isinstance(last, dict) and last.items() >= origin.items():
-        found += recorded_shards(recorded)
+    results = [recorded]
+    original, is_copy, _ = recorded.folder.absolute().as_posix().partition(COPIES)
+    if is_copy:
+        results.append(Recorded(folder=Path(original)))
+    for result in results:
+        for folder in sorted(place_of_rows(origin, result.folder).glob("*")):
+            found += interrupted_shards(folder)
+        last = result.json(result.hash_of("features", paths.FEATURES_ORIGIN))
+        if isinstance(last, dict) and last.items() >= origin.items():
+            found += recorded_shards(result)
     return found
 
 

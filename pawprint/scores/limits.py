@@ -70,7 +70,7 @@ class Size(NamedTuple):
 
     def __str__(self) -> str:
         verb = "would" if self.is_shown else "may"
-        return f"{verb} save {self.errors:.1f} errors ({self.low:.1f} to {self.high:.1f})"
+        return f"{verb} save {self.errors:.1f} errors ({self.low:z.1f} to {self.high:z.1f})"
 
 
 class Limit(NamedTuple):
@@ -218,6 +218,7 @@ MIN_KNOWN = 0.75
 # The fraction of a class within a range of one property, minus the same fraction of other classes.
 MIN_OF_RANGE = 0.5
 MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
+GREY = 5  # maximum colour of a grey image, such as one by infrared light; JPEG adds about 1
 
 
 def shortcut(run: RunData) -> Limit | None:
@@ -282,6 +283,7 @@ def _properties(images: pd.DataFrame) -> pd.DataFrame:
         "aspect ratio": images["width"] / images["height"],
         "file format": np.unique(suffixes, return_inverse=True)[1],
         "border": _brightness_of_borders(images["perceptual_hash"]),
+        "grey or in colour": images["colour"] > GREY,
     }
     return images[["width", "height", "brightness"]].assign(**columns)
 

@@ -233,11 +233,15 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
-    write_inputs_of_features()
-    features.main()
-    assert not paths.FEATURES.exists()  # until the stage has ended
-    assert len(computed) == 24
-    assert "24 images computed, 24 reused" in capsys.readouterr().out
+    copy = folder / ".dvc/tmp/exps/standalone/tmp1"  # as by `dvc exp run --temp`
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".dvc"))
+    for run_of_stage in (copy, folder):
+        monkeypatch.chdir(run_of_stage)
+        write_inputs_of_features()
+        features.main()
+        assert not paths.FEATURES.exists()  # until the stage has ended
+        assert "24 images computed, 24 reused" in capsys.readouterr().out
+    assert len(computed) == 2 * 24
 
 
 def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch, defaults):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.decoding.row import perceptual_hash
+from pawprint.decoding.row import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
@@ -41,6 +41,7 @@ def run_of(
         images["pixels_sha256"] = [f"{rng.integers(2**32):064x}" for _ in range(number)]
         images["perceptual_hash"] = [rng.bytes(32).hex() for _ in range(number)]
         images["brightness"] = rng.normal(100, 20, number)
+        images["colour"] = 30.0
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
         if split != "train":
@@ -143,10 +144,20 @@ def test_class_with_a_border_is_known_by_it(width, colour):
 
 @pytest.mark.parametrize(
     ("name", "seen", "values"),
-    [("brightness", "brightness", [10.0, 300.0]), ("width", "aspect ratio", [540, 500])],
+    [
+        ("brightness", "brightness", [10.0, 300.0]),
+        ("width", "aspect ratio", [540, 500]),
+        ("colour", "grey or in colour", [0.4, 30.0]),
+    ],
 )
 def test_class_of_files_of_its_own_is_known_by_them(name, seen, values):
     run = run_of()
     column = np.where(run.images["label"] == "c", *values)
     sentence = limits.shortcut(run._replace(images=run.images.assign(**{name: column}))).sentence
     assert f" of c can be recognized from {seen}" in sentence
+
+
+def test_colour_is_the_distance_of_the_channels():
+    assert measure_colour(Image.new("L", (64, 48), 90)) == 0
+    assert measure_colour(Image.new("RGB", (64, 48), (90, 90, 90))) == 0
+    assert measure_colour(Image.new("RGB", (64, 48), (200, 120, 50))) == 150
