@@ -71,16 +71,9 @@ class Results(NamedTuple):
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
-    limits = find_limits(
-        RunData(
-            run.images.merge(run.files[OF_FILE]),
-            run.judged,
-            run.predictions,
-            run.curve,
-            run.training,
-            run.to_review,
-        )
-    )
+    images = run.images.merge(run.files[OF_FILE])
+    tables = (run.curve, run.training, run.to_review)
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = list_errors(run.judged, run.predictions)
@@ -134,7 +127,6 @@ def values_of_both(run: Results) -> dict:
         "significant": SIGNIFICANT,
         "counts": pages.count_images(run.images),
         "cleaned": describe_files(pd.concat([run.images, run.unknown]), run.rejected),
-        "imbalance": pages.describe_imbalance(run.images),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
         "results": pages.result_rows(run.scores),

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pawprint.classes import UNKNOWN, are_imbalanced, headline
+from pawprint.classes import UNKNOWN, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.decoding.jpeg import decoded_side
@@ -85,7 +85,6 @@ def data_uri(picture: Image.Image) -> str:
 
 SIDE = 320  # maximum photo size: twice its size on the page, for high-resolution displays
 MAX_ERRORS = 48
-MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
 
 
 def write_sheet(
@@ -339,20 +338,3 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Count the images in a SPLIT table: a row per label, a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
-
-
-def describe_imbalance(images: pd.DataFrame) -> str:
-    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, otherwise "".
-
-    It ends with the effect of `class_weight`. `images` has a column `label`.
-    """
-    counts = images["label"].value_counts().sort_index()
-    most = counts.max()
-    fewest = counts.min()
-    if most <= MAX_IMBALANCE * fewest:
-        return ""
-    weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
-    return (
-        f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
-        f"{weights} each class equally"
-    )

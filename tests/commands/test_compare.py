@@ -1,5 +1,6 @@
 """Test `compare` on recorded predictions."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from conftest import (
 from pawprint.columns import PREDICTED_CLASSES
 from pawprint.paths import PREDICTED_CLASSES_CSV
 from pawprint.tables import write_table
+from pawprint.yaml_file import read_yaml
 
 IMAGES = 200
 
@@ -120,6 +122,19 @@ def test_results_of_other_params_code_or_predictions_are_refused(
     line = complaint(project, "compare", "new")
     assert line.startswith("workspace: the results are out of date")
     assert f"changed since the last run: {changed}." in line
+
+
+def test_revision_whose_stages_did_not_all_run_is_refused(project):
+    """As an experiment of `dvc exp run train`: its metrics are of the model before."""
+    lock = read_yaml(project / "dvc.lock")
+    outs = [{"path": "models/served", "md5": "0" * 32}]
+    stages = {"train": {"outs": outs}} | lock["stages"]
+    (project / "dvc.lock").write_text(json.dumps(lock | {"stages": stages}))
+    commit(project, "part")
+    succeed("git", "tag", "part", cwd=project)
+    succeed("git", "reset", "-q", "--hard", "new", cwd=project)
+    line = complaint(project, "compare", "--gate", "new", "part")
+    assert line.startswith("part: the stage evaluate did not run after an earlier stage")
 
 
 @pytest.mark.parametrize("rev", ["nothing", ""])

@@ -117,9 +117,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
 def test_labels_and_names_of_files_are_text_and_not_markup(both):
     card, page = both
     assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2
-    assert r"90 images of a\|b, 15 of \<cow\>" in card
     assert "a|b" not in card and "<cow>" not in card
-    assert "90 images of a|b, 15 of &lt;cow&gt;" in page
     assert "<td>not an image</td><td>a &amp; b</td>" in page
     assert "<cow>" not in page and "<script>" not in page
 
