@@ -43,10 +43,10 @@ def run(arguments: argparse.Namespace) -> None:
     cross-validates a head for each candidate, and prints a row as soon as the candidate has been
     measured. The first row shows the current params. `difference` is the candidate's log loss minus
     the log loss of the first row, with its interval. A candidate is only called better or worse if
-    the difference is significant, taking the number of candidates into account; larger image sizes
-    are tested from the largest down, and count as one candidate. The log loss is
-    `cross_validated_loss` of a run, if there are at most 2,000 training images. `CPU ms` is the CPU
-    time per image. `run s` is the time that the next run needs for feature extraction if no
+    the difference is significant, taking the number of candidates into account. Larger image sizes
+    count as one candidate: they are printed together, and tested from the largest down. The log
+    loss is `cross_validated_loss` of a run, if there are at most 2,000 training images. `CPU ms` is
+    the CPU time per image. `run s` is the time that the next run needs for feature extraction if no
     features are stored. Both times exclude decoding. The features are kept for the next `dvc
     repro`.
 
