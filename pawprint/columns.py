@@ -24,7 +24,7 @@ def counts(*names: str) -> Columns:
 
 
 # Measures of an image, computed in decoding/row.py.
-MEASURES = numbers("brightness", "contrast", "sharpness", "entropy")
+MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
 CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash") | MEASURES
 # `group` is the group in metadata.csv, or "".
 IMAGES = texts("path", "label", "archive_split", "group") | CONTENT

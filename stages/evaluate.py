@@ -4,9 +4,9 @@ Temperature and thresholds are fitted on validation images. The served model pre
 test images from the outputs of the network, which `predict` wrote. Labels are listed for review if
 near-duplicates have different labels, or if a label has a low probability, according to
 cross-validation for training images and to the model for all others. Images whose label somebody
-gave or confirmed one by one are not listed. Reads data/outputs/, data/clean/metadata.csv,
-images.csv, labels.json and near_duplicates.csv in data/split/, data/cross_validation.csv and .json,
-labels.csv, models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
+gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
+near_duplicates.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
+models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
 `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test
 images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
 plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the
@@ -36,7 +36,7 @@ from pawprint.runtime import image_size_of, read_network
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules
 from pawprint.scores.decided import tabulate_decided
-from pawprint.scores.evaluation import predict, tabulate_images
+from pawprint.scores.evaluation import measure_apart, predict, tabulate_images
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
@@ -46,8 +46,6 @@ from pawprint.scores.prediction_table import (
     write_probabilities,
 )
 from pawprint.scores.series import with_groups
-from pawprint.scores.shift import compare_splits, describe_shift
-from pawprint.scores.slices import describe_slices, measure_apart, measure_slices
 from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_mapping
 
@@ -115,14 +113,12 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_predictions(tables)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = measure_apart(tables["test"], near_duplicates)
-    differences = compare_splits(tables["validation"], tables["test"])
-    slices = measure_slices(tables["test"], read_table(paths.METADATA_CSV, columns.METADATA))
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
     groups = np.append(np.arange(len(of_unknown)).astype(str), predictions["test"].groups)
     threshold = metadata.unknown_threshold
     unknown = metrics.measure_unknown(of_unknown, of_known, threshold, groups)
     scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
-    of_test = pd.concat([scores_of["test"], apart, differences, slices, unknown])
+    of_test = pd.concat([scores_of["test"], apart, unknown])
     validation = scores_of["validation"].assign(split="validation")
     scores = pd.concat([validation, of_test.assign(split="test")]).astype(columns.SCORES)
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
@@ -134,7 +130,6 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     if len(apart):
         accuracy = apart["value"].iloc[0]
         report("evaluate", [f"test accuracy {accuracy:.4f} without near-duplicates"])
-    report("evaluate", [describe_shift(differences), *describe_slices(slices)])
     if len(unknown):
         refused = f"flagged {unknown['value'].iloc[0]:.2%} of {unknown['images'].iloc[0]:,}"
         report("evaluate", [f"{refused} unknown images as unknown"])

@@ -28,7 +28,7 @@ from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.recorded import stored_features
 from pawprint.runtime import image_size_of, output_shapes, read_network
 from pawprint.tables import read_table, training_images
 
@@ -40,7 +40,7 @@ def main() -> Callable[[], None]:
     images = read_images()
     origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
     path = place_of_rows(paths.INTERRUPTED_FEATURES, origin)
-    earlier = earlier_shards(path, origin, *Recorded().features())
+    earlier = earlier_shards(origin, stored_features())
     numbers = images["split"].value_counts().to_dict()
     folders = {
         split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS

@@ -22,7 +22,7 @@ from pawprint.dataset import splitting
 from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.dataset.series import describe_single, find_metadata_series, find_series
 from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.errors import counted
+from pawprint.errors import counted, name_some
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean, Split
@@ -123,7 +123,8 @@ def describe_groups(rows: pd.DataFrame, params: Split) -> str:
     """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
     why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-    return f"divided: {counted(groups, 'group')}, because {why}" if groups else ""
+    together = f"photos that belong together are in several splits, because {why}"
+    return f"{together}: {name_some(groups)}" if groups else ""
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def worse_run(folder: Path) -> str:
     pairs = pd.DataFrame({"group": range(200), "loss_old": losses, "loss": losses * 1.2})
     pairs = pairs.assign(actual=0, predicted_old=0, predicted=0)
     (compared,) = compare([{"test": pairs}])
-    return describe_verdict("old", "new", compared)
+    return describe_verdict("old", "new", compared, "test images")
 
 
 CASES = [

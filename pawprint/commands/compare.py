@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("new", metavar="REV", nargs="*", default=[WORKSPACE], help=others)
     gate = (
         "exit with status 1 if a run is worse than the first or cannot be compared, or if fewer "
-        f"than {COMPARED:.0%} of the first run's test images are compared"
+        f"than {COMPARED:.0%} of the first run's validation and test images are compared"
     ).replace("%", "%%")
     output = "print one line of JSON: a list with one object per run after the first"
     parser.add_argument("--format", choices=("text", "json"), default="text", help=output)
@@ -34,13 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     A run is a commit, branch, tag or experiment. The other runs, or by default the workspace, are
     compared with the first one. The results in the workspace must be up to date with the params and
     the code.
-    The test compares the log loss on the validation and test images. Without fine-tuning, it also
-    includes the cross-validated training images; for a commit, this requires its data. Images that
-    are missing from a run, or have a different label in it, are left out; the output states how
-    many and why. Images are matched by their pixels, not by their paths.
-
-    The output also lists changes that affect the model's users: thresholds, the fraction of images
-    that receive a class, and the fraction flagged as unknown.
+    The verdict is a test of the log loss on validation images. Without fine-tuning, it also
+    includes the cross-validated training images; for a commit, this requires its data. The test
+    images stand beside it with their own interval and decide nothing, so that their score stays an
+    estimate for new photos. Images that are missing from a run, or have a different label or split
+    in it, are left out and counted. Images are matched by their pixels, not by their paths.
 
     Examples:
       pawprint compare HEAD
@@ -64,10 +62,9 @@ def _record(compared: ComparedRun) -> dict:
         "old": compared.old,
         "new": compared.new,
         "verdict": compared.verdict,
-        "sentences": compared.sentences,
+        "sentence": compared.sentences[0],
         "table": tabulate_sets(compared.comparison).to_dict("records"),
-        "left_out": [*compared.left_out.values()],
-        "notes": compared.notes,
+        "left_out": compared.left_out,
         "gate": compared.gate,
         "passes": compared.passes,
     }

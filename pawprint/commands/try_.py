@@ -12,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pawprint.errors import InputError, counted
+from pawprint.errors import InputError, NoWeightsError, counted
 from pawprint.params.file import set_params
 from pawprint.projects import candidates
 from pawprint.yaml_file import parse_yaml
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
+NO_DOWNLOAD = "Networks of the extra `lite` come with pip instead."
 WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 
@@ -40,8 +41,10 @@ def run(arguments: argparse.Namespace) -> None:
     cross-validates a head for each candidate, and prints a row as soon as the candidate has been
     measured. The first row shows the current params. `difference` is the candidate's log loss minus
     the log loss of the first row, with its interval. A candidate is only called better or worse if
-    the difference is significant, taking the number of candidates into account. `CPU ms` is the CPU
-    time per image. `run s` is the time that the next run needs for feature extraction if no
+    the difference is significant, taking the number of candidates into account. Larger image sizes
+    count as one candidate: they are printed together, and tested from the largest down. The log
+    loss is `cross_validated_loss` of a run, if there are at most 2,000 training images. `CPU ms` is
+    the CPU time per image. `run s` is the time that the next run needs for feature extraction if no
     features are stored. Both times exclude decoding. The features are kept for the next `dvc
     repro`.
 
@@ -55,30 +58,43 @@ def run(arguments: argparse.Namespace) -> None:
     options = candidates.candidates_of(folder, _choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    rows: list[candidates.Measured] = []
-    failed: dict[str, InputError] = {}
     sample = candidates.draw_sample(folder)
     about = f"{counted(len(options), 'candidate')} on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
-        for option, row in candidates.measure_each(options, sample, arguments.minutes):
-            if isinstance(row, InputError):
-                if option.name == arguments.use:
-                    raise row
-                failed[option.name] = row
-                print(f"{option.name}: {row}", flush=True)
-            else:
-                rows.append(row)
-                _print_row(row, options, has_titles=len(rows) == 1)
-        if not rows:
-            raise next(iter(failed.values()))
+        rows, failed = _measure(options, sample, arguments)
         best = rows[-1] if arguments.use else candidates.choose(rows)
-        print(f"{candidates.describe_choice(best, rows[0])}\n{candidates.RULE}")
+        print(candidates.describe_choice(best, rows))
         _use(folder, arguments, best.candidate)
     if not is_table:
         print(json.dumps(candidates.tabulate(options, rows, failed, best)))
+
+
+def _measure(
+    options: Sequence[candidates.Candidate],
+    sample: candidates.Sample,
+    arguments: argparse.Namespace,
+) -> tuple[list[candidates.Measured], dict[str, InputError]]:
+    """Measure and print the candidates; return the rows, and the errors of the others by name."""
+    rows: list[candidates.Measured] = []
+    failed: dict[str, InputError] = {}
+    for option, row in candidates.measure_each(options, sample, arguments.minutes):
+        if not isinstance(row, InputError):
+            rows.append(row)
+            _print_row(row, options, has_titles=len(rows) == 1)
+        elif option.name == arguments.use:
+            raise row
+        else:
+            failed[option.name] = row
+            if not isinstance(row, NoWeightsError):
+                print(f"{option.name}: {row}", flush=True)
+    if not rows:
+        raise next(iter(failed.values()))
+    if missing := [name for name, why in failed.items() if isinstance(why, NoWeightsError)]:
+        print(f"no weights on this computer: {', '.join(missing)}. {NO_DOWNLOAD}")
+    return rows, failed
 
 
 def _choices(arguments: argparse.Namespace) -> dict[str, list]:
@@ -112,7 +128,7 @@ def _print_row(
     test = row.comparison and row.comparison.test
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
-    texts += [test.verdict if test else "", f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
+    texts += [row.verdict, f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
     texts.append(candidates.describe_params(row.candidate))
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:

@@ -415,6 +415,7 @@ def describe_few(images: pd.DataFrame) -> str:
     return f"few test images, {name_some(few)}: their recall is imprecise" if few else ""
 
 
-def divided_groups(images: pd.DataFrame) -> int:
-    """Return how many groups are in several splits, given the columns `group` and `split`."""
-    return int((images.groupby("group")["split"].nunique() > 1).sum())
+def divided_groups(images: pd.DataFrame) -> list[str]:
+    """Return the groups that are in several splits, given the columns `group` and `split`."""
+    splits = images.groupby("group")["split"].nunique()
+    return [*splits.index[splits > 1]]

@@ -1,6 +1,7 @@
 """Compute the columns of a DECODED row, which depend only on a file's bytes and this code.
 
-A row has an image's size, its hashes, and how it looks: brightness, contrast, sharpness, entropy.
+A row has an image's size, its hashes, and how it looks: brightness, contrast, sharpness, entropy,
+and colour.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from pawprint.decoding.limits import DecodingError
 SIDE = 256  # side of the measured square, in pixels; close to a network's input size
 HASH_SIDE = 16  # bits per side of the square hash
 HASHED = 512  # minimum side of the reduced image before hashing, in pixels
+STEP = 8  # pixels per side for each one whose colour is measured
 
 
 def measure(grey: Image.Image) -> dict[str, float]:
@@ -37,6 +39,12 @@ def measure(grey: Image.Image) -> dict[str, float]:
     }
 
 
+def measure_colour(image: Image.Image) -> float:
+    """Return the mean difference of a pixel's largest and smallest channel, in [0, 255]."""
+    pixels = np.asarray(image)[::STEP, ::STEP]
+    return round(float(np.ptp(pixels, axis=2).mean()), 1) if pixels.ndim == 3 else 0.0
+
+
 def _variance(values: np.ndarray) -> float:
     """Return the variance of whole numbers."""
     total = int(values.sum())
@@ -53,15 +61,18 @@ def perceptual_hash(image: Image.Image) -> str:
     from scipy.fft import dctn  # imported here because it is slow and often not needed
 
     side = 4 * HASH_SIDE
-    square = reduced(image).resize((side, side), Image.Resampling.LANCZOS)
+    square = _grey(reduced(image)).resize((side, side), Image.Resampling.LANCZOS)
     lowest = dctn(np.asarray(square))[:HASH_SIDE, :HASH_SIDE]
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
 
 def reduced(image: Image.Image) -> Image.Image:
-    """Return a grey image. Large images are reduced, but both sides keep at least HASHED pixels."""
+    """Return a large image reduced; both sides keep at least HASHED pixels."""
     scale = scale_for(image.size, HASHED)
-    image = image.reduce(scale) if scale > 1 else image  # Pillow would copy it
+    return image.reduce(scale) if scale > 1 else image  # Pillow would copy it
+
+
+def _grey(image: Image.Image) -> Image.Image:
     return image if image.mode == "L" else image.convert("L")
 
 
@@ -82,12 +93,14 @@ def decode_row(data: bytes, rule: str, bits: int | None) -> dict:
     with decoding(data, bits) as (image, *properties, _):
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise DecodingError("no_jfif_header", "clean.rule is jfif")
-        grey = reduced(image)  # the perceptual hash stays the same
+        small = reduced(image)
+        grey = _grey(small)  # the perceptual hash stays the same
         return {
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
             "perceptual_hash": perceptual_hash(grey),
             **measure(grey),
+            "colour": measure_colour(small),
             **dict(zip(PROPERTIES, properties)),
         }

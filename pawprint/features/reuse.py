@@ -35,22 +35,23 @@ def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
 
 
 def earlier_shards(
-    place: Path, origin: dict[str, object], last: object, stored: Mapping[str, Path]
+    origin: dict[str, object], results: Iterable[tuple[Path, object, Mapping[str, Path]]]
 ) -> list[list[str]]:
     """Return shards that may contain rows with this origin.
 
-    They include the shards of `try` and of killed runs on this computer, in `place`. `last` is the
-    origin of the last recorded result, whose files are `stored`, by their paths in the output of
-    `features`. Its shards are included if they have this origin; the files may be missing.
+    Each result has the folder for interrupted runs, with the shards of `try` and of killed runs,
+    and the origin and the files, by path, of the recorded output of `features`. Its shards are
+    included if they have this origin; the files may be missing.
     """
     found = []
-    for folder in sorted(place.glob("*")):
-        found += interrupted_shards(folder)
-    if isinstance(last, dict) and last.items() >= origin.items():
-        for split in STORED_SPLITS:
-            count = sum(path.startswith(f"{split}/") for path in stored)
-            names = [shard_path(Path(split), n).as_posix() for n in range(count)]
-            found.append([str(stored[name]) for name in names if name in stored])
+    for interrupted, last, stored in results:
+        for folder in sorted(place_of_rows(interrupted, origin).glob("*")):
+            found += interrupted_shards(folder)
+        if isinstance(last, dict) and last.items() >= origin.items():
+            for split in STORED_SPLITS:
+                count = sum(path.startswith(f"{split}/") for path in stored)
+                names = [shard_path(Path(split), n).as_posix() for n in range(count)]
+                found.append([str(stored[name]) for name in names if name in stored])
     return found
 
 

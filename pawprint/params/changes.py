@@ -1,11 +1,7 @@
 """List the params that differ between two versions of params.yaml, with both values."""
 
-import contextlib
 import json
 from collections.abc import Mapping
-
-from pawprint.errors import InputError
-from pawprint.yaml_file import parse_yaml
 
 UNSET = "not set"
 
@@ -15,7 +11,6 @@ def describe_param_changes(before: Mapping, after: Mapping) -> list[str]:
 
     Both arguments map either names, such as `model.alpha`, or sections to values as in JSON. If a
     param is missing from one of the two, its value is "not set", which is considered equal to null.
-    Text that YAML would read as something else, such as "null", is in quotes.
     """
     found = _differences(before, after)
     return [f"{name}: {_text(old)} → {_text(new)}" for name, (old, new) in found.items()]
@@ -35,7 +30,4 @@ def _differences(before: Mapping, after: Mapping) -> dict[str, tuple[object, obj
 
 
 def _text(value: object) -> str:
-    with contextlib.suppress(InputError):
-        if isinstance(value, str) and parse_yaml(value, "") == value:
-            return value
-    return json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,15 @@ from pawprint.columns import Columns
 from pawprint.errors import InputError
 from pawprint.files import md5_of
 from pawprint.git import try_git
-from pawprint.paths import CODE, FEATURES, FEATURES_ORIGIN, LOCK, PARAMS
+from pawprint.paths import (
+    CODE,
+    COPIES,
+    FEATURES,
+    FEATURES_ORIGIN,
+    INTERRUPTED_FEATURES,
+    LOCK,
+    PARAMS,
+)
 from pawprint.yaml_file import parse_yaml, read_yaml, value_at
 
 if TYPE_CHECKING:
@@ -75,6 +83,15 @@ class Recorded:
         md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
         return md5 == md5_of(fingerprint.encode())
 
+    def stage_left_behind(self) -> str | None:
+        """Return the first stage that used other bytes than an earlier stage now gives, or None."""
+        outs = {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
+        for stage in self.stages:
+            deps = self.hashes(stage, "deps")
+            if any(outs.get(path, md5) != md5 for path, md5 in deps.items()):
+                return stage
+        return None
+
     def file(self, md5: object) -> Path:
         """Return the path in the cache of a file with this MD5. The file may be missing.
 
@@ -119,19 +136,27 @@ class Recorded:
         """Return the content of a JSON file, or DVC's list for a folder, or [] if it is missing."""
         return self.parsed(md5, json.loads) or []
 
-    def features(self) -> tuple[dict | list, dict[str, Path]]:
-        """Return the origin of the stored features, and where the cache has their files, by path.
-
-        The origin is empty without a recorded result. The files may be missing.
-        """
-        origin = self.json(self.hash_of("features", FEATURES_ORIGIN))
-        files = self.files(self.hash_of("features", FEATURES))
-        stored = {path: self.file(md5).absolute() for path, md5 in files.items() if is_md5(md5)}
-        return origin, stored
-
     def files(self, md5: object) -> dict[str, object]:
         """Return the MD5 of each file in a folder, keyed by path, given the MD5 of the folder."""
         return _hashes_by("relpath", self.json(md5))
+
+
+def stored_features(folder: Path = Path()) -> list[tuple[Path, dict | list, dict[str, Path]]]:
+    """Return where rows of features may be stored: by a project and, in a copy, by its original.
+
+    DVC copies a project for an experiment. Each place has the folder for interrupted runs, the
+    origin of the recorded features, and where the cache has their files, by path. The origin is
+    empty without a recorded result, and the files may be missing.
+    """
+    original, is_copy, _ = folder.absolute().as_posix().partition(COPIES)
+    places = []
+    for project in [folder, Path(original)] if is_copy else [folder]:
+        recorded = Recorded(folder=project)
+        origin = recorded.json(recorded.hash_of("features", FEATURES_ORIGIN))
+        files = recorded.files(recorded.hash_of("features", FEATURES))
+        stored = {name: recorded.file(md5).absolute() for name, md5 in files.items() if is_md5(md5)}
+        places.append((project / INTERRUPTED_FEATURES, origin, stored))
+    return places
 
 
 class LastCommit(Recorded):

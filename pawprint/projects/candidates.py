@@ -35,16 +35,21 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.features.views import IDENTITY
 from pawprint.files import read_json
 from pawprint.images.archive import Archive, open_archive
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.package import python_in, require_current
 from pawprint.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.params.section import Resize, check_content
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.recorded import stored_features
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
-from pawprint.scores.verdict import ModelComparison, compare, describe_verdict, pair_probabilities
+from pawprint.scores.verdict import (
+    NOT_SHOWN,
+    ModelComparison,
+    compare,
+    describe_verdict,
+    pair_probabilities,
+)
 from pawprint.tables import read_table, training_images
 from pawprint.yaml_file import read_mapping
 
@@ -54,11 +59,8 @@ SQUARE = 1.05  # maximum ratio of the longer to the shorter side
 MOST = 0.95  # with more square images, resizing methods are not tried
 CHEAPER = 0.9  # maximum ratio to the current run time
 MARGIN = 0.01  # maximum distance from the lowest log loss
-RULE = (
-    "The rule: choose the cheapest candidate with a log loss within "
-    f"{MARGIN} of the lowest. A candidate must be significantly better than the current params, or "
-    f"take at most {CHEAPER:.0%} of their time."
-)
+LARGER = 3  # number of larger image sizes; each takes nearly twice as long as the one before
+MAX_SIZE = 1024
 TODAY = "today"
 VIEWS = "augment.views"
 MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
@@ -115,16 +117,24 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
     keys = ("model.backbone", "model.alpha", "model.image_size")
     wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
     del wanted["deep" if has_lite2 else "lite2"]
-    if model.backbone != ONNX:  # an ONNX file has a fixed size
-        wanted["larger"] = {"model.image_size": min(32 * round(model.image_size / 24), 1024)}
     sides = images[["width", "height"]]
     if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
+    if model.backbone != ONNX:  # an ONNX file has a fixed size
+        wanted |= {f"{size}px": {"model.image_size": size} for size in _larger(model.image_size)}
     if not _is_solved(today):
         return wanted
     # Other networks use one view, as in a new project, because four views take four times as long.
     wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
     return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
+
+
+def _larger(size: int) -> list[int]:
+    """Return larger image sizes, each by about a third, in multiples of 32."""
+    sizes = [size]
+    while len(sizes) <= LARGER and sizes[-1] < MAX_SIZE:
+        sizes.append(min(32 * round(sizes[-1] / 24), MAX_SIZE))
+    return sizes[1:]
 
 
 def _is_solved(params: Params) -> bool:
@@ -209,7 +219,7 @@ class Measured(NamedTuple):
     `probabilities` are `(images, classes)`, with NaN for images without a prediction. `cpu_ms` is
     the CPU time per image over all cores, and `seconds` is a run's feature extraction time for all
     images. `comparison` compares the candidate with the first row, and is None for the first row
-    itself.
+    itself. `is_tested` is False for a size after the end of the sequence of tests.
     """
 
     candidate: Candidate
@@ -219,6 +229,14 @@ class Measured(NamedTuple):
     accuracy: float
     loss: float
     comparison: ModelComparison | None
+    is_tested: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the comparison, or "" for the first row."""
+        if self.comparison is None:
+            return ""
+        return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
 
 
 def measure_each(
@@ -226,11 +244,14 @@ def measure_each(
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
-    Raises InputError if the first candidate fails for any reason other than missing weights. The
-    start of each candidate is reported on stderr.
+    Larger image sizes are one family with the level of one candidate, and come last. Raises
+    InputError if the first candidate fails for any reason other than missing weights. The start of
+    each candidate is reported on stderr.
     """
     end = time.monotonic() + 60 * minutes
-    level = SIGNIFICANT / max(len(options) - 1, 1)
+    sizes = _sizes(options)
+    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
+    of_sizes: list[Measured] = []
     cpu_ms: dict[str, float] = {}
     first = None
     with open_archive(sample.folder / paths.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
@@ -246,7 +267,36 @@ def measure_each(
                 continue
             row = row_of(option, measured, first, sample, level)
             first = first or row
-            yield option, row
+            if option in sizes:
+                of_sizes.append(row)
+            else:
+                yield option, row
+    yield from ((row.candidate, row) for row in in_sequence(of_sizes))
+
+
+def _sizes(options: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that are a larger image size than the first candidate's."""
+    today = options[0].params.model.image_size
+    return [
+        option
+        for option in options
+        if option.changes.keys() - {VIEWS} == {"model.image_size"}
+        and option.params.model.image_size > today
+    ]
+
+
+def in_sequence(sizes: Sequence[Measured]) -> list[Measured]:
+    """Return the rows of image sizes, tested from the largest down until one is not better.
+
+    Each test has the full level: as no test follows one that fails, the number of tests needs no
+    correction.
+    """
+    is_open = True
+    rows = []
+    for row in sorted(sizes, key=lambda row: -row.candidate.params.model.image_size):
+        rows.append(row._replace(is_tested=is_open))
+        is_open = is_open and row.verdict == "better"
+    return rows[::-1]
 
 
 def _measure(
@@ -293,8 +343,7 @@ def _measure(
     learned = augment if is_solved else one
     views_here = functools.partial(shards.views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    recorded = Recorded(folder=sample.folder)
-    earlier = reuse.earlier_shards(rows, origin, *recorded.features())
+    earlier = reuse.earlier_shards(origin, stored_features(sample.folder))
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
@@ -321,40 +370,50 @@ def row_of(
     """Return a candidate's row, compared with the first row, if any, at a given level."""
     new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
-    weights = sample_weights(sample.class_weight, actual)
     both = (first.probabilities if first else new), new
-    pairs = pair_probabilities(actual, both, sample.images["group"].to_numpy(), weights)
+    pairs = pair_probabilities(actual, both, sample.images["group"].to_numpy())
     comparison = compare([{"images": pairs}], 1 - level)[0] if first else None
     scores = (pairs["predicted"] == pairs["actual"]).mean(), pairs["loss"].to_numpy().mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
 
 
 def choose(rows: Sequence[Measured]) -> Measured:
-    """Return the row to use, according to RULE."""
+    """Return the row to use: the cheapest with a log loss within MARGIN of the lowest.
+
+    A row must be significantly better than the first, or take at most CHEAPER of its time.
+    """
     first = rows[0]
     considered = [first]
     for row in rows[1:]:
-        is_better = row.comparison is not None and row.comparison.test.verdict == "better"
-        if is_better or row.seconds <= CHEAPER * first.seconds:
+        if row.verdict == "better" or row.seconds <= CHEAPER * first.seconds:
             considered.append(row)
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
     return min(good, key=lambda row: (row.seconds, row.loss))
 
 
-def describe_choice(best: Measured, first: Measured) -> str:
+def describe_choice(best: Measured, rows: Sequence[Measured]) -> str:
     """Explain which candidate to use, and why."""
+    first = rows[0]
     name = best.candidate.name
     base = first.candidate.name
     if best.comparison:
-        verdict = describe_verdict(base, name, best.comparison)
+        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
         return (
             f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
         )
-    if base == TODAY:
+    if base != TODAY:
+        return f"Use {name}: the current network's weights are not available."
+    lowest = min(rows, key=lambda row: row.loss)
+    lower = first.loss - lowest.loss
+    if lower <= MARGIN:
         return "Keep the current params."
-    return f"Use {name}: the current network's weights are not available."
+    name = lowest.candidate.name
+    return (
+        f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
+        f"`pawprint try --use {name}` tests it alone and writes it."
+    )
 
 
 def tabulate(
@@ -377,7 +436,7 @@ def tabulate(
         record["accuracy"] = row and float(row.accuracy)
         record["log_loss"] = row and float(row.loss)
         record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-        record["verdict"] = test.verdict if test else ""
+        record["verdict"] = row.verdict if row else ""
         record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
         record["chosen"] = option is best.candidate
         record["params"] = option.changes

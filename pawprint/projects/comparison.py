@@ -3,13 +3,11 @@
 `scores/stored_run.py` reads a run from its files, and `scores/compared_runs.py` compares runs.
 """
 
-import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pawprint import paths
-from pawprint.columns import SCORES
 from pawprint.errors import InputError
 from pawprint.git import try_git
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
@@ -17,7 +15,6 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.projects.check import require_reproduced
 from pawprint.scores.compared_runs import ComparedRun, Run, compare_runs
 from pawprint.scores.stored_run import read_run
-from pawprint.tables import parse_table
 
 # Patterns of references, with the number of parts before the name. An experiment's name comes after
 # the hash of its commit, which has two parts; references of DVC itself have fewer parts.
@@ -45,17 +42,20 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     """Read a run of a project, which sentences call `name`.
 
     The run's data, in DVC's cache or in a remote, may be missing. Raises InputError if the run has
-    no predictions or no params.
+    no predictions, or if its stages did not all run.
     """
     read = functools.partial(read_revision, folder, rev)
     run = read_run(read, name)
-    if run.split is None:  # these files are in Git
-        with contextlib.suppress(InputError):
-            recorded = Recorded(read(paths.LOCK, bytes.decode))
-            run = run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
-            scores = read(paths.SCORES_CSV, functools.partial(parse_table, columns=SCORES))
-            run = run._replace(scores=scores)
-    return run
+    try:
+        recorded = Recorded(read(paths.LOCK, bytes.decode))
+    except InputError:  # no dvc.lock
+        return run
+    if rev != WORKSPACE and (stage := recorded.stage_left_behind()):
+        raise InputError(
+            f"{rev}: the stage {stage} did not run after an earlier stage had changed its outputs. "
+            "Run `dvc repro` there, and commit."
+        )
+    return run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
 
 
 def find_runs(folder: Path) -> dict[str, str]:

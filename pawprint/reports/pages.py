@@ -12,17 +12,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pawprint.classes import UNKNOWN, are_imbalanced, headline
+from pawprint.classes import UNKNOWN, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.decoding.jpeg import decoded_side
 from pawprint.errors import name_some, printable
 from pawprint.images.archive import Archive
 from pawprint.images.reading import open_image
+from pawprint.paths import COPIES
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.metrics import CATALOGUE, measure_fraction
 from pawprint.scores.prediction_table import confusion, most_confused, with_image
-from pawprint.scores.slices import DIFFERENCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODEL_CARD = TEMPLATES / "model_card.md"
@@ -34,7 +34,7 @@ WEBP_SIDE = 16_383  # maximum, in pixels
 
 def project_name(folder: Path = Path()) -> str:
     """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
-    path, _, _ = folder.absolute().as_posix().partition("/.dvc/tmp/exps/")
+    path, _, _ = folder.absolute().as_posix().partition(COPIES)
     return printable(Path(path).name)
 
 
@@ -277,40 +277,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return rows.rename_axis("class").reset_index()
 
 
-def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return rows of text: a slice, its accuracy, and the difference from the other images."""
-    rows = scores.set_index("label")
-    accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
-    return [
-        (
-            label,
-            describe_score(row),
-            "{:+.2f} points, {:+.2f} to {:+.2f}".format(
-                *(100 * difference.loc[label, ["value", "low", "high"]])
-            ),
-        )
-        for label, row in accuracy.iterrows()
-    ]
-
-
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Count the images in a SPLIT table: a row per label, a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
-
-
-def describe_imbalance(images: pd.DataFrame) -> str:
-    """Return text such as "300 images of dog, 40 of cat; …" above MAX_IMBALANCE, otherwise "".
-
-    It ends with the effect of `class_weight`. `images` has a column `label`.
-    """
-    counts = images["label"].value_counts().sort_index()
-    most = counts.max()
-    fewest = counts.min()
-    if most <= MAX_IMBALANCE * fewest:
-        return ""
-    weights = "auto weights" if are_imbalanced(counts) else "balanced would weight"
-    return (
-        f"{most:,} images of {counts.idxmax()}, {fewest:,} of {counts.idxmin()}; class_weight: "
-        f"{weights} each class equally"
-    )

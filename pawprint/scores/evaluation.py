@@ -39,15 +39,25 @@ def tabulate_images(
 ) -> pd.DataFrame:
     """Return a PROBABILITIES table for a split's images, `rows` of a SPLIT table.
 
-    Additional columns are `group`, `correct`, `refused` (as unknown) and `confidence`.
+    Additional columns are `group` and `correct`.
     """
     probabilities, predicted = predictions.probabilities, predictions.predicted
-    is_unknown = predictions.is_unknown
-    unknown_scores = None if is_unknown is None else outputs.unknown_scores
+    unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
     table = tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores)
-    return table.assign(
-        group=rows["group"].array,
-        correct=predictions.is_right,
-        refused=False if is_unknown is None else is_unknown,
-        confidence=predictions.confidence,
-    )
+    return table.assign(group=rows["group"].array, correct=predictions.is_right)
+
+
+def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
+    """Return a SCORES row: test accuracy without images that resemble images in other splits.
+
+    The result is empty if no test images, or all of them, resemble images in other splits. `test`
+    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
+    """
+    split_of = near_duplicates.set_index("path")["split"]
+    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
+    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
+    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
+    if not 0 < is_apart.sum() < len(test):
+        return metrics.score_rows([])
+    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
+    return metrics.score_rows([("", metrics.APART, *metrics.fraction_cells(is_right, groups))])

@@ -1,41 +1,31 @@
-"""Find the limits of a model: up to seven sentences about how to raise its score.
+"""Find the limits of a model: sentences about how to raise its score.
 
-MEASURED contains a function for each limit that can be measured, in errors per 100 images. The
-largest limit comes first if the sizes differ by more than chance. UNMEASURED contains a function
-for each limit that cannot be measured. If a limit does not apply to the model, its function returns
+SIZED contains a function for each limit whose size can be measured, in errors per 100 images, and
+OTHERS a function for each limit without a size. If a limit does not apply, its function returns
 None.
 """
 
-import operator
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import PurePosixPath
-from statistics import NormalDist
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pawprint.draws import draw_folds
+from pawprint.errors import counted
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
-from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.prediction_table import every_prediction, predicted_labels, probabilities_in
+from pawprint.scores.prediction_table import every_prediction
 from pawprint.scores.series import describe_series
 from pawprint.tables import training_images
 
-# The width of an interval in standard deviations.
-DEVIATIONS = 2 * NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-MIN_RATIO = 2  # minimum ratio, from twice the number of parameters
 MIN_ERRORS = 0.5  # per 100 images
-MIN_LEARNED = 0.9  # training accuracy of the head, below which the features are weak
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
-MIN_PROBABILITY = 1e-6  # lowest probability of a label, because tables have six digits
-# Bounds for the fit of wrong labels.
-MAX_WRONG = 0.5
-SHARPNESS = (0.2, 5)
-SECTION = (5**0.5 - 1) / 2  # the golden section, by which each step of a search shortens the range
-STEPS = 24  # of a search: the range becomes 100,000 times shorter
-SIZE_UNKNOWN = "Limits without an estimate; pawprint try measures backbone, image size and resize:"
+HEADING = (
+    "Errors per 100 images that the model was not trained on, each class weighted equally, with "
+    f"{CONFIDENCE:.0%} intervals; largest first:"
+)
+NO_SIZE = "No measured limit causes half an error per 100 images."
 
 
 class RunData(NamedTuple):
@@ -43,16 +33,12 @@ class RunData(NamedTuple):
 
     `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
     PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
-    is a LABELS_TO_REVIEW table.
-
-    `train_accuracy` is the head's accuracy on its training images, or None. `choices` is the
-    content of data/cross_validation.json.
+    is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json.
     """
 
     images: pd.DataFrame
     judged: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
-    train_accuracy: float | None
     learning_curve: pd.DataFrame
     choices: Mapping
     to_review: pd.DataFrame
@@ -78,42 +64,13 @@ class Size(NamedTuple):
     high: float
 
     @property
-    def expected(self) -> float:
-        """Return the number of errors, at least 0, minus errors that may be due to chance.
-
-        As in Akaike's criterion, an estimate only counts if its square is more than MIN_RATIO times
-        the square of its standard error. Estimates far above this minimum hardly change.
-        """
-        if self.errors <= 0:
-            return 0.0
-        return self.errors * max(0.0, 1 - MIN_RATIO * (self.standard_error / self.errors) ** 2)
-
-    @property
-    def standard_error(self) -> float:
-        """Return the standard error of `errors`, derived from the width of the interval."""
-        return (self.high - self.low) / DEVIATIONS
-
-    @property
-    def verb(self) -> str:
-        """Return "may save" if the interval contains 0, otherwise "would save"."""
-        return "may save" if self.low <= 0 else "would save"
-
-    @property
-    def counts(self) -> bool:
-        """Return whether it is half an error or more, or larger than chance."""
-        return self.errors >= MIN_ERRORS or self.low > 0
-
-    def is_like(self, other: Self) -> bool:
-        """Return whether two sizes have the same `verb` and differ by no more than chance."""
-        reach = DEVIATIONS / 2 * np.hypot(self.standard_error, other.standard_error)
-        is_near = abs(self.expected - other.expected) <= reach
-        return bool(is_near and self.verb == other.verb)
+    def is_shown(self) -> bool:
+        """Return whether the size is larger than chance."""
+        return self.low > 0
 
     def __str__(self) -> str:
-        number = round(self.expected)
-        if number == 0:
-            return "less than one error"
-        return f"{number} error{'s' if number > 1 else ''}"
+        verb = "would" if self.is_shown else "may"
+        return f"{verb} save {self.errors:.1f} errors ({self.low:z.1f} to {self.high:z.1f})"
 
 
 class Limit(NamedTuple):
@@ -128,59 +85,36 @@ class Limit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The limits with a size, in order, and the other limits, each with a heading."""
+    """The limits with a size, in order, under a heading, and the other limits."""
 
     heading: str
-    measured: list[Limit]
-    unmeasured: list[Limit]
-    unmeasured_heading: str = SIZE_UNKNOWN
+    sized: list[Limit]
+    others: list[Limit]
 
     @property
     def text(self) -> str:
-        """Return one line for each heading and each limit."""
-        measured = [f"- {limit.sentence}" for limit in self.measured]
-        unmeasured = [f"- {limit.sentence}" for limit in self.unmeasured]
-        lines = [self.heading, *measured, self.unmeasured_heading, *unmeasured]
-        return "".join(f"{line}\n" for line in lines)
+        """Return one line for the heading and for each limit."""
+        lines = [f"- {limit.sentence}" for limit in (*self.sized, *self.others)]
+        return "".join(f"{line}\n" for line in (self.heading, *lines))
 
 
 def find_limits(run: RunData) -> Limits:
     """Return the model's limits, with a heading."""
-    wrong = 100 * run.held_out.groupby("actual")["wrong"].mean().mean()
-    unmeasured = [limit for find in UNMEASURED if (limit := find(run))]
-    heading = (
-        f"The model is wrong on {wrong:.0f} of 100 images that it was not trained on, each class "
-        "weighted equally. "
-    )
-    measured = rank_limits(run)
-    if len(measured) > 1:
-        heading += (
-            "Errors that may be due to chance are not counted below. Possible improvements, "
-            "largest effect first; those that differ only by chance are in a fixed order:"
-        )
-    elif measured:
-        heading += "Errors that may be due to chance are not counted below. Possible improvement:"
-    else:
-        heading += "No limit with an estimate causes half an error of 100."
-    return Limits(heading, measured, [*unmeasured, other_backbone(run)])
+    others = [limit for find in OTHERS if (limit := find(run))]
+    sized = rank_limits(run)
+    return Limits(HEADING if sized else NO_SIZE, sized, others)
 
 
 def rank_limits(run: RunData) -> list[Limit]:
-    """Return the limits that can be measured, starting with the limit that causes the most errors.
+    """Return the limits that cause MIN_ERRORS or more, starting with the most errors.
 
-    Limits that may save errors only by chance come last, and are left out if they are less than
-    half an error per 100 images. Sizes that do not differ from the largest
-    one by more than chance keep the order of MEASURED, and the same rule applies to the rest.
-    Otherwise, a single photo could change the order.
+    Limits that may be due to chance come last.
     """
-    found = [limit for find in MEASURED if (limit := find(run))]
-    left = [(limit.size, limit) for limit in found if limit.size and limit.size.counts]
-    ranked = []
-    while left:
-        first = max((size for size, _ in left), key=lambda size: (size.low > 0, size.expected))
-        ranked += [limit for size, limit in left if size.is_like(first)]
-        left = [(size, limit) for size, limit in left if not size.is_like(first)]
-    return ranked
+    found = [limit for find in SIZED if (limit := find(run))]
+    ranked = [(limit.size, limit) for limit in found if limit.size]
+    ranked = [(size, limit) for size, limit in ranked if size.errors >= MIN_ERRORS]
+    ranked.sort(key=lambda pair: (pair[0].is_shown, pair[0].errors), reverse=True)
+    return [limit for _, limit in ranked]
 
 
 def more_images(run: RunData) -> Limit | None:
@@ -190,87 +124,11 @@ def more_images(run: RunData) -> Limit | None:
         return None
     size = Size(*(100 * curve[["gain", "low", "high"]].iloc[-1].astype(float)))
     before, last = curve["images"].iloc[-2:]
-    score = curve["score"].iloc[-1]
     return Limit(
-        f"More images {size.verb} {size} of 100: the last doubling, from {before:,} to {last:,} "
-        f"training images, changed the {score} by {size.errors:+.1f} points ({CONFIDENCE:.0%} "
-        f"interval {size.low:+.1f} to {size.high:+.1f}).",
+        f"Twice as many images {size}, as in the last doubling, from {before:,} to {last:,} "
+        "training images.",
         size,
     )
-
-
-def wrong_labels(run: RunData) -> Limit | None:
-    """Return the limit "wrong labels", as estimated by models that have not seen the images.
-
-    The estimate is the fraction of labels that are best explained as random. A model's
-    overconfidence or underconfidence must not make labels suspect. Therefore, the sharpness of the
-    probabilities is fitted together with this fraction, separately for cross-validated and held-out
-    images. The standard error is derived from the likelihood ratio. Labels that a person has
-    confirmed are not considered.
-    """
-    table = pd.concat(run.predictions.values()).rename(columns={"actual": "label"})
-    held_out = judge(table, probabilities_in(table), predicted_labels(table))
-    parts = [run.judged, held_out]
-    confirmed = set(list_suspects(pd.concat(parts))["path"]) - set(run.to_review["path"])
-    doubted = [part[~part["path"].isin(confirmed)] for part in parts]
-    log_odds = [_log_odds(part, run.classes) for part in doubted]
-    loss = partial(_lowest_loss, log_odds, run.classes)
-    without = loss(0)
-    drawn, lowest = min((0, without), _minimise(loss, 0, MAX_WRONG), key=operator.itemgetter(1))
-    wrong = 100 * drawn * (1 - 1 / run.classes)
-    wrong *= sum(map(len, doubted)) / sum(map(len, parts))
-    ratio = 2 * (without - lowest)
-    reach = DEVIATIONS / 2 * wrong / max(ratio, MIN_PROBABILITY) ** 0.5
-    size = Size(wrong, wrong - reach, wrong + reach)
-    return Limit(
-        f"Correcting labels {size.verb} {size} of 100, estimated from the suspected errors: look "
-        "at the images in plots/labels_to_review.csv, and correct labels.csv.",
-        size,
-    )
-
-
-def _log_odds(judged: pd.DataFrame, classes: int) -> np.ndarray:
-    """Return the log odds of other labels against the label, `(2, images)`.
-
-    The rows are the most probable other label, and the mean of the remaining labels.
-    """
-    label, likely = judged[["probability", "likely_probability"]].to_numpy().T
-    other = (1 - label - likely) / max(classes - 2, 1)
-    label, likely, other = np.log(np.maximum([label, likely, other], MIN_PROBABILITY))
-    return np.array([likely - label, other - label])
-
-
-def _lowest_loss(parts: list[np.ndarray], classes: int, drawn: float) -> float:
-    """Return the log loss of labels with these log odds if a fraction of them is drawn at random.
-
-    In each part, the probabilities have the sharpness in SHARPNESS that results in the lowest loss.
-    """
-    losses = (partial(_loss, part, classes, drawn) for part in parts)
-    return sum(_minimise(loss, *np.log(SHARPNESS))[1] for loss in losses)
-
-
-def _loss(log_odds: np.ndarray, classes: int, drawn: float, log_sharpness: float) -> float:
-    others = np.array([1, classes - 2]) @ np.exp(np.exp(log_sharpness) * log_odds)
-    return -np.log((1 - drawn) / (1 + others) + drawn / classes).sum()
-
-
-def _minimise(function: Callable[[float], float], low: float, high: float) -> tuple[float, float]:
-    """Return where a function is lowest in a range, and its value there, by golden-section search.
-
-    Importing SciPy's optimisation would take a third of a second.
-    """
-    points = [high - SECTION * (high - low), low + SECTION * (high - low)]
-    values = [function(point) for point in points]
-    for _ in range(STEPS):
-        if values[0] < values[1]:
-            high = points[1]
-            points = [high - SECTION * (high - low), points[0]]
-            values = [function(points[0]), values[0]]
-        else:
-            low = points[0]
-            points = [points[1], low + SECTION * (high - low)]
-            values = [values[1], function(points[1])]
-    return min(zip(points, values), key=operator.itemgetter(1))
 
 
 def confused_classes(run: RunData) -> Limit | None:
@@ -295,8 +153,8 @@ def confused_classes(run: RunData) -> Limit | None:
     rest = every.assign(wrong=every["wrong"] & ~is_more)
     size = _excess(rest, 2 * is_fewer, others)
     return Limit(
-        f"Distinguishing {second} from {first} as well as other classes {size.verb} {size} of 100: "
-        "add images that show the difference, or make them one class.",
+        f"Distinguishing {second} from {first} as well as other classes {size}: add images that "
+        "show the difference, or make them one class.",
         size,
         (second, first),
     )
@@ -310,9 +168,9 @@ def weak_class(run: RunData) -> Limit | None:
     size = _excess(every, every["actual"] == weak, run.classes - 1)
     images = (every["actual"] == weak).sum()
     return Limit(
-        f"A recall of {weak} as high as in other classes {size.verb} {size} of 100: the model is "
-        f"correct on {recalls[weak]:.0%} of its {images:,} images, and on "
-        f"{recalls.drop(weak).mean():.0%} of the others; add images of {weak}.",
+        f"A recall of {weak} as high as in other classes {size}: the model is correct on "
+        f"{recalls[weak]:.0%} of its {images:,} images, and on {recalls.drop(weak).mean():.0%} of "
+        f"the others; add images of {weak}.",
         size,
     )
 
@@ -332,6 +190,16 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     return Size(100 * errors, 100 * low, 100 * high)
 
 
+def labels_to_review(run: RunData) -> Limit | None:
+    """Return the limit for labels that look wrong."""
+    if run.to_review.empty:
+        return None
+    return Limit(
+        f"{counted(len(run.to_review), 'label')} may be wrong: look at the photos in "
+        "plots/labels_to_review.csv, and correct labels.csv."
+    )
+
+
 def divided_series(run: RunData) -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
     if "series" not in run.choices:
@@ -339,16 +207,6 @@ def divided_series(run: RunData) -> Limit | None:
     learned = run.images[run.images["split"] == "train"]
     is_right = run.judged["probability"] >= run.judged["likely_probability"]
     return Limit(describe_series(learned, is_right.mean(), run.choices))
-
-
-def other_backbone(run: RunData) -> Limit:
-    """Return the limit "other backbone", emphasised if the head does not fit its images."""
-    if run.train_accuracy is None or run.train_accuracy >= MIN_LEARNED:
-        return Limit("Another backbone, image size or resizing method may be better.")
-    return Limit(
-        f"The head is correct on only {run.train_accuracy:.0%} of its training images: "
-        "another backbone or image size is likely to be better."
-    )
 
 
 MAX_IMAGES = 500  # maximum number of training images to examine
@@ -360,6 +218,7 @@ MIN_KNOWN = 0.75
 # The fraction of a class within a range of one property, minus the same fraction of other classes.
 MIN_OF_RANGE = 0.5
 MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
+GREY = 5  # maximum colour of a grey image, such as one by infrared light; JPEG adds about 1
 
 
 def shortcut(run: RunData) -> Limit | None:
@@ -424,6 +283,7 @@ def _properties(images: pd.DataFrame) -> pd.DataFrame:
         "aspect ratio": images["width"] / images["height"],
         "file format": np.unique(suffixes, return_inverse=True)[1],
         "border": _brightness_of_borders(images["perceptual_hash"]),
+        "grey or in colour": images["colour"] > GREY,
     }
     return images[["width", "height", "brightness"]].assign(**columns)
 
@@ -440,12 +300,5 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-# Limits that tell users which images to look at come before limits that ask for more images of any
-# kind.
-MEASURED: tuple[Callable[[RunData], Limit | None], ...] = (
-    confused_classes,
-    weak_class,
-    more_images,
-    wrong_labels,
-)
-UNMEASURED: tuple[Callable[[RunData], Limit | None], ...] = (shortcut, divided_series)
+SIZED: tuple[Callable[[RunData], Limit | None], ...] = (confused_classes, weak_class, more_images)
+OTHERS: tuple[Callable[[RunData], Limit | None], ...] = (labels_to_review, shortcut, divided_series)

@@ -189,7 +189,6 @@ IN_METRICS = {
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
-SLICE = "slice_accuracy"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right")),
@@ -207,7 +206,6 @@ CATALOGUE = {
     "recall": Score("recall", _recall, is_of_class=True),
     "precision": Score("precision", _precision, is_of_class=True),
     "f1": Score("F1", _f1, PERCENT, _alone, is_of_class=True),
-    SLICE: Score("accuracy"),
 }
 
 

@@ -1,8 +1,7 @@
 """Read a run for comparison, from either a commit's files or this folder."""
 
-import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,15 +13,12 @@ from pawprint import paths
 from pawprint.classes import log_losses
 from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
-from pawprint.model.metadata import METADATA_FILE, parse_metadata
 from pawprint.scores.compared_runs import TRAINING, Run
-from pawprint.scores.prediction_table import parse_probabilities, with_image
+from pawprint.scores.prediction_table import with_image
 from pawprint.scores.series import with_groups
 from pawprint.tables import parse_table
-from pawprint.yaml_file import parse_mapping
 
 Parsed = TypeVar("Parsed")
-MODEL_JSON = paths.SERVED_MODEL / METADATA_FILE
 
 
 class Reader(Protocol):
@@ -35,31 +31,22 @@ class Reader(Protocol):
 def read_run(read: Reader, name: str) -> Run:
     """Read a run with `read`. Sentences refer to it as `name`.
 
-    Files that are only in DVC's cache may be missing. Raises InputError without predictions
-    or params.
+    Files that are only in DVC's cache may be missing. Raises InputError without predictions.
     """
     tables = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
-    run = Run(name, tables, read(paths.PARAMS, _calibrate))
+    run = Run(name, tables)
     try:
+        history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
+        is_tuned = history["kept"].any()
+        run = run._replace(epochs=1 + len(history) if is_tuned else 1)
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices))
-        history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
-        if not history["kept"].any():  # cross-validation does not describe a fine-tuned model
+        if not is_tuned:  # cross-validation does not describe a fine-tuned model
             tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
         run = run._replace(missing=str(error))
-    if run.split is not None:
-        with contextlib.suppress(InputError):
-            metadata = read(MODEL_JSON, partial(parse_metadata, MODEL_JSON))
-            test = read(paths.TEST_PROBABILITIES_CSV, parse_probabilities)
-            return run._replace(metadata=metadata, test=test)
     return run
-
-
-def _calibrate(params: bytes) -> Mapping[str, object]:
-    section = parse_mapping(params.decode(), str(paths.PARAMS)).get("calibrate")
-    return section if isinstance(section, dict) else {}
 
 
 def _parse(content: bytes) -> pd.DataFrame:

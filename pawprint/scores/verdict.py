@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import HEADLINES, headline_strata, log_losses
-from pawprint.columns import SPLITS
 from pawprint.scores import intervals
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
@@ -53,7 +52,7 @@ class ModelComparison(NamedTuple):
 
     Each row in `sets` describes a set of images: the number of images, both models' accuracy (or
     with imbalanced classes, their balanced accuracy), their log losses, and the difference between
-    these, with an interval for this set alone. Additional columns contain text.
+    these, with an interval for this set alone.
     """
 
     images: int
@@ -74,19 +73,16 @@ class ModelComparison(NamedTuple):
 
 
 def pair_probabilities(
-    actual: np.ndarray,
-    probabilities: tuple[np.ndarray, np.ndarray],
-    groups: np.ndarray,
-    weights: np.ndarray,
+    actual: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], groups: np.ndarray
 ) -> pd.DataFrame:
     """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
-    Each image's losses are multiplied by its weight. Classes are indices.
+    Classes are indices.
     """
     pairs = pd.DataFrame({"actual": actual, "group": groups})
     for suffix, of_model in zip(("_old", ""), probabilities):
         pairs[f"predicted{suffix}"] = of_model.argmax(axis=1)
-        pairs[f"loss{suffix}"] = weights * log_losses(actual, of_model)
+        pairs[f"loss{suffix}"] = log_losses(actual, of_model)
     return pairs.dropna(subset=["loss_old", "loss"])
 
 
@@ -104,7 +100,7 @@ def compare(
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
-        rows = [_row(name, pairs, confidence) for name, pairs in sets.items()]
+        rows = [set_row(name, pairs, confidence) for name, pairs in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
         test = difference_in(whole, 1 - level, p_value)
         compared.append(ModelComparison(len(whole), old, new, test, pd.DataFrame(rows)))
@@ -121,7 +117,10 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
     return pairs["loss"].to_numpy() - pairs["loss_old"].to_numpy()
 
 
-def _row(name: str, pairs: pd.DataFrame, confidence: float) -> dict:
+def set_row(
+    name: str, pairs: pd.DataFrame, confidence: float = intervals.CONFIDENCE
+) -> dict[str, object]:
+    """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
     right, strata = headline_strata(pairs["actual"].to_numpy())
     row = {"images": name, "number": len(pairs)}
     for side, suffix in (("old", "_old"), ("new", "")):
@@ -151,23 +150,20 @@ def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> Los
     return LossTest(difference, low, high, confidence, p_value, right, of_right)
 
 
-def describe_verdict(old: str, new: str, compared: ModelComparison, margin: float = 0.0) -> str:
+def describe_verdict(
+    old: str, new: str, compared: ModelComparison, kind: str, margin: float = 0.0
+) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    The sentence says whether training images count. `ModelComparison.verdict` explains `margin`.
+    `kind` names the images, such as "validation images". `ModelComparison.verdict` explains
+    `margin`.
     """
     test = compared.test
     verdict = compared.verdict(margin)
-    names = [*compared.sets["images"]]
-    held_out = [name for name in SPLITS[1:] if name in names]
-    are_held_out = len(held_out) == len(names)
-    kind = f"{' and '.join(held_out)} " if are_held_out else ""
-    images = f"on the {compared.images:,} {kind}images that can be compared"
-    if not are_held_out:
-        images += " (training images by cross-validation)"
+    images = f"on {compared.images:,} {kind}"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right}"
-    interval = f"{test.confidence:.0%} interval"
+    interval = f"{100 * test.confidence:.3g}% interval"
     if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points} ({interval}), {images}."
     if verdict == "equal":
@@ -192,6 +188,5 @@ def tabulate_sets(compared: ModelComparison) -> pd.DataFrame:
             if None not in values and not pd.isna(values[0]):
                 cells[score] = " → ".join(f"{value:{form}}" for value in values)
         cells["log loss difference"] = "{difference:+.4f} ({low:+.4f} to {high:+.4f})".format(**row)
-        cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")

@@ -21,9 +21,19 @@ from pawprint.decoding.decoder import pixels_sha256
 from pawprint.features.shards import ShardComputer
 from pawprint.files import pack, write_json
 from pawprint.params.file import overlay, set_params
+from pawprint.params.model import load_params
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.projects import candidates
-from pawprint.projects.candidates import TODAY, Candidate, Measured, choose, row_of
+from pawprint.projects.candidates import (
+    TODAY,
+    Candidate,
+    Measured,
+    choose,
+    describe_choice,
+    in_sequence,
+    row_of,
+)
+from pawprint.scores.verdict import NOT_SHOWN
 from pawprint.tables import read_table, write_table
 from pawprint.yaml_file import read_yaml
 from stages import backbone, features
@@ -184,7 +194,7 @@ def test_default_candidates_are_valid_params_that_differ(made, defaults):
         models = [candidate.params.model for candidate in found]
         assert all(models.index(model) == number for number, model in enumerate(models))
         assert wanted <= {(model.alpha, model.image_size) for model in models}
-        assert len(found) <= 9
+        assert len(found) <= 11
     nearly = SIZES.assign(height=SIZES["width"] + 3)
     assert "pad" not in {candidate.name for candidate in defaults(content, nearly)}
 
@@ -222,11 +232,15 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     set_params(Path(), more.candidate.changes)
     computed = count_images(monkeypatch)
     assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
-    write_inputs_of_features()
-    features.main()
-    assert not paths.FEATURES.exists()  # until the stage has ended
-    assert len(computed) == 24
-    assert "24 images computed, 24 reused" in capsys.readouterr().out
+    copy = folder / ".dvc/tmp/exps/standalone/tmp1"  # as by `dvc exp run --temp`
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".dvc"))
+    for run_of_stage in (copy, folder):
+        monkeypatch.chdir(run_of_stage)
+        write_inputs_of_features()
+        features.main()
+        assert not paths.FEATURES.exists()  # until the stage has ended
+        assert "24 images computed, 24 reused" in capsys.readouterr().out
+    assert len(computed) == 2 * 24
 
 
 def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch, defaults):
@@ -258,24 +272,28 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     command = "python", "-m", "pawprint", "try", *choices, "--use"
     result = run(*command, cwd=folder, **environment)
     assert result.returncode == 0, result.stderr
-    today, _, _, use, *_ = result.stdout.splitlines()
-    assert today.startswith("today: no weights on this computer")
-    assert use.startswith("Use source=")
+    lines = result.stdout.splitlines()
+    assert any(line.startswith("no weights on this computer: today. ") for line in lines)
+    assert any(line.startswith("Use source=") for line in lines)
     assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
 
 
-def used(losses: list[float], seconds: list[float]) -> int:
-    """Return the index of the result that is used, given log losses on 400 images each."""
+def measured(losses: list[float], seconds: list[float], sizes: int = 0) -> list[Measured]:
+    """Return rows for log losses on 400 images each; the last `sizes` are larger image sizes."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
     sample, rows = candidates.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
+    params = load_params(PROJECT / "params.yaml")
     for number, (loss, cost) in enumerate(zip(losses, seconds)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
         probabilities[np.arange(400), np.arange(400) % 2] = of_label
         first: Measured | None = rows[0] if rows else None
-        named = Candidate(str(number) if number else TODAY, {}, None)
+        model = params.model.model_copy(update={"image_size": 32 * (number + 1)})
+        named = Candidate(
+            str(number) if number else TODAY, {}, params.model_copy(update={"model": model})
+        )
         rows.append(row_of(named, (probabilities, 7, cost), first, sample, 0.05))
-    return rows.index(choose(rows))
+    return [*rows[: len(rows) - sizes], *in_sequence(rows[len(rows) - sizes :])]
 
 
 def test_cheapest_of_the_best_is_used():
@@ -286,4 +304,37 @@ def test_cheapest_of_the_best_is_used():
         ([0.30, 0.299], [9, 20], 0),  # not significantly better
         ([0.30, 0.35], [9, 5], 0),  # cheaper, and worse
     ):
-        assert used(losses, seconds) == best
+        rows = measured(losses, seconds)
+        assert rows.index(choose(rows)) == best
+
+
+def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():
+    rows = measured([0.50, 0.40, 0.35, 0.345], [9, 15, 25, 45], sizes=3)
+    assert [row.verdict for row in rows] == ["", "better", "better", "better"]
+    assert choose(rows) is rows[2]  # the cheapest within the margin
+    rows = measured([0.50, 0.40, 0.502], [9, 15, 25], sizes=2)
+    assert rows[2].verdict != "better" and rows[1].verdict == NOT_SHOWN
+    last = describe_choice(choose(rows), rows)
+    assert last.startswith("1: log loss 0.100 lower, not shown with 400 photos")
+    assert "`pawprint try --use 1`" in last
+    assert describe_choice(rows[0], rows[::2]) == "Keep the current params."
+
+
+@pytest.mark.extended
+def test_sizes_that_do_not_differ_are_seldom_called_better():
+    rng = np.random.default_rng(0)
+    wrong = 0
+    table = pd.DataFrame({"label": np.resize(["a", "b"], 200), "group": np.arange(200)})
+    sample = candidates.Sample(Path(), table, ["a", "b"], None, (200, 0))
+    some = measured([0.3] * 4, [1] * 4)
+    for _ in range(1000):
+        hard = rng.normal(2, 2, 200)
+        rows: list[Measured] = []
+        for row in some:
+            of_label = 1 / (1 + np.exp(-hard - rng.normal(0, 0.5, 200)))
+            probabilities = np.tile(1 - of_label[:, None], 2)
+            probabilities[np.arange(200), np.arange(200) % 2] = of_label
+            first = rows[0] if rows else None
+            rows.append(row_of(row.candidate, (probabilities, 7, 1), first, sample, 0.05))
+        wrong += any(row.verdict == "better" for row in in_sequence(rows[1:]))
+    assert wrong <= 0.05 * 1000

@@ -16,6 +16,7 @@ from kills import fingerprint
 from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
+from examples.demo import write_archive
 from pawprint import paths
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
@@ -25,7 +26,6 @@ from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert
 from pawprint.params.file import overlay
-from examples.demo import write_archive
 from pawprint.runtime import write_network
 
 pytestmark = pytest.mark.slow

@@ -117,9 +117,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
 def test_labels_and_names_of_files_are_text_and_not_markup(both):
     card, page = both
     assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2
-    assert r"90 images of a\|b, 15 of \<cow\>" in card
     assert "a|b" not in card and "<cow>" not in card
-    assert "90 images of a|b, 15 of &lt;cow&gt;" in page
     assert "<td>not an image</td><td>a &amp; b</td>" in page
     assert "<cow>" not in page and "<script>" not in page
 
@@ -128,17 +126,6 @@ def test_passwords_and_tokens_of_sources_are_left_out(both):
     card, page = both
     assert SECRET not in card + page
     assert card.count("`https://host/file`") == 2
-
-
-def test_warning_of_a_test_set_of_another_kind_is_at_the_top(both, other):
-    assert "differs from the validation set" not in "".join(both)
-    scores = read_table(other / paths.SCORES_CSV, SCORES)
-    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
-    shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
-    write_table(other / paths.SCORES_CSV, shifted, SCORES)
-    card, page = reports(other)
-    assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
-    assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
 
 
 def test_card_says_nothing_that_the_params_deny(other):
