@@ -59,5 +59,5 @@ def test_stages_after_the_backbone_run_for_other_features_alone(project):
     change(project, "train_finetune: {epochs: {number: 1}}")
     # No layer of an ONNX file is ever trained.
     assert repro(project, "evaluate") == ["train_finetune"]
-    change(project, "model: {onnx: {mean: [0, 0, 0]}}")
+    change(project, "model: {onnx: {output: pooled, mean: [0, 0, 0], std: [0.5, 0.5, 0.5]}}")
     assert repro(project, "train_extract") == ["backbone", "features", "train_extract"]
