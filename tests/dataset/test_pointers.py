@@ -24,7 +24,6 @@ POINTERS = {LFS: "git lfs pull", ANNEX: "git annex get"}
 
 @pytest.mark.parametrize(("content", "command"), POINTERS.items())
 def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, command):
-    """As in amanchadha/coursera-deep-learning-specialization 2, with a ZIP from GitHub."""
     files = photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg"])
     files |= {"cat/0.jpg": content, "cat/1.jpg": content}
     folder = write_files(tmp_path / "given", files)
@@ -38,7 +37,6 @@ def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, comm
 
 
 def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
-    """huggingface/transformers 8497."""
     files = photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg"]) | {"cat/3.jpg": LFS}
     pack(tmp_path / "given.zip", files.items())
     _, rejected, _ = clean_archive(tmp_path / "given.zip")
@@ -50,7 +48,6 @@ def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
 
 @pytest.mark.parametrize(("content", "command"), POINTERS.items())
 def test_archive_photo_and_model_that_are_pointers_are_named(tmp_path, content, command):
-    """amanchadha/coursera-deep-learning-specialization 2, huggingface/transformers 8497."""
     path = tmp_path / "photos.zip"
     path.write_bytes(content)
     with refused("photos.zip", command):
