@@ -50,21 +50,15 @@ def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
 def test_archive_photo_and_model_that_are_pointers_are_named(tmp_path, content, command):
     path = tmp_path / "photos.zip"
     path.write_bytes(content)
-    with refused("photos.zip", command):
-        create(tmp_path / "new", path, None, False)
-    with refused("photos.zip", command):
-        fetch(path, tmp_path / "raw")
-    with refused("photos.zip", command):
-        open_archive(path)
+    for read in (lambda: fetch(path, tmp_path / "raw"), lambda: open_archive(path)):
+        with refused("photos.zip", command):
+            read()
     with pytest.raises(UnusableImageError, match=command):
         decode(content)
     example = shutil.copytree(EXAMPLE_MODEL, tmp_path / "model")
-    for name in ("model.bin", "model.xml", "model.json"):
-        kept = (example / name).read_bytes()
-        (example / name).write_bytes(content)
-        with refused(name, command):
-            load_predictor(example)
-        (example / name).write_bytes(kept)
+    (example / "model.bin").write_bytes(content)
+    with refused("model.bin", command):
+        load_predictor(example)
 
 
 def test_photo_that_only_mentions_a_pointer_is_a_photo(tmp_path):

@@ -1,21 +1,15 @@
 """Test that files which cannot be read or written at the moment are reported, not rejected."""
 
-import errno
 import resource
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
-from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
-from pawprint.files import pack
 from pawprint.images import pointers
-from pawprint.images.archive import open_archive, read_member
-from pawprint.named_file import read_bytes
 from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
@@ -61,22 +55,6 @@ def test_table_or_archive_that_cannot_be_read_is_named(photos, tmp_path, name):
     link.symlink_to(FAILS)
     with refused(f"cannot read {link}: Input/output error"):
         create(tmp_path / "p", photos if name == "metadata.csv" else link, None, False)
-
-
-def test_error_of_the_disk_is_no_damage_of_an_archive(tmp_path, monkeypatch):
-    for read in (is_tar, lambda path: list(tar_files(path)), read_bytes):
-        with pytest.raises(OSError, match="Input/output") as error:
-            read(FAILS)
-        assert error.value.filename == str(FAILS)
-
-    def fail(*_: object) -> bytes:
-        raise OSError(errno.EIO, "Input/output error")
-
-    pack(tmp_path / "images.zip", photos_of(NAMES).items())
-    monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
-    with open_archive(tmp_path / "images.zip") as archive, pytest.raises(OSError) as error:
-        read_member(archive, NAMES[0])
-    assert error.value.filename == str(tmp_path / "images.zip")
 
 
 def test_shard_that_has_no_room_is_named(tmp_path):

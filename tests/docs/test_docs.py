@@ -2,14 +2,11 @@
 
 import json
 import re
-import tomllib
-from itertools import chain
 
 import pytest
 from conftest import PROJECT, succeed
 from PIL import Image
 
-from bench.reach import reach
 from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder
 from pawprint.package import EXAMPLE_MODEL
@@ -58,35 +55,9 @@ def test_make_targets_and_modules_in_commands_exist():
         assert exists or module == "stages.NAME", module
 
 
-def test_locks_have_every_direct_requirement_and_no_index():
-    project = tomllib.loads(read("pyproject.toml"))
-    extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
-    groups = project["dependency-groups"]
-    serve, run = groups["serve"], project["project"]["dependencies"]
-    names = {
-        re.match(r"[\w.-]+", line)[0]
-        for line in [*run, *project["project"]["optional-dependencies"]["serve"]]
-    }
-    assert {*serve} <= names
-    versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
-    for lock, packages in (
-        ("requirements.txt", run),
-        ("requirements-serve.txt", serve),
-        ("requirements-dev.txt", [*serve, *run, *extras]),
-    ):
-        locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
-        assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}
-        assert locked.items() <= versions.items()
-        assert "--" not in read(lock)
-
-
 def test_picture_of_readme_shows_the_report_of_today():
     screenshot = pytest.importorskip("bench.screenshot", reason="Playwright is not installed")
     with Image.open(screenshot.PICTURE) as picture:
         made_with = picture.text[screenshot.KEY]
     message = "the report's texts have changed: run python -m bench.screenshot FOLDER"
     assert made_with == screenshot.texts_sha256(), message
-
-
-def test_page_of_what_an_edit_runs_is_what_its_program_prints():
-    assert read("docs/reach.md") == reach(), "python -m bench.reach > docs/reach.md"

@@ -1,9 +1,5 @@
-"""Test that README's commands work with the installed package, and what follows later.
+"""Test that README's commands work with the installed package, and what follows later."""
 
-The commands in docs/after-deployment.md are also run, which completes the cycle.
-"""
-
-import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,24 +9,17 @@ from conftest import (
     PROJECT,
     SAMPLE_WEIGHTS,
     change,
-    clone,
     replace,
     set_author,
     succeed,
     write_files,
 )
-from installed import NO_NETWORK, SMALL, Installed
+from installed import NO_NETWORK, SMALL
 from pages import blocks, commands
 
 from examples.demo import draw_picture
-from pawprint import paths
-from pawprint.columns import SPLIT
-from pawprint.decoding.decoder import pixels_sha256
 from pawprint.images.archive import open_archive, read_member
-from pawprint.images.reading import decode
-from pawprint.tables import read_table
 
-MONTH = (PROJECT / "docs" / "after-deployment.md").read_text(encoding="utf-8")
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
@@ -114,38 +103,6 @@ def test_second_run_computes_nothing_and_leaves_nothing_to_commit(installed, pro
 
 
 @pytest.mark.slow
-def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(installed, project):
-    colleague = clone(project, "colleague")
-    installed.succeed("dvc", "pull", "models/served", cwd=colleague)
-    installed.succeed("pawprint", "predict", "../PHOTO.jpg", cwd=colleague)
-    installed.succeed("dvc", "pull", cwd=colleague)
-    assert installed.repro(colleague) == []
-    change(colleague, "calibrate: {unknown_quantile: 0.9}")
-    assert installed.repro(colleague) == ["evaluate", "plot"]
-    assert " D " not in status(colleague)
-
-
-NOTHING = [
-    ("pawprint/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
-    # The project keeps its own value.
-    ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
-]
-COLOUR = [("pawprint/reports/drawing.py", '"#0072B2"', '"#0072B3"')]
-
-
-@pytest.mark.slow
-def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
-    newer = Installed(tmp_path / "newer").create(*NOTHING)
-    for edits, ran in (((), []), (COLOUR, ["split", "plot"])):
-        if edits:
-            newer.install(*edits)
-        newer.succeed("pawprint", "upgrade", cwd=project)
-        changed = set(succeed("git", "diff", "--name-only", cwd=project).split()) - {"dvc.lock"}
-        assert changed == {".pawprint.json"}
-        assert newer.repro(project) == ran
-
-
-@pytest.mark.slow
 def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installed, project):
     (project / "stages").mkdir()
     for name in ("__init__.py", "plot.py"):
@@ -159,77 +116,3 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
         replace(project / name, old, new)
         assert installed.repro(project)[:1] == ["plot"]
     assert installed.repro(project) == []
-
-
-def label_all(folder: Path) -> int:
-    """Label the photos in ../may.csv in the app by their names; return how many were requested."""
-    from streamlit.testing.v1 import AppTest
-
-    def script() -> None:
-        from pawprint.app.page_label import show
-
-        show()
-
-    with contextlib.chdir(folder):
-        page = AppTest.from_function(script, default_timeout=60)
-        page.session_state["label-part"] = "New images"
-        page.run()
-        page.text_input[0].set_value("../may.csv")
-        next(button for button in page.button if button.label == "Start").click().run()
-        source = page.session_state["folder"]
-        images = source.pool.others
-        for image in images:
-            source.give([image], Path(image[0]).name.split(" ")[0])
-    return len(images)
-
-
-@pytest.mark.slow
-def test_every_command_of_a_month_works_and_its_photos_are_trained_with(
-    installed, project, tmp_path
-):
-    pytest.importorskip("streamlit", reason="Streamlit is not installed")
-    folder = shutil.copytree(project.parent, tmp_path / "month", symlinks=True)
-    may = {Path(name).name: data for name, data in drawn(31, 36).items()}
-    write_files(folder / "may", may)
-    write_files(folder / "june", {Path(n).name: data for n, data in drawn(41, 43).items()})
-    write_files(folder / "may_labelled", drawn(36, 38))
-    food = folder / "food"
-    before = read_table(food / paths.SPLIT_CSV, SPLIT)
-    images = 0  # images that the app asked about
-    for language, text in blocks(MONTH):
-        assert language == "console"
-        for command, _ in commands(text):
-            if command.startswith("cd "):
-                folder /= command.removeprefix("cd ")
-            elif command == "pawprint app":
-                images = label_all(folder)
-            else:
-                result = installed.run("sh", "-c", command, cwd=folder)
-                assert result.returncode in ((0, 3) if "--fail" in command else (0,)), (
-                    command + result.stdout + result.stderr
-                )
-    assert images > 1
-    after = read_table(food / paths.SPLIT_CSV, SPLIT)
-    both = before.merge(after, on="pixels_sha256", suffixes=("", "_after"))
-    assert len(both) == len(before) == len(after) - images
-    assert (both["split"] == both["split_after"]).all()
-    names = {
-        pixels_sha256(decode((tmp_path / "month/may" / name).read_bytes())): name for name in may
-    }
-    new = after[after["pixels_sha256"].isin(names)]
-    assert len(new) == images
-    assert (new["label"] == new["pixels_sha256"].map(names).str.split(" ").str[0]).all()
-    assert set(new["split"]) == {"train"}
-    # Check the gate for a pull request that adds data, in a clone without data.
-    request = clone(food, "request")
-    assert installed.succeed("pawprint", "compare", "--gate", "HEAD~1", cwd=request)
-    # Correcting wrong labels later does not move any image.
-    wrong = after.query("label == 'dog' and split == 'train'")["path"][:9]
-    corrections = "".join(f"{path},cat\n" for path in wrong)
-    (food / paths.LABELS_CSV).write_text(f"path,label\n{corrections}", encoding="utf-8")
-    installed.succeed("dvc", "repro", "split", cwd=food)
-    again = read_table(food / paths.SPLIT_CSV, SPLIT)
-    both = after.merge(again, on="pixels_sha256", suffixes=("", "_again"))
-    assert len(both) == len(after) == len(again)
-    assert (both["label"] != both["label_again"]).sum() == len(wrong)
-    assert (both["split"] == both["split_again"]).all()

@@ -213,11 +213,3 @@ def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
         with refused(f"{key}: params.yaml has no such key"):
             overlay("split:\n  seed: 1  # why\n", recipe)
-
-
-def test_key_inside_a_value_is_set_alone():
-    text = "train_finetune:\n  epochs: {number: 5, seed: 1}\n"
-    changed = set_values(text, {"train_finetune.epochs.number": 7})
-    assert changed == text.replace("5", "7")
-    with refused("train_finetune.epochs.seed: train_finetune.epochs is not a mapping"):
-        set_values("train_finetune:\n  epochs: null\n", {"train_finetune.epochs.seed": 1})
