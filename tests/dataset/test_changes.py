@@ -2,14 +2,17 @@
 
 import pandas as pd
 
-from pawprint.dataset.changes import CHANGES, Images, find_changes
+from pawprint.dataset.changes import CHANGES, find_changes, images_of
 
 # Path, label, split and pixels.
 BEFORE = [
     ("cat/0.jpg", "cat", "train", "a"),
     ("cat/1.jpg", "cat", "train", "b"),
     ("cat/2.jpg", "cat", "train", "c"),
+    ("dog/0.jpg", "dog", "train", "d"),
     ("dog/1.jpg", "dog", "train", "e"),
+    ("dog/2.jpg", "dog", "test", "f"),
+    ("cat/3\u202e.jpg", "cat", "test", "g"),  # a character that reverses the following text
 ]
 AFTER = [
     ("cat/1.jpg", "dog", "train", "b"),
@@ -17,22 +20,33 @@ AFTER = [
     ("dog/moved.jpg", "dog", "test", "e"),
     ("cat/9.jpg", "dog", "train", "h"),
 ]
+UNKNOWN = [("unknown/2.jpg", "unknown", "", "d")]
+REJECTED = [
+    ("dog/2.jpg", "truncated", "image data are missing"),
+    ("cat/3\\u202e.jpg", "label_none", "its label in labels.csv is none"),
+    ("cat/2 (1).jpg", "duplicate", "of cat/renamed.jpg"),
+]
 EXPECTED = [
     ("cat/9.jpg", "added", "dog", "", "dog"),
     ("cat/0.jpg", "removed", "cat", "cat", ""),
     ("cat/1.jpg", "relabelled", "dog", "cat", "dog"),
+    ("unknown/2.jpg", "relabelled", "unknown", "dog", "unknown"),
     ("dog/moved.jpg", "moved", "dog", "train", "test"),
+    ("dog/2.jpg", "rejected", "dog", "dog", ""),
+    ("cat/3\\u202e.jpg", "rejected", "cat", "cat", ""),
+    ("cat/2 (1).jpg", "rejected", "", "", ""),
 ]
 
 
+def table(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["path", "label", "split", "pixels_sha256"])
+
+
 def test_each_kind_of_change_is_a_row_and_a_renamed_file_is_none():
-    before, after = (
-        Images(
-            pd.DataFrame(rows, columns=["path", "label", "split", "pixels_sha256"]),
-            pd.DataFrame(columns=["path", "reason", "detail"]),
-        )
-        for rows in (BEFORE, AFTER)
-    )
+    none_rejected = pd.DataFrame(columns=["path", "reason", "detail"])
+    rejected = pd.DataFrame(REJECTED, columns=["path", "reason", "detail"])
+    before = images_of(table(BEFORE), table([]), none_rejected)
+    after = images_of(table(AFTER), table(UNKNOWN), rejected)
     rows = find_changes(before, after)[CHANGES]
     assert [*rows.itertuples(index=False, name=None)] == EXPECTED
     assert find_changes(after, after).empty

@@ -98,18 +98,3 @@ def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefi
     assert not (tmp_path / "p").exists()
     # If at least one name is safe, the others are rejected one by one.
     assert describe_unsafe([*files, "bird/1.jpg"]) == ""
-
-
-@pytest.mark.parametrize(
-    ("cats", "reason"),
-    [
-        ({"/x/cat/1.jpg": photo(1), "/x/cat/2.jpg": photo(2)}, ("absolute", "/x/cat/1.jpg")),
-        ({"cat/1.jpg": b"", "cat/2.jpg": b"", "cat/3.jpg": b"text"}, ("2 files empty", "cat/1.")),
-    ],
-)
-def test_most_frequent_reason_of_a_class_without_images_is_the_message(tmp_path, cats, reason):
-    """The line has an example because no tables are written. A copy of a dog is not a cat."""
-    dogs = {f"dog/{number}.jpg": photo(50 + number) for number in range(3)}
-    pack(tmp_path / "photos.zip", (cats | dogs).items())
-    with refused("expected a usable image of class cat", *reason):
-        clean_archive(tmp_path / "photos.zip")

@@ -5,28 +5,24 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import PROJECT, clean_archive, photos_of, write_files
+from conftest import PROJECT, clean_archive, photos_of
 from faults import (
     ARCHIVES,
     IMAGES,
     JPEG,
     KEPT,
     MEMBERS,
-    OTHER_FORMATS,
     PHOTO,
     REASONS,
     write_archive,
 )
-from networks import write_colour_model
-from PIL import ImageChops, ImageStat
 
 from examples.demo import draw_dataset
 from pawprint.errors import InputError, printable
 from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
-from pawprint.images.reading import decode, open_image
-from pawprint.model.predictor import load_predictor, predict_each
+from pawprint.images.reading import open_image
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.
@@ -52,17 +48,6 @@ def test_every_file_of_an_archive_is_kept_or_rejected_as_promised(tmp_path):
         outcome, promise = reasons.get(path, KEPT), FAULTS[name].promise
         # If several faults have the same pixels, one of them is kept.
         assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
-
-
-def test_predict_gives_every_file_a_label_or_a_reason(tmp_path):
-    predictor = load_predictor(write_colour_model(tmp_path / "model"))
-    photos = write_files(tmp_path / "photos", {name: each.made for name, each in IMAGES.items()})
-    for row, fault in zip(
-        predict_each(predictor, [photos / name for name in IMAGES]), IMAGES.values()
-    ):
-        promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
-        assert row["error"].split(":")[0] == promised, row
-        assert bool(row["label"]) != bool(row["error"]), row
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
@@ -96,23 +81,6 @@ def test_bomb_takes_no_memory(tmp_path, name):
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < 2**20
-
-
-GREY_PHOTO = PHOTO.convert("L").convert("RGB")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected", "bound"),
-    [
-        *((name, PHOTO, 6) for name in ("cmyk.jpg", "ycck.jpg", "animated.png", "heic as.jpg")),
-        *((f"{form} as.jpg", PHOTO, 6) for form in OTHER_FORMATS),
-        *((name, GREY_PHOTO, 2) for name in ("16 bits.png", "16 bits.tiff", "16 bits.pgm")),
-    ],
-)
-def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
-    """The mean difference of the values, in [0, 255], is bounded."""
-    image = decode(IMAGES[name].made)
-    assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
 
 
 @pytest.mark.parametrize("name", ["exif orientation.jpg", "turned.heic"])
