@@ -1,4 +1,4 @@
-"""Test all layouts and sources from archive to split, and one-line messages about problems."""
+"""Test all layouts and sources, and one-line messages about problems."""
 
 import tarfile
 from pathlib import Path
@@ -9,11 +9,7 @@ from conftest import clean_archive, photo, photos_of, refused, tarred, write_fil
 
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.sources import fetch
-from pawprint.dataset.splitting import split
 from pawprint.files import pack
-from pawprint.params.data import Split
-
-FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
 
 
 def divided(*splits: str) -> list[str]:
@@ -24,15 +20,6 @@ def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd
     """Return the usable images and the rejected files after the stages fetch and clean."""
     fetch(source, folder / "raw")
     return clean_archive(folder / "raw", labels=labels)[:2]
-
-
-def splits(source: Path, folder: Path, labels: dict | str = "auto") -> pd.DataFrame:
-    """Return the rows of the split of a source after the stages fetch, clean and split."""
-    kept, rejected = cleaned(source, folder, labels)
-    assert set(rejected["reason"]) <= {"unlabelled"}
-    params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True}
-    section = Split(seed=1, group=None, date=None, near_duplicate_distance=0, **params)
-    return split(kept, section, {})[0]
 
 
 def zipped(folder: Path, names: list[str]) -> Path:
@@ -53,10 +40,9 @@ def test_folder_unknown_holds_unknown_images_wherever_it_is(tmp_path, labels):
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
 def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
-    files = photos_of(sorted(FLAT)).items()
+    files = photos_of(divided("train")).items()
     source = tarred(tmp_path / f"photos.{suffix}", [(f"./{name}", data) for name, data in files])
-    rows = splits(source, tmp_path)
-    assert sorted(rows["path"]) == sorted(FLAT)
+    assert sorted(cleaned(source, tmp_path)[0]["path"]) == divided("train")
     pack(tmp_path / "expected.zip", files)
     made = (tmp_path / "raw" / "images.zip").read_bytes()
     assert made == (tmp_path / "expected.zip").read_bytes()
@@ -107,10 +93,9 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
     assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]
     assert sorted(set(kept["label"])) == sorted(labels)
-    rows = splits(source, tmp_path / "joined", {"x": ["cat/tabby", "test"], "y": ["OWL"]})
-    assert set(rows["label"]) == {"x", "y"}
-    assert (rows["split"] == rows["archive_split"]).all()
-    assert set(rows["split"]) == {"train", "validation", "test"}
+    kept, _ = cleaned(source, tmp_path / "joined", {"x": ["cat/tabby", "test"], "y": ["OWL"]})
+    assert set(kept["label"]) == {"x", "y"}
+    assert set(kept["archive_split"]) == {"train", "validation", "test"}
 
 
 def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
