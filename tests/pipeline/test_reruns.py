@@ -109,7 +109,7 @@ EDITS = {
     "temperature": Edit(params("calibrate: {temperature: false}"), "evaluate plot"),
     "cleaning": Edit(module("dataset/cleaning.py"), "clean", targets=("split",)),
     "label": Edit(label, "clean split train_extract", targets=("train_extract",)),
-    "photos": Edit(photos, "fetch clean split features", 2, 2, ("features",)),
+    "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
     "decoder": Edit(module("decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES),
     "row of features": Edit(module("features/rows.py"), "features", 0, PHOTOS, FEATURES),
     "nothing, forced": Edit(nothing, "clean features", targets=(*FORCED, "clean", "features")),
