@@ -271,16 +271,25 @@ def installed(tmp_path_factory):
 def tiny_run(tmp_path_factory) -> Path:
     """Return a project with a committed tiny run, for tests that copy it before they change it.
 
-    The images are next to the project. None of them is unknown.
+    The images are next to the project, and so are the records of what each stage opened. None of
+    the images is unknown.
     """
+    from dependencies import recording
 
     def make(folder: Path) -> None:
         pack(folder / "images.zip", drawn_twice())
         project = git_project(folder / "project", FROZEN + OFFLINE)
-        repro(project)
+        repro(project, **recording(folder / "records"))
         commit(project, "Tiny run")
 
     return made_once(tmp_path_factory, "tiny", make) / "project"
+
+
+@pytest.fixture
+def tiny_copy(tiny_run, tmp_path) -> Path:
+    """Return a copy of the tiny run that may be changed, with the images next to it."""
+    shutil.copy(tiny_run.parent / "images.zip", tmp_path)
+    return shutil.copytree(tiny_run, tmp_path / "project", symlinks=True)
 
 
 def share_cache(tiny_run: Path, project: Path) -> None:
@@ -383,9 +392,9 @@ def git_project(folder: Path, changes: str) -> Path:
 # Each worker runs whole files. The slowest ones start first, so that none remains at the end. Of
 # those that need `tiny_run`, two at once would make one of them wait.
 LONGEST = (
-    "tutorial readme pipeline loop export browser dask label_pages served reused_features "
-    "onnx_backbone committed_run tutorial_notebook other_computer try scripts source "
-    "recipes nothing_lost reused_images keras_backbone applications serve"
+    "tutorial readme reruns loop export dask served onnx_backbone pipeline committed_run "
+    "tutorial_notebook other_computer try scripts source recipes nothing_lost keras_backbone "
+    "applications serve"
 )
 
 

@@ -1,19 +1,15 @@
 """Test which choices are made by a hash, and how edits of images change them."""
 
 from collections import Counter
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_examples import examples_of, sha256_of
+from made_up_examples import sha256_of
 
 from pawprint.draws import FOLDS, draw_folds, draw_places
 from pawprint.model.detector import fit_with_scores
 from pawprint.network import cross_validation as validation
-from pawprint.network import new_head
-from pawprint.network.heads import Standardisation
-from pawprint.network.new_head import part_that_fits
 
 EDITS = 200
 
@@ -96,14 +92,6 @@ def test_folds_have_as_many_groups_of_each_class(groups):
     assert len(np.unique(fold)) == (3 if groups == 1 else FOLDS)
 
 
-def test_larger_folds_are_others_in_each_class():
-    """Otherwise, one fold of many classes with six photos each would contain a third of all."""
-    labels = np.repeat([f"class {number}" for number in range(200)], 6)
-    photos = np.arange(len(labels))
-    sizes = np.bincount(draw_folds(labels, photos, sha256_of(photos)))
-    assert sizes.max() < 1.2 * len(labels) / FOLDS
-
-
 def test_a_fold_has_whole_series_and_about_as_many_photos_as_others():
     table = made_up()
     fold = folds_of(table).to_numpy()
@@ -134,60 +122,6 @@ def test_parts_of_each_class_change_by_one_at_most_and_have_one_at_least():
     assert not np.allclose(places, draw_places(labels, keys, "b"))
 
 
-def parts_of(examples: validation.Examples) -> list[np.ndarray]:
-    """Return the images in each fit of a learning curve."""
-    learned: list[np.ndarray] = []
-    with pytest.MonkeyPatch.context() as patch:
-        predict = validation._predict_folds
-        patch.setattr(
-            validation,
-            "_predict_folds",
-            lambda examples, folds, *others: (
-                learned.append(folds.learned) or predict(examples, folds, *others)
-            ),
-        )
-        validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))
-    return learned
-
-
-def test_images_of_a_group_are_learned_from_together():
-    groups, features = np.arange(640) // 16, np.zeros((640, 1, 1))
-    parts = parts_of(examples_of({False: features}, np.arange(640) % 2, groups, 2))
-    for part, more in pairwise(parts):
-        assert set(part) < set(more)
-        assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()
-
-
-def without(examples: validation.Examples, photo: int) -> validation.Examples:
-    others = np.arange(len(examples.actual)) != photo
-    return examples._replace(
-        features={key: rows[others] for key, rows in examples.features.items()},
-        actual=examples.actual[others],
-        groups=examples.groups[others],
-        pixels_sha256=examples.pixels_sha256[others],
-    )
-
-
-def test_one_photo_less_leaves_what_is_learned_from_nearly_as_it_was(monkeypatch):
-    """This holds for the learning curve, for cross-validation, and for a head on some photos."""
-    actual = np.arange(400) % 3 % 2
-    examples = examples_of({False: np.zeros((400, 1, 4))}, actual, np.arange(400), 2)
-    less = without(examples, 0)
-    chosen = validation.CrossValidation(None, 1.0)
-    draws = []
-    for photos in (examples, less):
-        with monkeypatch.context() as patch:
-            patch.setattr(validation, "MAX_CROSS_VALIDATED", 100)
-            patch.setattr(validation, "MAX_SIZE", 300 * 4 * 2)
-            parts = [validation._folds(photos).learned, part_that_fits(photos, chosen)]
-        parts += parts_of(photos)[:-1]
-        draws.append([set(photos.pixels_sha256[part]) for part in parts])
-    for before, after in zip(*draws):
-        assert len(before ^ after) <= 3
-    folds = validation._folds(examples).fold
-    assert set(folds[parts_of(examples)[0]]) == set(range(FOLDS))
-
-
 def photos_in_another_order(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return keys of photos, and an order that results from inserting new photos."""
     return sha256_of(np.arange(number)), np.random.default_rng(0).permutation(number)
@@ -198,16 +132,3 @@ def test_folds_of_the_detector_depend_on_photos_not_on_their_order():
     features = np.random.default_rng(1).exponential(1, (60, 20))
     scores = fit_with_scores(features, keys)[1]
     np.testing.assert_allclose(fit_with_scores(features[order], keys[order])[1], scores[order])
-
-
-def test_standardised_photos_depend_on_photos_not_on_their_order(monkeypatch):
-    keys, order = photos_in_another_order(400)
-    features = np.random.default_rng(1).exponential(1, (400, 1, 20))
-    monkeypatch.setattr(new_head, "STANDARDISED", 100 * 20)
-    before, after = (
-        new_head._standardisation(features[places], pd.Series(keys[places]))
-        for places in (np.arange(400), order)
-    )
-    np.testing.assert_allclose(after.scale, before.scale, rtol=1e-5)
-    everything = Standardisation.from_moments(features.mean(axis=(0, 1)), features.std(axis=(0, 1)))
-    assert not np.allclose(before.scale, everything.scale, rtol=1e-3)  # of some photos

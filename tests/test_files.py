@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.files import pack, read_arrays, read_json, replacing, write_arrays, write_json
+from pawprint.files import read_arrays, read_json, replacing, write_arrays, write_json
 
 
 def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
@@ -36,14 +36,6 @@ def test_failure_while_writing_leaves_nothing_behind(tmp_path, is_folder):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [None, b'{"a": 1', b"\xff", b"[" * 100_000])
-def test_json_that_is_missing_or_not_whole_is_named(tmp_path, content):
-    if content is not None:
-        (tmp_path / "record.json").write_bytes(content)
-    with refused("record.json: "):
-        read_json(tmp_path / "record.json")
-
-
 def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_path):
     (tmp_path / ".features.part").mkdir()
     (tmp_path / ".features.part" / "half").touch()
@@ -65,13 +57,6 @@ def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_pa
 def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, parts):
     with refused(*parts), replacing(tmp_path / "images.zip"):
         raise error
-
-
-def test_zip_is_the_same_bytes_on_every_system(tmp_path, monkeypatch):
-    for system in ("linux", "win32"):
-        monkeypatch.setattr("sys.platform", system)
-        pack(tmp_path / f"{system}.zip", [("a.jpg", b"a")])
-    assert (tmp_path / "linux.zip").read_bytes() == (tmp_path / "win32.zip").read_bytes()
 
 
 ARRAYS = [np.arange(number + 2, dtype=np.float32).reshape(-1, 1) for number in range(12)]

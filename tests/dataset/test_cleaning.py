@@ -1,6 +1,5 @@
 import io
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -66,83 +65,67 @@ def pixels_of(number: int) -> str:
     return pixels_sha256(decode(photo(number)))
 
 
-def corrected(
-    folder: Path, files: dict[str, int], corrections: list[Correction]
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return the result of `clean` for the photos with these numbers."""
-    pack(folder / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    return clean_archive(folder / "images.zip", corrections=corrections)
+def page_of(path: str, label: str, number: int) -> Correction:
+    return Correction(path, label, pixels_of(number), is_of_page=True)
 
 
-@pytest.mark.parametrize(
-    ("label", "kept", "reasons"),
-    [
-        ("dog", [["cats/1.jpg", "dog"], ["dogs/2.jpg", "dog"]], ["duplicate"]),
-        ("none", [["dogs/2.jpg", "dog"]], ["label_none", "label_none"]),
-    ],
-)
-def test_correction_holds_for_copies_of_the_image(tmp_path, label, kept, reasons):
-    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/3.jpg": 3, "dogs/2.jpg": 2}
-    corrections = [Correction("cats/1.jpg", label)]
-    images, rejected, not_applied = corrected(tmp_path, files, corrections)
-    assert not_applied == []
-    assert images[["path", "label"]].to_numpy().tolist() == sorted([*kept, ["cats/3.jpg", "cat"]])
-    assert rejected["reason"].tolist() == reasons
+# Numbers of photos by path, corrections, the label of each usable image, and of each other path
+# its reason or "not applied".
+CORRECTED = {
+    "of copies too": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/1.jpg", "dog")],
+        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
+    ),
+    "none, of copies too": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/1.jpg", "none")],
+        {"cats/1.jpg": "label_none", "cats/1 (1).jpg": "label_none"},
+    ),
+    "pixels under another name": (
+        {"cats/1.jpg": 10, "cats/2.jpg": 1},
+        [Correction("cats/1.jpg", "dog", pixels_of(1))],
+        {"cats/1.jpg": "cat", "cats/2.jpg": "dog"},
+    ),
+    "pixels that are gone": (
+        {"cats/1.jpg": 1},
+        [Correction("cats/1.jpg", "dog", pixels_of(4))],
+        {"cats/1.jpg": "cat", "cats/1.jpg ": "not applied"},
+    ),
+    "in no folder of a class": (
+        {"birds/1.jpg": 1, "birds/4.jpg": 4, "birds/5.jpg": 5},
+        [Correction("birds/1.jpg", "dog"), Correction("birds/4.jpg", "cat", pixels_of(4))],
+        {"birds/1.jpg": "dog", "birds/4.jpg": "cat", "birds/5.jpg": "unlabelled"},
+    ),
+    "pixels before the path": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/old.jpg", "dog", pixels_of(1)), Correction("cats/1.jpg", "none")],
+        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
+    ),
+    "a row of a person before a label of a page": (
+        {"cats/1.jpg": 1, "cats/4.jpg": 4},
+        [
+            page_of("cats/1.jpg", "cat", 1),
+            Correction("cats/1.jpg", "dog"),
+            page_of("cats/4.jpg", "dog", 4),
+        ],
+        {"cats/1.jpg": "dog", "cats/4.jpg": "dog"},
+    ),
+}
 
 
-def labels_of(images: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(images["path"], images["label"]))
-
-
-def test_correction_follows_its_pixels_to_another_name_and_leaves_other_pixels_alone(tmp_path):
-    """Files were renumbered, so that a new photo has the name of the corrected one."""
-    files = {"cats/1.jpg": 10, "cats/2.jpg": 1, "cats/2 (1).jpg": 1, "dogs/3.jpg": 3}
-    corrections = [Correction("cats/1.jpg", "dog", pixels_of(1))]
-    images, rejected, not_applied = corrected(tmp_path, files, corrections)
-    assert labels_of(images) == {"cats/1.jpg": "cat", "cats/2.jpg": "dog", "dogs/3.jpg": "dog"}
-    assert rejected["reason"].tolist() == ["duplicate"]
-    assert not_applied == []
-
-
-@pytest.mark.parametrize(("number", "label"), [("", "dog"), (1, "dog"), (4, None)])
-def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
-    tmp_path, number, label
-):
-    files = {"birds/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [Correction("birds/1.jpg", "dog", number and pixels_of(number))]
-    images, rejected, not_applied = corrected(tmp_path, files, corrections)
-    assert labels_of(images).get("birds/1.jpg") == label
-    names = [] if label else ["birds/1.jpg"]
-    assert dict(zip(rejected["path"], rejected["reason"])) == dict.fromkeys(names, "unlabelled")
-    assert not_applied == names
-
-
-def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(tmp_path):
-    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [
-        Correction("cats/old.jpg", "dog", pixels_of(1)),
-        Correction("cats/1.jpg", "none"),
-    ]
+@pytest.mark.parametrize("name", CORRECTED)
+def test_correction_counts_in_any_order_of_the_rows(tmp_path, name):
+    files, corrections, expected = CORRECTED[name]
+    others = {"cats/8.jpg": 8, "dogs/9.jpg": 9}
+    archive = tmp_path / "images.zip"
+    pack(archive, [(path, photo(number)) for path, number in (files | others).items()])
     for rows in (corrections, corrections[::-1]):
-        images, _, not_applied = corrected(tmp_path, files, rows)
-        assert labels_of(images) == {"cats/1.jpg": "dog", "cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
-        assert not_applied == []
-
-
-def test_row_that_a_person_adds_counts_before_the_label_of_a_page(tmp_path):
-    """As docs/images.md says, a person writes the path and the label, without the hash."""
-    files = {"cats/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3, "cats/4.jpg": 4}
-    corrections = [
-        Correction("cats/1.jpg", "cat", pixels_of(1), is_of_page=True),
-        Correction("cats/1.jpg", "dog"),
-        Correction("cats/2.jpg", "dog", pixels_of(2), is_of_page=True),
-    ]
-    for rows in (corrections, corrections[::-1]):
-        images, _, not_applied = corrected(tmp_path, files, rows)
-        assert [path for path, label in labels_of(images).items() if label == "cat"] == [
-            "cats/4.jpg"
-        ]
-        assert not_applied == []
+        kept, rejected, not_applied = clean_archive(archive, corrections=rows)
+        found = dict(zip(kept["path"], kept["label"]))
+        found |= dict(zip(rejected["path"], rejected["reason"]))
+        found |= dict.fromkeys((f"{path} " for path in not_applied), "not applied")
+        assert found == {**expected, "cats/8.jpg": "cat", "dogs/9.jpg": "dog"}
 
 
 def deep(number: int) -> bytes:

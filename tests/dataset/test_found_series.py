@@ -69,19 +69,6 @@ def test_other_names_suggest_none(names):
     assert expression == "" and (series == "").all()
 
 
-def test_folders_of_splits_divide_no_series():
-    names = names_of(8, 8, "field-{l}_{f:04}")
-    images = table(names).assign(archive_split=["train", "validation"] * 96)
-    folder = images["archive_split"].replace("validation", "val")
-    images["path"] = "data/" + folder + "/" + images["path"]
-    expression, series = find_series(images)
-    assert set(series) == set(find_series(table(names))[1])
-    assert set(images["path"].str.extract(expression, expand=False)) == set(series)
-    counted = table([f"tree.{n}" for n in range(64)]).assign(archive_split=images["archive_split"])
-    counted["path"] = folder + "/" + counted["path"]
-    assert find_series(counted)[0] == ""
-
-
 def test_column_whose_values_have_several_photos_of_one_class_suggests_series():
     images = table([f"{n}" for n in range(40)])
     number = pd.Series(range(120))

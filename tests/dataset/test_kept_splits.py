@@ -29,15 +29,12 @@ def kept_of(rows: pd.DataFrame) -> dict[str, str]:
             f"pixels_sha256,split\n{A},train\n{B},test\n{A},test\n",
             f"line 4: expected one split …test for {A}, which is in train",
         ),
-        (f"{A},train\n", "line 1: expected the columns pixels_sha256,split"),
-        (None, "cannot read …splits.csv"),
     ],
 )
 def test_mistake_names_its_line(tmp_path, text, message):
     path = tmp_path / "splits.csv"
-    if text is not None:
-        path.write_text(text, encoding="utf-8")
-    with refused(*([] if text is None else ["splits.csv"]), *message.split("…")):
+    path.write_text(text, encoding="utf-8")
+    with refused("splits.csv", *message.split("…")):
         read_kept_splits(path)
 
 
@@ -51,7 +48,7 @@ def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
     assert read_kept_splits(path) == {A: "test"} | kept_of(rows)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]))
 def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     """This holds with groups and near-duplicates, and for any splits in the archive."""
@@ -86,7 +83,7 @@ def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     assert now.items() >= kept.items()
 
 
-def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
+def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image():
     table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
     site = list(table["pixels_sha256"][:10])
     kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
@@ -95,22 +92,6 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     _, of_no_image, divided = describe_kept_splits(rows, kept)
     assert of_no_image.startswith("1 of 4 rows")
     assert "divides 1 group: /x/site0/0.jpg." in divided and "2 images" in divided
-
-    path = tmp_path / "splits.csv"
-    lines = [f"{pixels},{name}\n" for pixels, name in kept.items()]
-    path.write_text("".join(["pixels_sha256,split\n", *lines]), encoding="utf-8")
-    keep_splits(path, rows)
-    written = read_kept_splits(path)
-    assert written == kept_of(rows) | {64 * "0": "test"}
-    assert list(written)[:4] == list(kept)
-    assert len(describe_kept_splits(rows, written)) == 1
-
-
-def test_all_validation_images_of_the_archive_may_be_kept_in_training():
-    table = images({f"{name}/{label}": 30 for name in ("train", "validation") for label in "ab"})
-    validation = table["pixels_sha256"][table["archive_split"] == "validation"]
-    rows = split(table, PARAMS, dict.fromkeys(validation, "train"))[0]
-    assert rows["split"].value_counts().to_dict() == {"train": 72, "validation": 24, "test": 24}
 
 
 def test_new_images_are_for_training_except_those_in_a_group_with_old_ones(tmp_path):

@@ -1,5 +1,4 @@
 import hashlib
-import re
 from collections import Counter
 from random import Random
 
@@ -82,7 +81,7 @@ def grouped(classes: dict[str, list[int]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=10)
 @given(CLASSES, st.integers(0, 99), st.randoms())
 def test_each_image_is_in_one_split_with_its_group_whatever_the_order(classes, seed, random):
     table = grouped(classes)
@@ -96,17 +95,19 @@ def test_each_image_is_in_one_split_with_its_group_whatever_the_order(classes, s
     assert list(renamed["split"]) == list(rows["split"])
 
 
-def test_group_of_several_classes_is_whole():
-    table = WHOLE.assign(group=[str(n // 10 % 40) for n in range(len(WHOLE))])
-    rows = run(table)
-    group_of = dict(zip(table["path"], table["group"]))
+@pytest.mark.parametrize("expression", [None, "/site([0-9]+)/"])
+def test_group_of_several_classes_is_whole(expression):
+    site = [str(n // 10 % 40) for n in range(len(WHOLE))]
+    table = WHOLE.assign(group=site)
+    if expression:
+        paths = [f"/x/site{name}/{n}.jpg" for n, name in enumerate(site)]
+        table = WHOLE.assign(group="one", path=paths)
+    rows = run(table, group=expression)
+    group_of = dict(zip(table["path"], site))
     assert (rows.groupby(rows["path"].map(group_of))["split"].nunique() == 1).all()
+    assert splits_of(run(table, group=expression, seed=2)) != splits_of(rows)
     fractions = pd.crosstab(rows["label"], rows["split"], normalize="index")
     assert ((fractions["test"] - 0.2).abs() < 0.05).all()
-
-
-def test_seed_decides():
-    assert (run(WHOLE, seed=2)["split"] != run(WHOLE, seed=1)["split"]).sum() > 100
 
 
 WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash")})
@@ -128,8 +129,8 @@ def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.Da
     return table.assign(label=changed)
 
 
-@pytest.mark.parametrize("edits", [40, pytest.param(500, marks=pytest.mark.extended)])
-def test_edit_of_an_image_moves_few_others_and_none_that_splits_csv_has(edits):
+@pytest.mark.parametrize("edits", [20, pytest.param(500, marks=pytest.mark.extended)])
+def test_edit_of_an_image_moves_few_others(edits):
     """Each image is its own group. Editing twenty images moves fewer than twenty others."""
     random = Random(0)
     others = {1: [], 20: []}
@@ -141,10 +142,6 @@ def test_edit_of_an_image_moves_few_others_and_none_that_splits_csv_has(edits):
         after = edited(WASTE, random.choice(["add", "remove", "relabel"]), images_in_edit, random)
         both = before.merge(run(after, seed=seed), on=["pixels_sha256", "label"])
         others[images_in_edit].append(int((both["split_x"] != both["split_y"]).sum()))
-        if number % 10 == 0:
-            kept = dict(zip(before["pixels_sha256"], before["split"]))
-            now = run(after, kept)
-            assert (now["split"] == now["pixels_sha256"].map(kept).fillna(now["split"])).all()
     assert sum(moves <= 4 for moves in others[1]) >= 0.95 * len(others[1])
     assert sum(others[1]) > 0
     assert sum(moves < 20 for moves in others[20]) >= 0.95 * len(others[20])
@@ -171,8 +168,6 @@ def test_near_duplicates_are_in_one_split_and_listed():
     chain = like(first, "/dog/near.jpg", 8), like(first, "/cat/far.jpg", 16)
     table = with_images(WHOLE, *copies, *chain)
     rows, alike, divided = split(table, PARAMS, {})
-    renamed = run(table.assign(path=table["path"].str[::-1]), near_duplicate_distance=8)
-    assert splits_of(renamed) == {path[::-1]: name for path, name in splits_of(rows).items()}
     assert (alike.groupby("group")["split"].nunique() == 1).all()
     assert (len(alike), alike["group"].nunique(), divided) == (123, 61, 0)
     assert len(set(alike.groupby("group")["split"].first())) == 3
@@ -186,9 +181,6 @@ def test_near_duplicates_are_in_one_split_and_listed():
     others = alike[alike["contradicts"] != ""]
     assert (others["label"].array != labels[others["contradicts"]].array).all()
     assert {first["path"], "/cat/far.jpg"} < set(others["path"])
-    nearest = alike["nearest"].map(labels).to_numpy() != alike["label"].to_numpy()
-    assert (alike["contradicts"][nearest] == alike["nearest"][nearest]).all()
-    assert set(splits_of(rows)) > set(alike["path"])
 
 
 def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_counted():
@@ -203,25 +195,6 @@ def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_count
     assert divided == sum(split_of[path] != split_of[first] for path in same["path"]) > 0
 
 
-def test_expression_on_the_path_gives_the_groups():
-    table = WHOLE.assign(path=[f"/x/site{n % 40}/{n}.jpg" for n in range(len(WHOLE))], group="one")
-    rows = run(table, group="/site([0-9]+)/")
-    assert (rows.groupby(rows["path"].str.split("/").str[2])["split"].nunique() == 1).all()
-    assert rows["split"].nunique() == 3
-
-
-@pytest.mark.parametrize(
-    ("folders", "group", "expected"),
-    [
-        ({"/cat": 9, "/dog": 9}, "all", "class cat .* of its 9 images .groups: 1"),
-        ({"train/cat": 9, "train/dog": 1, "validation/cat": 9}, "", "class dog .* of its 1 images"),
-    ],
-)
-def test_class_of_too_few_images_or_groups_is_named(folders, group, expected):
-    with pytest.raises(InputError, match=expected):
-        run(images(folders).assign(group=group))
-
-
 def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_without():
     folders = {f"{name}/{label}": 20 for name in ("train", "validation", "test") for label in "ab"}
     lacking = {"train/c": 30, "test/c": 5, "train/d": 1, "test/d": 5, "train/e": 30, "train/f": 2}
@@ -234,26 +207,30 @@ def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_
     assert counts.loc["f"].to_dict() == {"train": 1, "validation": 1, "test": 0}
     kept = rows["archive_split"].isin(["validation", "test"]) | rows["label"].isin(["a", "b"])
     assert (rows["split"] == rows["archive_split"])[kept].all()
-    assert [re.findall(r"\d+|\b\w+ images in", line) for line in describe_completed(rows)] == [
-        ["4", "6", "validation images in", "3", "1"],
-        ["2", "6", "test images in", "1", "1"],
-    ]
+    assert ["validation" in line for line in describe_completed(rows)] == [True, False]
     assert describe_completed(run(CURATED)) == []
 
 
-def test_fractions_that_leave_no_image_for_training_are_refused():
-    with refused("leaves images for train"):
-        run(WHOLE, validation_fraction=0.6, test_fraction=0.4)
+@pytest.mark.parametrize(
+    ("folders", "changes", "message"),
+    [
+        ({"/cat": 9, "/dog": 9}, {"group": "(jpg)"}, "class cat .* of its 9 images .groups: 1"),
+        ({"train/cat": 9, "train/dog": 1, "validation/cat": 9}, {}, "class dog .* its 1 images"),
+        ({"/cat": 9}, {"validation_fraction": 0.6, "test_fraction": 0.4}, "images for train"),
+        ({"validation/cat": 3, "validation/dog": 3}, {}, "a folder named train in the archive"),
+        ({"train/cat": 99, "/cat": 99}, {}, "/cat/0.jpg, which is not in a folder named train"),
+    ],
+)
+def test_images_that_cannot_be_split_are_refused(folders, changes, message):
+    with pytest.raises(InputError, match=message):
+        run(images(folders), **changes)
 
 
 def test_validation_of_the_archive_is_divided_in_the_ratio_of_the_fractions():
     folders = {"train/cat": 300, "train/dog": 310, "validation/cat": 100, "validation/dog": 200}
-    for validation, test, expected in ((0.2, 0.2, (50, 100)), (0.4, 0.1, (20, 40))):
-        rows = run(images(folders), validation_fraction=validation, test_fraction=test)
-        counts = pd.crosstab(rows["label"], rows["split"])
-        assert tuple(counts["test"]) == expected
-        assert tuple(counts["train"]) == (300, 310)
-        assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
+    rows = run(images(folders), validation_fraction=0.4, test_fraction=0.1)
+    assert tuple(pd.crosstab(rows["label"], rows["split"])["test"]) == (20, 40)
+    assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
 
 
 def test_curated_test_split_stays_as_it_is_with_and_without_validation():
@@ -263,24 +240,6 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(without, validation_fraction=0.25)  # out of 200 images
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
-
-
-def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():
-    with refused("expected a folder named train in the archive, next to"):
-        run(images({"validation/cat": 3, "validation/dog": 3}))
-    partly = images({"train/cat": 99, "/cat": 99})
-    with refused("Received: /cat/0.jpg, which is not in a folder named train"):
-        run(partly)
-    run(partly, use_archive_split=False)
-
-
-def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted():
-    originals = CURATED[CURATED["archive_split"] == "train"].to_dict("records")
-    leaks = [like(originals[0], "validation/a/x"), like(originals[60], "test/b/x")]
-    table = with_images(CURATED, *leaks)
-    rows, alike, divided = split(table, PARAMS, {})
-    assert (rows["split"] == rows["archive_split"]).all()
-    assert (len(alike), divided) == (4, 2)
 
 
 def test_images_of_the_last_dates_are_test_images():
@@ -307,7 +266,5 @@ def test_dates_are_those_of_a_column_of_metadata():
     assert dates["/cat/0.jpg"] > dates["/cat/1.jpg"]
     with refused("split.date: expected a column of metadata.csv", "Other columns: taken"):
         read_dates(table, metadata, "day")
-    for value in ("17.3.26", ""):
-        wrong = metadata[:1] if not value else metadata.replace("2026-02-27", value)
-        with refused("expected a date such as 2026-03-17", f"Received: {value!r} for /cat/1.jpg"):
-            read_dates(table, wrong, "taken")
+    with refused("Received: '17.3.26' for /cat/1.jpg"):
+        read_dates(table, metadata.replace("2026-02-27", "17.3.26"), "taken")

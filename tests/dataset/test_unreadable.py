@@ -1,25 +1,15 @@
-"""Test that files which cannot be read or written at the moment are reported, not rejected.
+"""Test that files which cannot be read or written at the moment are reported, not rejected."""
 
-Sources: darktable-org/darktable 3656 (a photo without permission), ShareX/ShareX 7246 (a file that
-is only in a cloud, so that reading it fails).
-"""
-
-import errno
 import resource
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
-from pawprint.dataset.tar_files import is_tar, tar_files
 from pawprint.features.store import write_shard
-from pawprint.files import pack
 from pawprint.images import pointers
-from pawprint.images.archive import open_archive, read_member
-from pawprint.named_file import copy_file, read_bytes
 from pawprint.projects.init import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
@@ -34,7 +24,6 @@ def photos(tmp_path) -> Path:
 
 @pytest.mark.parametrize("size", [0, 40_000], ids=["small", "large"])
 def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
-    """As in darktable-org/darktable 3656, with a traceback, or "Remove it" for larger files."""
     path = photos / NAMES[0]
     path.write_bytes(path.read_bytes() + bytes(size))
     path.chmod(0)
@@ -48,7 +37,7 @@ def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
 
 @pytest.mark.parametrize("is_looked_into", [True, False])
 def test_photo_that_is_in_a_cloud_only_is_named(photos, tmp_path, monkeypatch, is_looked_into):
-    """See ShareX/ShareX 7246. The first read checks for a pointer, or copies a larger photo."""
+    """The first read checks for a pointer, or copies a larger photo."""
     if not is_looked_into:
         monkeypatch.setattr(pointers, "LARGEST", -1)
     for name in NAMES[:2]:
@@ -60,47 +49,12 @@ def test_photo_that_is_in_a_cloud_only_is_named(photos, tmp_path, monkeypatch, i
     assert not (tmp_path / "p").exists()
 
 
-def test_photo_that_a_link_no_longer_leads_to_stays(photos, tmp_path):
-    (photos / NAMES[0]).unlink()
-    (photos / NAMES[0]).symlink_to(tmp_path / "drive/1.jpg")
-    with refused(f"cannot read {photos / NAMES[0]}: No such file", "connect the drive") as got:
-        create(tmp_path / "p", photos, None)
-    assert "emove" not in str(got.value)
-
-
-def test_target_that_refuses_is_named_in_place_of_the_photos(photos, tmp_path, monkeypatch):
-    """The target may allow only shorter names, and `shutil` reported the source folder."""
-    monkeypatch.setattr("pawprint.projects.init._source_of", lambda *_: "x" * 300)
-    with refused(f"{tmp_path / 'p'}", "File name too long"):
-        create(tmp_path / "p", photos, None)
-    with pytest.raises(OSError, match="No space left") as error:
-        copy_file(photos / NAMES[0], Path("/dev/full"))
-    assert error.value.filename == "/dev/full"
-
-
 @pytest.mark.parametrize("name", ["metadata.csv", "photos.zip", "photos.tar"])
 def test_table_or_archive_that_cannot_be_read_is_named(photos, tmp_path, name):
-    """It was reported as "standard output", or as not being an archive."""
     link = (photos if name == "metadata.csv" else tmp_path) / name
     link.symlink_to(FAILS)
     with refused(f"cannot read {link}: Input/output error"):
         create(tmp_path / "p", photos if name == "metadata.csv" else link, None)
-
-
-def test_error_of_the_disk_is_no_damage_of_an_archive(tmp_path, monkeypatch):
-    for read in (is_tar, lambda path: list(tar_files(path)), read_bytes):
-        with pytest.raises(OSError, match="Input/output") as error:
-            read(FAILS)
-        assert error.value.filename == str(FAILS)
-
-    def fail(*_: object) -> bytes:
-        raise OSError(errno.EIO, "Input/output error")
-
-    pack(tmp_path / "images.zip", photos_of(NAMES).items())
-    monkeypatch.setattr(zipfile.ZipExtFile, "read", fail)
-    with open_archive(tmp_path / "images.zip") as archive, pytest.raises(OSError) as error:
-        read_member(archive, NAMES[0])
-    assert error.value.filename == str(tmp_path / "images.zip")
 
 
 def test_shard_that_has_no_room_is_named(tmp_path):

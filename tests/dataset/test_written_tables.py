@@ -1,9 +1,4 @@
-"""Test that tables are read as spreadsheets and Macs write them, or that a line says what to do.
-
-Sources: uhh-lt/dats 641 and llmsresearch/paperbanana 234 (decomposed Unicode),
-OpenDataRepository/data-publisher 84 and votingworks/arlo 525 (empty rows and columns),
-PowerShell/PowerShell 8636 (UTF-16 with its mark).
-"""
+"""Test that tables are read as spreadsheets and Macs write them, or that a line says what to do."""
 
 from pathlib import Path
 from unicodedata import normalize
@@ -19,16 +14,13 @@ PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
 READ = {
     "empty rows and columns": "path,label,,\r\n,,,\r\ncat/1.jpg,dög,,\r\ncat/2.jpg,cat,,\r\n,,,",
     "blank lines": "\n\npath,label\n\ncat/1.jpg,dög\n   \ncat/2.jpg,cat\n\n\n",
-    "more commas in rows": "path,label\ncat/1.jpg,dög,,\ncat/2.jpg,cat,\n",
-    "fewer commas in rows": "path,label,,\ncat/1.jpg,dög\ncat/2.jpg,cat,\n",
+    "commas in some rows": "path,label,,\ncat/1.jpg,dög\ncat/2.jpg,cat,\n",
     "column of numbers without a name": ",path,label\n0,cat/1.jpg,dög\n1,cat/2.jpg,cat\n",
     "ends of lines of old Macs": PLAIN.replace("\n", "\r"),
-    "ends of lines of Windows": PLAIN.replace("\n", "\r\n"),
     "quotes": '"path","label"\n"cat/1.jpg","dög"\n"cat/2.jpg","cat"\n',
     "spaces": " Path , LABEL \ncat/1.jpg, dög\ncat/2.jpg,cat \n",
     "semicolons": PLAIN.replace(",", ";"),
     "tabs": PLAIN.replace(",", "\t"),
-    "bars": PLAIN.replace(",", "|"),
     "line with the separator": "sep=;\r\n" + PLAIN.replace(",", ";"),
     "no end of the last line": PLAIN.rstrip(),
 }
@@ -52,9 +44,7 @@ def test_byte_order_mark_decides_the_encoding(encoding, text):
     [
         (PLAIN.encode("cp1252"), ("t.csv: line 2: ", "UTF-8", "Excel", "iconv -f cp1252")),
         (PLAIN.encode("utf-16-le"), ("t.csv: ", "UTF-8", "Excel")),
-        (b"PK\x03\x04\x14\x00\xff\xfe", ("t.csv: ", "UTF-8", "Excel")),
         (b"path,label\ncat/1,2.jpg,dog\n", ("line 2: expected 2 cells. Received: 3", "quotes")),
-        (b"path,label\n\n\ncat/1.jpg\n", ("line 4: expected 2 cells. Received: 1",)),
         (b"path,label,label\ncat/1.jpg,a,b\n", ("line 1: expected the columns path,label",)),
         (b"", ("line 1: expected the columns path,label",)),
     ],
@@ -115,11 +105,8 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     [
         ("path,label\ncats/9.jpg,dog\n", "line 2: expected a path to a file …'cats/9.jpg'"),
         ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each image once"),
-        ("path,label\ncats/1.jpg\n", "line 2: expected 2 cells"),
         ("path,label,pixels_sha256\ncats/1.jpg,dog,a1\n", "line 2: expected a pixels_sha256…'a1'"),
         ("path,label,how\ncats/1.jpg,dog,pgae\n", "line 2: expected page in the column how…'pgae'"),
-        ("path:label\n", "line 1: expected the columns path,label…'path:label'"),
-        ('path,label\n"cats', "expected a CSV"),
     ],
 )
 def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, message):
@@ -141,18 +128,9 @@ def test_label_of_a_whole_page_is_not_reviewed_until_somebody_confirms_it(tmp_pa
     assert pixels[0] not in reviewed
 
 
-@pytest.mark.parametrize("label", ["None", "NONE", "Unsure", "Unlabelled", "UNKNOWN"])
-def test_reserved_label_is_refused_in_any_case_where_labels_csv_names_the_classes(tmp_path, label):
-    """As in flairNLP/flair 2068, NONE means that there is no label."""
-    labels = tmp_path / "labels.csv"
-    labels.write_text(f"path,label\ncats/1.jpg,NA\ndogs/4.jpg,{label}\n", encoding="utf-8")
-    with refused("line 3: ", repr(label)):
-        read_corrections(labels, MEMBERS, None)
-
-
-@pytest.mark.parametrize("label", ["none", "NA", "null", "nan"])
+@pytest.mark.parametrize("label", ["none", "NA"])
 def test_word_that_other_programs_read_as_no_value_is_a_label(tmp_path, label):
-    """As in googledatalab/pydatalab 398. The label `none` rejects the image."""
+    """The label `none` rejects the image."""
     labels = tmp_path / "labels.csv"
     labels.write_text(f"path,label\ncats/1.jpg,{label}\n", encoding="utf-8")
     assert read_corrections(labels, MEMBERS, None) == [Correction("cats/1.jpg", label)]

@@ -2,8 +2,6 @@
 
 import json
 import re
-import tomllib
-from itertools import chain
 
 import pytest
 from conftest import PROJECT, succeed
@@ -55,21 +53,6 @@ def test_make_targets_and_modules_in_commands_exist():
         path = PROJECT / module.replace(".", "/")
         exists = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
         assert exists or module == "stages.NAME", module
-
-
-def test_locks_have_every_direct_requirement_and_no_index():
-    project = tomllib.loads(read("pyproject.toml"))
-    extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
-    run = project["project"]["dependencies"]
-    versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
-    for lock, packages in (
-        ("requirements.txt", run),
-        ("requirements-dev.txt", [*run, *extras]),
-    ):
-        locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
-        assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}
-        assert locked.items() <= versions.items()
-        assert "--" not in read(lock)
 
 
 def test_picture_of_readme_shows_the_report_of_today():

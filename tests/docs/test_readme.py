@@ -9,13 +9,12 @@ from conftest import (
     PROJECT,
     SAMPLE_WEIGHTS,
     change,
-    clone,
     replace,
     set_author,
     succeed,
     write_files,
 )
-from installed import NO_NETWORK, SMALL, Installed
+from installed import NO_NETWORK, SMALL
 from pages import blocks, commands
 
 from examples.demo import draw_picture
@@ -103,18 +102,6 @@ def test_second_run_computes_nothing_and_leaves_nothing_to_commit(installed, pro
     installed.succeed("pawprint", "check", cwd=project)
 
 
-@pytest.mark.slow
-def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(installed, project):
-    colleague = clone(project, "colleague")
-    installed.succeed("dvc", "pull", "models/served", cwd=colleague)
-    installed.succeed("pawprint", "predict", "../PHOTO.jpg", cwd=colleague)
-    installed.succeed("dvc", "pull", cwd=colleague)
-    assert installed.repro(colleague) == []
-    change(colleague, "calibrate: {unknown_quantile: 0.9}")
-    assert installed.repro(colleague) == ["evaluate", "plot"]
-    assert " D " not in status(colleague)
-
-
 NOTHING = [
     ("pawprint/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
     # The project keeps its own value.
@@ -124,7 +111,7 @@ COLOUR = [("pawprint/reports/drawing.py", '"#0072B2"', '"#0072B3"')]
 
 
 @pytest.mark.slow
-def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
+def test_renewal_runs_the_stages_that_it_changes(project, tmp_path):
     newer = Installed(tmp_path / "newer").create(*NOTHING)
     for edits, ran in (((), []), (COLOUR, ["split", "plot"])):
         if edits:

@@ -14,7 +14,6 @@ from pawprint.features.rows import Row
 from pawprint.features.shards import (
     ShardComputer,
     Task,
-    require_space,
     tasks,
     views_of,
     write_shards,
@@ -162,15 +161,6 @@ def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
     assert {path for path, _ in more.asked} == {"0.png"}
 
 
-@pytest.mark.parametrize(("keep_original", "new"), [(True, 2), (False, 3)])
-def test_image_that_moves_to_training_needs_only_new_views(tmp_path, keep_original, new):
-    augment = ROTATE.model_copy(update={"keep_original": keep_original})
-    written(tmp_path / "before", IMAGES, augment=augment)
-    moved = IMAGES.assign(split=["train", "train", *IMAGES["split"][2:]])
-    more = written(tmp_path / "after", moved, [tmp_path / "before"], augment)
-    assert (len(more.asked), more.images) == (new, 1)
-
-
 def test_views_with_the_same_draws_are_taken_over(tmp_path):
     written(tmp_path / "before", IMAGES)
     for layer, arguments, new in [
@@ -225,25 +215,3 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert len(moved.asked) == new * len(IMAGES), (before, after)
         written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
         assert content(second) == content(nothing)
-
-
-def test_vectors_of_a_training_image_serve_the_test_set(tmp_path, monkeypatch):
-    """If nothing is fine-tuned, only the mirror image is computed."""
-    monkeypatch.setitem(globals(), "KINDS", {"top": (3,)})
-    written(tmp_path / "before", IMAGES.assign(split="train"))
-    moved = written(tmp_path / "after", IMAGES.assign(split="test"), [tmp_path / "before"])
-    assert len(moved.asked) == len(IMAGES)
-
-
-def test_images_of_no_mirrored_training_have_one_row(tmp_path):
-    written(tmp_path / "one", IMAGES, augment=ROTATE.model_copy(update={"RandomFlip": None}))
-    assert set(index_of(tmp_path / "one" / "validation")["view"]) == {0}
-
-
-def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path, capsys):
-    with refused("features: expected 4,000,000,000 MB of free space"):
-        require_space(tmp_path / "features", 2 * 10**15)
-    require_space(tmp_path / "features", 5_000_000)
-    assert capsys.readouterr().out.endswith(
-        "features: 5 MB will be written, and as much in DVC's cache\n"
-    )

@@ -59,15 +59,5 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
         store.open_features(tmp_path, ["cut", "top"], SHA256)
 
 
-def test_shard_that_ends_before_its_last_header_is_refused(tmp_path):
-    write(tmp_path, 1)
-    path = store.shard_path(tmp_path, 0)
-    data = path.read_bytes()
-    for size in range(0, store.Shard(path).places["top"][0], 16):
-        path.write_bytes(data[:size])
-        with refused("shard-0.npy: expected the bytes"):
-            store.Shard(path)
-
-
 def test_small_set_has_shards_for_several_threads_and_a_huge_one_not_too_many_files():
     assert store.count_shards(200) >= 4 and store.count_shards(10**8) == 4096

@@ -27,14 +27,13 @@ FOUND = ["cat/1.jpg", "cat/2.jpg", "cat/more/3.jpg", "dog/4.jpg", "dog/5.jpg"]
 
 
 def test_links_to_folders_are_followed(lab, capsys):
-    """cvg/Hierarchical-Localization 283, python/cpython 77609."""
     assert names_below(lab) == FOUND  # like `score`
     assert find_images([lab]) == [lab / name for name in FOUND]  # like `predict`
     assert capsys.readouterr().err == ""
 
 
 def test_link_to_a_folder_that_it_is_in_is_named(lab, tmp_path, capsys):
-    """As in python/cpython 77609. Each loop is left out once."""
+    """Each loop is left out once."""
     (lab / "dog/all").symlink_to(lab, target_is_directory=True)
     (tmp_path / "deep/back").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert find_images([lab]) == [lab / name for name in FOUND]

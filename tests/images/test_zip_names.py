@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from conftest import clean_archive, photo, refused, tarred
+from conftest import clean_archive, photo, photos_of, refused, tarred
 
 from pawprint.files import pack
 from pawprint.images.archive import describe_encoding, members, open_archive
@@ -43,7 +43,7 @@ def read(path: Path) -> tuple[list[str], str]:
 
 
 def test_backslashes_of_windows_are_slashes(tmp_path):
-    """As PowerShell's Compress-Archive: icsharpcode/SharpZipLib 617, python/cpython 91036."""
+    """As PowerShell's Compress-Archive writes them."""
     names = [f"photos\\{label}\\{n}.jpg" for label in ("cat", "dog") for n in range(3)]
     path = named(tmp_path / "images.zip", "photos\\", "photos\\cat\\", *names)
     kept, rejected, _ = clean_archive(path)
@@ -61,32 +61,20 @@ def test_backslashes_make_no_name_safe(tmp_path):
     assert list(rejected["reason"]) == ["unsafe_name"] * len(unsafe)
 
 
-def test_a_name_with_slashes_and_the_same_with_backslashes_are_one(tmp_path):
-    path = named(tmp_path / "images.zip", "cat\\1.jpg", "cat/1.jpg", "cat/2.jpg", "dog/1.jpg")
-    kept, rejected, _ = clean_archive(path)
-    assert list(kept["path"]) == ["cat/2.jpg", "dog/1.jpg"]
-    assert list(rejected["reason"]) == ["duplicate_name"] * 2
-
-
 @pytest.mark.parametrize(
-    ("encoding", "names"),
+    ("encoding", "names", "others"),
     [
-        ("gbk", ["猫/1.jpg", "狗/2.jpg"]),
-        ("shift_jis", ["表/1.jpg", "ソ.jpg"]),  # one of its bytes is a backslash
-        ("cp850", ["chats/é.jpg", "chiens/2.jpg"]),
+        ("gbk", ["猫/1.jpg", "狗/2.jpg"], 2),
+        ("shift_jis", ["表/1.jpg", "ソ.jpg"], 2),  # one of its bytes is a backslash
+        ("cp850", ["chats/é.jpg", "chiens/2.jpg"], 1),
+        ("utf-8", ["cafe\u0301/2.jpg", "猫/1.jpg"], 0),  # as macOS writes them
     ],
 )
-def test_a_line_says_that_names_are_in_another_code_page(tmp_path, encoding, names):
+def test_a_line_says_that_names_are_in_another_code_page(tmp_path, encoding, names, others):
     found, line = read(named(tmp_path / "images.zip", *names, encoding=encoding))
-    assert found == sorted(name.encode(encoding).decode("cp437") for name in names)
-    assert f"{sum(not name.isascii() for name in names)} names in the zip are not UTF-8" in line
-    assert "\n" not in line
-
-
-def test_names_of_macos_are_utf8_without_saying_so(tmp_path):
-    found, line = read(named(tmp_path / "images.zip", "猫/1.jpg", "cafe\u0301/2.jpg"))
-    assert found == ["cafe\u0301/2.jpg", "猫/1.jpg"]
-    assert line == ""
+    read_as = "cp437" if others else "utf-8"
+    assert found == sorted(name.encode(encoding).decode(read_as) for name in names)
+    assert line.startswith(f"{others} name") if others else line == ""
 
 
 def test_name_that_is_there_in_unicode_too_is_read(tmp_path):
@@ -98,55 +86,15 @@ def test_name_that_is_there_in_unicode_too_is_read(tmp_path):
     assert read(path) == (["ü.jpg"], "")
 
 
-def test_zip_that_says_utf8_needs_no_line(tmp_path):
-    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
-        archive.writestr("猫\\ü.jpg", photo(1))
-    assert read(tmp_path / "images.zip") == (["猫/ü.jpg"], "")
-
-
-def rooted(prefix: str) -> dict[str, bytes]:
-    """Return twenty photos of two classes below a prefix."""
-    return {
-        f"{prefix}{label}/{number}.jpg": photo(10 * (label == "dog") + number)
-        for label in ("cat", "dog")
-        for number in range(10)
-    }
-
-
 @pytest.mark.parametrize("prefix", ["/home/anna/photos/", "C:/Users/Anna/", "//server/x/", "../"])
 @pytest.mark.parametrize("kind", ["photos.zip", "photos.tar"])
 def test_archive_without_a_safe_name_is_refused_with_one_of_them(tmp_path, prefix, kind):
-    """As in allenai/rslearn 654: `init` accepted it, and `clean` listed image suffixes."""
-    files = rooted(prefix)
+    files = photos_of(f"{prefix}{label}/{n}.jpg" for label in ("cat", "dog") for n in range(2))
     write = tarred if kind.endswith("tar") else pack
     write(tmp_path / kind, files.items())
     detail = "a path with .." if prefix == "../" else "an absolute path"
-    with refused(f"{kind}: 20 images with {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
+    with refused(f"{kind}: 4 images with {detail}", f"'{prefix}cat/0.jpg'", "Unpack"):
         create(tmp_path / "p", tmp_path / kind, None)
     assert not (tmp_path / "p").exists()
     # If at least one name is safe, the others are rejected one by one.
     assert describe_unsafe([*files, "bird/1.jpg"]) == ""
-
-
-@pytest.mark.parametrize(
-    ("cats", "reason"),
-    [
-        ({"/x/cat/1.jpg": photo(1), "/x/cat/2.jpg": photo(2)}, ("absolute", "/x/cat/1.jpg", "Unp")),
-        ({"cat/1.jpg": b"", "cat/2.jpg": b"", "cat/3.jpg": b"text"}, ("2 files empty", "cat/1.")),
-        ({"cat/1.jpg": b"text", "cat/2.jpg": photo(50)}, ("1 file not an image", "cat/1.jpg")),
-    ],
-)
-def test_most_frequent_reason_of_a_class_without_images_is_the_message(tmp_path, cats, reason):
-    """The line has an example because no tables are written. A copy of a dog is not a cat."""
-    dogs = {f"dog/{number}.jpg": photo(50 + number) for number in range(3)}
-    pack(tmp_path / "photos.zip", (cats | dogs).items())
-    with refused("expected a usable image of class cat", *reason) as error:
-        clean_archive(tmp_path / "photos.zip")
-    assert ".apng" not in str(error.value)
-
-
-def test_absolute_path_in_a_table_is_to_be_relative(tmp_path):
-    rows = "file_name,label\n/home/anna/1.jpg,cat\n"
-    pack(tmp_path / "photos.zip", {"1.jpg": photo(1), "metadata.csv": rows.encode()}.items())
-    with refused("line 2", "/home/anna/1.jpg", "Did you mean '1.jpg'?", "below the folder"):
-        clean_archive(tmp_path / "photos.zip", labels="auto")

@@ -82,7 +82,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, **ON_A_BUSY_COMPUTER)
+@settings(max_examples=40, **ON_A_BUSY_COMPUTER)
 @given(key=st.sampled_from(NUMBERS + CHOICES), value=ANYTHING)
 def test_value_of_another_kind_is_refused(refusals, key, value):
     assume(key in CHOICES or isinstance(value, bool) or not isinstance(value, (int, float)))
@@ -114,14 +114,9 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.backbone": "ResNet50"}, "model"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.fine_tune_at": None}, None),
-        ({"model.fine_tune_at": "auto"}, None),
         (ONNX_FILE | {"model.fine_tune_at": 0}, "model"),
-        (ONNX_FILE | {"model.fine_tune_at": "auto"}, "model"),
-        ({"model.fine_tune_at": "block_11_expand"}, None),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
-        ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 71}, None),
         ({"model.backbone": "EfficientNetB0", "model.alpha": None, **FILE}, "weights.source"),
-        ({"model.backbone": "EfficientNetV2B0", "model.alpha": None, **FILE}, None),
         (ONNX_FILE | {"weights.source": "imagenet"}, "weights.source"),
         (ONNX_FILE, None),
         (ONNX_FILE | {"model.onnx": None}, "model"),
@@ -129,32 +124,20 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         (ONNX_FILE | {"model.features": "blocks"}, None),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.1}, "split"),
         ({"split.validation_fraction": 0.9, "split.test_fraction": 0.05}, None),
-        ({"split.group": "("}, "split.group"),
         ({"split.group": "(a)(b)"}, "split.group"),
-        (
-            {f"{EPOCHS}.reduce_lr_on_plateau.min_lr": math.inf},
-            f"{EPOCHS}.reduce_lr_on_plateau.min_lr",
-        ),
         ({f"{EPOCHS}.learning_rate_decay": "cosine"}, EPOCHS),
-        ({EPOCHS: 10}, EPOCHS),
         ({EPOCHS: {"learning_rate": 0.01}}, None),
         ({"calibrate.threshold": {"dog": 0.3}, "calibrate.recall": {"dog": 0.9}}, "calibrate"),
         ({"calibrate.threshold": {"dog": 0.3}}, None),
         ({"calibrate.recall": {"dgo": 0.9}}, "calibrate.recall"),
-        *(
-            ({"calibrate.recall": value}, "calibrate.recall")
-            for value in (0.9, {}, [0.9], {1: 0.9})
-        ),
-        *(({"calibrate.recall": {"dog": value}}, "calibrate.recall.dog") for value in (1.0, "a")),
+        ({"calibrate.recall": 0.9}, "calibrate.recall"),
+        ({"calibrate.recall": {"dog": 1.0}}, "calibrate.recall.dog"),
         ({"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, "calibrate.recall"),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
-        ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "None": ["b"]}}, "clean.labels"),
-        ({"clean.labels": {"cat": ["a"], "UNLABELLED": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"NA": ["a"], "null": ["b"]}}, None),
-        ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
         (
             {"train_finetune.epochs.reduce_lr_on_plateau": {"factor": 0.2}},
             "train_finetune.epochs",
@@ -177,20 +160,6 @@ def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("weights.source", ["word"]),
-        ("fetch.source", "https://host/x.zip?key=word"),
-        ("fetch.source", "~/photos"),
-    ],
-)
-def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value):
-    lines = refusals({key: value})
-    assert is_named(lines, key)
-    assert "word" not in str(lines)
 
 
 @pytest.mark.parametrize(
@@ -248,40 +217,3 @@ def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
         with refused(f"{key}: params.yaml has no such key"):
             overlay("split:\n  seed: 1  # why\n", recipe)
-
-
-BLOCK = "augment:\n  views: 1\n  RandomHue:\n    factor: 1\n\n  # own\n  seed: 1\n"
-ON_LINES = "augment:\n  views: 1\n  RandomHue: {factor:\n    1}  # why\n\n# own\nhead: {}\n"
-IN_FLOW = "augment: {views: 1, RandomHue: {factor: 1}, seed: 1}\n"
-
-
-@pytest.mark.parametrize(
-    ("before", "layer"),
-    [
-        (BLOCK, "  RandomHue:\n    factor: 1\n"),
-        (ON_LINES, "  RandomHue: {factor:\n    1}  # why\n"),
-        (IN_FLOW, "RandomHue: {factor: 1}, "),
-    ],
-)
-def test_layer_goes_in_any_layout_and_leaves_the_other_lines(before, layer):
-    assert set_values(before, {"augment.RandomHue": None}) == before.replace(layer, "")
-
-
-def test_layer_that_goes_takes_no_comment_of_others_with_it():
-    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    mine = params.replace(
-        "  RandomZoom: {height_factor: 0.15}\n", "  RandomZoom: {height_factor: 0.15}\n  # ours\n"
-    )
-    without = overlay(mine, "augment: {RandomZoom: null}")
-    assert without == mine.replace("  RandomZoom: {height_factor: 0.15}\n", "")
-    assert "RandomZoom: {height_factor: 0.2}" in overlay(
-        without, "augment: {RandomZoom: {height_factor: 0.2}}"
-    )
-
-
-def test_key_inside_a_value_is_set_alone():
-    text = "train_finetune:\n  epochs: {number: 5, seed: 1}\n"
-    changed = set_values(text, {"train_finetune.epochs.number": 7})
-    assert changed == text.replace("5", "7")
-    with refused("train_finetune.epochs.seed: train_finetune.epochs is not a mapping"):
-        set_values("train_finetune:\n  epochs: null\n", {"train_finetune.epochs.seed": 1})

@@ -5,7 +5,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import PROJECT, clean_archive, photos_of, write_files
+from conftest import PROJECT, clean_archive, photos_of
 from faults import (
     ARCHIVES,
     IMAGES,
@@ -16,7 +16,6 @@ from faults import (
     REASONS,
     write_archive,
 )
-from networks import write_colour_model
 
 from examples.demo import draw_dataset
 from pawprint.errors import InputError, printable
@@ -24,7 +23,6 @@ from pawprint.features.views import resize
 from pawprint.files import pack
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.reading import open_image
-from pawprint.model.predictor import load_predictor, predict_each
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.
@@ -52,17 +50,6 @@ def test_every_file_of_an_archive_is_kept_or_rejected_as_promised(tmp_path):
         assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
 
 
-def test_predict_gives_every_file_a_label_or_a_reason(tmp_path):
-    predictor = load_predictor(write_colour_model(tmp_path / "model"))
-    photos = write_files(tmp_path / "photos", {name: each.made for name, each in IMAGES.items()})
-    for row, fault in zip(
-        predict_each(predictor, [photos / name for name in IMAGES]), IMAGES.values()
-    ):
-        promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
-        assert row["error"].split(":")[0] == promised, row
-        assert bool(row["label"]) != bool(row["error"]), row
-
-
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_archive_is_refused_in_one_line(tmp_path, name):
     path = tmp_path / "images.zip"
@@ -75,6 +62,7 @@ def test_archive_is_refused_in_one_line(tmp_path, name):
     assert "\n" not in line + tree
 
 
+@pytest.mark.slow
 def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
     files = photos_of(["cats/1.jpg", "dogs/1.jpg"]) | {str(number): b"" for number in range(2**16)}
     pack(tmp_path / "images.zip", files.items())

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from conftest import CODE, copy_into, run
+from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.images.archive import open_archive
@@ -12,9 +12,10 @@ from pawprint.paths import RAW_ARCHIVES
 from pawprint.pipeline.fingerprint import DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
-# Every stage checks the whole file, but DVC only tracks the keys listed in dvc.yaml.
+# Every stage checks the whole file, but DVC only tracks the keys listed in dvc.yaml. Among them is
+# the hash of the weights.
 PARAMS = "params.yaml"
-LISTS = {PARAMS, "dvc.yaml"}
+LISTS = {PARAMS, "dvc.yaml", SAMPLE_WEIGHTS.relative_to(PROJECT).as_posix()}
 # Files with previously computed rows. `features` rejects rows that are damaged or belong to another
 # image or network, so these files do not affect its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
@@ -23,16 +24,19 @@ COMPUTED_BEFORE = {
     "fetch": RECORDED,  # the last commit's files, for comparing images
     "clean": RECORDED,
     "split": RECORDED,  # the last commit's files, as for `fetch`
-    "plot": RECORDED,  # likewise
+    "plot": {*RECORDED, "data/code"},  # and the code that has changed since then
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
 # Temporary names such as `.images.part.csv` for images.csv; see pawprint/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
+# A module that Python has compiled before, such as `__pycache__/git.cpython-313.pyc` of git.py.
+COMPILED = re.compile(r"__pycache__/(\w+)\..*")
 
 
 def recording(records: Path) -> dict[str, str]:
-    """Return an environment in which stages record opened files, with modules read as source."""
-    return {"RECORD": str(records), "PYTHONPATH": str(RECORDER), "PYTHONDONTWRITEBYTECODE": "1"}
+    """Return an environment in which stages record opened files in this folder."""
+    records.mkdir(exist_ok=True)
+    return {"RECORD": str(records), "PYTHONPATH": str(RECORDER)}
 
 
 def opened(record: Path) -> tuple[set[str], set[str]]:
@@ -40,8 +44,8 @@ def opened(record: Path) -> tuple[set[str], set[str]]:
     read, written = set(), set()
     for line in record.read_text(encoding="utf-8").splitlines():
         kind, path = line.split(" ", 1)
-        path = TEMPORARY.sub(r"\1\2", path)
-        if kind == "write":
+        path = COMPILED.sub(r"\1.py", TEMPORARY.sub(r"\1\2", path))
+        if kind == "write" and not path.endswith(".py"):
             written.add(path)
         elif path not in written:
             read.add(path)

@@ -1,0 +1,166 @@
+"""Test what an edit costs: the stages that run, the photos that are decoded and embedded.
+
+Each edit is made in a copy of one project, in which real `dvc repro` then runs real stages. An
+audit hook records every file of the project that a stage opens: if a stage read a file that it does
+not list, its results could become stale.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from conftest import change, photo, replace, succeed
+from dependencies import recording, surprises
+from kills import fingerprint
+
+from pawprint import paths
+from pawprint.columns import DECODED, SPLIT
+from pawprint.files import pack
+from pawprint.images.archive import members, open_archive, read_member
+from pawprint.tables import read_table
+from stages import clean, features
+
+PHOTOS = 81
+CAT, DOG = "drawn/train/cats/cat.0002.jpg", "drawn/train/dogs/dog.0003.jpg"
+
+
+class Edit(NamedTuple):
+    """An edit, the stages that run after it, and how many photos they decode and embed."""
+
+    make: Callable[[Path], object]
+    stages: str
+    decoded: int = 0
+    embedded: int = 0
+    targets: tuple[str, ...] = ()  # of DVC, with its options
+
+
+def params(text: str) -> Callable[[Path], object]:
+    return lambda project: change(project, text)
+
+
+def module(name: str) -> Callable[[Path], object]:
+    """Return an edit of the code in this module that changes nothing of what it does."""
+
+    def make(project: Path) -> None:
+        with (project / "pawprint" / name).open("a", encoding="utf-8") as file:
+            file.write("UNUSED = 0\n")
+
+    return make
+
+
+def comments(project: Path) -> None:
+    replace(project / "params.yaml", "\nsplit:", "\n# a comment\nsplit:")
+    with (project / "pawprint/decoding/decoder.py").open("a", encoding="utf-8") as file:
+        file.write("# a comment\n")
+
+
+def label(project: Path) -> None:
+    with (project / paths.LABELS_CSV).open("a", encoding="utf-8") as labels:
+        labels.write(f"{CAT},dog\n")
+
+
+def repack(project: Path, edit: Callable[[dict[str, bytes]], object]) -> None:
+    with open_archive(project / paths.RAW_ARCHIVES) as archive:
+        files = {name: read_member(archive, name) for name in members(archive)}
+    edit(files)
+    pack(project.parent / "images.zip", files.items())
+
+
+def photos(project: Path) -> None:
+    """Add a photo, and one with the pixels of another class; replace one and rename one."""
+
+    def edit(files: dict[str, bytes]) -> None:
+        files["drawn/train/cats/new.jpg"] = photo(1)
+        files["drawn/train/cats/copy.jpg"] = files["drawn/train/dogs/dog.0004.jpg"]
+        files[DOG] = photo(2)
+        files["drawn/train/cats/renamed.jpg"] = files.pop(CAT)
+
+    repack(project, edit)
+
+
+def held_out_photos(project: Path) -> None:
+    """Remove a photo of the test set, and add two of no class; the splits are kept."""
+    split = read_table(project / paths.SPLIT_CSV, SPLIT)
+    split[["pixels_sha256", "split"]].to_csv(project / paths.SPLITS_CSV, index=False)
+    removed = split["path"][split["split"] == "test"].iloc[0]
+    unknown = {f"drawn/unknown/{number}.jpg": photo(number) for number in range(2)}
+    repack(project, lambda files: (files.pop(removed), files.update(unknown)))
+
+
+def nothing(project: Path) -> None:
+    """Make no edit."""
+
+
+def damaged_cache(project: Path) -> None:
+    table = (project / paths.DECODED_CSV).read_bytes()
+    for path in (project / ".dvc/cache/files").rglob("*"):
+        if path.is_file() and path.read_bytes() == table:
+            path.chmod(0o644)
+            path.write_bytes(table.replace(b",8,8,", b",8,9,"))
+
+
+FEATURES = ("features",)
+FORCED = ("--force", "--single-item")
+EDITS = {
+    "comments": Edit(comments, ""),
+    "temperature": Edit(params("calibrate: {temperature: false}"), "evaluate plot"),
+    "cleaning": Edit(module("dataset/cleaning.py"), "clean", targets=("split",)),
+    "label": Edit(label, "clean split train_extract", targets=("train_extract",)),
+    "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
+    "decoder": Edit(module("decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES),
+    "row of features": Edit(module("features/rows.py"), "features", 0, PHOTOS, FEATURES),
+    "nothing, forced": Edit(nothing, "clean features", targets=(*FORCED, "clean", "features")),
+    "damaged cache, forced": Edit(damaged_cache, "clean", PHOTOS, 0, (*FORCED, "clean")),
+}
+SLOW = {
+    "score": Edit(module("scores/metrics.py"), "evaluate plot"),
+    "held-out photos": Edit(
+        held_out_photos, "fetch clean split features predict evaluate", 2, 2, ("evaluate",)
+    ),
+    "views": Edit(params("augment: {views: 3}"), "features", 0, 41, FEATURES),
+    "bits": Edit(params("clean: {bits: 12}"), "clean split features", PHOTOS, 0, FEATURES),
+    "rule": Edit(params("clean: {rule: jfif}"), "clean", PHOTOS, 0, FEATURES),
+    "JPEG decoder": Edit(
+        module("decoding/jpeg.py"), "clean split features", PHOTOS, PHOTOS, FEATURES
+    ),
+    "epochs": Edit(
+        params("train_finetune: {epochs: {number: 1}}"), "train_finetune predict evaluate plot"
+    ),
+}
+
+
+def count(pattern: str, printed: str) -> int:
+    """Return the number that a stage printed, or 0."""
+    match = re.search(pattern, printed)
+    return int(match[1]) if match else 0
+
+
+@pytest.mark.parametrize(
+    "name", [*EDITS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
+)
+def test_edit_runs_decodes_and_embeds_what_it_decides_and_no_more(tiny_copy, name):
+    edit, project, records = (EDITS | SLOW)[name], tiny_copy, tiny_copy.parent / "records"
+    edit.make(project)
+    printed = succeed("dvc", "repro", *edit.targets, cwd=project, **recording(records))
+    ran = [stage for stage in re.findall("Running stage '(.*)'", printed) if stage != "code"]
+    assert ran == edit.stages.split()
+    kept = len(read_table(project / paths.DECODED_CSV, DECODED)) if "clean" in ran else 0
+    assert kept - count("clean: (.*) images were not decoded again", printed) == edit.decoded
+    assert count("features: (.*) images computed", printed) == edit.embedded
+    for stage in ran:
+        assert surprises(project, stage, records / f"{stage}.txt") == set()
+    if 0 < edit.decoded < PHOTOS:
+        check_from_nothing(project)
+
+
+def check_from_nothing(project: Path) -> None:
+    """Check that outputs with reused rows equal those of a run that cannot reuse anything."""
+    before = fingerprint(project, ["data/clean", "data/features"])
+    (project / paths.LOCK).unlink()
+    with contextlib.chdir(project):
+        clean.main()
+        features.main()()
+    assert fingerprint(project, ["data/clean", "data/features"]) == before
