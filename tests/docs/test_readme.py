@@ -14,7 +14,7 @@ from conftest import (
     succeed,
     write_files,
 )
-from installed import NO_NETWORK, SMALL
+from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
 from examples.demo import draw_picture
