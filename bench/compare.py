@@ -39,16 +39,16 @@ import pandas as pd
 from PIL import Image
 
 from examples.demo import PROJECT, dvc_environment, prepare, run_dvc
-from pawprint import paths
-from pawprint.columns import SPLITS
-from pawprint.files import read_json
-from pawprint.images.archive import members, open_archive
-from pawprint.images.reading import open_image
-from pawprint.params.file import overlay, set_values
-from pawprint.params.model import IMAGENET
-from pawprint.projects.recipes import apply_recipe
-from pawprint.tables import spread
-from pawprint.yaml_file import parse_yaml
+from pawprint.base import paths
+from pawprint.base.columns import SPLITS
+from pawprint.base.files import read_json
+from pawprint.base.tables import spread
+from pawprint.base.yaml_file import parse_yaml
+from pawprint.commands.use_recipe import apply_recipe
+from pawprint.data.archive import members, open_archive
+from pawprint.data.reading import open_image
+from pawprint.pipeline.params.file import overlay, set_values
+from pawprint.pipeline.params.model import IMAGENET
 
 SIZE = 288
 EPOCHS = 10  # in each phase of the script
@@ -287,7 +287,7 @@ def commit_all(workspace: Path) -> None:
 def write_lite0(path: Path) -> None:
     """Write the network of examples/embeddings.py as an ONNX file."""
     # Importing this module starts TensorFlow, which only this comparison needs.
-    from pawprint.model.exports import convert_with_keras
+    from pawprint.commands.exports import convert_with_keras
     from pawprint.network.hardware import keras
     from pawprint.network.keras_backbone import application
 

@@ -18,14 +18,14 @@ import numpy as np
 from PIL import Image
 
 from bench.growth import SIZE, altered, originals
-from pawprint.features.rows import row_function
-from pawprint.features.views import IDENTITY
+from pawprint.base.rounding import step_of
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import Examples, cross_validate, learning_curve
 from pawprint.network.extractor import load_extractor
 from pawprint.network.new_head import solve
-from pawprint.params.model import Model, Weights
-from pawprint.rounding import step_of
+from pawprint.network.rows import row_function
+from pawprint.network.views import IDENTITY
+from pawprint.pipeline.params.model import Model, Weights
 
 IMAGES = 300  # small projects have the smallest fits, which differ most
 CLASSES = (2, 6, 40)

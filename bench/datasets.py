@@ -31,22 +31,22 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.compare import cpu_of_children, with_seed
 from examples.demo import PROJECT, prepare, run_dvc
-from pawprint import paths
-from pawprint.columns import SCORES, SPLIT
-from pawprint.dataset.unusual import MAX_LEFT_OUT
-from pawprint.features.rows import row_function
-from pawprint.features.store import stored_examples
-from pawprint.features.views import IDENTITY
-from pawprint.files import pack, read_json
-from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.reading import open_image
+from pawprint.base import paths
+from pawprint.base.columns import SCORES, SPLIT
+from pawprint.base.files import pack, read_json
+from pawprint.base.runtime import read_network
+from pawprint.base.tables import read_table
+from pawprint.commands.init_project import left_out_of
+from pawprint.commands.use_recipe import NEW, read_recipe
+from pawprint.data.archive import members, open_archive, read_member
+from pawprint.data.reading import open_image
+from pawprint.data.unusual import MAX_LEFT_OUT
 from pawprint.network.cross_validation import VALUES_OF_C
-from pawprint.params.file import overlay
-from pawprint.params.model import Model
-from pawprint.projects.init import left_out_of
-from pawprint.projects.recipes import NEW, read_recipe
-from pawprint.runtime import read_network
-from pawprint.tables import read_table
+from pawprint.network.rows import row_function
+from pawprint.network.store import stored_examples
+from pawprint.network.views import IDENTITY
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import Model
 
 Images = Iterator[tuple[str, bytes]]  # names in folders of classes, and the content of the files
 

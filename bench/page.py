@@ -19,13 +19,13 @@ import pandas as pd
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from pawprint import paths
-from pawprint.columns import SPLIT
-from pawprint.images.archive import open_archive, read_member
-from pawprint.images.reading import decode
-from pawprint.model.html_page import PAGE_FILE
-from pawprint.model.predictor import load_predictor, predict_each
-from pawprint.tables import read_table, spread
+from pawprint.base import paths
+from pawprint.base.columns import SPLIT
+from pawprint.base.tables import read_table, spread
+from pawprint.commands.html_page import PAGE_FILE
+from pawprint.data.archive import open_archive, read_member
+from pawprint.data.reading import decode
+from pawprint.serving.predictor import load_predictor, predict_each
 
 PHOTOS = 250  # used unchanged
 CHANGED = 25  # for each kind of change

@@ -11,9 +11,9 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from examples.demo import PROJECT
-from pawprint.params.file import overlay
-from pawprint.params.model import load_params
-from pawprint.projects.recipes import apply_recipe, recipe_names
+from pawprint.commands.use_recipe import apply_recipe, recipe_names
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import load_params
 
 SEEDS = 3
 COLUMNS = {

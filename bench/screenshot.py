@@ -17,10 +17,10 @@ from PIL import Image, PngImagePlugin
 from playwright.sync_api import Page, sync_playwright
 
 from examples.demo import PROJECT
-from pawprint import paths
+from pawprint.base import paths
 
 TEMPLATES = ["report.html", "sentences.txt"]
-MODULES = ["reports/pages.py", "scores/limits.py", "scores/metrics.py", "classes.py"]
+MODULES = ["report/pages.py", "scores/limits.py", "scores/metrics.py", "base/classes.py"]
 KEY = "SHA-256 of the report's texts"  # key in the metadata of the file
 PICTURE = PROJECT / "docs/report.png"
 WIDTH = 1100  # in pixels
@@ -34,7 +34,7 @@ def texts_sha256() -> str:
     Docstrings and code are not included, so that only edits of texts make a screenshot outdated.
     """
     package = PROJECT / "pawprint"
-    texts = [(package / "reports/templates" / name).read_text("utf-8") for name in TEMPLATES]
+    texts = [(package / "report/templates" / name).read_text("utf-8") for name in TEMPLATES]
     for name in MODULES:
         texts += strings(ast.parse((package / name).read_text("utf-8")))
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()

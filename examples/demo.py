@@ -25,13 +25,13 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from pawprint import paths
-from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.errors import InputError
-from pawprint.files import pack, replacing, write_text
-from pawprint.package import folders_of_code
+from pawprint.base import paths
+from pawprint.base.errors import InputError
+from pawprint.base.files import pack, replacing, write_text
+from pawprint.commands.use_recipe import apply_recipe
+from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
-from pawprint.projects.recipes import apply_recipe
+from pawprint.pipeline.package import folders_of_code
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
 # Ranges of hues, in degrees.

@@ -7,9 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pawprint.errors import InputError as InputError
-    from pawprint.model.predictor import Prediction as Prediction
-    from pawprint.model.predictor import Predictor
+    from pawprint.base.errors import InputError
+    from pawprint.serving.predictor import Prediction, Predictor
 
 __all__ = ["InputError", "Prediction", "load"]
 
@@ -27,8 +26,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 # Modules are only imported when one of these names is used, so that importing the package stays
 # fast and no stage depends on the modules.
 _MODULES = {
-    "InputError": "pawprint.errors",
-    "Prediction": "pawprint.model.predictor",
+    "InputError": "pawprint.base.errors",
+    "Prediction": "pawprint.serving.predictor",
 }
 
 
@@ -55,5 +54,5 @@ def load(folder: str | os.PathLike | None = None) -> "Predictor":
     >>> model.predict("photos/burger/0001.jpg").label
     'burger'
     """
-    module = importlib.import_module("pawprint.model.predictor")
+    module = importlib.import_module("pawprint.serving.predictor")
     return module.load_predictor(folder or module.default_model())

@@ -8,11 +8,11 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint import quick_imports
-from pawprint.errors import InputError
-from pawprint.package import installed_version
-from pawprint.paths import LOCK, PARAMS
+from pawprint.base import quick_imports
+from pawprint.base.errors import InputError
+from pawprint.base.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
+from pawprint.pipeline.package import installed_version
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {

@@ -2,7 +2,7 @@
 
 import sys
 
-from pawprint import quick_imports
+from pawprint.base import quick_imports
 from pawprint.pipeline.entry import shorten_ctrl_c
 
 sys.excepthook = shorten_ctrl_c  # set this before a script's imports, which take seconds

@@ -10,12 +10,12 @@ nothing is fine-tuned: models/backbone/ then contains only a note. Params: `weig
 stages.backbone`
 """
 
-from pawprint import paths
-from pawprint.files import replacing, write_text
+from pawprint.base import paths
+from pawprint.base.files import replacing, write_text
+from pawprint.base.runtime import output_shapes, write_network
 from pawprint.network.extractor import load_extractor
-from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import output_shapes, write_network
+from pawprint.pipeline.params.model import Model, Weights
 
 MEANING = {
     "cut": "for fine-tuning",

@@ -13,22 +13,22 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
-from pawprint.dataset import cleaning
-from pawprint.dataset.folder_messages import describe_class_counts, describe_names
-from pawprint.dataset.folders import find_layout
-from pawprint.dataset.metadata_csv import further_columns, read_metadata_csv
-from pawprint.dataset.unusual import describe_dark, describe_unusual, find_unusual
-from pawprint.dataset.user_tables import classes_given, read_corrections
-from pawprint.errors import counted, name_some, printable
-from pawprint.files import read_text, write_json
-from pawprint.images.archive import describe_encoding, members, open_archive
-from pawprint.params.data import Clean
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN, UNLABELLED
+from pawprint.base.columns import DECODED, IMAGES, METADATA, REJECTED
+from pawprint.base.errors import counted, name_some, printable
+from pawprint.base.files import read_text, write_json
+from pawprint.base.tables import write_table
+from pawprint.data import cleaning
+from pawprint.data.archive import describe_encoding, members, open_archive
+from pawprint.data.folder_messages import describe_class_counts, describe_names
+from pawprint.data.folders import find_layout
+from pawprint.data.metadata_csv import further_columns, read_metadata_csv
+from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
+from pawprint.data.user_tables import classes_given, read_corrections
 from pawprint.pipeline.entry import report, run_stage
+from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import write_table
 
 
 def main() -> None:

@@ -19,20 +19,22 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pawprint import columns, paths
-from pawprint.classes import UNKNOWN
-from pawprint.dataset.user_tables import reviewed_images
-from pawprint.decoding.jpeg import decoded_side
-from pawprint.errors import InputError
-from pawprint.files import read_json, write_json
+from pawprint.base import columns, paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.errors import InputError
+from pawprint.base.files import read_json, write_json
+from pawprint.base.runtime import image_size_of, read_network
+from pawprint.base.tables import read_table, write_table
+from pawprint.base.yaml_file import read_mapping
+from pawprint.data.decoding.jpeg import decoded_side
+from pawprint.data.user_tables import reviewed_images
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
-from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.runtime import image_size_of, read_network
+from pawprint.pipeline.params.data import Augment, Clean
+from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules
 from pawprint.scores.decided import tabulate_decided
@@ -46,8 +48,6 @@ from pawprint.scores.prediction_table import (
     write_probabilities,
 )
 from pawprint.scores.series import with_groups
-from pawprint.tables import read_table, write_table
-from pawprint.yaml_file import read_mapping
 
 HELD_OUT = ("validation", "test")
 

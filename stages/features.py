@@ -14,23 +14,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN, UNLABELLED
-from pawprint.columns import IMAGES, PATHS
-from pawprint.errors import counted
-from pawprint.features import shards
-from pawprint.features.reuse import earlier_shards, origin_of, place_of_rows
-from pawprint.features.rows import row_function
-from pawprint.features.store import STORED_SPLITS, count_shards
-from pawprint.files import read_text, replacing, write_json, writing
-from pawprint.images.archive import open_archive
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN, UNLABELLED
+from pawprint.base.columns import IMAGES, PATHS
+from pawprint.base.errors import counted
+from pawprint.base.files import read_text, replacing, write_json, writing
+from pawprint.base.runtime import image_size_of, output_shapes, read_network
+from pawprint.base.tables import read_table, training_images
+from pawprint.data.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
-from pawprint.params.data import Augment, Clean
-from pawprint.params.model import Model
+from pawprint.network import shards
+from pawprint.network.reuse import earlier_shards, origin_of, place_of_rows
+from pawprint.network.rows import row_function
+from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.params.data import Augment, Clean
+from pawprint.pipeline.params.model import Model
 from pawprint.pipeline.recorded import stored_features
-from pawprint.runtime import image_size_of, output_shapes, read_network
-from pawprint.tables import read_table, training_images
 
 
 def main() -> Callable[[], None]:

@@ -11,14 +11,14 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pawprint import paths
-from pawprint.dataset.sources import describe_file_changes, fetch
-from pawprint.errors import InputError, without_secrets
-from pawprint.git import try_git
-from pawprint.images.archive import LIST, ZIP, contents, open_archive
-from pawprint.params.data import Fetch
+from pawprint.base import paths
+from pawprint.base.errors import InputError, without_secrets
+from pawprint.base.git import try_git
+from pawprint.data.archive import LIST, ZIP, contents, open_archive
+from pawprint.data.sources import describe_file_changes, fetch
 from pawprint.pipeline.dvc import tracked_files
 from pawprint.pipeline.entry import report, run_stage
+from pawprint.pipeline.params.data import Fetch
 from pawprint.pipeline.recorded import Recorded, find_import, md5_in
 
 

@@ -16,26 +16,26 @@ from typing import NamedTuple
 import pandas as pd
 from PIL import Image
 
-from pawprint import columns, paths
-from pawprint.classes import SIGNIFICANT
-from pawprint.dataset.changes import images_of
-from pawprint.dataset.cleaning import describe_files
-from pawprint.dataset.splitting import divided_groups
-from pawprint.dataset.unusual import find_unusual
-from pawprint.dataset.user_tables import LABEL_COLUMNS, read_csv_rows
-from pawprint.errors import hide_secrets
-from pawprint.files import md5, read_json, write_text
-from pawprint.images.archive import Archive, open_archive
+from pawprint.base import columns, paths
+from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.errors import hide_secrets
+from pawprint.base.files import md5, read_json, write_text
+from pawprint.base.tables import read_table
+from pawprint.base.yaml_file import read_mapping
+from pawprint.data.archive import Archive, open_archive
+from pawprint.data.changes import images_of
+from pawprint.data.cleaning import describe_files
+from pawprint.data.splitting import divided_groups
+from pawprint.data.unusual import find_unusual
+from pawprint.data.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.model.metadata import read_metadata
-from pawprint.params.data import Augment, Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.reports import augmented, charts, drawing, pages, photos
-from pawprint.reports.since_commit import describe_since_commit
+from pawprint.pipeline.params.data import Augment, Clean
+from pawprint.report import augmented, charts, drawing, pages, photos
+from pawprint.report.since_commit import describe_since_commit
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
-from pawprint.tables import read_table
-from pawprint.yaml_file import read_mapping
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]

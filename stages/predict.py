@@ -13,17 +13,17 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, SPLIT, TRAIN
-from pawprint.files import read_json, write_arrays
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.files import read_json, write_arrays
+from pawprint.base.runtime import read_network
+from pawprint.base.tables import read_table, training_images
+from pawprint.base.yaml_file import read_mapping
 from pawprint.model.detector import DETECTOR_FILE, DETECTOR_IMAGES, fit_with_scores
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
-from pawprint.params.data import Augment
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import read_network
-from pawprint.tables import read_table, training_images
-from pawprint.yaml_file import read_mapping
+from pawprint.pipeline.params.data import Augment
 
 
 def main() -> None:

@@ -15,22 +15,22 @@ images, all images are for training, and `train_extract` reports that labels are
 
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import problem_of_labels
-from pawprint.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
-from pawprint.dataset import splitting
-from pawprint.dataset.kept_splits import describe_kept_splits, read_kept_splits
-from pawprint.dataset.series import describe_single, find_metadata_series, find_series
-from pawprint.dataset.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.errors import counted, name_some
-from pawprint.files import write_json
-from pawprint.images.archive import open_archive
-from pawprint.params.data import Clean, Split
-from pawprint.params.model import Model
+from pawprint.base import paths
+from pawprint.base.classes import problem_of_labels
+from pawprint.base.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
+from pawprint.base.errors import counted, name_some
+from pawprint.base.files import write_json
+from pawprint.base.tables import read_table, write_table
+from pawprint.data import splitting
+from pawprint.data.archive import open_archive
+from pawprint.data.kept_splits import describe_kept_splits, read_kept_splits
+from pawprint.data.series import describe_single, find_metadata_series, find_series
+from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.reports import photos
-from pawprint.reports.drawing import save
-from pawprint.tables import read_table, write_table
+from pawprint.pipeline.params.data import Clean, Split
+from pawprint.pipeline.params.model import Model
+from pawprint.report import photos
+from pawprint.report.drawing import save
 
 
 def main() -> None:

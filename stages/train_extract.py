@@ -11,13 +11,14 @@ plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.t
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import problem_of_labels
-from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
-from pawprint.draws import FOLDS
-from pawprint.errors import InputError, counted
-from pawprint.features.store import stored_examples
-from pawprint.files import read_json, write_json
+from pawprint.base import paths
+from pawprint.base.classes import problem_of_labels
+from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
+from pawprint.base.draws import FOLDS
+from pawprint.base.errors import InputError, counted
+from pawprint.base.files import read_json, write_json
+from pawprint.base.tables import read_table, write_table
+from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
     CrossValidation,
     Examples,
@@ -28,13 +29,12 @@ from pawprint.network.cross_validation import (
     open_examples,
 )
 from pawprint.network.new_head import learn_head
-from pawprint.params.model import Hardware, Head, Model, TrainExtract
+from pawprint.network.store import stored_examples
 from pawprint.pipeline.entry import report, run_stage
+from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.series import compare_folds, describe_series, lowest, with_groups
-from pawprint.tables import read_table, write_table
-from pawprint.yaml_file import read_mapping
 
 
 def main() -> None:

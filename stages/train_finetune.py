@@ -14,16 +14,16 @@ from pathlib import Path
 import openvino
 import pandas as pd
 
-from pawprint import paths
-from pawprint.columns import HISTORY, SPLIT
-from pawprint.features.store import StoredExamples, stored_examples
-from pawprint.files import read_json, replacing, write_json
+from pawprint.base import paths
+from pawprint.base.columns import HISTORY, SPLIT
+from pawprint.base.files import read_json, replacing, write_json
+from pawprint.base.runtime import write_network
+from pawprint.base.tables import read_table, write_table
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
 from pawprint.network.heads import HeadWeights
-from pawprint.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
+from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime import write_network
-from pawprint.tables import read_table, write_table
+from pawprint.pipeline.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 
 
 def main() -> None:

@@ -20,15 +20,15 @@ from PIL import Image
 
 from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
-from pawprint.dataset.cleaning import clean
-from pawprint.dataset.folders import find_layout
-from pawprint.dataset.metadata_csv import read_metadata_csv
-from pawprint.dataset.user_tables import Correction
-from pawprint.errors import InputError
-from pawprint.files import pack
-from pawprint.images.archive import members, open_archive
-from pawprint.params.file import overlay
+from pawprint.base.errors import InputError
+from pawprint.base.files import pack
+from pawprint.data.archive import members, open_archive
+from pawprint.data.cleaning import clean
+from pawprint.data.folders import find_layout
+from pawprint.data.metadata_csv import read_metadata_csv
+from pawprint.data.user_tables import Correction
 from pawprint.pipeline.fingerprint import Code
+from pawprint.pipeline.params.file import overlay
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import refused, succeed
 
-from pawprint import download as module
-from pawprint.download import download
+from pawprint.base import download as module
+from pawprint.base.download import download
 
 CONTENT, OTHER = b"a real file over a real connection" * 1000, b"another file"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

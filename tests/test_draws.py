@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up_examples import sha256_of
 
-from pawprint.draws import FOLDS, draw_folds, draw_places
+from pawprint.base.draws import FOLDS, draw_folds, draw_places
 from pawprint.model.detector import fit_with_scores
 from pawprint.network import cross_validation as validation
 

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pawprint import errors
+from pawprint.base import errors
 
 
 def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.files import read_arrays, read_json, replacing, write_arrays, write_json
+from pawprint.base.files import read_arrays, read_json, replacing, write_arrays, write_json
 
 
 def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):

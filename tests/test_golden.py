@@ -12,15 +12,15 @@ from classes_of import describe_classes
 from conftest import PROJECT, photo, photos_of, replace, write_files
 from networks import model_params
 
-from pawprint.dataset.folders import find_layout, read_folders
-from pawprint.dataset.sources import fetch
-from pawprint.dataset.splitting import split
-from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
+from pawprint.data.folders import find_layout, read_folders
+from pawprint.data.sources import fetch
+from pawprint.data.splitting import split
+from pawprint.data.user_tables import read_corrections
 from pawprint.model.metadata import read_metadata
 from pawprint.network.extractor import load_extractor
-from pawprint.params.data import Split
-from pawprint.params.model import Weights, load_params
+from pawprint.pipeline.params.data import Split
+from pawprint.pipeline.params.model import Weights, load_params
 from pawprint.scores.verdict import compare, describe_verdict
 
 GOLDEN = Path(__file__).with_name("golden")

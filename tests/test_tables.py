@@ -2,13 +2,13 @@ import pandas as pd
 import pytest
 from conftest import refused
 
+from pawprint.base.tables import read_table, write_table
 from pawprint.scores.prediction_table import (
     predicted_labels,
     probabilities_in,
     read_probabilities,
     write_probabilities,
 )
-from pawprint.tables import read_table, write_table
 
 COLUMNS = {"path": "str", "images": "int64", "probability": "float64", "label": "str"}
 

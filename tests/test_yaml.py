@@ -2,7 +2,7 @@ import pytest
 from conftest import refused
 from dvc.utils.serialize import loads_yaml
 
-from pawprint.yaml_file import parse_yaml, read_yaml
+from pawprint.base.yaml_file import parse_yaml, read_yaml
 
 SCALARS = r"""
 ~ null Null nUll true True tRue false FALSE yes Yes no No on off y

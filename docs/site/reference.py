@@ -13,15 +13,15 @@ from pydantic import BaseModel, WrapValidator
 
 import pawprint
 from pawprint.__main__ import COMMANDS, module_of
-from pawprint.params.model import Params
-from pawprint.yaml_file import read_yaml
+from pawprint.base.yaml_file import read_yaml
+from pawprint.pipeline.params.model import Params
 
 ROOT = Path(__file__).parents[2]
 # Types that functions of the package return or raise, so that programs use them.
 RESULTS = {
-    "pawprint.model.predictor": ["Predictor"],
+    "pawprint.serving.predictor": ["Predictor"],
     "pawprint.model.metadata": ["Metadata"],
-    "pawprint.images.archive": ["UnusableImageError"],
+    "pawprint.data.archive": ["UnusableImageError"],
 }
 PYTHON = """# Python
 
@@ -151,7 +151,7 @@ def _values(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
     for key, field in model.model_fields.items():
         own = [item.func for item in field.metadata if isinstance(item, WrapValidator)]
         # Such a validator has its own sentence, which messages also use:
-        # pawprint/params/section.py.
+        # pawprint/pipeline/params/section.py.
         text = own and isinstance(own[0], partial) and own[0].args[1]
         yield key, text or _describe(schema["properties"][key], schema.get("$defs", {}))
 

@@ -14,17 +14,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import UNLABELLED
-from pawprint.columns import IMAGES, REJECTED, SPLIT, TRAIN
-from pawprint.features.store import open_features
+from pawprint.app.labelling import ImageKey
+from pawprint.base import paths
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import IMAGES, REJECTED, SPLIT, TRAIN
+from pawprint.base.tables import read_table, training_images
 from pawprint.model.detector import unit_length
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.logistic_regression import fit_regressions
-from pawprint.projects.labelling import ImageKey
-from pawprint.tables import read_table, training_images
+from pawprint.network.store import open_features
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24

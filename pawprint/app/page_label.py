@@ -5,16 +5,15 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pawprint import paths
-from pawprint.app import HERE, groups, page_run, photo_sources, photos
+from pawprint.app import HERE, groups, label_rows, labelling, page_run, photo_sources, photos
 from pawprint.app.page_of_photos import show_pages
 from pawprint.app.photos import HASHED, explain_errors, plain
-from pawprint.classes import NEITHER
-from pawprint.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
-from pawprint.errors import name_in_folder, name_some
-from pawprint.images.archive import members
-from pawprint.projects import label_rows, labelling
-from pawprint.tables import read_table
+from pawprint.base import paths
+from pawprint.base.classes import NEITHER
+from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
+from pawprint.base.errors import name_in_folder, name_some
+from pawprint.base.tables import read_table
+from pawprint.data.archive import members
 
 NONE = "None of them"  # the text for NEITHER
 ALL = "All"  # labels, in the Labelled tab

@@ -9,12 +9,12 @@ import streamlit as st
 
 from pawprint.app import groups, photos
 from pawprint.app.groups import Pages, Pool, without
+from pawprint.app.label_rows import Undo
+from pawprint.app.labelling import ImageKey
 from pawprint.app.photo_sources import UnlabelledPhotos
 from pawprint.app.photos import explain_errors, message
-from pawprint.errors import InputError, counted, name_in_folder
-from pawprint.files import read_text
-from pawprint.projects.label_rows import Undo
-from pawprint.projects.labelling import ImageKey
+from pawprint.base.errors import InputError, counted, name_in_folder
+from pawprint.base.files import read_text
 
 ADVICE = "To train with your labels, press Run on the Run page."
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from pawprint import paths
 from pawprint.app import HERE
 from pawprint.app.photos import HASHED, explain_errors, plain
-from pawprint.errors import InputError, counted
-from pawprint.git import current_commit
-from pawprint.package import python_in
+from pawprint.base import paths
+from pawprint.base.errors import InputError, counted
+from pawprint.base.git import current_commit
+from pawprint.commands import discard_run as discard
+from pawprint.commands.comparison import compare_revisions
 from pawprint.pipeline.dvc import WORKSPACE, is_running, require_idle
-from pawprint.projects import discard
-from pawprint.projects.comparison import compare_revisions
+from pawprint.pipeline.package import python_in
 
 LOG = Path(".dvc/tmp/pawprint-run.log")
 MAX_LINES = 20  # last lines of LOG to show

@@ -7,11 +7,11 @@ from PIL import Image
 
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
-from pawprint.classes import UNKNOWN, UNSURE
-from pawprint.decoding.formats import FORMATS
+from pawprint.base.classes import UNKNOWN, UNSURE
+from pawprint.data.decoding.formats import FORMATS
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import Prediction, Predictor, default_model, load_predictor
-from pawprint.model.saliency import Explainer, explainer, saliency_of
+from pawprint.serving.predictor import Prediction, Predictor, default_model, load_predictor
+from pawprint.serving.saliency import Explainer, explainer, saliency_of
 
 MAX_SHOWN = 5  # most probable labels shown for each photo
 

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from pawprint import paths
-from pawprint.app import HERE, groups, photos
-from pawprint.classes import NEITHER
-from pawprint.dataset.folders import find_layout
-from pawprint.dataset.metadata_csv import read_metadata_csv
-from pawprint.dataset.user_tables import reviewed_images, spellings
-from pawprint.errors import InputError
-from pawprint.files import read_json
-from pawprint.images.archive import members
-from pawprint.params.data import Clean
-from pawprint.projects import labelling
-from pawprint.projects.label_rows import Undo
+from pawprint.app import HERE, groups, labelling, photos
+from pawprint.app.label_rows import Undo
+from pawprint.base import paths
+from pawprint.base.classes import NEITHER
+from pawprint.base.errors import InputError
+from pawprint.base.files import read_json
+from pawprint.data.archive import members
+from pawprint.data.folders import find_layout
+from pawprint.data.metadata_csv import read_metadata_csv
+from pawprint.data.user_tables import reviewed_images, spellings
+from pawprint.pipeline.params.data import Clean
 
 ImageKeys = Sequence[labelling.ImageKey]
 

@@ -15,15 +15,15 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
-from pawprint import paths
-from pawprint.decoding.formats import FORMATS
-from pawprint.decoding.jpeg import decoded_side
-from pawprint.errors import InputError, name_in_folder, one_of, printable
-from pawprint.files import stamps
-from pawprint.images.archive import Archive, UnusableImageError, open_archive
-from pawprint.images.reading import open_image
-from pawprint.params.data import Clean
-from pawprint.reports.pages import data_uri
+from pawprint.base import paths
+from pawprint.base.errors import InputError, name_in_folder, one_of, printable
+from pawprint.base.files import stamps
+from pawprint.data.archive import Archive, UnusableImageError, open_archive
+from pawprint.data.decoding.formats import FORMATS
+from pawprint.data.decoding.jpeg import decoded_side
+from pawprint.data.reading import open_image
+from pawprint.pipeline.params.data import Clean
+from pawprint.report.pages import data_uri
 
 
 @contextlib.contextmanager

@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 
-from pawprint.errors import InputError
-from pawprint.installation import install_command
-from pawprint.package import PACKAGE, python_in
+from pawprint.base.errors import InputError
+from pawprint.pipeline.installation import install_command
+from pawprint.pipeline.package import PACKAGE, python_in
 
 LOCAL = ("127.0.0.1", "localhost", "::1")  # see server.allowedHosts in app/.streamlit/config.toml
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pawprint.projects.check import require_reproduced
+from pawprint.commands.check_results import require_reproduced
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from pawprint.commands.comparison import compare_revisions
 from pawprint.pipeline.dvc import WORKSPACE
-from pawprint.projects.comparison import compare_revisions
 from pawprint.scores.compared_runs import COMPARED, ComparedRun
 from pawprint.scores.verdict import MARGIN, tabulate_sets
 

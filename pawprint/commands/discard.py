@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from pawprint.errors import InputError, counted, printable
+from pawprint.base.errors import InputError, counted, printable
+from pawprint.commands.discard_run import discard, read_loss
 from pawprint.pipeline.dvc import require_idle
-from pawprint.projects.discard import discard, read_loss
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,11 +4,11 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from pawprint.errors import InputError
-from pawprint.installation import install_command
-from pawprint.model.html_page import fetch_runtime
-from pawprint.params.model import ONNX, Model
-from pawprint.paths import PARAMS
+from pawprint.base.errors import InputError
+from pawprint.base.paths import PARAMS
+from pawprint.commands.html_page import fetch_runtime
+from pawprint.pipeline.installation import install_command
+from pawprint.pipeline.params.model import ONNX, Model
 
 # The modules that write and check each format, which the `export` extra installs.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     require_formats(formats, Model.load(path=PARAMS))
     # Before TensorFlow starts, which takes seconds.
     runtime = fetch_runtime() if "page" in formats else {}
-    from pawprint.projects.export import export_model
+    from pawprint.commands.export_model import export_model
 
     options = arguments.size, arguments.unknown_as
     table, notes = export_model(Path(), formats, runtime, *options)

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from pawprint.forms import Asked
-from pawprint.projects.init import WITHOUT_CLASSES, create
-from pawprint.projects.recipes import recipe_names
-from pawprint.projects.renew import renew
+from pawprint.commands.forms import Asked
+from pawprint.commands.init_project import WITHOUT_CLASSES, create
+from pawprint.commands.renew import renew
+from pawprint.commands.use_recipe import recipe_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

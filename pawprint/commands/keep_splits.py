@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.columns import SPLIT, SPLITS
-from pawprint.dataset.kept_splits import keep_splits, read_kept_splits
-from pawprint.errors import InputError, counted
-from pawprint.files import md5
-from pawprint.paths import LOCK, SPLIT_CSV, SPLITS_CSV
+from pawprint.base.columns import SPLIT, SPLITS
+from pawprint.base.errors import InputError, counted
+from pawprint.base.files import md5
+from pawprint.base.paths import LOCK, SPLIT_CSV, SPLITS_CSV
+from pawprint.base.tables import read_table
+from pawprint.data.kept_splits import keep_splits, read_kept_splits
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import read_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pawprint.commands import add_format, add_model, count, output
 from pawprint.commands.rows import FORMATS
-from pawprint.images.folder import find_images
-from pawprint.model.predictor import default_model, load_predictor, predict_each
-from pawprint.model.saliency import saliency_paths, write_saliency
+from pawprint.data.folder import find_images
+from pawprint.serving.predictor import default_model, load_predictor, predict_each
+from pawprint.serving.saliency import saliency_paths, write_saliency
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from pawprint.commands import align
-from pawprint.projects.recipes import read_recipe, recipe_names, use_recipe
+from pawprint.commands.use_recipe import read_recipe, recipe_names, use_recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TextIO
 
-from pawprint.classes import UNSURE
+from pawprint.base.classes import UNSURE
 from pawprint.commands import align
 
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from pawprint.commands import add_format, add_model, align, output
-from pawprint.model.predictor import default_model, load_predictor
-from pawprint.projects.scoring import Scored, score
-from pawprint.reports.pages import describe_score
+from pawprint.commands.scoring import Scored, score
+from pawprint.report.pages import describe_score
+from pawprint.serving.predictor import default_model, load_predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import openvino
 
-from pawprint.files import read_arrays
-from pawprint.rounding import to_step
-from pawprint.runtime import compile_reproducible, product
+from pawprint.base.files import read_arrays
+from pawprint.base.rounding import to_step
+from pawprint.base.runtime import compile_reproducible, product
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -97,7 +97,7 @@ def fit_with_scores(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[De
     float64 `(images,)`: the images in each fold are scored by a detector fitted on the other folds.
     They are NaN if there are fewer than three images.
     """
-    from pawprint.draws import draw_folds  # requires pandas, which may not be installed
+    from pawprint.base.draws import draw_folds  # requires pandas, which may not be installed
 
     fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)

@@ -15,12 +15,12 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
-from pawprint.errors import InputError, is_printable, printable
-from pawprint.files import write_json
-from pawprint.named_file import read_bytes
-from pawprint.params.section import Bits, Resize, Section
-from pawprint.paths import PARAMS, SERVED_MODEL
+from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
+from pawprint.base.errors import InputError, is_printable, printable
+from pawprint.base.files import write_json
+from pawprint.base.named_file import read_bytes
+from pawprint.base.paths import PARAMS, SERVED_MODEL
+from pawprint.pipeline.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs

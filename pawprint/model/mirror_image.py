@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import openvino
 
-from pawprint.runtime import image_size_of
+from pawprint.base.runtime import image_size_of
 
 operations = openvino.opset15
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from pawprint.files import digest, replacing, write_arrays
+from pawprint.base.files import digest, replacing, write_arrays
+from pawprint.base.runtime import read_network, take_uint8, write_network
 from pawprint.model.detector import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.mirror_image import mirrored
-from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
 # The main file in the model's folder, keyed by format.

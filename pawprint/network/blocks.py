@@ -3,10 +3,10 @@
 import difflib
 from collections import Counter
 
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
 from pawprint.network.hardware import keras
 from pawprint.network.openvino_blocks import Maps, choose_ends
-from pawprint.params.model import AUTO, Model
+from pawprint.pipeline.params.model import AUTO, Model
 
 # Layers without weights. Their maps are not useful as features.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)

@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pawprint.classes import Difference, log_losses
-from pawprint.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.engine.mapping import map_in_threads
-from pawprint.errors import InputError
-from pawprint.features.store import Features, StoredExamples
+from pawprint.base.classes import Difference, log_losses
+from pawprint.base.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.base.errors import InputError
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -24,6 +22,8 @@ from pawprint.network.logistic_regression import (
     fit_regressions,
     threads_of_fits,
 )
+from pawprint.network.store import Features, StoredExamples
+from pawprint.pipeline.mapping import map_in_threads
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -141,7 +141,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/draws.py).
+    pawprint/base/draws.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Values are tried from the lowest until the loss has risen by RISE. Only fits with a

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import openvino
 
-from pawprint.errors import InputError, NoWeightsError
-from pawprint.files import digest
+from pawprint.base.errors import InputError, NoWeightsError
+from pawprint.base.files import digest
 from pawprint.network.openvino_blocks import Maps, block_statistics, choose_ends
 from pawprint.network.tensors_file import read_tensors
-from pawprint.params.model import IMAGENET, PACKAGES, Model
+from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package
 # Each stage has a kernel size, the stride of its first block, channels, blocks, and an expansion.

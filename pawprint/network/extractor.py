@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import openvino
 
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
 from pawprint.network import efficientnet_lite
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.network.weights_file import FILE, arrays_sha256, onnx_file, require_file, verify
-from pawprint.params.model import IMAGENET, ONNX, PACKAGES, Model, Weights
+from pawprint.pipeline.params.model import IMAGENET, ONNX, PACKAGES, Model, Weights
 
 if TYPE_CHECKING:
     from pawprint.network.hardware import keras

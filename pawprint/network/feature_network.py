@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import openvino
 
+from pawprint.base.runtime import product
 from pawprint.network.heads import HeadWeights, kinds_of
-from pawprint.params.model import Head
-from pawprint.runtime import product
+from pawprint.pipeline.params.model import Head
 
 OUTPUTS = ("logits", "features")
 operations = openvino.opset15

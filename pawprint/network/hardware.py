@@ -9,11 +9,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from pawprint import quick_imports
-from pawprint.cores import count_cores
-from pawprint.errors import silent_stderr
-from pawprint.params.model import Hardware
-from pawprint.runtime import LIMITS
+from pawprint.base import quick_imports
+from pawprint.base.cores import count_cores
+from pawprint.base.errors import silent_stderr
+from pawprint.base.runtime import LIMITS
+from pawprint.pipeline.params.model import Hardware
 
 # Use every available core, but at least four threads. The number of threads changes the last bits
 # of a model, so it is the same on all machines with up to four cores. On two cores, four threads

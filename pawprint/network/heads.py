@@ -7,8 +7,8 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from pawprint.files import read_arrays, write_arrays
-from pawprint.params.model import Head
+from pawprint.base.files import read_arrays, write_arrays
+from pawprint.pipeline.params.model import Head
 
 EPSILON = 1e-3  # for Keras' BatchNormalization
 FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets

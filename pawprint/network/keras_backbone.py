@@ -6,12 +6,12 @@ from pathlib import Path
 
 import openvino
 
-from pawprint.errors import InputError, NoWeightsError, reason
+from pawprint.base.errors import InputError, NoWeightsError, reason
 from pawprint.network import keras_model
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
-from pawprint.params.model import IMAGENET, Model, Weights
+from pawprint.pipeline.params.model import IMAGENET, Model, Weights
 
 
 def application(

@@ -19,14 +19,14 @@ import numpy as np
 import openvino
 from openvino.frontend.tensorflow import utils
 
-from pawprint.errors import InputError, reason, silent_stderr
-from pawprint.files import pack, replacing
+from pawprint.base.errors import InputError, reason, silent_stderr
+from pawprint.base.files import pack, replacing
+from pawprint.base.runtime import take_uint8
 from pawprint.network import efficientnet_lite as lite
 from pawprint.network.hardware import keras, tf
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.openvino_blocks import SMALLEST_VARIANCE
-from pawprint.params.model import PACKAGES, Head
-from pawprint.runtime import take_uint8
+from pawprint.pipeline.params.model import PACKAGES, Head
 
 OPTIONS = {"padding": "same", "use_bias": False}
 # Random weights that keep the scale of the feature maps.

@@ -21,7 +21,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pawprint.rounding import to_step
+from pawprint.base.rounding import to_step
 
 MAX_HALVINGS = 30
 MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continues

@@ -9,11 +9,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import HISTORY
-from pawprint.cores import count_cores
-from pawprint.draws import draw_places, hash_keys
-from pawprint.errors import counted
-from pawprint.features.store import Features, StoredExamples
+from pawprint.base.columns import HISTORY
+from pawprint.base.cores import count_cores
+from pawprint.base.draws import draw_places, hash_keys
+from pawprint.base.errors import counted
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
@@ -27,7 +26,8 @@ from pawprint.network.cross_validation import (
 )
 from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.logistic_regression import fit_exactly, threads_of_fits
-from pawprint.params.model import IN_BATCHES, Hardware, Head, TrainExtract
+from pawprint.network.store import Features, StoredExamples
+from pawprint.pipeline.params.model import IN_BATCHES, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
 

@@ -8,10 +8,10 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.errors import InputError, printable, reason, silent_stderr
-from pawprint.named_file import read_bytes
-from pawprint.params.model import Model, Onnx
-from pawprint.runtime import compile_for_cpu
+from pawprint.base.errors import InputError, printable, reason, silent_stderr
+from pawprint.base.named_file import read_bytes
+from pawprint.base.runtime import compile_for_cpu
+from pawprint.pipeline.params.model import Model, Onnx
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
 # The marker that ONNX Runtime uses for weights at a memory address, from which OpenVINO would read:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pawprint.errors import InputError, without_secrets
-from pawprint.files import digest
-from pawprint.images.pointers import pointer_at
-from pawprint.params.model import Weights
+from pawprint.base.errors import InputError, without_secrets
+from pawprint.base.files import digest
+from pawprint.data.pointers import pointer_at
+from pawprint.pipeline.params.model import Weights
 
 FILE = "imagenet, none or a path to a file"  # the expected values of the source
 
@@ -35,7 +35,7 @@ def onnx_file(weights: Weights) -> Path:
     sha256 = weights.sha256
     path = Path(source)
     if "://" in source:
-        from pawprint.download import download  # slow, and few sources are URLs
+        from pawprint.base.download import download  # slow, and few sources are URLs
 
         path = download(source, sha256, "weights.source")
     expected = "the path or URL of a file, because model.backbone is onnx"

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pawprint.errors import InputError, printable, reason
-from pawprint.git import work_tree
+from pawprint.base.errors import InputError, printable, reason
+from pawprint.base.git import work_tree
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

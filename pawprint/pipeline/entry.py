@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from pawprint import quick_imports
-from pawprint.errors import InputError
-from pawprint.files import stamps
-from pawprint.named_file import NO_ROOM, describe_failure
-from pawprint.paths import CODE, LABELS_CSV, PARAMS, PIPELINE, SPLITS_CSV
-from pawprint.yaml_file import read_yaml, value_at
+from pawprint.base import quick_imports
+from pawprint.base.errors import InputError
+from pawprint.base.files import stamps
+from pawprint.base.named_file import NO_ROOM, describe_failure
+from pawprint.base.paths import CODE, LABELS_CSV, PARAMS, PIPELINE, SPLITS_CSV
+from pawprint.base.yaml_file import read_yaml, value_at
 
 # Dependencies that people edit, in addition to `fetch.source`. Stages write all others.
 EDITED = {str(path) for path in (LABELS_CSV, PARAMS, SPLITS_CSV)}
@@ -58,7 +58,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
-        from pawprint.installation import install_command
+        from pawprint.pipeline.installation import install_command
 
         return f"the package {error.name} is not installed. Run `{install_command()}`."
     if isinstance(error, MemoryError):

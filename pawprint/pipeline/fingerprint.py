@@ -11,32 +11,32 @@ import sys
 from importlib.metadata import packages_distributions, version
 from pathlib import Path, PurePosixPath
 
-from pawprint.errors import InputError, name_some
-from pawprint.named_file import read_bytes
-from pawprint.package import folders_of_code
-from pawprint.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
+from pawprint.base.errors import InputError, name_some
+from pawprint.base.named_file import read_bytes
+from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
+from pawprint.pipeline.package import folders_of_code
 
 # Modules of ours, and packages by the name of their import, that do not affect the bytes of
 # results. Modules that only they import do not count either.
 DECIDE_NO_BYTE = {
     "pawprint/__init__.py",  # loads models for other programs
-    "pawprint/cores.py",  # counts cores
-    "pawprint/engine/mapping.py",  # uses threads or a cluster; a test compares the bytes
-    "pawprint/paths.py",  # dvc.yaml has the same paths, so changing only one is an error
+    "pawprint/base/cores.py",  # counts cores
+    "pawprint/pipeline/mapping.py",  # uses threads or a cluster; a test compares the bytes
+    "pawprint/base/paths.py",  # dvc.yaml has the same paths, so changing only one is an error
     "pawprint/pipeline/dvc.py",  # calls DVC
     "pawprint/pipeline/entry.py",  # starts and ends a stage
-    "pawprint/progress.py",  # shows progress
-    "pawprint/quick_imports.py",  # imports the same modules sooner
+    "pawprint/base/progress.py",  # shows progress
+    "pawprint/base/quick_imports.py",  # imports the same modules sooner
     *("filelock", "platformdirs"),  # lock and find the folder of downloads, which have a hash
     *("pydantic", "pydantic_core"),  # check params, whose values DVC compares
 }
 OURS = ("pawprint", "stages")  # folders that contain code
 # The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
 # bytes of a file.
-DECODED_ROW = "pawprint/decoding/row.py"
+DECODED_ROW = "pawprint/data/decoding/row.py"
 # The row of features of a view: the row function, the views, the decoding of JPEGs at reduced size,
 # and the runtime. An image's pixels are hashed after a full decode, so other readers do not count.
-FEATURE_ROW = "pawprint/features/rows.py"
+FEATURE_ROW = "pawprint/network/rows.py"
 ROWS = {DECODED_ROW_CODE: DECODED_ROW, FEATURE_ROW_CODE: FEATURE_ROW}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # All stages import the same packages, which do not change.
@@ -57,7 +57,7 @@ def syntax_of(source: str) -> ast.Module:
 class Code:
     """The code that a project runs: the installed package, and the project's folder `stages/`.
 
-    Files are named after their import: `pawprint/files.py`, `pawprint/stages/clean.py` in an
+    Files are named after their import: `pawprint/base/files.py`, `pawprint/stages/clean.py` in an
     installed package, and `stages/clean.py` in the project.
     """
 
@@ -130,8 +130,8 @@ class Code:
     def _find_imports(self, module: str) -> set[str]:
         """Return the full names that a module imports, including imports in functions.
 
-        An example is `pawprint.files.replacing`. Raises InputError if the module is not Python, or
-        for a relative import.
+        An example is `pawprint.base.files.replacing`. Raises InputError if the module is not
+        Python, or for a relative import.
         """
         names = set()
         try:

@@ -6,9 +6,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pawprint.files import read_text
-from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.paths import REQUIREMENTS
+from pawprint.base.files import read_text
+from pawprint.base.paths import REQUIREMENTS
+from pawprint.pipeline.package import DISTRIBUTION, ROOT
 
 
 def locked_versions() -> tuple[list[str], list[str]]:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from pawprint.columns import Columns
-from pawprint.errors import InputError
-from pawprint.files import md5_of
-from pawprint.git import try_git
-from pawprint.paths import (
+from pawprint.base.columns import Columns
+from pawprint.base.errors import InputError
+from pawprint.base.files import md5_of
+from pawprint.base.git import try_git
+from pawprint.base.paths import (
     CODE,
     COPIES,
     FEATURES,
@@ -22,7 +22,7 @@ from pawprint.paths import (
     LOCK,
     PARAMS,
 )
-from pawprint.yaml_file import parse_yaml, read_yaml, value_at
+from pawprint.base.yaml_file import parse_yaml, read_yaml, value_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ class Recorded:
     def table(self, stage: str, out: Path, columns: Columns) -> "pd.DataFrame | None":
         """Return a table, or None if it is missing or damaged or has other columns."""
         # pandas is imported here, because `code` does not need it.
-        from pawprint.tables import parse_table
+        from pawprint.base.tables import parse_table
 
         return self.parsed(
             self.hash_of(stage, out), functools.partial(parse_table, columns=columns)

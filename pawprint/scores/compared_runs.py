@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.errors import InputError, counted
+from pawprint.base.errors import InputError, counted
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import with_image
 from pawprint.scores.verdict import (

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import DECIDED
-from pawprint.errors import InputError
+from pawprint.base.columns import DECIDED
+from pawprint.base.errors import InputError
 from pawprint.scores.intervals import independent_counts
 
 LEVEL = 0.1  # maximum probability that the error exceeds the limit

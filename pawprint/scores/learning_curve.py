@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import headline_strata
-from pawprint.columns import LEARNING_CURVE
+from pawprint.base.classes import headline_strata
+from pawprint.base.columns import LEARNING_CURVE
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, paired_interval, paired_test
 
 

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.draws import draw_folds
-from pawprint.errors import counted
+from pawprint.base.draws import draw_folds
+from pawprint.base.errors import counted
+from pawprint.base.tables import training_images
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.prediction_table import every_prediction
 from pawprint.scores.series import describe_series
-from pawprint.tables import training_images
 
 MIN_ERRORS = 0.5  # per 100 images
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
-from pawprint.columns import RELIABILITY, ROC, SCORES
+from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
+from pawprint.base.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
 Classes = TypeVar("Classes", np.ndarray, pd.Series)

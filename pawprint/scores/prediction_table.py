@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import log_losses
-from pawprint.columns import PROBABILITIES, PROBABILITY, UNKNOWN_SCORE, Columns
-from pawprint.files import parse_file
-from pawprint.tables import parse_table, write_table
+from pawprint.base.classes import log_losses
+from pawprint.base.columns import PROBABILITIES, PROBABILITY, UNKNOWN_SCORE, Columns
+from pawprint.base.files import parse_file
+from pawprint.base.tables import parse_table, write_table
 
 # Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
 IMAGE_DIGITS = 16

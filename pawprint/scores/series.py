@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import SIGNIFICANT
-from pawprint.errors import printable
+from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.errors import printable
 from pawprint.scores.intervals import holm, paired_test
 
 MIN_FALL = 0.01  # in accuracy

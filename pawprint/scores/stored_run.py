@@ -9,14 +9,14 @@ from typing import Protocol, TypeVar
 import numpy as np
 import pandas as pd
 
-from pawprint import paths
-from pawprint.classes import log_losses
-from pawprint.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
-from pawprint.errors import InputError
+from pawprint.base import paths
+from pawprint.base.classes import log_losses
+from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.base.errors import InputError
+from pawprint.base.tables import parse_table
 from pawprint.scores.compared_runs import TRAINING, Run
 from pawprint.scores.prediction_table import with_image
 from pawprint.scores.series import with_groups
-from pawprint.tables import parse_table
 
 Parsed = TypeVar("Parsed")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import HEADLINES, headline_strata, log_losses
+from pawprint.base.classes import HEADLINES, headline_strata, log_losses
 from pawprint.scores import intervals
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from conftest import clean_archive, photos_of, refused, write_files
 
-from pawprint import paths
 from pawprint.app.groups import PER_PAGE, Pages, Pool, find_clusters, read_pool, surest
-from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.sources import fetch
-from pawprint.errors import InputError
-from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.projects.labelling import ImageKey, order_classes
-from pawprint.tables import write_table
+from pawprint.app.labelling import ImageKey, order_classes
+from pawprint.base import paths
+from pawprint.base.columns import IMAGES, REJECTED
+from pawprint.base.errors import InputError
+from pawprint.base.tables import write_table
+from pawprint.data.sources import fetch
+from pawprint.network.store import INDEX, shard_path, write_shard
 
 KINDS = ("ant", "bee", "cat")
 EACH = 60

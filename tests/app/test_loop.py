@@ -17,10 +17,10 @@ from conftest import (
 )
 from servers import served
 
-from pawprint import paths
-from pawprint.columns import SPLIT
-from pawprint.projects.label_rows import read_rows
-from pawprint.tables import read_table
+from pawprint.app.label_rows import read_rows
+from pawprint.base import paths
+from pawprint.base.columns import SPLIT
+from pawprint.base.tables import read_table
 
 pytestmark = pytest.mark.slow
 

@@ -13,13 +13,12 @@ from app_project import PHOTOS, write_photos, write_split
 from conftest import PROJECT, change, photo, refused, write_files
 from streamlit.testing.v1 import AppTest
 
-from pawprint import paths
-from pawprint.app import HERE, groups, page_label, page_of_photos, photo_sources, photos
-from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.errors import InputError
-from pawprint.files import pack, write_text
-from pawprint.projects import labelling
-from pawprint.tables import write_table
+from pawprint.app import HERE, groups, labelling, page_label, page_of_photos, photo_sources, photos
+from pawprint.base import paths
+from pawprint.base.columns import LABELS_TO_REVIEW
+from pawprint.base.errors import InputError
+from pawprint.base.files import pack, write_text
+from pawprint.base.tables import write_table
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from conftest import (
     write_files,
 )
 
-from pawprint.columns import PREDICTED_CLASSES
-from pawprint.paths import PREDICTED_CLASSES_CSV
-from pawprint.tables import write_table
-from pawprint.yaml_file import read_yaml
+from pawprint.base.columns import PREDICTED_CLASSES
+from pawprint.base.paths import PREDICTED_CLASSES_CSV
+from pawprint.base.tables import write_table
+from pawprint.base.yaml_file import read_yaml
 
 IMAGES = 200
 

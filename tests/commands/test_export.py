@@ -14,22 +14,22 @@ import pytest
 from conftest import PROJECT, change, refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
-from pawprint import paths
-from pawprint.columns import SPLIT
+from pawprint.base import paths
+from pawprint.base.columns import SPLIT
+from pawprint.base.files import md5
+from pawprint.base.tables import write_table
+from pawprint.commands import exports
 from pawprint.commands.export import FORMATS, require_formats
 from pawprint.commands.export import run as run_export
-from pawprint.files import md5
-from pawprint.images.archive import members, open_archive, read_member
-from pawprint.model import exports
+from pawprint.commands.export_model import export_model
+from pawprint.data.archive import members, open_archive, read_member
 from pawprint.model.detector import fit_detector
 from pawprint.model.metadata import read_metadata
-from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
-from pawprint.params.model import Model
-from pawprint.projects.export import export_model
-from pawprint.tables import write_table
+from pawprint.pipeline.params.model import Model
+from pawprint.serving.predictor import load_predictor, predict_each
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model

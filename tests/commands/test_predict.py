@@ -9,10 +9,10 @@ from conftest import JPEG, PROJECT, complaint, encode, pawprint_here, printed, s
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint import paths
+from pawprint.base import paths
 from pawprint.commands.rows import FORMATS
-from pawprint.model.predictor import Predictor, load_predictor, predict_each
-from pawprint.package import EXAMPLE_MODEL
+from pawprint.pipeline.package import EXAMPLE_MODEL
+from pawprint.serving.predictor import Predictor, load_predictor, predict_each
 
 
 def plain(colour: str | tuple[int, int, int]) -> bytes:

@@ -21,8 +21,8 @@ from conftest import (
 from installed import Installed
 from PIL import Image
 
-from pawprint.files import pack
-from pawprint.yaml_file import read_yaml
+from pawprint.base.files import pack
+from pawprint.base.yaml_file import read_yaml
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,14 @@ from conftest import complaint, encode, pawprint_here, printed, refused, write_f
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from PIL import Image
 
-from pawprint import paths
-from pawprint.classes import UNLABELLED
-from pawprint.columns import SCORES
-from pawprint.model.predictor import load_predictor
-from pawprint.projects.scoring import TRAINED_ON, Scored, score
+from pawprint.base import paths
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import SCORES
+from pawprint.base.tables import read_table
+from pawprint.commands.scoring import TRAINED_ON, Scored, score
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.tables import read_table
+from pawprint.serving.predictor import load_predictor
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,14 @@ import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, run
 from PIL import Image
 
-from pawprint import paths
 from pawprint.__main__ import main
-from pawprint.columns import IMAGES, PATHS, SPLIT
-from pawprint.commands.try_ import _choices
-from pawprint.decoding.decoder import pixels_sha256
-from pawprint.features.shards import ShardComputer
-from pawprint.files import pack, write_json
-from pawprint.params.file import overlay, set_params
-from pawprint.params.model import load_params
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.projects import candidates
-from pawprint.projects.candidates import (
+from pawprint.base import paths
+from pawprint.base.columns import IMAGES, PATHS, SPLIT
+from pawprint.base.files import pack, write_json
+from pawprint.base.tables import read_table, write_table
+from pawprint.base.yaml_file import read_yaml
+from pawprint.commands import candidates
+from pawprint.commands.candidates import (
     TODAY,
     Candidate,
     Measured,
@@ -33,9 +29,13 @@ from pawprint.projects.candidates import (
     in_sequence,
     row_of,
 )
+from pawprint.commands.try_ import _choices
+from pawprint.data.decoding.decoder import pixels_sha256
+from pawprint.network.shards import ShardComputer
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
+from pawprint.pipeline.params.file import overlay, set_params
+from pawprint.pipeline.params.model import load_params
 from pawprint.scores.verdict import NOT_SHOWN
-from pawprint.tables import read_table, write_table
-from pawprint.yaml_file import read_yaml
 from stages import backbone, features
 
 RESIZE = ("-S", "model.resize=stretch,pad")

@@ -7,13 +7,13 @@ import pytest
 from conftest import PROJECT, succeed
 from PIL import Image
 
-from pawprint.columns import SCORES
-from pawprint.files import md5_of_folder
-from pawprint.package import EXAMPLE_MODEL
-from pawprint.paths import SCORES_CSV, SERVED_MODEL
+from pawprint.base.columns import SCORES
+from pawprint.base.files import md5_of_folder
+from pawprint.base.paths import SCORES_CSV, SERVED_MODEL
+from pawprint.base.tables import read_table
+from pawprint.pipeline.package import EXAMPLE_MODEL
 from pawprint.pipeline.recorded import Recorded
-from pawprint.reports.pages import fraction, score_of
-from pawprint.tables import read_table
+from pawprint.report.pages import fraction, score_of
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = [path for path in TRACKED if re.match(r"(CHANGELOG|README|docs/.*)\.md$", path)]

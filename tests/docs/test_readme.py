@@ -18,7 +18,7 @@ from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
 from examples.demo import draw_picture
-from pawprint.images.archive import open_archive, read_member
+from pawprint.data.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
@@ -103,11 +103,11 @@ def test_second_run_computes_nothing_and_leaves_nothing_to_commit(installed, pro
 
 
 NOTHING = [
-    ("pawprint/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
+    ("pawprint/data/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
     # The project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
-COLOUR = [("pawprint/reports/drawing.py", '"#0072B2"', '"#0072B3"')]
+COLOUR = [("pawprint/report/drawing.py", '"#0072B2"', '"#0072B3"')]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from conftest import PROJECT
 
 import pawprint
 from pawprint.__main__ import COMMANDS
-from pawprint.yaml_file import read_yaml
+from pawprint.base.yaml_file import read_yaml
 
 BUILD = PROJECT / "docs" / "site" / "build.py"
 

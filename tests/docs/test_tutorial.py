@@ -16,7 +16,7 @@ from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, change, set_author
 from installed import NO_NETWORK
 from pages import blocks, commands
 
-from pawprint import paths
+from pawprint.base import paths
 
 PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ", "cd ..")

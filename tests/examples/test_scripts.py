@@ -17,10 +17,7 @@ from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
-from pawprint.images.archive import UnusableImageError
-from pawprint.images.reading import decode
-from pawprint.model.detector import Detector
-from pawprint.model.exports import (
+from pawprint.commands.exports import (
     Trained,
     all_outputs,
     for_export,
@@ -28,11 +25,14 @@ from pawprint.model.exports import (
     write_litert,
     write_onnx,
 )
+from pawprint.data.archive import UnusableImageError
+from pawprint.data.reading import decode
+from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, with_features
+from pawprint.serving.predictor import Prediction, load_predictor
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "programs.md").read_text(encoding="utf-8")

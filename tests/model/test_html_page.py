@@ -19,15 +19,15 @@ from conftest import MIRROR, PROJECT, encode, photo
 from networks import COLOURS, colour_model, metadata, with_probabilities
 from PIL import Image, ImageChops
 
-from pawprint.features.views import resize
-from pawprint.images.reading import decode
-from pawprint.model.exports import onnx_of, open_onnx
-from pawprint.model.html_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
+from pawprint.commands.exports import onnx_of, open_onnx
+from pawprint.commands.html_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
+from pawprint.data.reading import decode
 from pawprint.model.metadata import Metadata
-from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import convert
+from pawprint.network.views import resize
+from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow
 SIZE = 32

@@ -10,7 +10,7 @@ from networks import write_colour_model
 from PIL import Image
 
 import pawprint
-from pawprint import paths
+from pawprint.base import paths
 
 
 def test_package_exports_these_names_cheaply_and_nothing_that_trains():

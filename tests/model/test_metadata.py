@@ -6,7 +6,7 @@ from networks import metadata, write_colour_model
 
 from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
 from pawprint.model.served_model import NETWORK_FILE, identity_of
-from pawprint.package import EXAMPLE_MODEL
+from pawprint.pipeline.package import EXAMPLE_MODEL
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
 
-from pawprint.classes import UNKNOWN, class_probabilities
+from pawprint.base.classes import UNKNOWN, class_probabilities
 from pawprint.model.metadata import write_metadata
-from pawprint.model.predictor import Predictor, load_predictor
+from pawprint.serving.predictor import Predictor, load_predictor
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import pytest
 from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS
 from networks import COLOURS, PLAIN, metadata, model_params, pixels, write_colour_model
 
-from pawprint.model.predictor import Predictor, load_predictor
-from pawprint.model.saliency import ClassMaps, evidence, occlusion
+from pawprint.base.runtime import output_shapes, read_network, write_network
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.extractor import load_extractor
 from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.network.heads import HeadWeights, Standardisation
-from pawprint.params.model import Weights
-from pawprint.runtime import output_shapes, read_network, write_network
+from pawprint.pipeline.params.model import Weights
+from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.saliency import ClassMaps, evidence, occlusion
 
 SIZE = 96
 

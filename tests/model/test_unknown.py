@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.files import write_arrays
+from pawprint.base.files import write_arrays
 from pawprint.model.detector import (
     choose_unknown_threshold,
     fit_detector,

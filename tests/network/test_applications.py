@@ -8,9 +8,9 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
+from pawprint.base.runtime import compile_for_cpu
+from pawprint.commands.exports import for_export
 from pawprint.model.detector import fit_detector
-from pawprint.model.exports import for_export
-from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.network import keras_model
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
@@ -18,8 +18,8 @@ from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.keras_backbone import application, build_extractor
 from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
-from pawprint.params.model import Backbone
-from pawprint.runtime import compile_for_cpu
+from pawprint.pipeline.params.model import Backbone
+from pawprint.serving.predictor import load_predictor
 
 SIZE = 32
 TESTED = {

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from networks import model_params
 
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
 from pawprint.network.blocks import cut_index, first_trained, split_before
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import application

@@ -10,8 +10,10 @@ import pytest
 from conftest import PROJECT, refused
 from networks import metadata, model_params, pixels, weights_of
 
-from pawprint import paths
-from pawprint.files import digest
+from pawprint.base import paths
+from pawprint.base.files import digest
+from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
+from pawprint.commands.export_model import keras_model
 from pawprint.model.served_model import join
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
@@ -26,10 +28,8 @@ from pawprint.network.keras_backbone import (
     weights_sha256,
 )
 from pawprint.network.keras_model import load_model, preprocessing
-from pawprint.params.file import overlay
-from pawprint.params.model import PACKAGES, Head, Model, Weights
-from pawprint.projects.export import keras_model
-from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64

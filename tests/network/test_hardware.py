@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from networks import epochs_of, sample_backbone, write_features
 
-from pawprint.columns import SPLIT
-from pawprint.features.store import stored_examples
+from pawprint.base.columns import SPLIT
+from pawprint.base.tables import read_table, write_table
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_model import build_head, build_model, load_model, save_model
+from pawprint.network.store import stored_examples
 from pawprint.network.training import Phase, fine_tune, open_batches, train_head
-from pawprint.params.model import Dense, Head
-from pawprint.tables import read_table, write_table
+from pawprint.pipeline.params.model import Dense, Head
 
 LABELS = ["cat", "dog"]
 TRAIN = epochs_of(10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)

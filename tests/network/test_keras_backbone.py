@@ -7,13 +7,13 @@ import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run, succeed
 from networks import model_params, sample_backbone
 
-from pawprint import paths
-from pawprint.files import digest
+from pawprint.base import paths
+from pawprint.base.files import digest
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
-from pawprint.params.file import overlay
-from pawprint.params.model import Weights
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import Weights
 
 NETWORK = model_params(image_size=64)
 

@@ -6,8 +6,8 @@ from conftest import refused
 from networks import DENSE, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
+from pawprint.commands.exports import for_export
 from pawprint.model.detector import fit_detector
-from pawprint.model.exports import for_export
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras
 

@@ -6,8 +6,7 @@ from conftest import PROJECT, run
 from made_up_examples import examples_of
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.draws import FOLDS
-from pawprint.engine.mapping import map_in_threads
+from pawprint.base.draws import FOLDS
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.class_weights import sample_weights
@@ -22,6 +21,7 @@ from pawprint.network.cross_validation import (
 from pawprint.network.heads import NewHead
 from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
 from pawprint.network.new_head import solve
+from pawprint.pipeline.mapping import map_in_threads
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -205,7 +205,7 @@ cores, path = int(sys.argv[1]), sys.argv[2]
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
-from pawprint.files import write_arrays
+from pawprint.base.files import write_arrays
 from pawprint.network.cross_validation import Examples, cross_validate
 from pawprint.network.new_head import solve
 rng = np.random.default_rng(0)

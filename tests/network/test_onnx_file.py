@@ -8,11 +8,11 @@ import pytest
 from conftest import refused
 from onnx_files import IMAGES, MEANS, SIZE, VECTOR, params_of, write
 
-from pawprint.files import digest
+from pawprint.base.files import digest
+from pawprint.base.runtime import compile_for_cpu
 from pawprint.network.extractor import load_extractor
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import Weights
-from pawprint.runtime import compile_for_cpu
+from pawprint.pipeline.params.model import Weights
 
 # A picture with different colours and different quarters.
 PIXELS = np.zeros((SIZE, SIZE, 3), np.uint8)

@@ -5,8 +5,8 @@ import pytest
 from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbone, weights_of
 from PIL import Image
 
+from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from pawprint.model.detector import fit_detector
-from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
@@ -14,7 +14,7 @@ from pawprint.network.heads import Standardisation
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import build_model, convert, head_with, to_openvino, with_features
 from pawprint.network.training import trained_layers
-from pawprint.runtime import compile_for_cpu, output_shapes, read_network, write_network
+from pawprint.serving.predictor import load_predictor
 
 IMAGES = pixels(3)
 STANDARDISED = Standardisation(

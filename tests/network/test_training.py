@@ -4,10 +4,10 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_features
 
-from pawprint.features.store import stored_examples
 from pawprint.model.outputs import to_probabilities
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_model import build_head, parts
+from pawprint.network.store import stored_examples
 from pawprint.network.training import (
     Batches,
     Data,
@@ -21,7 +21,7 @@ from pawprint.network.training import (
     train_head,
     validate,
 )
-from pawprint.params.model import EarlyStopping
+from pawprint.pipeline.params.model import EarlyStopping
 
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import change, clone, repro, succeed
 
-from pawprint.files import md5_of_folder
-from pawprint.yaml_file import read_yaml
+from pawprint.base.files import md5_of_folder
+from pawprint.base.yaml_file import read_yaml
 
 pytestmark = pytest.mark.slow
 

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 from conftest import PROJECT, succeed
 from dvc_yaml import OUTPUTS, STAGES, outputs_of
 
-from pawprint.git import ignored
-from pawprint.templates import IGNORED
+from pawprint.base.git import ignored
+from pawprint.commands.project_files import IGNORED
 
 
 def test_pictures_that_show_photos_are_kept_out_of_git(tmp_path):

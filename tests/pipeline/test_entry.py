@@ -22,7 +22,7 @@ def python(code: str, **environment: str):
     ],
 )
 def test_mistake_is_one_line_and_status_1(error, shown):
-    code = "from pawprint.pipeline.entry import run\nfrom pawprint.errors import InputError\n"
+    code = "from pawprint.pipeline.entry import run\nfrom pawprint.base.errors import InputError\n"
     result = python(code + f"def main():\n    raise {error}\nrun(main)")
     (line,) = result.stderr.splitlines()
     assert result.returncode == 1 and shown in line

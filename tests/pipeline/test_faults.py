@@ -18,11 +18,11 @@ from faults import (
 )
 
 from examples.demo import draw_dataset
-from pawprint.errors import InputError, printable
-from pawprint.features.views import resize
-from pawprint.files import pack
-from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
-from pawprint.images.reading import open_image
+from pawprint.base.errors import InputError, printable
+from pawprint.base.files import pack
+from pawprint.data.archive import UnusableImageError, members, open_archive, read_member
+from pawprint.data.reading import open_image
+from pawprint.network.views import resize
 
 FAULTS = IMAGES | MEMBERS
 # These faults depend on params, on labels.csv, or on another image.

@@ -160,11 +160,11 @@ def test_new_type_of_a_column_changes_the_code_of_stages_and_of_no_row(repositor
     before = {name: code.fingerprint(f"stages/{name}.py") for name in ("clean", "evaluate")}
     rows = row_codes(code)
     old, new = 'numbers("false_positive_rate"', 'optional("false_positive_rate"'
-    replace(repository / "pawprint/columns.py", old, new)
+    replace(repository / "pawprint/base/columns.py", old, new)
     code = Code(repository)
     after = {name: code.fingerprint(f"stages/{name}.py") for name in before}
     for name in before:
-        assert describe_difference(before[name], after[name]) == "pawprint/columns.py"
+        assert describe_difference(before[name], after[name]) == "pawprint/base/columns.py"
     assert rows == row_codes(code)
 
 
@@ -173,8 +173,8 @@ def test_new_name_of_a_path_changes_the_code_of_stages_that_use_it(repository):
     stages = [f"stages/{name}.py" for name in ("clean", "split", "evaluate")]
     code = Code(repository)
     before = [code.fingerprint(stage) for stage in stages]
-    assert not any("pawprint/paths.py" in text for text in before)
-    text = (repository / "pawprint/paths.py").read_text(encoding="utf-8")
+    assert not any("pawprint/base/paths.py" in text for text in before)
+    text = (repository / "pawprint/base/paths.py").read_text(encoding="utf-8")
     names = re.findall(r"^[A-Z]\w+", text, re.MULTILINE)
     any_name = re.compile(rf"\b({'|'.join(names)})\b")
     for path in repository.rglob("*.py"):
@@ -189,19 +189,19 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
     before = row_codes(Code(repository))
     assert before == row_codes(CODE)
     for module, changed in (
-        ("features/rows.py", {"features"}),
-        ("features/views.py", {"features"}),
+        ("network/rows.py", {"features"}),
+        ("network/views.py", {"features"}),
         ("runtime.py", {"features"}),
-        ("decoding/jpeg.py", {"features", "decoded"}),
-        ("decoding/formats.py", {"decoded"}),
-        ("decoding/row.py", {"decoded"}),
+        ("data/decoding/jpeg.py", {"features", "decoded"}),
+        ("data/decoding/formats.py", {"decoded"}),
+        ("data/decoding/row.py", {"decoded"}),
         ("columns.py", set()),
         ("errors.py", set()),
-        ("features/shards.py", set()),
+        ("network/shards.py", set()),
         ("files.py", set()),
         ("git.py", set()),
-        ("images/archive.py", set()),
-        ("images/reading.py", set()),
+        ("data/archive.py", set()),
+        ("data/reading.py", set()),
     ):
         with (repository / "pawprint" / module).open("a") as file:
             file.write("\n\nADDED = 1\n")
@@ -211,7 +211,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
 
 
 def test_key_of_a_decoded_row_is_a_folder_that_imports_nothing_of_ours():
-    modules = {path for path in MODULES if path.startswith("pawprint/decoding/")}
+    modules = {path for path in MODULES if path.startswith("pawprint/data/decoding/")}
     assert CODE.closure(DECODED_ROW) == modules
 
 

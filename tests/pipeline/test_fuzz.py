@@ -12,12 +12,12 @@ from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, REASONS, write_archive,
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pawprint.columns import IMAGES as MANIFEST
-from pawprint.errors import CONTROL_CHARACTERS, InputError
-from pawprint.features.views import resize
-from pawprint.images.archive import UnusableImageError, open_archive
-from pawprint.images.reading import decode, open_image
-from pawprint.tables import read_table, write_table
+from pawprint.base.columns import IMAGES as MANIFEST
+from pawprint.base.errors import CONTROL_CHARACTERS, InputError
+from pawprint.base.tables import read_table, write_table
+from pawprint.data.archive import UnusableImageError, open_archive
+from pawprint.data.reading import decode, open_image
+from pawprint.network.views import resize
 
 SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely
 

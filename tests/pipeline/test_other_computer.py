@@ -15,8 +15,8 @@ import pytest
 from conftest import OFFLINE, PROJECT, environment_with, succeed
 
 from examples.demo import FOOD, draw_collection, prepare
-from pawprint.files import pack, read_json
-from pawprint.params.file import overlay
+from pawprint.base.files import pack, read_json
+from pawprint.pipeline.params.file import overlay
 
 QEMU = shutil.which("qemu-x86_64")
 IS_PROMISED = sys.platform == "linux" and platform.machine() == "x86_64"
@@ -35,7 +35,7 @@ COMPUTING = ("features", "train_extract", "predict", "evaluate")
 KERNELS = """
 import json, os
 import numpy as np, openvino
-from pawprint.runtime import compile_reproducible
+from pawprint.base.runtime import compile_reproducible
 operations = openvino.opset15
 maps = operations.parameter([1, 64, 8, 8], np.float32)
 filters = operations.constant(np.ones((64, 64, 3, 3), np.float32))

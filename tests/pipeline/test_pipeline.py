@@ -16,16 +16,16 @@ from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import SAMPLE, Undisturbed, fingerprint, recover
 
 from examples.demo import ARCHIVE, prepare, write_archive
-from pawprint import paths
-from pawprint.columns import HISTORY, UNKNOWN_SCORE
-from pawprint.files import pack
-from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.reading import open_image
-from pawprint.model.predictor import load_predictor
-from pawprint.params.file import overlay
+from pawprint.base import paths
+from pawprint.base.columns import HISTORY, UNKNOWN_SCORE
+from pawprint.base.files import pack
+from pawprint.base.tables import read_table
+from pawprint.base.yaml_file import parse_yaml
+from pawprint.data.archive import members, open_archive, read_member
+from pawprint.data.reading import open_image
+from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
-from pawprint.tables import read_table
-from pawprint.yaml_file import parse_yaml
+from pawprint.serving.predictor import load_predictor
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # Another value for each param. Each is valid for a stage that does not read the param.

@@ -16,11 +16,11 @@ from conftest import change, photo, replace, succeed
 from dependencies import recording, surprises
 from kills import fingerprint
 
-from pawprint import paths
-from pawprint.columns import DECODED, SPLIT
-from pawprint.files import pack
-from pawprint.images.archive import members, open_archive, read_member
-from pawprint.tables import read_table
+from pawprint.base import paths
+from pawprint.base.columns import DECODED, SPLIT
+from pawprint.base.files import pack
+from pawprint.base.tables import read_table
+from pawprint.data.archive import members, open_archive, read_member
 from stages import clean, features
 
 PHOTOS = 81
@@ -53,7 +53,7 @@ def module(name: str) -> Callable[[Path], object]:
 
 def comments(project: Path) -> None:
     replace(project / "params.yaml", "\nsplit:", "\n# a comment\nsplit:")
-    with (project / "pawprint/decoding/decoder.py").open("a", encoding="utf-8") as file:
+    with (project / "pawprint/data/decoding/decoder.py").open("a", encoding="utf-8") as file:
         file.write("# a comment\n")
 
 
@@ -107,11 +107,13 @@ FORCED = ("--force", "--single-item")
 EDITS = {
     "comments": Edit(comments, ""),
     "temperature": Edit(params("calibrate: {temperature: false}"), "evaluate plot"),
-    "cleaning": Edit(module("dataset/cleaning.py"), "clean", targets=("split",)),
+    "cleaning": Edit(module("data/cleaning.py"), "clean", targets=("split",)),
     "label": Edit(label, "clean split train_extract", targets=("train_extract",)),
     "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
-    "decoder": Edit(module("decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES),
-    "row of features": Edit(module("features/rows.py"), "features", 0, PHOTOS, FEATURES),
+    "decoder": Edit(
+        module("data/decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES
+    ),
+    "row of features": Edit(module("network/rows.py"), "features", 0, PHOTOS, FEATURES),
     "nothing, forced": Edit(nothing, "clean features", targets=(*FORCED, "clean", "features")),
     "damaged cache, forced": Edit(damaged_cache, "clean", PHOTOS, 0, (*FORCED, "clean")),
 }
@@ -124,7 +126,7 @@ SLOW = {
     "bits": Edit(params("clean: {bits: 12}"), "clean split features", PHOTOS, 0, FEATURES),
     "rule": Edit(params("clean: {rule: jfif}"), "clean", PHOTOS, 0, FEATURES),
     "JPEG decoder": Edit(
-        module("decoding/jpeg.py"), "clean split features", PHOTOS, PHOTOS, FEATURES
+        module("data/decoding/jpeg.py"), "clean split features", PHOTOS, PHOTOS, FEATURES
     ),
     "epochs": Edit(
         params("train_finetune: {epochs: {number: 1}}"), "train_finetune predict evaluate plot"

@@ -12,10 +12,10 @@ from conftest import change, commit, photo, refused, repro, sha256, succeed, wri
 from dependencies import opened, recording, surprises
 
 from examples.demo import draw_dataset
-from pawprint.columns import SPLIT
-from pawprint.images.archive import LIST
-from pawprint.paths import SPLIT_CSV
-from pawprint.tables import read_table
+from pawprint.base.columns import SPLIT
+from pawprint.base.paths import SPLIT_CSV
+from pawprint.base.tables import read_table
+from pawprint.data.archive import LIST
 from stages import split
 
 

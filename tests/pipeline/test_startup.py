@@ -9,8 +9,8 @@ from conftest import PROJECT, change, run, succeed
 from dvc_yaml import STAGES
 from onnx_files import IMAGES, MEANS, VECTOR, write
 
-from pawprint import paths
-from pawprint.files import digest
+from pawprint.base import paths
+from pawprint.base.files import digest
 
 
 def test_stages_import_no_tensorflow_before_they_need_it():
@@ -73,7 +73,7 @@ def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_
 
 def test_stage_starts_without_openvino_converter_but_may_import_it_later():
     code = "import sys; sys.argv = ['-m']; import stages.predict; print('openvino.tools.ovc' in "
-    code += "sys.modules); from pawprint.quick_imports import end; end(); "
+    code += "sys.modules); from pawprint.base.quick_imports import end; end(); "
     code += "from openvino.tools.ovc import convert_model"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
 

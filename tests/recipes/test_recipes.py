@@ -8,15 +8,15 @@ from conftest import OFFLINE, PROJECT, commit, complaint, git_init, printed, ref
 
 from examples import demo
 from examples.demo import draw_dataset, prepare
-from pawprint import paths
-from pawprint.features.store import Shard
-from pawprint.files import pack
+from pawprint.base import paths
+from pawprint.base.files import pack
+from pawprint.base.yaml_file import parse_yaml
+from pawprint.commands.export_model import keras_model
+from pawprint.commands.use_recipe import apply_recipe, read_recipe, recipe_names
 from pawprint.model.metadata import read_metadata
-from pawprint.params.file import overlay
-from pawprint.params.model import load_params
-from pawprint.projects.export import keras_model
-from pawprint.projects.recipes import apply_recipe, read_recipe, recipe_names
-from pawprint.yaml_file import parse_yaml
+from pawprint.network.store import Shard
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import load_params
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

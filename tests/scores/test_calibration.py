@@ -3,9 +3,9 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from pawprint.classes import predicted_classes
+from pawprint.base.classes import predicted_classes
 from pawprint.model.outputs import to_probabilities
-from pawprint.params.model import Calibrate
+from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
     choose_threshold,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
 from pawprint.scores.compared_runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
 from pawprint.scores.verdict import MARGIN, NO_USE
 

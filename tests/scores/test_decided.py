@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from pawprint.errors import InputError
+from pawprint.base.errors import InputError
 from pawprint.scores.decided import choose_min_confidence, enough_images, tabulate_decided
 
 DRAWS = 200

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import LABELS_TO_REVIEW
+from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.scores.label_review import judge, list_suspects
 
 

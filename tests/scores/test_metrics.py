@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from pawprint.classes import headline, predicted_classes
+from pawprint.base.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
 
-from pawprint.decoding.formats import FORMATS
-from pawprint.errors import InputError
-from pawprint.files import pack
-from pawprint.images.names import SUFFIXES
-from pawprint.params.file import overlay
-from pawprint.params.model import load_params
+from pawprint.base.errors import InputError
+from pawprint.base.files import pack
+from pawprint.data.decoding.formats import FORMATS
+from pawprint.data.names import SUFFIXES
+from pawprint.pipeline.params.file import overlay
+from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
-from pawprint.templates import DVC_IGNORE
+from pawprint.pipeline.template import DVC_IGNORE
 from stages.code import check_tables, describe
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]

@@ -13,18 +13,18 @@ from made_up_run import PER_CLASS, images_of, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
-from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.features.store import stored_examples
-from pawprint.files import pack, read_json, write_json, write_text
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
+from pawprint.base.files import pack, read_json, write_json, write_text
+from pawprint.base.runtime import read_network
+from pawprint.base.tables import read_table, write_table
+from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
-from pawprint.params.file import overlay
-from pawprint.runtime import read_network
+from pawprint.network.store import stored_examples
+from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import read_probabilities, tabulate
-from pawprint.tables import read_table, write_table
 from stages import clean, evaluate, predict, train_extract, train_finetune
 
 

@@ -8,7 +8,7 @@ from conftest import change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
 from examples.demo import write_archive
-from pawprint.files import digest
+from pawprint.base.files import digest
 from pawprint.network.hardware import keras
 
 pytestmark = pytest.mark.slow

@@ -13,12 +13,12 @@ from dvc_yaml import STAGES
 from made_up_run import write_run
 from PIL import Image
 
-from pawprint import paths
-from pawprint.columns import LABELS_TO_REVIEW, REJECTED, SCORES
-from pawprint.params.file import overlay
-from pawprint.reports.pages import describe_score, score_of
+from pawprint.base import paths
+from pawprint.base.columns import LABELS_TO_REVIEW, REJECTED, SCORES
+from pawprint.base.tables import read_table, write_table
+from pawprint.pipeline.params.file import overlay
+from pawprint.report.pages import describe_score, score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
-from pawprint.tables import read_table, write_table
 from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}

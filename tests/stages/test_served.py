@@ -12,14 +12,15 @@ from conftest import OFFLINE, PROJECT, encode, write_files
 from networks import sample_backbone
 from PIL import Image
 
-from pawprint import load, paths
-from pawprint.classes import UNKNOWN
-from pawprint.files import digest, write_json
-from pawprint.images.archive import open_archive
-from pawprint.images.reading import open_image
+from pawprint import load
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.files import digest, write_json
+from pawprint.data.archive import open_archive
+from pawprint.data.reading import open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.network.hardware import keras
-from pawprint.params.file import overlay
+from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ import pytest
 from conftest import PROJECT, change, commit, git_init
 from made_up_run import write_photos
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN
-from pawprint.columns import (
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.columns import (
     HISTORY,
     IMAGES,
     JUDGED,
@@ -24,12 +24,12 @@ from pawprint.columns import (
     REJECTED,
     SPLIT,
 )
-from pawprint.dataset.changes import images_of
-from pawprint.files import md5, write_json
-from pawprint.reports.since_commit import describe_since_commit
+from pawprint.base.files import md5, write_json
+from pawprint.base.tables import read_table, write_table
+from pawprint.base.yaml_file import read_yaml
+from pawprint.data.changes import images_of
+from pawprint.report.since_commit import describe_since_commit
 from pawprint.scores.prediction_table import with_image
-from pawprint.tables import read_table, write_table
-from pawprint.yaml_file import read_yaml
 from stages import split
 
 RECORDED = {

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 from conftest import photo
 
-from pawprint import paths
-from pawprint.columns import SPLIT
-from pawprint.files import pack, write_json
-from pawprint.tables import write_table
+from pawprint.base import paths
+from pawprint.base.columns import SPLIT
+from pawprint.base.files import pack, write_json
+from pawprint.base.tables import write_table
 
 PHOTOS = [  # path, label, and pixels_sha256
     ("cats/1.jpg", "cat", 64 * "1"),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pawprint.projects.given import open_given
-from pawprint.projects.init import describe_classes as describe_given
+from pawprint.commands.given import open_given
+from pawprint.commands.init_project import describe_classes as describe_given
 
 
 def describe_classes(images: Path, labels: str) -> list[str]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.images.archive import open_archive
-from pawprint.paths import RAW_ARCHIVES
+from pawprint.base.paths import RAW_ARCHIVES
+from pawprint.data.archive import open_archive
 from pawprint.pipeline.fingerprint import DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
@@ -27,7 +27,7 @@ COMPUTED_BEFORE = {
     "plot": {*RECORDED, "data/code"},  # and the code that has changed since then
     "features": {*RECORDED, ".dvc/tmp/pawprint"},
 }
-# Temporary names such as `.images.part.csv` for images.csv; see pawprint/files.py.
+# Temporary names such as `.images.part.csv` for images.csv; see pawprint/base/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # A module that Python has compiled before, such as `__pycache__/git.cpython-313.pyc` of git.py.
 COMPILED = re.compile(r"__pycache__/(\w+)\..*")

@@ -10,18 +10,18 @@ from conftest import PROJECT, clean_archive, encode
 from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
-from pawprint import paths
-from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
-from pawprint.features.views import resize
-from pawprint.files import pack, write_json
-from pawprint.images.archive import open_archive
-from pawprint.images.reading import open_image
+from pawprint.base import paths
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
+from pawprint.base.files import pack, write_json
+from pawprint.base.tables import write_table
+from pawprint.data.archive import open_archive
+from pawprint.data.reading import open_image
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
-from pawprint.model.predictor import runner
 from pawprint.network.keras_model import convert
-from pawprint.tables import write_table
+from pawprint.network.views import resize
+from pawprint.serving.predictor import runner
 from stages import evaluate
 
 IMAGES_OF_A_CLASS = 20  # TEST of them are in the test split, and the others in training

@@ -3,7 +3,7 @@
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from pawprint.params.model import Params, load_params
+from pawprint.pipeline.params.model import Params, load_params
 
 SOURCE = load_params(PROJECT / "params.yaml").fetch.source
 TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.source}", SOURCE)

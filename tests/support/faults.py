@@ -22,8 +22,8 @@ import numpy as np
 from conftest import PROJECT, encode
 from PIL import Image, ImageCms
 
-from pawprint.decoding.limits import MAX_BYTES
-from pawprint.errors import printable
+from pawprint.base.errors import printable
+from pawprint.data.decoding.limits import MAX_BYTES
 
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))

@@ -8,9 +8,9 @@ import pandas as pd
 from conftest import encode
 from PIL import Image
 
-from pawprint import paths
-from pawprint.classes import PREDICTED, predicted_classes
-from pawprint.columns import (
+from pawprint.base import paths
+from pawprint.base.classes import PREDICTED, predicted_classes
+from pawprint.base.columns import (
     DECIDED,
     HISTORY,
     IMAGES,
@@ -25,12 +25,12 @@ from pawprint.columns import (
     SCORES,
     SPLIT,
 )
-from pawprint.files import pack, write_json
+from pawprint.base.files import pack, write_json
+from pawprint.base.tables import write_table
 from pawprint.model.metadata import Metadata
 from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_probabilities
-from pawprint.tables import write_table
 
 PER_CLASS = 10  # per class and split
 

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
-from pawprint.features.store import INDEX, shard_of, shard_path, write_shard
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
@@ -15,7 +14,8 @@ from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import application
 from pawprint.network.keras_model import activation_for, build_head, build_model, convert
-from pawprint.params.model import Dense, Epochs, Head, Model
+from pawprint.network.store import INDEX, shard_of, shard_path, write_shard
+from pawprint.pipeline.params.model import Dense, Epochs, Head, Model
 
 SHARDS = 4
 SIZE = 96  # size of the images that the sample backbone was trained on

@@ -5,7 +5,7 @@ from pathlib import Path
 import onnx
 from networks import model_params
 
-from pawprint.params.model import Model
+from pawprint.pipeline.params.model import Model
 
 SIZE = 32
 IMAGES = "float[N, 3, 32, 32] pixels"

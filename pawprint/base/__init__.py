@@ -1,0 +1,1 @@
+"""What every room shares: files, tables, errors, paths, classes, draws, YAML, Git."""

@@ -1,0 +1,156 @@
+"""Handle classes: allowed names, probabilities, and predicted classes."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
+from unicodedata import normalize
+
+import numpy as np
+
+from pawprint.base.errors import is_printable, printable
+
+# Names that classes cannot have.
+NEITHER = "none"  # in labels.csv, marks an image to reject
+UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
+UNLABELLED = "unlabelled"  # marks an image that may still get a label
+UNSURE = "unsure"  # predicted for an image that a person should check
+RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
+PREDICTED = "the predicted class"  # in tables with more than two classes
+MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
+# What the main score is called, by its key in the metrics and in plots/scores.csv.
+HEADLINES = {"accuracy": "accuracy", "mean_recall": "balanced accuracy"}
+
+
+def are_imbalanced(images: Collection[int]) -> bool:
+    """Return whether one of three or more classes has over MAX_LARGEST times its even share.
+
+    `images` contains the number of images of each class that has images.
+    """
+    return max(images) > MAX_LARGEST * sum(images) / len(images)
+
+
+def headline(images: Collection[int]) -> str:
+    """Return the main score of these classes, a key of HEADLINES."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
+
+
+def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the main score's title for images of these classes, and its strata, `(images,)`.
+
+    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
+    accuracy.
+    """
+    name = headline(np.unique(actual, return_counts=True)[1].tolist())
+    return HEADLINES[name], np.zeros(len(actual), int) if name == "accuracy" else actual
+
+
+def is_reserved(label: str) -> bool:
+    """Return whether a name is reserved and cannot be a class."""
+    return label.lower() in RESERVED
+
+
+def problem_of_labels(labels: Iterable[str]) -> str | None:
+    """Return the problem with class names, as "expected ... Received: ...", or None."""
+    labels = sorted(labels)
+    if len(labels) < 2:
+        names = ", ".join(map(printable, labels)) or "none"
+        return f"expected two or more classes. Received: {len(labels)}: {names}"
+    return problem_of_names(labels)
+
+
+def problem_of_names(labels: Iterable[str]) -> str | None:
+    """Return the problem with the names of any number of classes, or None."""
+    labels = sorted(labels)
+    for label in labels:
+        is_plain = label and is_printable(label) and label == label.strip()
+        if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
+            return (
+                "expected labels with printable characters only, without < and without leading "
+                f"or trailing spaces, other than {', '.join(RESERVED)} in upper or lower case. "
+                f"Received: {label!r}"
+            )
+    by_name: dict[str, str] = {}
+    for label in labels:
+        other_label = by_name.setdefault(normalize("NFC", label).lower(), label)
+        if other_label != label:
+            return (
+                "expected labels that differ by more than case. Received: "
+                f"{other_label} and {label}"
+            )
+    return None
+
+
+# The smallest distance of a probability from 0 and 1. float32 would round smaller distances away.
+MIN_PROBABILITY = 2**-25
+SIGNIFICANT = 0.05  # p-value below which a difference is significant
+
+
+def class_probabilities(output: np.ndarray) -> np.ndarray:
+    """Return probabilities `(…, classes)`, which sum to 1, from a model's output, `(…, units)`.
+
+    A single unit stands for the second of two classes. With more classes, the output is divided by
+    its sum, which is close to 1 in float32.
+    """
+    if output.shape[-1] == 1:
+        return np.concatenate([1 - output, output], axis=-1)
+    return output / output.sum(axis=-1, keepdims=True)
+
+
+def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
+    """Return the index of each predicted class, int `(…)`, from `(…, classes)`.
+
+    `thresholds` maps the indices of some classes to their thresholds. The prediction is the first
+    of these classes whose probability reaches its threshold. If there is none, it is the most
+    probable of the other classes.
+    """
+    others = probabilities.copy()
+    others[..., list(thresholds)] = -1
+    predicted = others.argmax(axis=-1)
+    for index, threshold in reversed(list(thresholds.items())):
+        predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
+    return predicted
+
+
+def problem_of_named(values: Mapping[str, float], labels: Sequence[str]) -> str | None:
+    """Explain what is wrong with numbers by class, such as thresholds, or return None.
+
+    All classes except one may have a number.
+    """
+    classes = ", ".join(map(printable, labels))
+    if unknown := [name for name in values if name not in labels]:
+        near = difflib.get_close_matches(unknown[0], labels, n=1)
+        hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
+        return f"expected classes. Received: {printable(unknown[0])}. {hint}"
+    if len(values) >= len(labels):
+        return f"expected at least one class without a value. Received: {classes}"
+    return None
+
+
+def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the log loss of each image, 0 or more, `(images,)`.
+
+    Probabilities below 2.2e-16 count as 2.2e-16. `actual` contains class indices, int `(images,)`,
+    and `probabilities` are `(images, classes)`.
+    """
+    # Logarithms of float32 differ between processors.
+    actual_probabilities = probabilities[np.arange(len(actual)), actual].astype(np.float64)
+    return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))
+
+
+class Difference(NamedTuple):
+    """The difference between the mean log losses of two models on the same images.
+
+    `error` is the standard error of `mean`, computed from the differences on each image.
+    """
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
+        """Return `losses` minus `other_losses`, both `(images,)`, for at least two images."""
+        gaps = losses - other_losses
+        return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} ± {self.error:.4f}"

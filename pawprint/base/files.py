@@ -1,0 +1,259 @@
+"""Write files completely or not at all, with the same bytes on every platform."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pawprint.base.errors import InputError, reason
+from pawprint.base.named_file import describe_failure, open_binary, read_bytes
+from pawprint.base.rounding import significant
+
+Parsed = TypeVar("Parsed")
+OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # path of an object in DVC's cache
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that file managers create
+
+
+def is_link_of_dvc(path: Path) -> bool:
+    """Return whether this is a symbolic link to an object, possibly missing, in a DVC cache.
+
+    With `cache.type` symlink, DVC replaces tracked files with such links. All versions of DVC name
+    objects after their MD5, wherever the cache is.
+    """
+    if not path.is_symlink():
+        return False
+    target = Path(os.path.realpath(path))
+    return bool(OBJECT.fullmatch("/".join(target.parts[-2:])))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Provide a temporary name next to `path` for a file or folder, renamed to `path` at the end.
+
+    If the block raises an exception, `path` is unchanged and the temporary file is removed. The
+    next process removes leftovers of a killed process, so processes that may write the same path at
+    the same time need a lock. Errors are converted to InputError as in `writing`.
+
+    If `path` is a link, its target is replaced, because people link tables to another drive. DVC's
+    links are replaced themselves, because its cache must never be changed. The other names of a
+    hard link keep the old content.
+    """
+    if path.is_symlink() and not is_link_of_dvc(path):
+        path = Path(os.path.realpath(path))
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    with writing(path, partial):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        try:
+            yield partial
+            if partial.is_dir():
+                _remove(path)
+            partial.replace(path)
+        finally:
+            _remove(partial)
+
+
+@contextlib.contextmanager
+def writing(path: Path, partial: Path | None = None) -> Iterator[None]:
+    """Convert file system errors in the block, such as a full disk, to InputError.
+
+    The message contains `path`, or the file that could not be read. The block writes `path`, or
+    `partial`, which is later renamed to `path`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # errors of Pillow and requests are also OSErrors
+            raise
+        file = Path(os.fsdecode(error.filename or path))
+        is_ours = file in (path, *path.parents) or partial in (file, *file.parents)
+        error.filename = path if is_ours else file
+        raise InputError(describe_failure(error, "write" if is_ours else "read")) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """Read a user's UTF-8 file. Raises InputError if it is missing or not text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a readable text file. Received: {error}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file, keeping the line endings of `text`."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, record: dict | list) -> None:
+    """Write dicts and lists of numbers and strings, with six significant digits for floats.
+
+    Raises ValueError for NaN, which DVC drops.
+    """
+    text = json.dumps(_rounded(record), indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def _rounded(value: object) -> object:
+    """Round the floats in nested dicts, lists and tuples, as `write_json` does."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return significant(value) if isinstance(value, float) else value
+
+
+def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """Parse the bytes of a file that was written by a stage.
+
+    Raises InputError if the file cannot be read, or if `parse` raises ValueError with "expected …".
+    """
+    try:
+        return parse(read_bytes(path))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file. Run `dvc pull` to fetch it, or `dvc repro` to make it."
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a file written by `write_json`. Raises InputError like `parse_file`."""
+    return parse_file(path, _parse_json)
+
+
+def _parse_json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"expected JSON. Received: {error}") from None
+
+
+# The earliest possible date in a zip. It is fixed so that equal contents result in equal bytes.
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write (member name, bytes) pairs to a zip in the given order.
+
+    Members are not compressed, because images already are. A name may occur twice.
+    """
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
+        for name, data in contents:
+            member = zipfile.ZipInfo(name, FIXED_DATE)
+            member.create_system = 3  # always Unix, so that all systems write the same bytes
+            archive.writestr(member, data)
+
+
+def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
+    """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, …."""
+    with replacing(path) as partial:
+        # The type stub mistakes each keyword for the bool `allow_pickle`.
+        np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Read the arrays that `write_arrays` wrote, keyed by name.
+
+    Raises InputError if the file is missing or damaged, or if the arrays do not have these `names`.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        if names and set(arrays) != set(names):
+            raise ValueError(", ".join(arrays))
+        return arrays
+    except Exception as error:  # NumPy may raise any exception for a damaged file
+        raise InputError(
+            f"{path}: expected the arrays {' and '.join(names) or 'of NumPy'}. Received: "
+            f"{reason(error)}. Run `dvc repro`."
+        ) from None
+
+
+def walk(folder: Path, leave_out: Callable[[Path, str], None]) -> Iterator[Path]:
+    """Yield everything below a folder except the folders, following links to folders.
+
+    `leave_out` is called with each folder that is not searched and the reason: the folder cannot be
+    read, or it is a link to one of its parents.
+    """
+    errors: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=errors.append, followlinks=True):
+        yield from (Path(parent, name) for name in names)
+        for path in [Path(parent, name) for name in folders]:
+            if path.is_symlink() and path.resolve() in map(Path.resolve, path.absolute().parents):
+                folders.remove(path.name)
+                leave_out(path, "a link to one of its parent folders")
+    for error in errors:
+        leave_out(Path(error.filename), error.strerror or "")
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file as in dvc.lock. Raises InputError if it cannot be read."""
+    try:
+        return digest(path, "md5")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}. Run `dvc repro`.") from None
+
+
+def md5_of_folder(folder: Path) -> str:
+    """Return the hash of a folder as in dvc.lock, ignoring OF_SYSTEMS as in .dvcignore."""
+    below = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
+    paths = sorted(path for path in below if path.is_file())
+    files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
+    record = json.dumps(files, sort_keys=True).encode()
+    return f"{md5_of(record)}.dir"
+
+
+def md5_of(content: bytes) -> str:
+    """Return the MD5 of a file with this content, as in dvc.lock."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return the hexadecimal hash of a file of any size. Raises OSError if it is unreadable."""
+    with open_binary(path) as file:
+        new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()
+
+
+def stamps(path: Path) -> dict[Path, tuple[int, int]]:
+    """Return the size and the time of the last change, in ns, for a file or all files in a folder.
+
+    Compiled modules are left out.
+
+    This detects changes of content, name and mode. Programs that preserve the modification time,
+    such as `cp -p`, `rsync -t`, `mv` and `tar`, do not preserve this time. On Windows and on some
+    network drives, it does not exist, so a file with the same size and modification time goes
+    unnoticed there. On every system, a change after the end of a stage but before DVC computes
+    hashes goes unnoticed.
+    """
+    below = (Path(parent, name) for parent, _, names in os.walk(path) for name in names)
+    times = {}
+    for file in (path, *below):
+        with contextlib.suppress(OSError):  # for example, an editor has removed its temporary file
+            status = file.stat()
+            if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
+                times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+    return times

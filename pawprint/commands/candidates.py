@@ -1,0 +1,444 @@
+"""Rank candidates for the backbone and the image size on training images.
+
+`candidates_of` lists the candidates with the params that each one changes, `measure_each` measures
+them, and `choose` picks one. The caller writes the chosen changes with `set_params` in
+params/file.py.
+
+As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
+is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
+Only the features are kept, where the `features` stage finds them.
+"""
+
+import functools
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+import timeit
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pawprint.base import paths
+from pawprint.base.classes import SIGNIFICANT, problem_of_labels
+from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.errors import InputError, NoWeightsError
+from pawprint.base.files import read_json
+from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
+from pawprint.base.tables import read_table, training_images
+from pawprint.base.yaml_file import read_mapping
+from pawprint.data.archive import Archive, open_archive
+from pawprint.network import reuse, shards
+from pawprint.network.cross_validation import cross_validate, open_examples
+from pawprint.network.extractor import load_extractor, needs_keras
+from pawprint.network.rows import row_function
+from pawprint.network.store import StoredExamples, count_shards
+from pawprint.network.views import IDENTITY
+from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
+from pawprint.pipeline.package import python_in, require_current
+from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.pipeline.params.section import Resize, check_content
+from pawprint.pipeline.recorded import stored_features
+from pawprint.scores.verdict import (
+    NOT_SHOWN,
+    ModelComparison,
+    compare,
+    describe_verdict,
+    pair_probabilities,
+)
+
+MAX_IMAGES = 2000
+ROUNDS = 20  # number of timings per image
+SQUARE = 1.05  # maximum ratio of the longer to the shorter side
+MOST = 0.95  # with more square images, resizing methods are not tried
+CHEAPER = 0.9  # maximum ratio to the current run time
+MARGIN = 0.01  # maximum distance from the lowest log loss
+LARGER = 3  # number of larger image sizes; each takes nearly twice as long as the one before
+MAX_SIZE = 1024
+TODAY = "today"
+VIEWS = "augment.views"
+MORE_VIEWS = 4  # `pawprint init` sets a single view; see docs/decisions/37
+# Either lite2 or deep is tried: lite2 if its package is installed, otherwise a download from Keras.
+PRESETS = {
+    "fast": ("MobileNetV2", 0.35, 160),
+    "wide": ("MobileNetV2", 1.0, 160),
+    "full": ("MobileNetV2", 1.0, 224),
+    "lite0": ("EfficientNetLite0", None, 224),  # as in `pawprint init`
+    "lite2": ("EfficientNetLite2", None, 260),
+    "deep": ("EfficientNetV2B0", None, 224),
+}
+
+
+class Candidate(NamedTuple):
+    """Params, and their `changes` keyed by param, such as `model.alpha`."""
+
+    name: str
+    changes: dict[str, object]
+    params: Params
+
+
+def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
+    """Return a project's current params, then each combination of `choices` or the defaults.
+
+    `choices` maps keys, such as `model.image_size`, to values. Raises InputError if they are wrong.
+    """
+    content = read_mapping(folder / paths.PARAMS)
+    found = [_candidate(TODAY, {}, content)]
+    today = found[0].params
+    images = read_table(folder / paths.IMAGES_CSV, IMAGES)
+    wanted = _combinations(choices) if choices else _defaults(today, images)
+    for name, values in wanted.items():
+        candidate = _candidate(name, values, content)
+        if all(candidate.changes != other.changes for other in found):
+            found.append(candidate)
+    return found
+
+
+def _combinations(choices: Mapping[str, list]) -> dict[str, dict]:
+    shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
+    combined = [dict(zip(choices, values)) for values in itertools.product(*choices.values())]
+    texts = [[f"{key.split('.')[-1]}={params[key]}" for key in shown] for params in combined]
+    return {",".join(text): params for text, params in zip(texts, combined)}
+
+
+def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
+    """Return the changes of each default candidate, given the images' `width` and `height`.
+
+    On square images, all methods of `model.resize` have the same effect.
+    """
+    model = today.model
+    has_lite2 = any(distributions(name=PACKAGES["EfficientNetLite2"]))
+    keys = ("model.backbone", "model.alpha", "model.image_size")
+    wanted = {name: dict(zip(keys, values)) for name, values in PRESETS.items()}
+    del wanted["deep" if has_lite2 else "lite2"]
+    sides = images[["width", "height"]]
+    if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
+        wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
+    if model.backbone != ONNX:  # an ONNX file has a fixed size
+        wanted |= {f"{size}px": {"model.image_size": size} for size in _larger(model.image_size)}
+    if not _is_solved(today):
+        return wanted
+    # Other networks use one view, as in a new project, because four views take four times as long.
+    wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
+    return {"views": {VIEWS: MORE_VIEWS if today.augment.views == 1 else 1}} | wanted
+
+
+def _larger(size: int) -> list[int]:
+    """Return larger image sizes, each by about a third, in multiples of 32."""
+    sizes = [size]
+    while len(sizes) <= LARGER and sizes[-1] < MAX_SIZE:
+        sizes.append(min(32 * round(sizes[-1] / 24), MAX_SIZE))
+    return sizes[1:]
+
+
+def _is_solved(params: Params) -> bool:
+    """Return whether the views of images are only used to fit a head."""
+    return params.train_extract.epochs is None and params.model.fine_tune_at is None
+
+
+def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
+    """Return a candidate. Another network uses its published weights, unless `weights` are set.
+
+    If another backbone lacks the layer in `fine_tune_at`, the param is set to AUTO.
+    """
+    model = content["model"]
+    is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
+    if is_new[0] and model["fine_tune_at"] is not None:
+        wanted = {"model.fine_tune_at": AUTO} | wanted
+    if any(is_new) and "weights.source" not in wanted:
+        wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
+    merged = {section: dict(values) for section, values in content.items()}
+    changes = {}
+    for key, value in wanted.items():
+        section, _, inner = key.partition(".")
+        if content[section].get(inner) != value:
+            changes[key] = value
+        merged[section][inner] = value
+    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
+
+
+def describe_params(candidate: Candidate) -> str:
+    """Return text such as "alpha=0.35 image_size=160"."""
+    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
+    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
+
+
+class Sample(NamedTuple):
+    """Training images from a project's table SPLIT, and how to fit a head to them.
+
+    `sizes` contains the total number of training images and of other images.
+    """
+
+    folder: Path
+    images: pd.DataFrame
+    labels: list[str]
+    class_weight: str | None
+    sizes: tuple[int, int]
+
+
+def require_images(folder: Path) -> None:
+    """Run `dvc repro split` in a project if its images are missing.
+
+    Raises InputError if this fails, or if an earlier version made the project.
+    """
+    require_current(folder)
+    needed = [folder / path for path in (paths.SPLIT_CSV, paths.IMAGES_CSV, paths.RAW_ARCHIVES)]
+    if all(path.exists() for path in needed):
+        return
+    command = [*python_in(folder), "-m", "dvc", "repro", "split"]
+    is_failed = subprocess.run(command, cwd=folder, stdout=sys.stderr).returncode
+    if is_failed or not all(path.exists() for path in needed):
+        raise InputError(f"{needed[0]}: expected images. In a clone, run `dvc pull` first.")
+
+
+def draw_sample(folder: Path) -> Sample:
+    """Return at most MAX_IMAGES training images of a project."""
+    labels: list[str] = read_json(folder / paths.LABELS_JSON)
+    if problem := problem_of_labels(labels):
+        raise InputError(
+            f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "
+            "app`."
+        )
+    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
+    params = load_params(folder / paths.PARAMS)
+    weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
+    images = training_images(split, MAX_IMAGES).sort_index()
+    training = int((split["split"] == "train").sum())
+    return Sample(folder, images, labels, weight, (training, len(split) - training))
+
+
+class Measured(NamedTuple):
+    """A candidate with its scores, on the images that both it and the first row predict.
+
+    `probabilities` are `(images, classes)`, with NaN for images without a prediction. `cpu_ms` is
+    the CPU time per image over all cores, and `seconds` is a run's feature extraction time for all
+    images. `comparison` compares the candidate with the first row, and is None for the first row
+    itself. `is_tested` is False for a size after the end of the sequence of tests.
+    """
+
+    candidate: Candidate
+    probabilities: np.ndarray
+    cpu_ms: float
+    seconds: float
+    accuracy: float
+    loss: float
+    comparison: ModelComparison | None
+    is_tested: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the comparison, or "" for the first row."""
+        if self.comparison is None:
+            return ""
+        return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
+
+
+def measure_each(
+    options: Sequence[Candidate], sample: Sample, minutes: float
+) -> Iterator[tuple[Candidate, Measured | InputError]]:
+    """Yield each candidate with its row or, without one, the reason: no time left, or an error.
+
+    Larger image sizes are one family with the level of one candidate, and come last. Raises
+    InputError if the first candidate fails for any reason other than missing weights. The start of
+    each candidate is reported on stderr.
+    """
+    end = time.monotonic() + 60 * minutes
+    sizes = _sizes(options)
+    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
+    of_sizes: list[Measured] = []
+    cpu_ms: dict[str, float] = {}
+    first = None
+    with open_archive(sample.folder / paths.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
+        for number, option in enumerate(options):
+            print(f"try: {number + 1} of {len(options)}: {option.name}", file=sys.stderr)
+            left = end - time.monotonic() if number else float("inf")
+            try:
+                measured = _measure(option.params, sample, archive, left, cpu_ms)
+            except InputError as error:
+                if not number and not isinstance(error, NoWeightsError):
+                    raise
+                yield option, error
+                continue
+            row = row_of(option, measured, first, sample, level)
+            first = first or row
+            if option in sizes:
+                of_sizes.append(row)
+            else:
+                yield option, row
+    yield from ((row.candidate, row) for row in in_sequence(of_sizes))
+
+
+def _sizes(options: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that are a larger image size than the first candidate's."""
+    today = options[0].params.model.image_size
+    return [
+        option
+        for option in options
+        if option.changes.keys() - {VIEWS} == {"model.image_size"}
+        and option.params.model.image_size > today
+    ]
+
+
+def in_sequence(sizes: Sequence[Measured]) -> list[Measured]:
+    """Return the rows of image sizes, tested from the largest down until one is not better.
+
+    Each test has the full level: as no test follows one that fails, the number of tests needs no
+    correction.
+    """
+    is_open = True
+    rows = []
+    for row in sorted(sizes, key=lambda row: -row.candidate.params.model.image_size):
+        rows.append(row._replace(is_tested=is_open))
+        is_open = is_open and row.verdict == "better"
+    return rows[::-1]
+
+
+def _measure(
+    params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
+) -> tuple[np.ndarray, float, float]:
+    """Return probabilities, CPU time per image, and the feature extraction time for all images.
+
+    `cpu_ms` caches the times of networks, so that each one is measured only once.
+    """
+    model = params.model
+    weights = params.weights.in_folder(sample.folder)
+    images = sample.images
+    if left <= 0:
+        raise InputError("no time left to measure it; see --minutes")
+    if needs_keras(model, weights):
+        # Importing this module starts TensorFlow, which takes seconds.
+        from pawprint.network.hardware import keras
+
+        # This hides progress bars, which would appear between the lines.
+        keras.config.disable_interactive_logging()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / paths.EXTRACTOR.name
+        extractor = load_extractor(model, weights)
+        # This writes the same bytes as the `backbone` stage.
+        write_network(extractor.network, path, extractor.outputs)
+        code = Code(sample.folder).fingerprint(FEATURE_ROW)
+        network = read_network(path)
+        origin = reuse.origin_of(path, model.resize, code)
+    compute = row_function(network, model.resize)
+    key = str(origin["network"])
+    if key not in cpu_ms:
+        cpu_ms[key] = _time(compute, model.image_size)
+    augment = params.augment
+    is_solved = _is_solved(params)
+    views = augment.views if is_solved else 1
+    seconds = cpu_ms[key] * views * len(images) / CORES / 1000
+    if seconds > left:
+        raise InputError(
+            f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
+        )
+    rows = reuse.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
+    place = rows / "try" / str(count_shards(len(images)))
+    one = augment.model_copy(update={"views": 1, "keep_original": True})
+    learned = augment if is_solved else one
+    views_here = functools.partial(shards.views_of, learned, model.image_size, ())
+    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
+    earlier = reuse.earlier_shards(origin, stored_features(sample.folder))
+    shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
+    store = StoredExamples({TRAIN: place}, images, sample.labels)
+    examples = open_examples(store, model.features, sample.class_weight)
+    training, others = sample.sizes
+    passes = augment.views * training + (2 if augment.mirrors(augment.views) else 1) * others
+    run_seconds = cpu_ms[key] * passes / CORES / 1000
+    return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
+
+
+def _time(compute: Callable, size: int) -> float:
+    """Return the lowest CPU milliseconds per image, because other programs can only add time."""
+    image = Image.new("RGB", (size, size))
+    once = functools.partial(compute, lambda side: image, [IDENTITY])
+    return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
+
+
+def row_of(
+    candidate: Candidate,
+    measured: tuple[np.ndarray, float, float],
+    first: Measured | None,
+    sample: Sample,
+    level: float,
+) -> Measured:
+    """Return a candidate's row, compared with the first row, if any, at a given level."""
+    new, cpu_ms, seconds = measured
+    actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
+    both = (first.probabilities if first else new), new
+    pairs = pair_probabilities(actual, both, sample.images["group"].to_numpy())
+    comparison = compare([{"images": pairs}], 1 - level)[0] if first else None
+    scores = (pairs["predicted"] == pairs["actual"]).mean(), pairs["loss"].to_numpy().mean()
+    return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
+
+
+def choose(rows: Sequence[Measured]) -> Measured:
+    """Return the row to use: the cheapest with a log loss within MARGIN of the lowest.
+
+    A row must be significantly better than the first, or take at most CHEAPER of its time.
+    """
+    first = rows[0]
+    considered = [first]
+    for row in rows[1:]:
+        if row.verdict == "better" or row.seconds <= CHEAPER * first.seconds:
+            considered.append(row)
+    highest = min(row.loss for row in considered) + MARGIN
+    good = [row for row in considered if row.loss <= highest]
+    return min(good, key=lambda row: (row.seconds, row.loss))
+
+
+def describe_choice(best: Measured, rows: Sequence[Measured]) -> str:
+    """Explain which candidate to use, and why."""
+    first = rows[0]
+    name = best.candidate.name
+    base = first.candidate.name
+    if best.comparison:
+        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
+        return (
+            f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
+            f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
+        )
+    if base != TODAY:
+        return f"Use {name}: the current network's weights are not available."
+    lowest = min(rows, key=lambda row: row.loss)
+    lower = first.loss - lowest.loss
+    if lower <= MARGIN:
+        return "Keep the current params."
+    name = lowest.candidate.name
+    return (
+        f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
+        f"`pawprint try --use {name}` tests it alone and writes it."
+    )
+
+
+def tabulate(
+    options: Sequence[Candidate],
+    rows: Sequence[Measured],
+    failed: Mapping[str, InputError],
+    best: Measured,
+) -> list[dict]:
+    """Return a row for each candidate, for JSON and for the table of `Project.candidates`.
+
+    Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
+    first row of all has no `difference`. `chosen` marks the candidate of `best`.
+    """
+    row_of_name = {row.candidate.name: row for row in rows}
+    table = []
+    for option in options:
+        row = row_of_name.get(option.name)
+        test = row.comparison.test if row and row.comparison else None
+        record: dict[str, object] = {"candidate": option.name}
+        record["accuracy"] = row and float(row.accuracy)
+        record["log_loss"] = row and float(row.loss)
+        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+        record["verdict"] = row.verdict if row else ""
+        record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+        record["chosen"] = option is best.candidate
+        record["params"] = option.changes
+        table.append(record | {"error": str(failed.get(option.name, ""))})
+    return table

@@ -1,0 +1,365 @@
+"""Write a trained model in other formats, run each export, and compare it with the served model.
+
+Each format is one function, from `write_keras` to `write_page`.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from packaging.version import Version
+
+from pawprint.base.classes import class_probabilities
+from pawprint.base.errors import InputError, printable, reason, silent_stderr
+from pawprint.base.files import replacing, write_text
+from pawprint.base.runtime import CORES
+from pawprint.commands.html_page import PAGE_FILE, About, network_in, page_of, with_half_weights
+from pawprint.commands.litert_metadata import add_metadata
+from pawprint.data.archive import Archive, open_archive
+from pawprint.data.reading import open_image
+from pawprint.model.detector import Detector
+from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.network.hardware import keras
+from pawprint.network.keras_model import activation_for, save_model, with_features
+from pawprint.network.views import resize
+from pawprint.pipeline.mapping import map_in_threads
+from pawprint.serving.predictor import RunNetwork
+
+WRITES_LITERT = Version("3.13")  # minimum Keras version
+NamedOutputs = dict[str, np.ndarray]  # keyed by name
+TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
+HALF_TOLERANCE = 0.002  # the same with 16-bit weights
+FEW = 20  # number of images on which the page is run once more
+LABELMAP_FILE = "labelmap.txt"  # next to a LiteRT model, for Frigate
+
+
+class Trained(NamedTuple):
+    """A trained model, and the held-out images on which each export is compared with it.
+
+    `model` has the outputs of `for_export`, and `expected` are the served model's for `photos`,
+    which are members of the zips in `archives`. Exports are written to `folder`.
+    """
+
+    model: keras.Model
+    metadata: Metadata
+    folder: Path
+    archives: Path
+    photos: pd.Series
+    expected: NamedOutputs
+
+    def pixels(self) -> Iterator[np.ndarray]:
+        """Yield the pixels of each photo as `read_pixels` does."""
+        return read_pixels(self.archives, self.photos, self.metadata)
+
+    def labels(self, outputs: NamedOutputs) -> np.ndarray:
+        """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""
+        scores = outputs.get("unknown_score")
+        scores = None if scores is None else scores[:, 0]
+        return self.metadata.answers(outputs["probability"], scores)
+
+
+class Compared(NamedTuple):
+    """An export in `folder`, compared with the served model on all photos.
+
+    `changed` is the number of labels that differ, and `note` is empty or a line for the user.
+    """
+
+    folder: Path
+    difference: float
+    changed: int
+    note: str = ""
+
+
+def write_keras(trained: Trained) -> Compared:
+    """Write a Keras file, which always has the same bytes for the same model."""
+    folder = trained.folder / "keras"
+    with exporting(folder, trained.metadata) as new:
+        save_model(trained.model, new / "model.keras")
+        outputs = all_outputs(one_by_one(open_keras(new / "model.keras")), trained.pixels())
+        require_close(folder, outputs, trained.expected)
+    return _compared(trained, folder, outputs)
+
+
+def write_onnx(trained: Trained) -> Compared:
+    """Write an ONNX file with tf2onnx."""
+    folder = trained.folder / "onnx"
+    with exporting(folder, trained.metadata) as new:
+        (new / "model.onnx").write_bytes(onnx_of(trained.model))
+        outputs = all_outputs(one_by_one(open_onnx(new / "model.onnx")), trained.pixels())
+        require_close(folder, outputs, trained.expected)
+    return _compared(trained, folder, outputs)
+
+
+def write_litert(
+    trained: Trained, size: int | None = None, unknown_as: str | None = None
+) -> Compared:
+    """Write a LiteRT file for phones and cameras, which `for_litert` describes.
+
+    Its metadata never give the answers unknown and unsure. If its `size` is not the model's own,
+    the check compares it with Keras, because other pixels have other outputs.
+    """
+    if Version(keras.__version__) < WRITES_LITERT:
+        raise InputError(
+            f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
+            f"`pip install 'keras>={WRITES_LITERT}'`."
+        )
+    served = trained.metadata
+    labels = served.labels
+    expected = trained.expected["probability"]
+    fold = None
+    if unknown_as and served.unknown_threshold is not None:
+        fold = labels.index(unknown_as), served.unknown_threshold
+        is_unknown = trained.expected["unknown_score"] > served.unknown_threshold
+        expected = np.where(is_unknown, np.array(labels) == unknown_as, expected)
+    described = {"image_size": size or served.image_size, "activation": "softmax"}
+    limits = {"unknown_threshold": None, "min_confidence": None}
+    metadata = served.model_copy(update=described | limits)
+    trained = trained._replace(metadata=metadata, expected={"probability": expected})
+    model = for_litert(trained.model, metadata.image_size, fold)
+    folder = trained.folder / "litert"
+    with exporting(folder, metadata) as new:
+        path = new / "model.tflite"
+        convert_with_keras(model, path, "litert")
+        add_metadata(path, labels)
+        write_text(new / LABELMAP_FILE, "".join(f"{label}\n" for label in labels))
+        outputs = all_outputs(one_by_one(open_litert(path)), trained.pixels())
+        is_resized = metadata.image_size != served.image_size
+        of_keras = (
+            all_outputs(one_by_one(run_keras(model)), trained.pixels()) if is_resized else None
+        )
+        require_close(folder, outputs, of_keras or trained.expected)
+    return _compared(trained, folder, outputs)
+
+
+def write_page(trained: Trained, about: About, runtime: dict[str, bytes]) -> Compared:
+    """Write an HTML page, with large arrays in float16 if this changes no label of the photos."""
+    folder = trained.folder / "page"
+    with exporting(folder, trained.metadata) as new:
+        network = onnx_of(trained.model)
+        small = with_half_weights(network)
+        outputs = all_outputs(one_by_one(open_onnx(small)), trained.pixels())
+        compared = _compared(trained, folder, outputs)
+        is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
+        text = page_of(small if is_half else network, trained.metadata, about, runtime)
+        write_text(new / PAGE_FILE, text)
+        # With 16 bits, the network has already been run on all images.
+        photos = trained.photos.iloc[: FEW if is_half else None]
+        run = one_by_one(open_onnx(network_in(new / PAGE_FILE)))
+        of_page = all_outputs(run, trained._replace(photos=photos).pixels())
+        expected = {name: values[: len(photos)] for name, values in trained.expected.items()}
+        require_close(folder, of_page, expected, HALF_TOLERANCE if is_half else TOLERANCE)
+    note = (
+        f"page: {16 if is_half else 32}-bit weights, because 16 bits change {compared.changed:,} "
+        f"of {len(trained.photos):,} labels, and outputs by up to {compared.difference:.4f}"
+    )
+    return (compared if is_half else _compared(trained, folder, of_page))._replace(note=note)
+
+
+def _compared(trained: Trained, folder: Path, outputs: NamedOutputs) -> Compared:
+    """Compare an export's outputs with the expected ones."""
+    is_changed = trained.labels(outputs) != trained.labels(trained.expected)
+    difference = largest_difference(outputs, trained.expected)
+    return Compared(folder, difference, int(is_changed.sum()))
+
+
+@contextmanager
+def exporting(folder: Path, metadata: Metadata) -> Iterator[Path]:
+    """Yield a new folder for the files of an export, which replaces `folder` if all goes well.
+
+    Adds model.json. Raises InputError if a converter fails, or if `folder` contains files that an
+    export does not write.
+    """
+    with replacing(folder) as new:
+        new.mkdir()
+        try:
+            with silent_stderr():  # converters print their progress
+                yield new
+        except (InputError, OSError):  # caused by an image or a disk, not by the model
+            raise
+        except Exception as error:  # a converter may raise any exception
+            raise InputError(f"{folder}: cannot convert the model: {reason(error)}") from None
+        write_metadata(new, metadata)
+        for path in sorted(folder.rglob("[!.]*")):  # skip the hidden files of file managers
+            if path.is_file() and not (new / path.relative_to(folder)).exists():
+                raise InputError(
+                    f"{printable(str(path))}: cannot replace {folder}, because export did not "
+                    "write this file. Move it to another folder."
+                )
+
+
+def require_close(
+    folder: Path, outputs: NamedOutputs, expected: NamedOutputs, tolerance: float = TOLERANCE
+) -> None:
+    """Raise InputError if an output differs by more than the tolerance, or is NaN."""
+    difference = largest_difference(outputs, expected)
+    if not difference <= tolerance:
+        raise InputError(
+            f"{folder}: expected outputs within {tolerance} of the served model's. Received: a "
+            f"difference of {difference:.4f}. Run `dvc repro`, or choose another format."
+        )
+
+
+def for_export(
+    model: keras.Model, temperature: float, detector: Detector | None = None
+) -> keras.Model:
+    """Return a model with calibrated outputs that every format supports.
+
+    The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
+    a detector. The model consists of standard Keras layers, which repeat the computation of
+    `detector.unknown_score`.
+    """
+    network = with_features(model)
+    logits, features = network.outputs
+    last = network.get_layer("logits")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
+    outputs = {"probability": activation(logits)}
+    if detector:
+        components, channels = detector.components.shape
+        unit = keras.layers.UnitNormalization()(features)
+        projection = keras.layers.Dense(components, name="project")
+        restore = keras.layers.Dense(channels, name="restore")
+        residual = keras.layers.Subtract()([unit, restore(projection(unit))])
+        projection.set_weights([detector.components.T, -detector.components @ detector.mean])
+        restore.set_weights([detector.components, detector.mean])
+        direction = keras.layers.UnitNormalization()(residual)
+        norm = keras.layers.Dot(axes=1, name="unknown_score")
+        outputs["unknown_score"] = norm([residual, direction])
+    return keras.Model(network.input, outputs, name="pawprint")
+
+
+def mean_over_flip(model: keras.Model) -> keras.Model:
+    """Return a model whose outputs are averaged over each image and its mirror image.
+
+    If an output comes from a layer named `probability`, the inputs of this layer are averaged.
+    """
+    activation = model.get_layer("probability")
+    single = keras.Model(model.input, model.output | {"probability": activation.input})
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    first = single(pixels)
+    second = single(keras.ops.flip(pixels, axis=2))
+    outputs = {name: (first[name] + second[name]) / 2 for name in first}
+    outputs["probability"] = activation(outputs["probability"])
+    return keras.Model(pixels, outputs, name=model.name)
+
+
+def for_litert(model: keras.Model, size: int, fold: tuple[int, float] | None = None) -> keras.Model:
+    """Return a model that programs for phones and cameras take as it is.
+
+    It takes one image, uint8 `(1, size, size, 3)`, which is resized for the network, and returns a
+    `probability` for each class, `(1, classes)`. `fold` is a class and an unknown threshold: images
+    with a higher unknown score are certainly of this class.
+    """
+    pixels = keras.Input((size, size, 3), batch_size=1, dtype="uint8", name="pixels")
+    image = keras.ops.cast(pixels, "float32")
+    if size != model.input_shape[1]:
+        image = keras.layers.Resizing(*model.input_shape[1:3])(image)
+    outputs = model(image)
+    probability = outputs["probability"]
+    if probability.shape[-1] == 1:
+        probability = keras.ops.concatenate([1 - probability, probability], axis=-1)
+    if fold:
+        index, threshold = fold
+        certain = np.eye(probability.shape[-1], dtype=np.float32)[[index]]
+        is_unknown = keras.ops.cast(outputs["unknown_score"] > threshold, "float32")
+        probability += is_unknown * keras.ops.subtract(certain, probability)
+    return keras.Model(pixels, {"probability": probability}, name=model.name)
+
+
+def read_pixels(archives: Path, members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
+    """Yield the pixels of each archive member as the model needs them, uint8 `(size, size, 3)`."""
+    with open_archive(archives, metadata.bits) as archive:
+        yield from map_in_threads(partial(_read_member, archive, metadata), members)
+
+
+def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
+    image = open_image(archive, name, metadata.decoded_side)
+    return resize(image, metadata.image_size, metadata.resize)
+
+
+def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
+    """Return the outputs for images, each uint8 `(size, size, 3)`, float64, keyed by name.
+
+    They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
+    `run` takes one image, without a batch axis.
+    """
+    rows = [run(pixels) for pixels in images]
+    outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
+    return outputs | {"probability": class_probabilities(outputs["probability"])}
+
+
+def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
+    """Return the outputs' largest difference from the expected ones, NaN if one of them is NaN."""
+    return np.max([np.abs(values - expected[name]).max() for name, values in outputs.items()])
+
+
+def one_by_one(run: RunNetwork) -> RunNetwork:
+    """Turn a network for batches into a function of one image, uint8 `(size, size, 3)`."""
+    return lambda pixels: {name: values[0] for name, values in run(pixels[None]).items()}
+
+
+def open_litert(path: Path) -> RunNetwork:
+    """Open a LiteRT file. Fails if it contains TensorFlow operations, which LiteRT cannot run."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=CORES)
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()
+    return lambda pixels: signature(pixels=pixels)
+
+
+def open_onnx(file: Path | bytes) -> RunNetwork:
+    """Open an ONNX file, or its bytes.
+
+    Raises ValueError if tf2onnx could not convert some operations.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    batch, *operations = session.get_inputs()
+    if operations:  # tf2onnx adds an input for an unsupported operation, such as SiLU
+        raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
+    names = [output.name for output in session.get_outputs()]
+    return lambda pixels: dict(
+        zip(names, session.run(None, {batch.name: pixels.astype(np.float32)}))
+    )
+
+
+def open_keras(path: Path) -> RunNetwork:
+    """Open a Keras file."""
+    return run_keras(keras.models.load_model(path, compile=False))
+
+
+def run_keras(model: keras.Model) -> RunNetwork:
+    """Return a function that runs a Keras model."""
+    return lambda pixels: {
+        name: tensor.numpy()
+        for name, tensor in model(pixels.astype(model.input.dtype), training=False).items()
+    }
+
+
+def convert_with_keras(model: keras.Model, path: Path, keras_name: str) -> None:
+    """Write a model to `path` in the format that Keras calls `keras_name`."""
+    model(model.inputs)  # Keras only exports a model that has been called
+    model.export(str(path), format=keras_name, verbose=False)
+
+
+def onnx_of(model: keras.Model) -> bytes:
+    """Return a model as the bytes of an ONNX file.
+
+    The batch dimension is named, because tf2onnx only writes a number.
+    """
+    import onnx
+
+    with TemporaryDirectory() as folder, silent_stderr():
+        path = Path(folder, "model.onnx")
+        convert_with_keras(model, path, "onnx")
+        file = onnx.load(path)
+    for tensor in (*file.graph.input, *file.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
+    return file.SerializeToString()

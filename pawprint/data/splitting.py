@@ -1,0 +1,421 @@
+"""Divide images into a training, a validation and a test set.
+
+To find out why an image is in a split, check these rules in order. The first one that applies
+decides:
+
+1. splits.csv: the first row for the image, or for another image in its group.
+2. The archive's split, from a folder or metadata.csv, or if `split.date` is set, the split for the
+   image's date.
+3. The rank of its group. Groups are ranked by a hash of their content and `split.seed`. In rank
+   order, the test set takes each group that brings its images per class closer to
+   `split.test_fraction`. The validation set then takes groups in the same way. All remaining groups
+   are for training.
+
+Images form a group if `split.group` matches the same text in their paths, or if they have the same
+`group` in metadata.csv. Every other image is its own group. Groups that contain near-duplicates of
+each other are joined. The third rule never divides a group.
+
+A rank depends only on the group and the seed. When an image is added, removed or relabelled, few
+other images move: only those at ranks where a set just reaches enough images per class.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from pawprint.base.columns import SPLITS
+from pawprint.base.draws import hash_keys
+from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.paths import LABELS_TO_REVIEW_CSV
+from pawprint.data.near_duplicates import near_duplicates, nearest
+from pawprint.pipeline.params.data import Split
+
+# Near-duplicates are joined to groups of at most this fraction of all images, or this number if the
+# number is larger.
+MAX_GROUP_FRACTION = 0.01
+MAX_GROUP = 20
+# Images per class: if all are predicted correctly, the 95% interval for the recall begins at 0.70.
+FEW = 9
+BLOCK = 2**16  # number of pairs joined at once
+Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the rank of a group
+
+
+def split(
+    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], dates: pd.Series | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Return each image's split, the near-duplicates, and the number of divided pairs.
+
+    `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
+    sorted by group and path. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to
+    its split, in row order, and `dates` contains seconds keyed by path.
+
+    Each class has images in each split, unless it has too few groups. A class with one group is
+    only in training, and a class with two is in training and validation. If the archive's
+    validation or test split lacks a class, that split receives training images of the class. If an
+    archive has validation but no test images, the validation images are divided in the ratio of the
+    two fractions.
+
+    Raises InputError if the archive assigns a split to only some images or has no training split,
+    if `split.group` does not match any path, if a class has no training image, or if a split
+    contains fewer than two classes.
+    """
+    columns = [*images, "split"]
+    # This order is independent of file names.
+    images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
+    if params.group is not None:
+        images["group"] = _find_groups(images["path"], params.group)
+    if dates is not None:
+        images["archive_split"] = _splits_by_date(images, dates, params)
+
+    # Look up the splits in splits.csv and in the archive.
+    images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
+    images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
+    images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
+    images["is_drawn"] = _is_drawn(images)
+
+    # Join groups and rank them.
+    pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
+    images["joined"] = _join_groups(images, pairs)
+    images["rank"] = _rank_groups(images, params.seed)
+
+    # Assign splits by rows first, then by the archive, and finally by ranks.
+    images["kept"] = _kept_splits(images)
+    images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
+    if not (images["given"] == "test").any():
+        ratio = params.test_fraction / (params.test_fraction + params.validation_fraction)
+        images = _draw(images, "validation", "test", ratio)
+    images = _draw(images, "train", "test", params.test_fraction)
+    images = _draw(images, "train", "validation", params.validation_fraction)
+    _require_all(images)
+
+    images["group"] = images["path"].groupby(images["rank"]).transform("min")
+    images = images[columns]
+    closest = nearest(pairs)
+    duplicates = images.loc[closest["image"]].assign(
+        nearest=images["path"].loc[closest["nearest"]].array,
+        contradicts=_contradictions(images, pairs).reindex(closest["image"], fill_value="").array,
+        distance=closest["distance"].array,
+    )
+    splits = images["split"].to_numpy()
+    divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
+    return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
+
+
+def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+    """Return the path to the nearest near-duplicate with a different label, keyed by position.
+
+    `pairs` is the result of `near_duplicates`.
+    """
+    labels = images["label"].to_numpy()
+    closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
+    return images["path"].loc[closest["nearest"]].set_axis(closest["image"])
+
+
+def describe_contradictions(duplicates: pd.DataFrame) -> str:
+    """Return a line about near-duplicates with different labels, or "" if there are none.
+
+    If one pair of classes accounts for at least half, the line names the pair, because a folder may
+    exist twice. `duplicates` is a NEAR_DUPLICATES table.
+    """
+    labels = duplicates.set_index("path")["label"]
+    rows = duplicates[duplicates["contradicts"] != ""]
+    if rows.empty:
+        return ""
+    pairs = zip(rows["label"], rows["contradicts"].map(labels))
+    (classes, number), *_ = Counter(tuple(sorted(pair)) for pair in pairs).most_common(1)
+    text = f"{len(rows):,} images have near-duplicates with different labels"
+    if 2 * number >= len(rows):
+        text += f", {number:,} of them {printable(' or '.join(classes))}"
+    return f"{text}; {LABELS_TO_REVIEW_CSV} will list them first"
+
+
+def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
+    """Return the text that the pattern's group matches in each path, or "" without a match."""
+    groups = paths.str.extract(pattern, expand=False).fillna("")
+    if (groups == "").all():
+        raise InputError(
+            f"split.group: expected an expression that matches paths such as {paths.min()}. "
+            f"Received: {pattern}, which matches none of {len(paths):,}."
+        )
+    return groups
+
+
+def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
+    """Return splits of whole dates, the latest for test. A group counts at its latest date."""
+    own = images["path"].map(dates)
+    last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
+    # Compute the fraction of images taken on or after each date.
+    fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
+    if len(fractions) < len(SPLITS):
+        raise InputError(
+            f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
+            f"column {params.date}."
+        )
+    # Keep the first date for training, and at least one date before the test dates for validation.
+    test = (fractions[:-2] - params.test_fraction).abs().idxmin()
+    earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
+    validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
+    splits = pd.Series("train", images.index)
+    return splits.mask(last >= validation, "validation").mask(last >= test, "test")
+
+
+def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
+    """Return the archive's splits, or "train" for all images if these are missing or unused."""
+    splits = set(images["archive_split"]) if is_used else set()
+    if "" in splits and len(splits) > 1:
+        raise InputError(
+            "split: expected the archive to assign a split to every image, or to none. Received: "
+            f"{images['path'][images['archive_split'] == ''].min()}, which is not in a folder "
+            "named train, validation or test, unlike other images. Move this image, or set "
+            "split.use_archive_split to false."
+        )
+    if splits and not splits & {"", "train"}:
+        raise InputError(
+            "split: expected a folder named train in the archive, next to its other splits. "
+            f"Received: only {' and '.join(sorted(splits))}. Add this folder, or set "
+            "split.use_archive_split to false."
+        )
+    if splits & {"validation", "test"}:
+        return images["archive_split"]
+    return pd.Series("train", images.index)
+
+
+def _is_drawn(images: pd.DataFrame) -> pd.Series:
+    """Return whether ranks determine an image's split. Other images stay in the archive's split.
+
+    Ranks apply to training images whose class is missing from the archive's validation or test
+    split, and to validation images if the archive has no test split.
+    """
+    label = images["label"]
+    given = images["given"]
+    has_validation = label.isin(label[given == "validation"])
+    if not (given == "test").any():
+        return (given == "validation") | ((given == "train") & ~has_validation)
+    has_test = label.isin(label[given == "test"])
+    return (given == "train") & ~(has_validation & has_test)
+
+
+def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
+    """Return each image's group number, int64 `(images,)`, with near-duplicates joined.
+
+    The nearest `pairs` are joined first. Groups stay separate if together they would be too large,
+    or if splits.csv assigns them to different splits.
+    """
+    own = images["group"].mask(images["group"] == "", images["pixels_sha256"]).factorize()[0]
+    sizes = np.bincount(own).tolist()
+    splits = _first_rows(images, own).reindex(range(len(sizes)), fill_value="").tolist()
+    largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(images))
+    joined = list(range(len(sizes)))
+    ends = own[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
+    for start in range(0, len(ends), BLOCK):  # a list of all pairs would take gigabytes
+        for first, second in ends[start : start + BLOCK].tolist():
+            one = _find(joined, first)
+            other = _find(joined, second)
+            if one == other or sizes[one] + sizes[other] > largest:
+                continue
+            if splits[one] == splits[other] or "" in (splits[one], splits[other]):
+                joined[other] = one
+                sizes[one] += sizes[other]
+                splits[one] = splits[one] or splits[other]
+    return pd.factorize(np.array([_find(joined, group) for group in own.tolist()], int))[0]
+
+
+def _find(joined: list[int], group: int) -> int:
+    """Return the representative of a group and all groups joined with it, and shorten its path."""
+    while joined[group] != group:
+        joined[group] = joined[joined[group]]
+        group = joined[group]
+    return group
+
+
+def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:
+    """Return each group's split: the first row in splits.csv for its drawn images."""
+    rows = images.assign(group=group)[images["is_drawn"] & (images["row_split"] != "")]
+    return rows.sort_values("row").groupby("group")["row_split"].first()
+
+
+def _rank_groups(images: pd.DataFrame, seed: int) -> pd.Series:
+    """Return each image's group rank, from 1, by a hash of the group's text or first image."""
+    content = images["group"].mask(images["group"] == "", images["perceptual_hash"])
+    content = content.groupby(images["joined"]).first()
+    hashes = pd.Series(hash_keys(content, str(seed)), content.index)
+    return images["joined"].map(hashes.rank(method="first").astype(int))
+
+
+def _kept_splits(images: pd.DataFrame) -> pd.Series:
+    """Return each image's split in splits.csv, or "" if the archive or the ranks decide.
+
+    A drawn image follows its group's first row. Any other image follows its own row.
+    """
+    first = _first_rows(images, images["rank"].array).reindex(images["rank"], fill_value="")
+    return images["row_split"].mask(images["is_drawn"], first.array)
+
+
+def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
+    """Move groups of images from one split to another, in rank order.
+
+    `target` gets this fraction of the archive's validation images or, if `source` is training, of
+    all images whose class is missing from the archive's `target`. The fraction applies to each
+    class, as closely as the groups allow. Groups remain for other splits that lack the class.
+    """
+    label = images["label"]
+    if source == "validation":
+        is_counted = (images["given"] == "validation") & (images["split"] != "train")
+    else:
+        is_given = (images["split"] == target) & (images["given"] != "train")
+        is_counted = ~label.isin(label[is_given])
+    if not is_counted.any():
+        return images
+    wanted = label[is_counted].value_counts() * fraction
+    number = int(images["split"].isin([source, target]).sum())
+    if wanted.sum() >= number:
+        raise InputError(
+            f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
+            f"Received: {wanted.sum():,.0f} of {number:,} for {target}. Decrease the fraction."
+        )
+    present = label[images["split"] == target].value_counts()
+    wanted -= present.reindex(wanted.index, fill_value=0)
+    lacking = {name: _classes_lacking(images, source, name) for name in SPLITS}
+    others = {"validation", source} - {target}
+    reserved = {name: sum(name in lacking[other] for other in others) for name in wanted.index}
+    can_move = (images["split"] == source) & (images["kept"] == "")
+    ranks = _choose(_sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target])
+    is_chosen = can_move & images["rank"].isin(ranks)
+    return images.assign(split=images["split"].mask(is_chosen, target))
+
+
+def _classes_lacking(images: pd.DataFrame, source: str, name: str) -> set[str]:
+    """Return the classes missing from a split, ignoring images that come from `source`."""
+    is_fixed = (images["kept"] != "") | (images["given"] != source)
+    present = images["label"][is_fixed & (images["split"] == name)]
+    return {*images["label"].unique()} - {*present.unique()}
+
+
+def _sizes(images: pd.DataFrame) -> Sizes:
+    """Return the sizes of all groups, in rank order."""
+    sizes: Sizes = {}
+    for (rank, label), number in images.groupby(["rank", "label"]).size().items():
+        sizes.setdefault(rank, {})[label] = number
+    return sizes
+
+
+def _choose(
+    sizes: Sizes, wanted: dict[str, float], reserved: dict[str, int], lacking: set[str]
+) -> list[int]:
+    """Return the ranks of the groups that bring the images per class closest to `wanted`.
+
+    In the order of `sizes`, from `_sizes`, a group is taken if it brings the numbers closer.
+    Classes that are missing from `wanted` are not needed. For each class, `reserved` groups are
+    left over, by default one. At the end, if a class in `lacking` has received no group, its
+    smallest group is taken.
+    """
+    missing = Counter(wanted)
+    # Number of groups.
+    remaining = Counter(label for numbers in sizes.values() for label in numbers)
+    chosen = []
+    for rank, numbers in sizes.items():
+        change = sum(abs(missing[label] - n) - abs(missing[label]) for label, n in numbers.items())
+        if change < 0 and _is_free(numbers, remaining, reserved):
+            chosen.append(rank)
+            missing.subtract(numbers)
+            remaining.subtract(numbers.keys())
+    for label in sorted(remaining.keys() & lacking):
+        if any(label in sizes[rank] for rank in chosen):
+            continue
+        with_class = {rank: numbers for rank, numbers in sizes.items() if label in numbers}
+        free = [rank for rank in with_class if _is_free(sizes[rank], remaining, reserved)]
+        if free:
+            smallest = min(free, key=lambda rank: sum(sizes[rank].values()))
+            chosen.append(smallest)
+            remaining.subtract(sizes[smallest].keys())
+    return chosen
+
+
+def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[str, int]) -> bool:
+    """Return whether a group can be taken because enough groups of its classes remain."""
+    return all(remaining[label] > reserved.get(label, 1) for label in numbers)
+
+
+def _require_all(images: pd.DataFrame) -> None:
+    """Raise InputError if a class has no training images, or a split fewer than two classes."""
+    for name in SPLITS:
+        present = set(images["label"][images["split"] == name].unique())
+        missing = sorted(set(images["label"].unique()) - present)
+        if missing and (name == "train" or len(present) < 2):
+            rows = images[images["label"] == missing[0]]
+            raise InputError(
+                f"split: expected images of class {missing[0]} for {name}. Received: none of "
+                f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "
+                "images of every class, and validation and test require images of at least two. "
+                "Add images, or see split.group, split.near_duplicate_distance, "
+                "split.use_archive_split and splits.csv."
+            )
+
+
+def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
+    """Return each image's time in seconds, keyed by path, from a column in a METADATA table.
+
+    Raises InputError if the column is missing, or if the column has no date for an image.
+    """
+    cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
+    if cells.empty:
+        names = ", ".join(metadata["column"].unique()) or "none"
+        raise InputError(
+            "split.date: expected a column of metadata.csv other than label, split and group. "
+            f"Received: {column}. Other columns: {printable(names)}."
+        )
+    cells = cells.reindex(images["path"])
+    dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
+    if dates.isna().any():
+        path = dates.index[dates.isna()][0]
+        raise InputError(
+            f"split.date: expected a date such as 2026-03-17 in the column {column} of "
+            f"metadata.csv for every image. Received: {printable(repr(cells.fillna('')[path]))} "
+            f"for {printable(path)}. Correct it."
+        )
+    return dates.dt.as_unit("s").astype("int64")
+
+
+def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
+    """Return text such as "taken: train 2025-01-03 to 2025-10-30, validation …"."""
+    days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
+    ends = days.groupby(rows["split"]).agg(["min", "max"])
+    ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
+    return f"{column}: {', '.join(ranges)}"
+
+
+def describe_completed(images: pd.DataFrame) -> list[str]:
+    """Return a line on validation, and one on test, if the archive's split lacks some classes.
+
+    `images` has the columns `label`, `split` and `archive_split` ("" if the archive's split is not
+    used).
+    """
+    lines = []
+    classes = images["label"].nunique()
+    for name in ("validation", "test"):
+        in_archive = set(images["label"][images["archive_split"] == name])
+        in_split = set(images["label"][images["split"] == name])
+        few = classes - len(in_split)
+        if in_archive and len(in_archive) < classes:
+            lines.append(
+                f"{classes - len(in_archive)} of {classes} classes have no {name} images in the "
+                f"archive; {len(in_split - in_archive)} use their training images, {few} "
+                "have too few"
+            )
+        elif few:
+            lines.append(f"{few} of {classes} classes have too few images for {name}")
+    return lines
+
+
+def describe_few(images: pd.DataFrame) -> str:
+    """Return text such as "few test images, 1 of bee, …", or "" if all classes exceed FEW."""
+    numbers = (images["split"] == "test").groupby(images["label"]).sum()
+    few = [f"{number} of {label}" for label, number in numbers.items() if number <= FEW]
+    return f"few test images, {name_some(few)}: their recall is imprecise" if few else ""
+
+
+def divided_groups(images: pd.DataFrame) -> list[str]:
+    """Return the groups that are in several splits, given the columns `group` and `split`."""
+    splits = images.groupby("group")["split"].nunique()
+    return [*splits.index[splits > 1]]

@@ -1,1 +1,0 @@
-"""Apply one function to many images, using threads or a Dask cluster."""

@@ -1,1 +1,0 @@
-"""Find images in archives and folders, and read them."""

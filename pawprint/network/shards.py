@@ -1,0 +1,209 @@
+"""Compute the features of many images, in shards: the rows that no earlier run has stored.
+
+A shard is the unit that is computed in one call, reused, kept if a run is killed, and sent to a
+remote. For each image, `ShardComputer` takes its rows from earlier shards (see reuse.py), or
+decodes the image and computes them (see rows.py). Then it writes the shard (see store.py).
+"""
+
+import math
+import os
+import shutil
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import TRAIN
+from pawprint.base.errors import InputError
+from pawprint.base.progress import track
+from pawprint.data.archive import Archive
+from pawprint.data.reading import open_image
+from pawprint.network import store
+from pawprint.network.augmentation import draw_view
+from pawprint.network.reuse import Key, keys_of, read_whole, take_over
+from pawprint.network.rows import Row, fits
+from pawprint.network.views import IDENTITY, View, mirrored
+from pawprint.pipeline.mapping import map_items
+from pawprint.pipeline.params.data import Augment
+
+ViewsOf = Callable[[str, str], dict[int, View]]  # the stored views for a pixels_sha256 and a split
+
+
+def views_of(
+    params: Augment, size: int, themselves: Collection[str], pixels_sha256: str, split: str
+) -> dict[int, View]:
+    """Return the views of an image, keyed by number. `split` is one of STORED_SPLITS.
+
+    A training image has `augment.views` views. If its `pixels_sha256` is in `themselves`, the
+    original image is added as ITSELF. For a validation, test or unknown image, the views are those
+    that the served network averages: the image and, if training mirrors images left to right, its
+    mirror image. For an unlabelled image, there is only the image itself. `size` is
+    the side of the square in pixels.
+    """
+    if split == TRAIN:
+        numbers = range(params.views)
+        views = {number: draw_view(params, pixels_sha256, number, size) for number in numbers}
+        return views | {store.ITSELF: IDENTITY} if pixels_sha256 in themselves else views
+    has_mirror_image = params.mirrors(params.views) and split != UNLABELLED
+    return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
+
+
+class Task(NamedTuple):
+    """A shard to compute. It contains everything that differs from shard to shard."""
+
+    path: str
+    split: str
+    images: list[tuple[str, str]]  # pixels_sha256, and the path in the archive
+    sources: list[str]  # shards that may contain the same rows
+
+
+@dataclass(frozen=True)
+class ShardComputer:
+    """A function of tasks, which runs on this computer or on another one with the same files."""
+
+    archive: Archive
+    rows_of: Callable  # see features/rows.py
+    kinds: store.Kinds
+    views_of: ViewsOf
+
+    def __call__(self, task: Task) -> tuple[int, list[str]]:
+        """Write a shard. Return the number of images, and the `pixels_sha256` of computed ones."""
+        index = self.index_of(task)
+        dtypes = [store.dtype_of(kind, task.split) for kind in self.kinds]
+        sources = [*filter(os.path.exists, (task.path, *task.sources))]
+        if whole := read_whole(index, sources, self.kinds, dtypes):
+            store.write_shard(Path(task.path), *whole)
+            return len(task.images), []
+        row_keys = keys_of(index)
+        row_of = take_over(set(row_keys), sources, self.kinds, dtypes)
+        missing: dict[bytes, list[Key]] = {}
+        for key in dict.fromkeys(row_keys):
+            if key not in row_of:
+                missing.setdefault(key[0], []).append(key)
+        for sha256, path in task.images:
+            if keys := missing.get(sha256.encode()):
+                views = [View(*np.frombuffer(drawn, store.INDEX["drawn"])[0]) for *_, drawn in keys]
+                row_of |= zip(keys, self.compute(path, views, dtypes))
+        columns = {"index": index}
+        for number, (kind, shape) in enumerate(self.kinds.items()):
+            rows = [row_of[key][number] for key in row_keys]
+            columns[kind] = np.array(rows, dtypes[number]).reshape(len(rows), *shape)
+        store.write_shard(Path(task.path), columns)
+        return len(task.images), [sha256.decode() for sha256 in missing]
+
+    def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
+        """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
+        rows = self.rows_of(partial(open_image, self.archive, path), views)
+        if not all(fits(row, dtypes) for row in rows):
+            raise self._too_large(path)
+        pairs = (zip(row, dtypes, strict=True) for row in rows)
+        return [[features.astype(dtype) for features, dtype in row] for row in pairs]
+
+    def _too_large(self, path: str) -> InputError:
+        if "cut" in self.kinds:
+            return InputError(
+                "model.fine_tune_at: expected a layer with input below "
+                f"{np.finfo(np.float16).max:,.0f}, the largest number that can be stored. "
+                f"Received: larger numbers for {path}. Choose another layer, or check "
+                "weights.source."
+            )
+        return InputError(
+            "weights.source: expected weights that result in finite features. "
+            f"Received: NaN or infinity for {path}. Check model.onnx, or weights.source."
+        )
+
+    def index_of(self, task: Task) -> np.ndarray:
+        """Return the sorted rows for the images of a task, with the type INDEX."""
+        rows = []
+        for sha256, path in sorted(task.images):
+            suffix = PurePosixPath(path).suffix.lower().encode()
+            views = self.views_of(sha256, task.split).items()
+            rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in views]
+        return np.array(rows, store.INDEX)
+
+    def size_of(self, images: pd.DataFrame) -> int:
+        """Estimate how many bytes the features of these images (table PATHS) take."""
+        size = 0
+        for split, number in images["split"].value_counts().items():
+            numbers = (
+                math.prod(shape) * store.dtype_of(kind, split).itemsize
+                for kind, shape in self.kinds.items()
+            )
+            size += sum(numbers) * number * len(self.views_of("0", split))
+        return size
+
+
+def tasks(images: pd.DataFrame, split: str, folder: Path, earlier: list[list[str]]) -> list[Task]:
+    """Divide the images of a split (table PATHS) into one or more shards in a folder.
+
+    `earlier` contains complete lists of shards, of any length, which are searched for rows.
+    """
+    images = images[images["split"] == split]
+    shards = store.count_shards(len(images))
+    rows: list[list[tuple]] = [[] for _ in range(shards)]
+    columns = (images[name] for name in ("pixels_sha256", "path"))
+    for shard, image in zip(store.shard_of(images["pixels_sha256"], shards), zip(*columns)):
+        rows[shard].append(image)
+    paths = [str(store.shard_path(folder, number)) for number in range(shards)]
+    return [
+        Task(path, split, rows[number], _sources(earlier, number, shards))
+        for number, path in enumerate(paths)
+    ]
+
+
+def _sources(earlier: list[list[str]], number: int, shards: int) -> list[str]:
+    """Return the earlier shards that may contain rows of shard `number` out of `shards`."""
+    sources = []
+    # A list with as many shards probably has this very shard.
+    for shards_of in sorted(earlier, key=lambda shards_of: len(shards_of) != shards):
+        first, end = (place * len(shards_of) // shards for place in (number, number + 1))
+        sources += shards_of[first : max(end, first + 1)]
+    return sources
+
+
+def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
+    """Write shards, and nothing else, into their folders.
+
+    Returns the `pixels_sha256` of the images that had to be computed. Raises InputError if a worker
+    in a cluster wrote to another folder.
+    """
+    expected = {Path(task.path) for task in todo}
+    folders = sorted({path.parent for path in expected})
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    images = sum(len(task.images) for task in todo)
+    computed: set[str] = set()
+    with track(None, "features", images) as bar:
+        for size, new in map_items(computer, todo, chunk=1, waits=True):
+            bar.update(size)
+            computed.update(new)
+    written = {path for folder in folders for path in folder.iterdir()}
+    for path in written - expected:  # left behind by a killed process
+        path.unlink()
+    if missing := expected - written:
+        raise InputError(
+            f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
+            "available to all workers (docs/scale.md)."
+        )
+    return computed
+
+
+def require_space(target: Path, size: int) -> None:
+    """Print how many bytes will be written. Raises InputError if the disk is too full.
+
+    DVC may keep another copy in its cache.
+    """
+    needed = size / 1e6
+    free = shutil.disk_usage(target.parent).free / 1e6
+    print(f"features: {needed:,.0f} MB will be written, and as much in DVC's cache", flush=True)
+    if free < 2 * needed:
+        raise InputError(
+            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and the "
+            f"copy in DVC's cache. Received: {free:,.0f} MB. Free some space, or lower "
+            "augment.views."
+        )

@@ -1,0 +1,210 @@
+"""Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
+
+`pawprint.base.columns` describes the tables. scikit-learn's displays are not used, because
+importing scikit-learn takes longer than drawing all charts. Charts for many classes grow in height
+or leave out numbers, so that their text stays legible.
+"""
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pawprint.base.classes import PREDICTED
+from pawprint.base.columns import PROBABILITY
+from pawprint.report.drawing import BLUE, GREY, ORANGE, RED, shorten, use_fonts
+from pawprint.scores.decided import STEPS
+from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
+
+MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
+MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
+MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
+PAIRS = 10  # class pairs listed below the matrix
+BLUES = matplotlib.colormaps["Blues"]
+
+
+def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
+    """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
+
+    Fine-tuning continues the epoch count. A logistic regression head is drawn at epoch 0; without
+    fine-tuning, epochs are left out.
+    """
+    before = max(head["epoch"], default=0)
+    history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
+    names = ("accuracy", "loss") if len(history) > 1 else ()
+    figure = Figure(figsize=(4.5 * len(names) + 4.5, 3.6))
+    axes = figure.subplots(1, len(names) + 1)
+    *by_epoch, by_images = np.atleast_1d(axes)
+    for axis, name in zip(by_epoch, names):
+        series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
+        for column, (colour, label) in series.items():
+            axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
+        if len(head) and len(finetune):
+            style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
+            axis.axvline(before + 0.5, label="fine-tuning starts", **style)
+        axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    by_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
+    if len(curve):
+        by_images.set_xscale("log", base=2)
+        by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
+        by_images.minorticks_off()
+    by_images.set_ylim(top=min(by_images.get_ylim()[1], 1.005))  # a perfect curve is at the top
+    by_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
+    if by_epoch:
+        handles, labels = by_epoch[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    return figure
+
+
+def draw_confusion(test: pd.DataFrame) -> Figure:
+    """Draw the confusion matrix for the test split (a PROBABILITIES table).
+
+    A cell's colour shows the fraction of images with this true label that were predicted as this
+    class. Cells contain the number of images and this fraction. With many classes, the most
+    confused pairs are listed below instead. At most MAX_DRAWN classes are drawn: the ones with the
+    lowest recall.
+    """
+    actual = test["actual"]
+    predicted = test["predicted"]
+    labels = classes = predicted_labels(test)
+    use_fonts(classes)
+    if len(classes) > MAX_DRAWN:
+        recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
+        labels = sorted(recall.index[:MAX_DRAWN])
+    is_written = len(labels) <= MAX_WRITTEN
+    is_of_two = len(labels) == 2
+    size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
+    below = 0 if is_written else 0.22 * PAIRS
+    figure = Figure(figsize=(size + 0.2, size - 0.2 + below))
+    axis = figure.subplots()
+    counts = confusion(test, classes).loc[labels]
+    fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
+    axis.imshow(fractions, cmap=BLUES, vmin=0, vmax=1)
+    names = [shorten(label, MAX_LABEL if is_of_two else 2 * MAX_LABEL) for label in labels]
+    axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="Predicted label", ylabel="True label")
+    if is_written:
+        _write_cells(axis, counts, fractions)
+    else:
+        axis.tick_params(labelsize=8)
+        lines = ["Pairs that are confused most often:"]
+        for row in most_confused(test, PAIRS).itertuples():
+            count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
+            lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    correct = int((actual == predicted).sum())
+    title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
+    if len(classes) > MAX_DRAWN:
+        title += (
+            f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall, without their "
+            "confusions with other classes"
+        )
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> None:
+    """Write the number and fraction of images into the cells of classes that have images."""
+    size = 12 if len(fractions) == 2 else 8
+    for row, column in np.argwhere(~np.isnan(fractions)):
+        fraction = fractions[row, column]
+        text = f"{counts.iat[row, column]:,}\n{fraction:.1%}"
+        colour = BLUES(1.0) if fraction < 0.5 else BLUES(0)
+        axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
+
+
+def draw_roc(roc: pd.DataFrame) -> Figure:
+    """Draw ROC curves for the test split (a ROC table): the second of two classes, or each class.
+
+    With more than two classes, each class is compared with all others, and the mean of all curves
+    (the macro average) is added.
+    """
+    curves = [
+        (rows["false_positive_rate"], rows["true_positive_rate"])
+        for _, rows in roc.groupby("label")
+    ]
+    figure = Figure(figsize=(4.2, 4))
+    axis = figure.subplots()
+    title = "ROC curve"
+    name = "model"
+    false, true = curves[0]
+    if len(curves) > 1:
+        title = "ROC curves, one class against the others"
+        name = "mean of the classes"
+        for curve in curves:
+            axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
+        rates = np.unique(roc["false_positive_rate"])
+        means = np.mean([np.interp(rates, *curve) for curve in curves], axis=0)
+        false = np.append(0, rates)
+        true = np.append(0, means)
+    area = np.mean([np.trapezoid(*curve[::-1]) for curve in curves])
+    axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
+    chance = "chance (AUC = 0.5)"
+    axis.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1, label=chance)
+    limits = (-0.01, 1.01)
+    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
+    axis.legend(loc="lower right")
+    axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
+    return figure
+
+
+def draw_decided(
+    decided: pd.DataFrame, test: pd.DataFrame, min_confidence: float | None, named: list[str]
+) -> Figure:
+    """Draw error against the fraction of decided images, and precision against recall.
+
+    Precision and recall are drawn for the `named` classes. Both charts use the test split, with the
+    tables DECIDED and PROBABILITIES. A point marks the served model.
+    """
+    use_fonts(named)
+    figure = Figure(figsize=(4.5 * (1 + len(named)), 4))
+    axes = figure.subplots(1, 1 + len(named))
+    first, *others = np.atleast_1d(axes)
+    first.plot(decided["decided"], decided["error"], color=BLUE)
+    if min_confidence is not None:
+        served = decided[decided["confidence"] >= min_confidence].tail(1)
+        first.plot(served["decided"], served["error"], "o", color=RED)
+    first.set(title="Test: images decided", xlabel="Fraction decided", ylabel="Error of these")
+    first.set(xlim=(0, 1.01), ylim=(0, None))
+    for axis, label in zip(others, named):
+        is_class = (test["actual"] == label).to_numpy()
+        is_predicted = (test["predicted"] == label).to_numpy()
+        found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
+        hits = (is_class & is_predicted).sum()
+        images = max(is_class.sum(), 1)
+        ends = np.unique(np.linspace(1, len(found), min(STEPS, len(found))).astype(int))
+        axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
+        axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
+        axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
+        axis.set(ylabel="Precision", xlim=(0, 1.01), ylim=(0, 1.02))
+    return figure
+
+
+def draw_reliability(reliability: pd.DataFrame) -> Figure:
+    """Draw reliability diagrams for the validation and test splits.
+
+    The area of a point grows with the number of images in its bin, and a vertical line shows the
+    interval of the fraction. scikit-learn's CalibrationDisplay shows neither, although most bins of
+    an accurate model contain few images. `reliability` is a RELIABILITY table.
+    """
+    label = reliability["label"].iloc[0]
+    use_fonts([label])
+    fraction = "correct predictions" if label == PREDICTED else label
+    figure = Figure(figsize=(8, 4.2))
+    axes = figure.subplots(1, 2)
+    for axis, split in zip(axes, ("validation", "test")):
+        bins = reliability[reliability["split"] == split]
+        x = bins["probability"]
+        area = 20 + 400 * bins["images"] / bins["images"].sum()
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+        axis.vlines(x, bins["low"], bins["high"], BLUE, linewidth=1)
+        axis.scatter(x, bins["fraction"], area, color=BLUE)
+        axis.set(title=split.capitalize(), aspect="equal")
+        axis.set(xlabel=f"Mean probability of {label}", ylabel=f"Fraction of {fraction}")
+    return figure

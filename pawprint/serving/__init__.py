@@ -1,0 +1,1 @@
+"""The served model in use: predictions and saliency maps."""

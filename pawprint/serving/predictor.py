@@ -1,0 +1,345 @@
+"""Predict the labels of images and image files with a served or exported model."""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
+
+import numpy as np
+import openvino
+from PIL import Image
+
+from pawprint.base import paths
+from pawprint.base.classes import class_probabilities
+from pawprint.base.columns import PROBABILITY
+from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
+from pawprint.base.files import md5_of_folder
+from pawprint.base.named_file import reading
+from pawprint.base.progress import track
+from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
+from pawprint.data.archive import UnusableImageError
+from pawprint.data.decoding.decoder import DecodedImage
+from pawprint.data.decoding.limits import MAX_BYTES
+from pawprint.data.folder import find_images
+from pawprint.data.pointers import pointer_at
+from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
+from pawprint.model import served_model
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.network.views import resize
+from pawprint.pipeline import package
+from pawprint.pipeline.mapping import map_items
+from pawprint.pipeline.recorded import Recorded
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The files in a served or exported model's folder.
+MODEL_FILES = ("model.*", "*.npz")
+TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
+URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
+RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
+
+
+def wrong_type(image: object) -> TypeError:
+    """Return the error for an object that is not an image. It explains how to convert an array."""
+    received = f"Received: {type(image).__name__}."
+    if hasattr(image, "__array__"):
+        received += (
+            " Convert a NumPy array, uint8 (height, width, 3), with `PIL.Image.fromarray(array)` "
+            "if it is RGB, and with `PIL.Image.fromarray(array[..., ::-1])` if it is BGR, as from "
+            "OpenCV."
+        )
+    return TypeError(
+        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
+        f"a Pillow image; or a list of paths to images and folders, or another iterable. {received}"
+    )
+
+
+def _path(value: object) -> Path:
+    """Return a path as a Path. Raises TypeError for any other object, and InputError for a URL."""
+    if isinstance(value, str | os.PathLike):
+        require_no_url(value)
+        return Path(value)
+    raise wrong_type(value)
+
+
+def require_no_url(path: str | os.PathLike) -> None:
+    """Raise InputError for a URL."""
+    if URL.match(text := os.fsdecode(path)):
+        raise InputError(f"predict: expected a file or its bytes. Received: {text}")
+
+
+def bytes_of(image: object) -> bytes:
+    """Return the bytes of an image file, given its path, an open file, or the bytes themselves.
+
+    An open file is read from its beginning. Raises InputError for a URL or if the file at a path
+    cannot be read, and TypeError for any other object.
+    """
+    if isinstance(image, bytes | bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        require_no_url(image)
+        return _read(Path(os.fsdecode(image)))
+    if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
+        if hasattr(image, "seek") and hasattr(image, "seekable") and image.seekable():
+            image.seek(0)
+        data = image.read(MAX_BYTES + 1)
+        if isinstance(data, bytes):
+            return data
+    raise wrong_type(image)
+
+
+def _read(path: Path) -> bytes:
+    """Return the result of `read_file`. Raises InputError, with the path, if this fails."""
+    try:
+        with reading():
+            return read_file(path)
+    except (OSError, ValueError) as error:  # ValueError means an invalid path
+        name = printable(str(path))
+        raise InputError(f"cannot read {name}: {error}. Choose an image file.") from None
+
+
+class Prediction(NamedTuple):
+    """A model's prediction for an image.
+
+    `label` is one of the labels, "unsure" or "unknown". `probabilities`, float64 `(classes,)`,
+    contains one value per label; all values sum to 1. `unknown_score` is None if the model has no
+    unknown threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or
+    None for an export.
+    """
+
+    label: str
+    probabilities: np.ndarray
+    unknown_score: float | None
+    features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts the labels of images. Several threads may share one predictor.
+
+    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the network's float32
+    outputs, keyed by name. `probability`, `(units,)`, refers to `metadata.labels[1]` if there are
+    two labels, and to each label if there are more. If `metadata.unknown_threshold` is a number,
+    `unknown_score` is `(1,)`. A served model also returns `features`, `(channels,)`.
+    """
+
+    folder: Path
+    metadata: Metadata
+    run: RunNetwork
+
+    def __repr__(self) -> str:
+        return f"<Predictor {self.folder}: {name_some(self.metadata.labels)}>"
+
+    def decode(self, data: bytes) -> DecodedImage:
+        """Decode a file's bytes for `predict`. Raises UnusableImageError."""
+        return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
+
+    @overload
+    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+
+    @overload
+    def predict(self, image: "Iterable[str | os.PathLike]") -> "pd.DataFrame": ...
+
+    def predict(
+        self,
+        image: "Image.Image | bytes | BinaryIO | str | os.PathLike | Iterable[str | os.PathLike]",
+    ) -> "Prediction | pd.DataFrame":
+        """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
+
+        For a folder, or for a sequence of images and folders, return the table from `predict_all`.
+
+        Raises InputError if the file cannot be read or decoded, for a URL, or if an output is not
+        finite or `probability` is not a probability, and TypeError for other objects such as
+        arrays. If the image is damaged, the InputError is an UnusableImageError.
+        """
+        if isinstance(image, str | os.PathLike):
+            is_folder = os.path.isdir(image)  # noqa: PTH112
+            return predict_all(self, [Path(image)]) if is_folder else self._predict_one(image)
+        # Bytes and open files can be iterated over, too, and so can the names of columns or keys.
+        is_one = isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
+        is_one |= isinstance(image, Mapping) or hasattr(image, "columns")
+        if isinstance(image, Iterable) and not is_one:
+            return predict_all(self, [_path(each) for each in image])
+        return self._predict_one(image)
+
+    def _predict_one(self, image: object) -> Prediction:
+        metadata = self.metadata
+        rgb = to_upright_rgb(image) if isinstance(image, Image.Image) else self._decode(image)
+        outputs = self.run(resize(rgb, metadata.image_size, metadata.resize))
+        self._check(outputs)
+        probabilities = class_probabilities(outputs["probability"].astype(np.float64))
+        threshold = metadata.unknown_threshold
+        score = None if threshold is None else float(outputs["unknown_score"][0])
+        label = str(metadata.answers(probabilities, score))
+        return Prediction(label, probabilities, score, outputs.get(served_model.FEATURES))
+
+    def _decode(self, image: object) -> Image.Image:
+        """Decode an image file, given as for `bytes_of`. An error includes its path, if known."""
+        data = bytes_of(image)
+        try:
+            return self.decode(data).image
+        except UnusableImageError as error:
+            if isinstance(image, str | os.PathLike):
+                error.args = (f"{printable(os.fsdecode(image))}: {error}",)
+            raise
+
+    def _check(self, outputs: dict[str, np.ndarray]) -> None:
+        for name, output in outputs.items():
+            if not np.isfinite(output).all():
+                raise InputError(
+                    f"{self.folder}: expected finite numbers. Received: NaN or infinity in {name}"
+                )
+        values = outputs["probability"]
+        total = values.sum(dtype=np.float64)
+        is_one_sum = len(values) == 1 or abs(total - 1) <= TOLERANCE
+        if not (is_one_sum and ((values >= 0) & (values <= 1)).all()):
+            raise InputError(
+                f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
+                f"two labels. Received: {values.min():g} to {values.max():g}, sum {total:g}"
+            )
+
+    def class_of(self, probabilities: np.ndarray) -> str:
+        """Return the class that is predicted for these probabilities, `(classes,)`."""
+        return self.metadata.labels[self.metadata.classes(probabilities)]
+
+    def with_classes_only(self) -> Self:
+        """Return a predictor that never answers unknown or unsure."""
+        limits = {"unknown_threshold": None, "min_confidence": None}
+        return replace(self, metadata=self.metadata.model_copy(update=limits))
+
+
+def load_predictor(folder: str | Path) -> Predictor:
+    """Load the model in `models/served` or in an export's folder.
+
+    Raises InputError if the folder is missing or damaged, or does not contain a matching model.
+    """
+    folder = Path(folder)
+    for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
+        if found := pointer_at(file):
+            raise InputError(f"{file}: expected a model file. Received: {found}.")
+    metadata = read_metadata(folder)
+    path = next((folder / name for name in served_model.FILES if (folder / name).is_file()), None)
+    if path is None:
+        raise InputError(
+            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be next to "
+            f"{METADATA_FILE}."
+        )
+    try:
+        with silent_stderr():
+            names = served_model.output_names(metadata)
+            network = served_model.read_model(path, metadata)
+            run = runner(network, names)
+    except Exception as error:  # libraries may raise any exception for a damaged file
+        raise InputError(
+            f"{path}: expected a served or exported model. Received: {reason(error)}"
+        ) from None
+    return Predictor(folder, metadata, run)
+
+
+def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
+    """Return a function that runs the network on uint8 pixels `(size, size, 3)`.
+
+    The function returns the float32 outputs, keyed by `names`. The network may lack the last one.
+    """
+    return partial(_run, compile_for_cpu(network), names)  # a partial can be pickled
+
+
+def _run(
+    compute: CompiledNetwork, names: Sequence[str], pixels: np.ndarray
+) -> dict[str, np.ndarray]:
+    return dict(zip(names, compute(pixels)))
+
+
+def default_model() -> Path:
+    """Return the served model or, outside a project with a model, the bundled example.
+
+    If the example is used, a line on stderr says so. Raises InputError if the model is damaged.
+    """
+    served = paths.SERVED_MODEL
+    example = package.EXAMPLE_MODEL
+    if served.exists():
+        return served
+    example_md5 = md5_of_folder(example)
+    if paths.PARAMS.exists() and Recorded().hash_of("evaluate", paths.SERVED_MODEL) != example_md5:
+        return served
+    print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
+    return example
+
+
+def predict_all(predictor: Predictor, paths: list[Path]) -> "pd.DataFrame":
+    """Return a table with a row for each of these images and each image in these folders.
+
+    The columns are `path`, `label`, the probability of each class (such as `probability_cat`),
+    `unknown_score`, and `error`, which contains the reason if an image has no label. In that case,
+    the other cells are NaN.
+    """
+    import pandas as pd  # serving alone does not need pandas
+
+    names = [PROBABILITY + label for label in predictor.metadata.labels]
+    cells = [
+        row | {PROBABILITY + label: value for label, value in row["probabilities"].items()}
+        for row in predict_each(predictor, find_images(paths), has_hashes=False)
+    ]
+    table = pd.DataFrame(cells, columns=["path", "label", *names, "unknown_score", "error"])
+    return table.astype(dict.fromkeys([*names, "unknown_score"], "float64"))
+
+
+def predict_each(
+    predictor: Predictor,
+    images: list[Path],
+    further: Callable[[Image.Image, Prediction], dict] | None = None,
+    has_hashes: bool = True,
+) -> Iterator[dict]:
+    """Yield the prediction for each image, in order, as soon as it is ready.
+
+    A row contains the path, label, probabilities, unknown score, error, pixel hash, and the model's
+    identity. `label` may be UNSURE or UNKNOWN. `probabilities` maps all classes to their
+    probabilities, with the predicted class first and the others in decreasing order. If an error
+    occurred, both are empty. `unknown_score` is None after an error, and for models without a
+    detector. The hash requires decoding large images in full; without `has_hashes`, the hash is "".
+    `further` returns additional cells for rows without an error.
+    """
+    # Convert names to UTF-8 in any locale.
+    names = (os.fsencode(path).decode("utf-8", "surrogateescape") for path in images)
+    items = ((printable(name), path.absolute()) for name, path in zip(names, images))
+    predict = partial(_predict_file, predictor, further, has_hashes)
+    yield from track(map_items(predict, items, waits=True), "predict", len(images))
+
+
+def _predict_file(
+    predictor: Predictor,
+    further: Callable[[Image.Image, Prediction], dict] | None,
+    has_hashes: bool,
+    item: tuple[str, Path],
+) -> dict:
+    """Return the row of `predict_each` for an image, given its name and path."""
+    name, path = item
+    metadata = predictor.metadata
+    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
+    row |= {"unknown_score": None, "error": "", "pixels_sha256": "", "model": metadata.model or ""}
+    try:
+        decoded = predictor.decode(data := read_file(path))
+        prediction = predictor.predict(decoded.image)
+    except InputError as error:  # caused by the model's outputs or by the image
+        return row | {"error": printable(str(error))}
+    except (OSError, ValueError) as error:  # ValueError means an invalid path
+        return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+    first = predictor.class_of(prediction.probabilities)
+    score = prediction.unknown_score
+    ordered = sorted(
+        zip(metadata.labels, prediction.probabilities.tolist()),
+        key=lambda pair: (pair[0] != first, -pair[1]),
+    )
+    row |= {
+        "label": prediction.label,
+        "probabilities": {label: round(value, 4) for label, value in ordered},
+        "unknown_score": None if score is None else round(score, 4),
+        "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
+    }
+    return row | further(decoded.image, prediction) if further else row

@@ -1,0 +1,233 @@
+"""Test `pawprint init` with unusual folders, and with unusual Git and DVC configurations."""
+
+import contextlib
+import getpass
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import commit, git_init, photos_of, refused, set_author, succeed, write_files
+
+from pawprint import __main__ as command_line
+from pawprint.base.git import current_commit
+from pawprint.commands.init_project import create
+from pawprint.commands.new_folder import PARTIAL
+from pawprint.commands.project_files import names_in_git
+from pawprint.commands.use_recipe import require_committed
+from pawprint.pipeline.dvc import read_revision
+
+# This is not available on Windows.
+pwd, resource = pytest.importorskip("pwd"), pytest.importorskip("resource")
+RULES = "*.csv\n*.json\n*.png\n*.lock\n*.dvc\n*.yaml\nplots/\n**/docs/**\n.*\n/p/data/\n"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("given") / "images"
+    return write_files(folder, photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg"]))
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of each file below a folder, except Git's own files."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if ".git/" not in name or name.endswith("index")
+    }
+
+
+def committed(project: Path) -> set[str]:
+    """Return the files needed in Git that `git add .` adds."""
+    for name in names_in_git("photos"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).touch()
+    succeed("git", "add", ".", cwd=project)
+    return set(succeed("git", "ls-files", cwd=project).splitlines())
+
+
+@pytest.mark.parametrize("place", [".gitignore", ".git/info/exclude", "global"])
+def test_files_that_a_rule_of_git_leaves_out_are_taken_back(tmp_path, images, monkeypatch, place):
+    """As in treeverse/dvc-bench 255 and treeverse/dvc 10907: the parent's rules are for others."""
+    git_init(tmp_path)
+    rules = tmp_path / place
+    if place == "global":
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+        (tmp_path / "config").write_text(f"[core]\n\texcludesFile = {rules}\n")
+    rules.write_text(RULES)
+    notes = create(tmp_path / "p", images, None)
+    assert any(f"{rules}:1: *.csv" in note for note in notes)
+    names = committed(tmp_path / "p")
+    assert set(names_in_git("photos")) <= names
+    assert not any(name.startswith(("photos/", "data/", ".dvc/cache")) for name in names)
+
+
+def test_rule_that_cannot_be_taken_back_is_named_and_nothing_is_left(tmp_path, images):
+    """As in treeverse/dvc 10907, where a parent ignores the whole project."""
+    git_init(tmp_path)
+    (tmp_path / ".gitignore").write_text("# sandboxes\np/\n")
+    before = listing(tmp_path)
+    with refused(str(tmp_path / "p"), f"{tmp_path / '.gitignore'}:2: p/", "Change the rule"):
+        create(tmp_path / "p", images, None)
+    assert listing(tmp_path) == before and not (tmp_path / "p").exists()
+
+
+def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
+    """As in libgit2/pygit2 1156 and casperdcl/git-fame 81: Git's reason and advice are shown.
+
+    A service continues without Git.
+    """
+    git_init(tmp_path)
+    write_files(tmp_path, {"params.yaml": "a: 1\n"})
+    commit(tmp_path, "Mine")
+    before = listing(tmp_path)
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with refused("dubious ownership", "git config --global --add safe.directory", str(tmp_path)):
+        create(tmp_path / "new", images, None)
+    assert listing(tmp_path) == before
+    monkeypatch.chdir(tmp_path)
+    with refused("dubious ownership", "safe.directory"):
+        require_committed(Path())
+    with refused("dubious ownership", "safe.directory"):
+        read_revision(Path(), "HEAD", Path("params.yaml"), bytes)
+    assert current_commit() is None
+
+
+OWN = {".venv/a": "", ".vscode/settings.json": "{}\n", ".DS_Store": ""}
+
+
+@pytest.mark.parametrize("is_clone", [True, False])
+def test_folder_that_is_empty_but_for_an_editor_becomes_a_project(tmp_path, images, is_clone):
+    """Its history and files are kept."""
+    folder = tmp_path / "mine"
+    write_files(folder, OWN)
+    if is_clone:
+        git_init(folder)
+        commit(folder, "Begun")
+    with contextlib.chdir(folder):
+        create(Path(), images, None)
+    assert all((folder / name).read_text() == text for name, text in OWN.items())
+    assert not (folder / ".vscode/extensions.json").exists()  # the folder is the user's
+    set_author(folder)
+    commit(folder, "A project")
+    assert {"labels.csv", "photos.dvc"} <= set(succeed("git", "ls-files", cwd=folder).splitlines())
+    subjects = succeed("git", "log", "--format=%s", cwd=folder).splitlines()
+    assert subjects == ["A project", *["Begun"] * is_clone]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "params.yaml", "photos/cat/1.jpg"])
+def test_folder_with_files_is_refused_and_stays(tmp_path, images, name):
+    """As in vitejs/vite 7971: nothing is overwritten."""
+    folder = write_files(tmp_path / "mine", {name: "mine", **OWN})
+    git_init(folder)
+    before = listing(folder)
+    with refused(str(folder), "a new or an empty folder", f"Received: {name.split('/')[0]}."):
+        create(folder, images, None)
+    assert listing(folder) == before
+
+
+def test_failed_init_leaves_the_folder_as_it_was(tmp_path, images):
+    """DVC fails at braces, after Git and DVC have been set up."""
+    clone = write_files(tmp_path / "{a}", OWN)
+    git_init(clone)
+    before = listing(clone)
+    for folder in (clone, tmp_path / "{b}"):
+        with refused(f"{folder}/.dvc/cache", "without { and }"):
+            create(folder, images, None)
+    assert listing(clone) == before and not (tmp_path / "{b}").exists()
+
+
+def test_interrupted_init_leaves_nothing_and_can_be_repeated(tmp_path, images, monkeypatch):
+    """A killed one leaves its temporary folder, which the next one takes away."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pawprint.commands.init_project.track", interrupt)
+        create(tmp_path / "p", images, None)
+    assert not (tmp_path / "p").exists()
+    write_files(tmp_path / "p" / PARTIAL, {"photos/cat/1.jpg": "half"})
+    create(tmp_path / "p", images, None)
+    assert not (tmp_path / "p" / PARTIAL).exists() and (tmp_path / "p/photos.dvc").exists()
+    with refused("is already a project"):
+        create(tmp_path / "p", images, None)
+
+
+def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
+    """As in treeverse/dvc-data 155: DVC rejects a folder that contains a .dvcignore."""
+    registry = shutil.copytree(images, tmp_path / "registry")
+    write_files(registry, {".dvcignore": "# none\n", ".dvc/config": "", "cat.dvc": "outs: []\n"})
+    create(tmp_path / "p", registry, None)
+    assert "nfiles: 5" in (tmp_path / "p/photos.dvc").read_text()  # including cat.dvc
+    (registry / ".dvcignore").write_text("dog/2.jpg\n")
+    notes = create(tmp_path / "q", registry, None)
+    assert any(str(registry / ".dvcignore") in note for note in notes)
+
+
+def test_links_to_photos_are_copied_unless_they_lead_back(tmp_path, images):
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    for label in ("cat", "dog"):
+        (registry / label).symlink_to(images / label)
+    create(tmp_path / "p", registry, None)
+    assert "nfiles: 4" in (tmp_path / "p/photos.dvc").read_text()
+    assert not any(path.is_symlink() for path in (tmp_path / "p/photos").rglob("*"))
+    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders that link to each other
+        (registry / label).mkdir()
+        (registry / label / other).symlink_to(registry / other)
+    with refused(str(registry), " a link"):
+        create(tmp_path / "q", registry, None)
+    assert not (tmp_path / "q").exists()
+
+
+def test_two_projects_share_a_repository(tmp_path, images):
+    """Folders of classes that have no images are listed."""
+    git_init(tmp_path)
+    given = shutil.copytree(images, tmp_path / "given")
+    (given / "bird").mkdir()
+    write_files(given, {"fox/.DS_Store": ""})
+    for name in ("one", "two"):
+        notes = create(tmp_path / name, given, None)
+        assert {f"{given / label} has no files" for label in ("bird", "fox")} <= {*notes}
+        assert (tmp_path / name / "params.yaml").is_file()
+        assert not (tmp_path / name / ".git").exists()
+
+
+def test_full_disk_is_called_one(tmp_path, images):
+    """As in varnish/vagent2 193 and mifi/lossless-cut 571, with a limit on the size of files."""
+    given = shutil.copytree(images, tmp_path / "given")
+    write_files(given, {"dog/large.jpg": bytes(2**20)})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
+    try:
+        # Work outside this repository, because killing Git would leave a lock.
+        with contextlib.chdir(tmp_path), refused("large.jpg", "File too large"):
+            create(tmp_path / "p", given, None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "p").exists()
+
+
+def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
+    """As in varnish/vagent2 193: DVC's message is not dropped."""
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "dvc"))
+    blocked = write_files(tmp_path, {"blocked": ""}) / "blocked"
+    write_files(tmp_path / "dvc", {"config": f"[cache]\n    dir = {blocked}\n"})
+    with refused(str(tmp_path / "p"), "Not a directory", str(blocked)):
+        create(tmp_path / "p", images, None)
+    write_files(tmp_path / "dvc", {"config": "[cache\n"})
+    with refused(str(tmp_path / "p"), "config file error"):
+        create(tmp_path / "p", images, None)
+    assert not (tmp_path / "p").exists()
+
+
+def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
+    """As in mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
+    command_line.name_user()
+    assert getpass.getuser() == str(os.getuid())

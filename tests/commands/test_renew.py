@@ -1,0 +1,109 @@
+"""Test that a project of an earlier version gets new params and stages, and keeps the user's."""
+
+import pytest
+from conftest import PROJECT, refused, run
+
+from pawprint.base.files import write_json
+from pawprint.base.paths import STATE
+from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands.renew import renewed_params, renewed_pipeline, renewed_requirements
+from pawprint.commands.use_recipe import new_params
+from pawprint.pipeline.params.file import flat
+from pawprint.pipeline.template import pipeline
+
+
+def test_params_that_are_no_sections_are_one_line():
+    with refused("params.yaml: expected keys with values"):
+        flat("- 1\n")
+    with refused("params.yaml: seed: expected a section"):
+        flat("model: {}\nseed: 1\n")
+
+
+def test_missing_params_are_appended_and_no_value_or_comment_changes():
+    """The version before had a param that is gone, and lacked one of a section and a section."""
+    new = new_params()
+    lacks = ("  fine_tune_at: ", "  devices: ", "  threads: ", "  precision: ", "hardware:")
+    rows = [row for row in new.splitlines(True) if not row.startswith(lacks)]
+    own = "".join(rows).replace("\nsplit:\n", "\nsplit:  # ours\n  columns: 5  # of photos\n")
+    own = own.replace("resize: crop", "resize: stretch  # strong\n  # longer")
+    text, notes = renewed_params(own, new)
+    kept = [row for row in text.splitlines() if row and row in own.splitlines()]
+    assert kept == [row for row in own.splitlines() if row]
+    assert flat(text) == flat(new) | {"split.columns": 5, "model.resize": "stretch"}
+    assert "  fine_tune_at: null  # first layer to fine-tune" in text.split("\n# Random")[0]
+    assert notes == [
+        "params.yaml: model.fine_tune_at: new",
+        *(f"params.yaml: hardware.{name}: new" for name in ("devices", "threads", "precision")),
+        "params.yaml: split.columns: no longer exists. Remove it",
+    ]
+    assert renewed_params(text, new)[0] == text
+
+
+def test_layer_that_the_user_removed_does_not_come_back():
+    new = new_params()
+    own = "".join(row for row in new.splitlines(True) if not row.startswith("  RandomZoom"))
+    assert renewed_params(own, new) == (own, [])
+
+
+def test_section_on_one_line_is_refused_with_the_missing_params():
+    own = new_params().partition("\nmodel:")[0] + "\nmodel: {backbone: MobileNetV2}\n"
+    with refused("params.yaml: cannot add model.alpha", "Write a line for each"):
+        renewed_params(own, new_params())
+
+
+def test_own_stages_commands_and_scripts_are_carried_over():
+    new = pipeline()
+    assert renewed_pipeline(new.replace("desc: Bring", "desc: Fetch"), new) == new
+    own = new
+    for old, text in (
+        ("stages:\n", "stages:\n  # Ours\n  ours:\n    cmd: echo ours\n    deps: [a]\n\n"),
+        ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
+        ("      - plots/unusual.jpg\n    params", "      - stages/plot.py\n    params"),
+        (
+            "python -P -m pawprint.stages.split\n",
+            "\n      - echo\n      - python -m stages.split\n",
+        ),
+        ("splits.csv]\n    params: [split", "stages/split.py]\n    params: [split"),
+    ):
+        assert text not in own and old in own
+        own = own.replace(old, text, 1)
+    text = renewed_pipeline(own, new)
+    expected = parse_mapping(new, "")
+    expected["stages"]["ours"] = {"cmd": "echo ours", "deps": ["a"]}
+    for name, command in (
+        ("plot", "python -m stages.plot"),
+        ("split", ["echo", "python -m stages.split"]),
+    ):
+        expected["stages"][name]["cmd"] = command
+        expected["stages"][name]["deps"].insert(0, f"stages/{name}.py")
+    assert parse_mapping(text, "") == expected and "  # Ours\n" in text
+    assert renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
+    with refused("dvc.yaml: stages.ours: expected an indent of two spaces"):
+        renewed_pipeline("stages:\n    ours:\n        cmd: echo\n", new)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "pawprint-dvc==0.6.0\n",
+        "# pawprint-dvc 0.6.0 comes from\n",
+        "Pawprint-DVC @ git+https://h/p@1\n",
+    ],
+)
+def test_line_of_the_package_is_replaced_and_others_stay(before):
+    line, own = "pawprint-dvc==0.7.0", "\n# Versions:\npandas==2.2\n-e ../tools\n"
+    assert renewed_requirements(before + own, line) == f"{line}\n{own}"
+    assert renewed_requirements(own, line) == f"{line}\n{own}"
+
+
+@pytest.mark.parametrize("state", [{"files": {}}, {"files": {}, "params": {}}])
+def test_project_of_an_earlier_version_is_told_so_in_one_line(tmp_path, state):
+    """Its commands do not change it."""
+    write_json(tmp_path / STATE, {"version": "0.5.0"} | state)
+    (tmp_path / "params.yaml").write_text(new_params(), encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    for command in ("stages.code", "pawprint check", "pawprint try", "pawprint init --renew"):
+        result = run("python", "-m", *command.split(), cwd=tmp_path, PYTHONPATH=str(PROJECT))
+        assert result.returncode == 1
+        assert "version 0.6 or later" in result.stderr and "`pawprint init`" in result.stderr
+        assert result.stderr.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before

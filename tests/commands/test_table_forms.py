@@ -1,0 +1,214 @@
+"""Test tables of labels beside photos, as `pawprint init` reads them."""
+
+import csv
+
+import pytest
+from classes_of import describe_classes
+from conftest import photos_of, refused, tarred, write_files
+
+from pawprint.commands.forms import NOTHING, Asked
+from pawprint.commands.init_project import create
+
+NAMES = [f"{number}.jpg" for number in range(6)]
+LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
+KAGGLE = "id,breed\n" + "".join(f"{name[0]},{label}\n" for name, label in LABELS.items())
+ISIC = "image,CAT,DOG,UNK\n" + "".join(
+    f"{name[0]},{label == 'cat':d}.0,{label == 'dog':d}.0,0.0\n" for name, label in LABELS.items()
+)
+
+
+def made(tmp_path, files, asked=NOTHING) -> dict[str, dict[str, str]]:
+    """Return the rows of photos/metadata.csv in a new project, keyed by file."""
+    photos = photos_of(NAMES)
+    given = write_files(tmp_path / "given", photos | files)
+    create(tmp_path / "p", given, None, asked=asked)
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    rows = {row.pop("file_name"): row for row in csv.DictReader(table.splitlines())}
+    for name in photos:
+        assert (tmp_path / "p/photos" / name).read_bytes() == photos[name]
+    return rows
+
+
+def of(rows) -> dict[str, str]:
+    return {name: row["label"] for name, row in rows.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "classes"),
+    [
+        ("train.csv", KAGGLE, None),
+        ("train.tsv", KAGGLE.replace(",", "\t"), None),
+        ("truth.csv", ISIC, {"cat": "CAT", "dog": "DOG"}),
+        ("NA.csv", KAGGLE.replace("cat", "NA").replace("dog", "001"), {"cat": "NA", "dog": "001"}),
+    ],
+)
+def test_table_gives_each_photo_its_label(tmp_path, name, text, classes):
+    labels = of(made(tmp_path, {name: text}))
+    assert labels == {name: (classes or {}).get(label, label) for name, label in LABELS.items()}
+
+
+def test_tables_of_several_splits_are_one(tmp_path):
+    """Roboflow writes a _classes.csv into each split. Names may be the same in two splits."""
+    files = photos_of([*(f"train/{name}" for name in NAMES), *(f"valid/{n}" for n in NAMES[:2])])
+    for split, names in (("train", NAMES), ("valid", NAMES[:2])):
+        rows = (f"{n}, {LABELS[n] == 'cat':d}, {LABELS[n] == 'dog':d}\n" for n in names)
+        files[f"{split}/_classes.csv"] = "".join(["filename, cat, dog\n", *rows]).encode()
+    given = write_files(tmp_path / "given", files)
+    notes = create(tmp_path / "p", given, None)
+    assert "splits: train (6), validation (2)" in notes
+    assert "2 classes: cat (4), dog (4)" in notes
+
+
+def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp_path):
+    rows = "image,label,split,group,camera\n0,cat,train,a,x\n1,dog,test,b,y\n2,dog,train,c,x\n"
+    table = made(tmp_path, {"t.csv": rows + "3,cat,test,d,\n4,,,,\n"})
+    assert set(table) == set(NAMES[:4])
+    assert table["1.jpg"] == {"label": "dog", "split": "test", "group": "b", "camera": "y"}
+
+
+def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(tmp_path):
+    """pandas writes the index as a first column without a name."""
+    rows = "".join(f"{5 - n},{name},{LABELS[name]},fold{n}\n" for n, name in enumerate(NAMES))
+    given = write_files(
+        tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
+    )
+    notes = create(tmp_path / "p", given, None)
+    assert "found t.csv, with the files in file, labels in label" in notes
+    assert any("split is not used" in note and "fold0" in note for note in notes)
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
+    assert [row.split(",")[:2] for row in table.split()[1:]] == [
+        list(each) for each in LABELS.items()
+    ]
+
+
+@pytest.mark.parametrize("column", ["mask", "original"])
+def test_few_names_with_suffixes_are_not_the_photos(tmp_path, column):
+    rows = "".join(f"{n[0]},{LABELS[n]},{n if n == '5.jpg' else ''}\n" for n in NAMES)
+    assert of(made(tmp_path, {"t.csv": f"id,label,{column}\n{rows}"})) == LABELS
+
+
+def test_rows_that_differ_leave_a_photo_unlabelled(tmp_path):
+    assert of(made(tmp_path, {"a.csv": f"{KAGGLE}0,dog\n"})) == {n: LABELS[n] for n in NAMES[1:]}
+
+
+@pytest.mark.parametrize("label", ["", "breed"])
+def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, label):
+    folders = ("A1", "A2")
+    files = photos_of([f"{folder}/{name}" for folder in folders for name in NAMES])
+    files |= {f"{folder}/{folder}.csv": KAGGLE.encode() for folder in folders}
+    given = write_files(tmp_path / "given", files)
+    if label:
+        notes = create(tmp_path / "p", given, None, False, asked=Asked(label=label))
+        assert "2 classes: cat (6), dog (6)" in notes
+        return
+    with refused(str(given), "A1.csv, A2.csv", "12 of their images", "--label COLUMN"):
+        create(tmp_path / "p", given, None, False)
+
+
+def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
+    files = photos_of([f"{number}/original.jpg" for number in range(4)])
+    table = "image_url,name\n" + "".join(f"https://x.org/{n},oak\n" for n in range(4))
+    given = write_files(tmp_path / "given", files | {"observations.csv": table})
+    with refused(str(given), "named name", "names of files"):
+        create(tmp_path / "p", given, None, False, asked=Asked(label="name"))
+
+
+@pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
+def test_parquet_is_named_with_what_reads_it(tmp_path, name):
+    given = write_files(tmp_path / "given", {name: b"PAR1"})
+    with refused(name, "docs/images.md"):
+        create(tmp_path / "p", given if "/" in name else given / name, None, False)
+
+
+ONE = "exactly one class"
+MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
+TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("files", "asked", "words"),
+    [
+        ({"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
+        ({"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
+        ({"t.csv": KAGGLE, "submission.csv": KAGGLE}, {}, ["submission.csv", "--table"]),
+        ({"t.csv": ISIC.replace("0.0,1.0", "1.0,1.0", 1)}, {}, ["t.csv: line 3", "CAT, DOG", ONE]),
+        ({"t.csv": ISIC.replace("0.0,1.0", "0.0,0.0", 1)}, {}, ["line 3", "no class", ONE]),
+        ({"t.csv": f"{KAGGLE}0,['cat' 'dog']\n"}, {}, ["line 8", ONE]),
+        ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
+        ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
+        ({"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),
+        ({"a.jsonl": "{}"}, {"table": "a.jsonl"}, ["CSV or TSV", ".jsonl"]),
+        ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
+        ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
+        ({"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
+        ({}, {"label": "breed"}, ["no table", "breed"]),
+    ],
+)
+def test_table_in_doubt_is_refused_and_nothing_is_written(tmp_path, files, asked, words):
+    if "table" in asked:
+        asked = {"table": tmp_path / "given" / asked["table"]}
+    with refused(str(tmp_path / "given"), *words):
+        made(tmp_path, files, Asked(**asked))
+    assert not (tmp_path / "p").exists()
+
+
+def test_column_or_table_that_is_asked_for_is_used(tmp_path):
+    (tmp_path / "labels.csv").write_text(TWO)
+    rows = made(tmp_path, {"t.csv": KAGGLE}, Asked(tmp_path / "labels.csv", "colour"))
+    assert set(of(rows).values()) == {"b", "w"} and rows["0.jpg"]["breed"] == "cat"
+
+
+def test_link_in_a_table_leads_nowhere_else(tmp_path):
+    (tmp_path / "private").write_text("secret")
+    given = write_files(tmp_path / "given", photos_of(NAMES[1:]) | {"t.csv": KAGGLE})
+    (given / "0.jpg").symlink_to(tmp_path / "private")
+    with refused("0.jpg", "leads outside", str(given)):
+        create(tmp_path / "p", given, None)
+    assert not (tmp_path / "p").exists()
+
+
+def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
+    """HAM10000 has its photos in two folders, part_1 and part_2."""
+    files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")])
+    given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
+    with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
+        create(tmp_path / "p", given, None)
+    notes = create(tmp_path / "p", given, None, labels="outer")
+    assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
+    for name, text in (
+        ("codes", "".join(["id,code\n", *(f"{n[0]},{int(n[0]) // 3}\n" for n in NAMES)])),
+        ("sizes", "".join(["file,width\n", *(f"{name},{name[0]}00\n" for name in NAMES)])),
+        ("few", "".join(KAGGLE.splitlines(keepends=True)[:4])),
+    ):
+        (given / "train.csv").write_text(text)
+        notes = create(tmp_path / name, given, None)
+        assert "2 classes: a (3), b (3)" in notes
+    (given / "train.csv").write_text(KAGGLE)
+    notes = create(tmp_path / "q", given, None, asked=Asked(given / "train.csv"))
+    assert "2 classes: cat (3), dog (3)" in notes
+
+
+THREE = [f"{number}.jpg" for number in range(3)]
+
+
+@pytest.mark.parametrize("name", ["1.txt", "1.cls", "1.json", "notes/labels.xlsx"])
+def test_photos_without_labels_beside_a_file_of_labels_are_refused(tmp_path, name):
+    """As in ultralytics/ultralytics 22739: labels were lost without a word."""
+    photos = write_files(tmp_path / "photos", photos_of(THREE) | {name: b"cat"})
+    with refused(str(photos), name, "metadata.csv", "--labels outer"):
+        describe_classes(photos, "auto")
+    (line,) = (line for line in describe_classes(photos, "outer") if name in line)
+    assert "not read" in line
+
+
+def test_tar_with_files_of_labels_is_refused(tmp_path):
+    files = {**photos_of(THREE), "0.xlsx": b"PK", "1.xlsx": b"PK"}
+    tar = tarred(tmp_path / "a.tar", files.items())
+    with refused("a.tar", "0.xlsx, 1.xlsx"):
+        describe_classes(tar, "auto")
+
+
+@pytest.mark.parametrize("name", ["4.txt", "a.md", ".cache/a.csv", "1.jpg.txt", "@eaDir/1.json"])
+def test_other_files_do_not_hold_labels(tmp_path, name):
+    photos = write_files(tmp_path / "photos", photos_of(THREE) | {name: b"cat"})
+    assert not any("labels are not read" in line for line in describe_classes(photos, "auto"))

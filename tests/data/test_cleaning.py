@@ -1,0 +1,186 @@
+import io
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import clean_archive, encode, photo, photos_of, write_files
+from PIL import Image
+
+from pawprint.base.files import pack
+from pawprint.data.archive import open_archive
+from pawprint.data.cleaning import describe_bits, describe_files, without_duplicates
+from pawprint.data.decoding.decoder import pixels_sha256
+from pawprint.data.folder import find_images
+from pawprint.data.reading import decode, open_image
+from pawprint.data.user_tables import Correction
+
+
+def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
+    """The images are like those in PetImages. Both rules drop images that cannot be decoded."""
+    good, other, cut = photo(1), photo(2), photo(3)[:200]
+    files = {
+        "Cat/good.jpg": good,
+        "Cat/no_jfif.jpg": other[:2] + other[20:],  # without the APP0 segment of 18 bytes
+        "Dog/cut.jpg": cut,
+        # An extra byte before a marker. Decoders warn and continue.
+        "Dog/extraneous.jpg": photo(4)[:-2] + b"\x00" + photo(4)[-2:],
+        "Dog/png.jpg": encode(Image.open(io.BytesIO(photo(5))), "PNG"),
+    }
+    assert good[6:10] == b"JFIF"
+    pack(tmp_path / "images.zip", sorted(files.items()))
+    for rule, dropped in (("decodes", set()), ("jfif", {"Cat/no_jfif.jpg", "Dog/png.jpg"})):
+        kept, rejected, _ = clean_archive(tmp_path / "images.zip", rule)
+        assert set(kept["path"]) == files.keys() - {"Dog/cut.jpg"} - dropped
+        reasons = dict(zip(rejected["path"], rejected["reason"]))
+        assert reasons == {"Dog/cut.jpg": "truncated", **dict.fromkeys(dropped, "no_jfif_header")}
+
+
+@pytest.mark.parametrize("copy", ["z (1).JPG", "copies/1.jpg"])
+def test_of_images_with_the_same_pixels_the_one_with_the_shortest_path_is_kept(tmp_path, copy):
+    png = encode(Image.open(io.BytesIO(photo(1))), "PNG")
+    same = [(f"cats/{copy}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
+    pack(tmp_path / "images.zip", [*same, ("dogs/4.jpg", photo(3))])
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
+    assert list(kept["path"]) == ["cats/z.JPG", "dogs/4.jpg"]
+    assert rejected[["path", "reason", "detail"]].to_numpy().tolist() == [
+        [name, "duplicate", "cat with the pixels of cats/z.JPG, cat"]
+        for name in (f"cats/{copy}", "cats/zz.png")
+    ]
+
+
+def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_path):
+    files = {"cats/1.jpg": 1, "cats/2.jpg": 1, "dogs/1.jpg": 1, "cats/3.jpg": 3, "dogs/4.jpg": 4}
+    pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
+    assert list(kept["path"]) == ["cats/3.jpg", "dogs/4.jpg"]
+    assert rejected.to_numpy().tolist() == [
+        ["cats/1.jpg", "contradictory", "cat with the pixels of cats/2.jpg, cat"],
+        ["cats/2.jpg", "contradictory", "cat with the pixels of cats/1.jpg, cat"],
+        ["dogs/1.jpg", "contradictory", "dog with the pixels of cats/1.jpg, cat"],
+    ]
+
+
+def pixels_of(number: int) -> str:
+    return pixels_sha256(decode(photo(number)))
+
+
+def page_of(path: str, label: str, number: int) -> Correction:
+    return Correction(path, label, pixels_of(number), is_of_page=True)
+
+
+# Numbers of photos by path, corrections, the label of each usable image, and of each other path
+# its reason or "not applied".
+CORRECTED = {
+    "of copies too": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/1.jpg", "dog")],
+        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
+    ),
+    "none, of copies too": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/1.jpg", "none")],
+        {"cats/1.jpg": "label_none", "cats/1 (1).jpg": "label_none"},
+    ),
+    "pixels under another name": (
+        {"cats/1.jpg": 10, "cats/2.jpg": 1},
+        [Correction("cats/1.jpg", "dog", pixels_of(1))],
+        {"cats/1.jpg": "cat", "cats/2.jpg": "dog"},
+    ),
+    "pixels that are gone": (
+        {"cats/1.jpg": 1},
+        [Correction("cats/1.jpg", "dog", pixels_of(4))],
+        {"cats/1.jpg": "cat", "cats/1.jpg ": "not applied"},
+    ),
+    "in no folder of a class": (
+        {"birds/1.jpg": 1, "birds/4.jpg": 4, "birds/5.jpg": 5},
+        [Correction("birds/1.jpg", "dog"), Correction("birds/4.jpg", "cat", pixels_of(4))],
+        {"birds/1.jpg": "dog", "birds/4.jpg": "cat", "birds/5.jpg": "unlabelled"},
+    ),
+    "pixels before the path": (
+        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
+        [Correction("cats/old.jpg", "dog", pixels_of(1)), Correction("cats/1.jpg", "none")],
+        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
+    ),
+    "a row of a person before a label of a page": (
+        {"cats/1.jpg": 1, "cats/4.jpg": 4},
+        [
+            page_of("cats/1.jpg", "cat", 1),
+            Correction("cats/1.jpg", "dog"),
+            page_of("cats/4.jpg", "dog", 4),
+        ],
+        {"cats/1.jpg": "dog", "cats/4.jpg": "dog"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORRECTED)
+def test_correction_counts_in_any_order_of_the_rows(tmp_path, name):
+    files, corrections, expected = CORRECTED[name]
+    others = {"cats/8.jpg": 8, "dogs/9.jpg": 9}
+    archive = tmp_path / "images.zip"
+    pack(archive, [(path, photo(number)) for path, number in (files | others).items()])
+    for rows in (corrections, corrections[::-1]):
+        kept, rejected, not_applied = clean_archive(archive, corrections=rows)
+        found = dict(zip(kept["path"], kept["label"]))
+        found |= dict(zip(rejected["path"], rejected["reason"]))
+        found |= dict.fromkeys((f"{path} " for path in not_applied), "not applied")
+        assert found == {**expected, "cats/8.jpg": "cat", "dogs/9.jpg": "dog"}
+
+
+def deep(number: int) -> bytes:
+    """Return a 16-bit PNG with 12-bit values."""
+    noise = np.random.default_rng(number).integers(0, 4096, (64, 64), np.uint16)
+    return encode(Image.fromarray(noise), "PNG")
+
+
+def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
+    names = ("cats/1.png", "cats/2.png", "dogs/3.png")
+    files = [*((name, deep(number)) for number, name in enumerate(names)), ("dogs/4.jpg", photo(4))]
+    pack(tmp_path / "images.zip", files)
+
+    def cleaned(bits: int | None) -> tuple[list[str], str]:
+        kept, *_ = clean_archive(tmp_path / "images.zip", bits=bits)
+        return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
+
+    before, proposed = cleaned(None)
+    assert proposed.startswith("3 16-bit images use only 12 bits; set clean.bits to 12")
+    after, line = cleaned(12)
+    assert line == ""
+    # The hash, which identifies stored features, is computed from the decoded pixels.
+    assert [pixels in after for pixels in before] == [False, False, False, True]
+    assert "3 images" in cleaned(11)[1]
+
+
+def test_archive_in_another_process_has_the_same_bits(tmp_path):
+    pack(tmp_path / "images.zip", [("cats/1.png", deep(1))])
+    with open_archive(tmp_path / "images.zip", 12) as archive:
+        copy = pickle.loads(pickle.dumps(archive))
+    with copy:
+        assert open_image(copy, "cats/1.png").tobytes() == decode(deep(1), 12).tobytes()
+
+
+def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsys):
+    names = ["cats/1.jpg", "cats/.hidden.jpg", "cats/raw.nef", "cats/0", "dogs/2.JPG", "dogs/3.txt"]
+    write_files(tmp_path / "photos", photos_of(names))
+    pack(tmp_path / "images.zip", photos_of(names).items())
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
+    images = kept["path"].tolist()
+    assert images == ["cats/1.jpg", "dogs/2.JPG"]
+    counted = "4 other files (1 hidden, 1 without a suffix, 1 .nef, 1 .txt)"
+    assert describe_files(kept, rejected) == f"kept 2 of 2 images; {counted}"
+    paths = find_images([tmp_path / "photos"])
+    assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
+    assert counted in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
+def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
+    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
+    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
+    kept, rejected = without_duplicates(images)
+    if "dog" in labels:
+        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
+    else:
+        assert kept["label"].tolist() == [max(labels)]
+        assert rejected["reason"].tolist() == ["duplicate"]

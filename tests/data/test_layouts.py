@@ -1,0 +1,141 @@
+"""Test all layouts and sources, and one-line messages about problems."""
+
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import clean_archive, photo, photos_of, refused, tarred, write_files
+
+from pawprint.base.classes import UNKNOWN
+from pawprint.base.files import pack
+from pawprint.data.sources import fetch
+
+
+def divided(*splits: str) -> list[str]:
+    return [f"{name}/{label}/{n}.jpg" for name in splits for label in "ab" for n in range(8)]
+
+
+def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
+    """Return the usable images and the rejected files after the stages fetch and clean."""
+    fetch(source, folder / "raw")
+    return clean_archive(folder / "raw", labels=labels)[:2]
+
+
+def zipped(folder: Path, names: list[str]) -> Path:
+    pack(folder / "given.zip", photos_of(names).items())
+    return folder / "given.zip"
+
+
+@pytest.mark.parametrize("labels", ["auto", {"a": ["a"], "b": ["b"]}])
+def test_folder_unknown_holds_unknown_images_wherever_it_is(tmp_path, labels):
+    unknown = ["Unknown/1.jpg", "test/unknown/2.jpg", "unknown/foxes/3.jpg", "unknown/a/4.jpg"]
+    kept, rejected = cleaned(zipped(tmp_path, [*divided("train"), *unknown]), tmp_path, labels)
+    assert rejected.empty
+    is_unknown = kept["label"] == UNKNOWN
+    assert sorted(kept["path"][is_unknown]) == sorted(unknown)
+    assert kept.set_index("path")["archive_split"]["test/unknown/2.jpg"] == "test"
+    assert set(kept["label"][~is_unknown]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
+    files = photos_of(divided("train")).items()
+    source = tarred(tmp_path / f"photos.{suffix}", [(f"./{name}", data) for name, data in files])
+    assert sorted(cleaned(source, tmp_path)[0]["path"]) == divided("train")
+    pack(tmp_path / "expected.zip", files)
+    made = (tmp_path / "raw" / "images.zip").read_bytes()
+    assert made == (tmp_path / "expected.zip").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.xz"])
+def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix):
+    files = [("a/1.jpg", photo(1) * 20), ("b/2.jpg", photo(2) * 20)]
+    source = tarred(tmp_path / f"photos.{suffix}", files)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    with refused(": expected "):
+        fetch(source, tmp_path / "raw")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_tar_that_grows_too_much_is_refused(tmp_path):
+    source = tarred(tmp_path / "bomb.tar.xz", [("a/1.jpg", bytes(10**7))])
+    assert source.stat().st_size < 5000
+    with refused("too many for a file of this size"):
+        fetch(source, tmp_path / "raw")
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.CHRTYPE])
+def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        entry = tarfile.TarInfo("a/1.jpg")
+        entry.type, entry.linkname = kind, "/etc/passwd"
+        archive.addfile(entry)
+    with refused("Received: a/1.jpg, which is a "):
+        fetch(tmp_path / "photos.tar", tmp_path / "raw")
+
+
+def with_metadata(folder: Path, text: str) -> Path:
+    """Return a folder of 48 photos with a metadata.csv."""
+    photos = photos_of(f"{number}.jpg" for number in range(48))
+    return write_files(folder, photos | {"metadata.csv": text})
+
+
+def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(tmp_path):
+    """The table has a byte order mark and upper-case column names."""
+    labels, names = ("cat/tabby", "test", "owl"), ("Train", "val", "testing")
+    lines = [f"{n % 5 or ''},./{n}.jpg,{labels[n % 3]},x,{names[n // 3 % 3]}" for n in range(48)]
+    text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
+    source = with_metadata(tmp_path / "photos", text)
+    kept, rejected = cleaned(source, tmp_path)
+    assert len(rejected) == 0  # metadata.csv is not rejected either
+    row = kept.set_index("path").loc["3.jpg"]
+    assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
+    assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]
+    assert sorted(set(kept["label"])) == sorted(labels)
+    kept, _ = cleaned(source, tmp_path / "joined", {"x": ["cat/tabby", "test"], "y": ["OWL"]})
+    assert set(kept["label"]) == {"x", "y"}
+    assert set(kept["archive_split"]) == {"train", "validation", "test"}
+
+
+def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
+    """Hugging Face's ImageFolder allows one table per folder, and macOS adds its own files."""
+    files = [("__MACOSX/train/metadata.csv", b"\0"), ("d/owl/9.jpg", photo(9))]
+    for number, name in enumerate(("train", "test")):
+        files.append((f"d/{name}/metadata.csv", b"file_name,label\n1.jpg,a\n2.jpg,b\n"))
+        files += [(f"d/{name}/{n}.jpg", photo(10 * number + n)) for n in (1, 2)]
+    pack(tmp_path / "given.zip", files)
+    kept, rejected = cleaned(tmp_path / "given.zip", tmp_path)
+    assert list(kept["archive_split"]) == ["test", "test", "train", "train"]
+    assert list(kept["label"]) == list("abab")
+    assert (
+        dict(zip(rejected["path"], rejected["detail"]))["d/owl/9.jpg"] == "no row in metadata.csv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file_name:label\n1.jpg:a\n", "separated by commas"),
+        ("file_name,label\n../1.jpg,a\n", "line 2: expected a path to a file, "),
+        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "'./1.jpg' again, labelled b; it was a above"),
+        ("file_name,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
+        ("file_name,label\n1.jpg,a\n2.jpg,UNSURE\n", "'UNSURE'"),
+    ],
+)
+def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
+    source = with_metadata(tmp_path / "photos", text)
+    with refused("images.zip: ", message):
+        cleaned(source, tmp_path)
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+def test_composed_and_decomposed_names_are_one_class(tmp_path):
+    files = photos_of([f"{COMPOSED}/0.jpg", f"{DECOMPOSED}/1.jpg", "bar/2.jpg"])
+    pack(tmp_path / "given.zip", files.items())
+    for labels in ("auto", {COMPOSED: [COMPOSED], "bar": ["bar"]}):
+        kept, rejected = cleaned(tmp_path / "given.zip", tmp_path, labels)
+        assert sorted(kept["label"]) == ["bar", COMPOSED, COMPOSED]
+        assert len(rejected) == 0

@@ -1,0 +1,270 @@
+import hashlib
+from collections import Counter
+from random import Random
+
+import pandas as pd
+import pytest
+from conftest import refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pawprint.base.columns import METADATA
+from pawprint.base.errors import InputError
+from pawprint.data.splitting import describe_completed, describe_dates, read_dates, split
+from pawprint.pipeline.params.data import Split
+
+PARAMS = Split(
+    seed=1,
+    validation_fraction=0.2,
+    test_fraction=0.2,
+    group=None,
+    date=None,
+    near_duplicate_distance=8,
+    use_archive_split=True,
+)
+
+
+def image(path: str, **changes: str) -> dict:
+    """Return an image as `clean` lists it. "train/cat/1.jpg" is a cat in the training split."""
+    folder, label, _ = path.split("/")
+    content = hashlib.sha256(path.encode()).hexdigest()
+    row = {"path": path, "label": label, "archive_split": folder, "group": ""}
+    return row | {"pixels_sha256": content, "perceptual_hash": content} | changes
+
+
+def images(folders: dict[str, int]) -> pd.DataFrame:
+    """Return images for {"train/cat": 3}, or {"/cat": 3} without a split in the archive."""
+    names = [f"{folder}/{n}.jpg" for folder, number in folders.items() for n in range(number)]
+    return pd.DataFrame(list(map(image, names)))
+
+
+def like(original: dict, path: str, bits: int = 3, **changes: str) -> dict:
+    """Return another image with a hash that differs in this many low-frequency bits."""
+    value = int(original["perceptual_hash"], 16)
+    for bit in range(bits):
+        value ^= 1 << (255 - 16 * (bit // 8) - bit % 8)
+    return image(path, perceptual_hash=f"{value:064x}") | changes
+
+
+CURATED = images(
+    {f"{name}/{label}": 50 for name in ("train", "validation", "test") for label in "ab"}
+)
+WHOLE = images({"/cat": 400, "/dog": 900})
+
+
+def with_images(table: pd.DataFrame, *more: dict) -> pd.DataFrame:
+    return pd.concat([table, pd.DataFrame(more)])
+
+
+def run(table: pd.DataFrame, kept_splits: dict[str, str] | None = None, **params) -> pd.DataFrame:
+    params = PARAMS.model_copy(update={"near_duplicate_distance": 0} | params)
+    return split(table, params, kept_splits or {})[0]
+
+
+def splits_of(rows: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rows["path"], rows["split"]))
+
+
+# Classes with the sizes of their groups.
+CLASSES = st.dictionaries(
+    st.sampled_from("abc"), st.lists(st.integers(1, 12), min_size=3, max_size=12), min_size=1
+)
+
+
+def grouped(classes: dict[str, list[int]]) -> pd.DataFrame:
+    rows = [
+        image(f"/{label}/{group}.{n}.jpg", group=f"{ord(label)}{group}")
+        for label, sizes in classes.items()
+        for group, size in enumerate(sizes)
+        for n in range(size)
+    ]
+    return pd.DataFrame(rows)
+
+
+@settings(deadline=None, max_examples=10)
+@given(CLASSES, st.integers(0, 99), st.randoms())
+def test_each_image_is_in_one_split_with_its_group_whatever_the_order(classes, seed, random):
+    table = grouped(classes)
+    rows = run(table, seed=seed)
+    assert list(rows["path"]) == sorted(table["path"])
+    assert (rows.groupby("group")["split"].nunique() == 1).all()
+    assert (rows.groupby("label")["split"].nunique() == 3).all()
+    order = random.sample(range(len(table)), len(table))
+    assert splits_of(run(table.iloc[order], seed=seed)) == splits_of(rows)
+    renamed = run(table.assign(path="/z" + table["path"]), seed=seed)
+    assert list(renamed["split"]) == list(rows["split"])
+
+
+@pytest.mark.parametrize("expression", [None, "/site([0-9]+)/"])
+def test_group_of_several_classes_is_whole(expression):
+    site = [str(n // 10 % 40) for n in range(len(WHOLE))]
+    table = WHOLE.assign(group=site)
+    if expression:
+        paths = [f"/x/site{name}/{n}.jpg" for n, name in enumerate(site)]
+        table = WHOLE.assign(group="one", path=paths)
+    rows = run(table, group=expression)
+    group_of = dict(zip(table["path"], site))
+    assert (rows.groupby(rows["path"].map(group_of))["split"].nunique() == 1).all()
+    assert splits_of(run(table, group=expression, seed=2)) != splits_of(rows)
+    fractions = pd.crosstab(rows["label"], rows["split"], normalize="index")
+    assert ((fractions["test"] - 0.2).abs() < 0.05).all()
+
+
+WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash")})
+
+
+def edited(table: pd.DataFrame, kind: str, number: int, random: Random) -> pd.DataFrame:
+    """Return the table with this many images removed, added or relabelled, in random places."""
+    labels = sorted(set(table["label"]))
+    rows = random.sample(range(len(table)), number)
+    if kind == "remove":
+        return table.drop(index=rows)
+    if kind == "add":
+        return with_images(
+            table, *(image(f"/{random.choice(labels)}/{random.random()}") for _ in rows)
+        )
+    changed = table["label"].copy()
+    for row in rows:
+        changed[row] = random.choice([label for label in labels if label != changed[row]])
+    return table.assign(label=changed)
+
+
+@pytest.mark.parametrize("edits", [20, pytest.param(500, marks=pytest.mark.extended)])
+def test_edit_of_an_image_moves_few_others(edits):
+    """Each image is its own group. Editing twenty images moves fewer than twenty others."""
+    random = Random(0)
+    others = {1: [], 20: []}
+    for number in range(edits):
+        if number % 30 == 0:
+            seed = number
+            before = run(WASTE, seed=seed)
+        images_in_edit = 20 if number % 5 == 0 else 1
+        after = edited(WASTE, random.choice(["add", "remove", "relabel"]), images_in_edit, random)
+        both = before.merge(run(after, seed=seed), on=["pixels_sha256", "label"])
+        others[images_in_edit].append(int((both["split_x"] != both["split_y"]).sum()))
+    assert sum(moves <= 4 for moves in others[1]) >= 0.95 * len(others[1])
+    assert sum(others[1]) > 0
+    assert sum(moves < 20 for moves in others[20]) >= 0.95 * len(others[20])
+
+
+def test_rule_that_decides_is_the_file_then_the_archive_then_ranks():
+    folders = {f"{name}/{label}": 20 for name in ("train", "validation", "test") for label in "ab"}
+    table = images(folders | {"train/c": 20, "validation/c": 20}).assign(group="")
+    of_c = table.index[table["path"].str.startswith("train/c")]
+    table.loc[of_c[:3], "group"] = "three"
+    kept = {table["pixels_sha256"][of_c[1]]: "test", table["pixels_sha256"][0]: "test"}
+    rows = split(table, PARAMS, kept)[0].set_index("pixels_sha256", drop=False)
+    by_file = table["pixels_sha256"][[0, *of_c[:3]]]
+    assert set(rows["split"][by_file]) == {"test"}
+    by_rank = table["pixels_sha256"][of_c[3:]]
+    assert set(rows["split"][by_rank]) == {"train", "test"}  # the archive has no c for testing
+    given = rows.drop([*by_file, *by_rank])
+    assert len(given) == 139 and (given["split"] == given["archive_split"]).all()
+
+
+def test_near_duplicates_are_in_one_split_and_listed():
+    first, *others = WHOLE.to_dict("records")
+    copies = [like(row, f"/cat/copy{n}.jpg") for n, row in enumerate(others[:60])]
+    chain = like(first, "/dog/near.jpg", 8), like(first, "/cat/far.jpg", 16)
+    table = with_images(WHOLE, *copies, *chain)
+    rows, alike, divided = split(table, PARAMS, {})
+    assert (alike.groupby("group")["split"].nunique() == 1).all()
+    assert (len(alike), alike["group"].nunique(), divided) == (123, 61, 0)
+    assert len(set(alike.groupby("group")["split"].first())) == 3
+    chain = alike[alike["path"].isin([first["path"], "/dog/near.jpg", "/cat/far.jpg"])]
+    assert chain[["group", "path", "nearest", "distance"]].to_numpy().tolist() == [
+        ["/cat/0.jpg", "/cat/0.jpg", "/dog/near.jpg", 8],
+        ["/cat/0.jpg", "/cat/far.jpg", "/dog/near.jpg", 8],
+        ["/cat/0.jpg", "/dog/near.jpg", "/cat/0.jpg", 8],
+    ]
+    labels = rows.set_index("path")["label"]
+    others = alike[alike["contradicts"] != ""]
+    assert (others["label"].array != labels[others["contradicts"]].array).all()
+    assert {first["path"], "/cat/far.jpg"} < set(others["path"])
+
+
+def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_counted():
+    same = pd.DataFrame([image(f"/cat/same{n}.jpg", perceptual_hash="0" * 64) for n in range(300)])
+    rows, alike, divided = split(pd.concat([WHOLE, same]), PARAMS, {})
+    assert alike["group"].value_counts().max() <= 20
+    assert (rows["label"] == "cat").sum() * 0.2 == pytest.approx(
+        ((rows["label"] == "cat") & (rows["split"] == "test")).sum(), abs=1
+    )
+    split_of = splits_of(rows)
+    first = min(same["path"], key=lambda path: image(path)["pixels_sha256"])
+    assert divided == sum(split_of[path] != split_of[first] for path in same["path"]) > 0
+
+
+def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_without():
+    folders = {f"{name}/{label}": 20 for name in ("train", "validation", "test") for label in "ab"}
+    lacking = {"train/c": 30, "test/c": 5, "train/d": 1, "test/d": 5, "train/e": 30, "train/f": 2}
+    table = images(folders | lacking)
+    rows = run(table)
+    counts = pd.crosstab(rows["label"], rows["split"])
+    assert counts.loc["c"].to_dict() == {"train": 23, "validation": 7, "test": 5}
+    assert counts.loc["d"].to_dict() == {"train": 1, "validation": 0, "test": 5}
+    assert counts.loc["e"].to_dict() == {"train": 18, "validation": 6, "test": 6}
+    assert counts.loc["f"].to_dict() == {"train": 1, "validation": 1, "test": 0}
+    kept = rows["archive_split"].isin(["validation", "test"]) | rows["label"].isin(["a", "b"])
+    assert (rows["split"] == rows["archive_split"])[kept].all()
+    assert ["validation" in line for line in describe_completed(rows)] == [True, False]
+    assert describe_completed(run(CURATED)) == []
+
+
+@pytest.mark.parametrize(
+    ("folders", "changes", "message"),
+    [
+        ({"/cat": 9, "/dog": 9}, {"group": "(jpg)"}, "class cat .* of its 9 images .groups: 1"),
+        ({"train/cat": 9, "train/dog": 1, "validation/cat": 9}, {}, "class dog .* its 1 images"),
+        ({"/cat": 9}, {"validation_fraction": 0.6, "test_fraction": 0.4}, "images for train"),
+        ({"validation/cat": 3, "validation/dog": 3}, {}, "a folder named train in the archive"),
+        ({"train/cat": 99, "/cat": 99}, {}, "/cat/0.jpg, which is not in a folder named train"),
+    ],
+)
+def test_images_that_cannot_be_split_are_refused(folders, changes, message):
+    with pytest.raises(InputError, match=message):
+        run(images(folders), **changes)
+
+
+def test_validation_of_the_archive_is_divided_in_the_ratio_of_the_fractions():
+    folders = {"train/cat": 300, "train/dog": 310, "validation/cat": 100, "validation/dog": 200}
+    rows = run(images(folders), validation_fraction=0.4, test_fraction=0.1)
+    assert tuple(pd.crosstab(rows["label"], rows["split"])["test"]) == (20, 40)
+    assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
+
+
+def test_curated_test_split_stays_as_it_is_with_and_without_validation():
+    rows = run(CURATED)
+    assert (rows["split"] == rows["archive_split"]).all()
+    without = CURATED[CURATED["archive_split"] != "validation"]
+    rows = run(without, validation_fraction=0.25)  # out of 200 images
+    assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
+    assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
+
+
+def test_images_of_the_last_dates_are_test_images():
+    """Earlier images are for validation. A group belongs where its last image does."""
+    table = images({"/cat": 40, "/dog": 20}).sample(frac=1, random_state=0, ignore_index=True)
+    days = pd.date_range("2026-01-01", periods=20).repeat(3).strftime("%Y-%m-%d")
+    cells = pd.DataFrame({"path": table["path"], "column": "taken", "value": days})
+    dates = read_dates(table, cells, "taken")
+    table.loc[[0, 59], "group"] = "one animal"
+    rows = split(table, PARAMS.model_copy(update={"date": "taken"}), {}, dates)[0]
+    line = "validation 2026-01-13 to 2026-01-16, test 2026-01-01 to 2026-01-20"
+    assert line in describe_dates(rows, dates, "taken")
+    of = rows.set_index("path")["split"]
+    first, *others = table["path"]
+    assert [of[path] for path in others] == ["train"] * 35 + ["validation"] * 12 + ["test"] * 12
+    assert of[first] == "test"
+
+
+def test_dates_are_those_of_a_column_of_metadata():
+    table = images({"/cat": 2})
+    cells = [(path, "taken", day) for path, day in zip(table["path"], ("2026-03", "2026-02-27"))]
+    metadata = pd.DataFrame(cells, columns=list(METADATA))
+    dates = read_dates(table, metadata, "Taken")
+    assert dates["/cat/0.jpg"] > dates["/cat/1.jpg"]
+    with refused("split.date: expected a column of metadata.csv", "Other columns: taken"):
+        read_dates(table, metadata, "day")
+    with refused("Received: '17.3.26' for /cat/1.jpg"):
+        read_dates(table, metadata.replace("2026-02-27", "17.3.26"), "taken")

@@ -1,0 +1,211 @@
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import refused
+
+from pawprint.network import shards as module
+from pawprint.network.augmentation import LAYERS
+from pawprint.network.rows import Row
+from pawprint.network.shards import ShardComputer, Task, tasks, views_of, write_shards
+from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
+from pawprint.network.views import IDENTITY, View
+from pawprint.pipeline.params.data import Augment
+
+ROTATE = Augment(
+    **dict.fromkeys(LAYERS)
+    | {"RandomFlip": {"mode": "horizontal"}, "RandomRotation": {"factor": 0.1}},
+    views=3,
+    keep_original=True,
+    seed=1,
+)
+KINDS = {"cut": (2, 2), "top": (3,)}
+IMAGES = pd.DataFrame(
+    {
+        "pixels_sha256": [f"{32 * number:02x}".ljust(64, "0") for number in range(8)],
+        "split": ["train", "validation"] * 4,
+        "path": [f"{number}.jpg" for number in range(8)],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path) -> None:
+    """Use four images per shard, and let an image be its path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pawprint.network.store.IMAGES_PER_SHARD", 4)
+    monkeypatch.setattr(module, "open_image", lambda archive, path, side: path)
+
+
+class Computed(ShardComputer):
+    """Computes a row from the image and the view and records what it was asked for."""
+
+    def __init__(
+        self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
+    ) -> None:
+        self.asked = asked = []
+
+        def rows_of(read: Callable[[int], str], views: list[View]) -> list[Row]:
+            path = read(192)
+            asked.extend((path, str(view)) for view in views)
+            number = int(path.split(".")[0])
+            values = [number + view.transformation[0, 2] / 3 + largest for view in views]
+            return [
+                [np.full(shape, value, np.float32) for shape in KINDS.values()] for value in values
+            ]
+
+        super().__init__(None, rows_of, KINDS, partial(views_of, augment, 96, themselves))
+
+
+def written(
+    folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE, **options
+) -> Computed:
+    """Write the shards of each split to a folder with its name; `earlier` are such folders."""
+    computer = Computed(augment, **options)
+    folder = folder.absolute()
+    lists = [paths_in(inner) for before in earlier for inner in sorted(before.iterdir())]
+    todo = [task for split in STORED_SPLITS for task in tasks(images, split, folder / split, lists)]
+    computer.images = len(write_shards(computer, todo))
+    return computer
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def paths_in(folder: Path) -> list[str]:
+    return [str(shard_path(folder, number)) for number in range(len(list(folder.iterdir())))]
+
+
+def index_of(folder: Path) -> np.ndarray:
+    return np.concatenate([Shard(path).read("index") for path in sorted(folder.iterdir())])
+
+
+def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
+    """Even an empty split has a shard, because DVC does not track empty folders."""
+    images = IMAGES.assign(split=["train", "validation", "train", "test", *["unlabelled"] * 4])
+    images.loc[7, "split"] = "train"
+    written(tmp_path, images[::-1])
+    views = {"train": 3, "validation": 2, "test": 2, "unknown": 2, "unlabelled": 1}
+    assert {path.name for path in tmp_path.iterdir()} == set(views)
+    for split, number in views.items():
+        index = index_of(tmp_path / split)
+        hashes = sorted(images.loc[images["split"] == split, "pixels_sha256"])
+        expected = [sha256.encode() for sha256 in hashes for _ in range(number)]
+        assert index["pixels_sha256"].tolist() == expected
+        assert index["view"].tolist() == [*range(number)] * len(hashes)
+        assert (index["drawn"][::number] == np.array(IDENTITY, INDEX["drawn"])).all()
+    stored = open_features(tmp_path / "train", ["top"], images["pixels_sha256"][[7, 0]])
+    assert stored.shape == (2, 3, 3) and (stored[np.arange(2), [0, 0]][:, 0] == [7, 0]).all()
+
+
+def test_vectors_are_float32_and_maps_of_training_images_alone_float16(tmp_path):
+    written(tmp_path, IMAGES)
+    for split, dtype in (("train", np.float16), ("validation", np.float32), ("test", np.float32)):
+        shard = Shard(shard_path(tmp_path / split, 0))
+        assert (shard.read("cut").dtype, shard.read("top").dtype) == (dtype, np.float32)
+
+
+def test_detector_has_rows_of_images_themselves_which_training_skips(tmp_path):
+    """None of the training views is the original image."""
+    augment = ROTATE.model_copy(update={"keep_original": False})
+    train = IMAGES.assign(split="train")
+    hashes = train["pixels_sha256"]
+    more = written(tmp_path / "more", train, augment=augment, themselves=tuple(hashes[:3]))
+    less = written(tmp_path / "less", train, augment=augment)
+    assert len(more.asked) == len(less.asked) + 3
+    both = [open_features(tmp_path / name / "train", ["top"], hashes) for name in ("more", "less")]
+    place = np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8)
+    assert both[0].shape == both[1].shape == (8, 3, 3) and (both[0][place] == both[1][place]).all()
+    stored = open_features(tmp_path / "more" / "train", ["top"], hashes[:3], themselves=True)
+    assert stored.shape == (3, 1, 3)
+    assert (stored[np.arange(3), np.zeros(3, int)][:, 0] == [0, 1, 2]).all()
+    original = written(tmp_path / "original", train)
+    assert len(original.asked) == 24
+    stored = open_features(tmp_path / "original" / "train", ["top"], hashes, themselves=True)
+    assert (stored[np.arange(8), np.zeros(8, int)][:, 0] == np.arange(8)).all()
+
+
+@pytest.mark.parametrize("before", [3, 5, 7])
+def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
+    tmp_path, monkeypatch, before
+):
+    """Three images fit into one shard, and five or more need two."""
+    monkeypatch.setattr("pawprint.network.store.IMAGES_PER_SHARD", 2)
+    first = written(tmp_path / "before", IMAGES[:before])
+    more = written(tmp_path / "after", IMAGES, [tmp_path / "before"])
+    again = written(tmp_path / "less", IMAGES[:before], [tmp_path / "after"])
+    assert {path for path, _ in more.asked} == set(IMAGES["path"][before:])
+    assert (first.images, more.images, again.images) == (before, 8 - before, 0)
+    written(tmp_path / "nothing", IMAGES)
+    assert content(tmp_path / "after") == content(tmp_path / "nothing")
+    assert content(tmp_path / "less") == content(tmp_path / "before")
+
+
+def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
+    """A large JPEG decodes to different pixels than the same photo as a PNG."""
+    written(tmp_path / "before", IMAGES)
+    changed = IMAGES.assign(path=["0.png", *IMAGES["path"][1:]])
+    more = written(tmp_path / "after", changed, [tmp_path / "before"])
+    assert {path for path, _ in more.asked} == {"0.png"}
+
+
+def test_views_with_the_same_draws_are_taken_over(tmp_path):
+    written(tmp_path / "before", IMAGES)
+    for layer, arguments, new in [
+        ("RandomGrayscale", {"factor": 0.0}, [0]),
+        ("RandomBrightness", {"factor": 0.5}, [8]),
+        ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # for half of the views
+    ]:
+        augment = Augment.model_validate(ROTATE.model_dump() | {layer: arguments})
+        more = written(tmp_path / layer, IMAGES, [tmp_path / "before"], augment)
+        assert len(more.asked) in new, layer
+
+
+def test_no_damaged_shard_is_taken_over(tmp_path):
+    """Any byte may change: in the headers, the checksums, the index or the features."""
+    written(tmp_path / "before", IMAGES[:2])
+    path = shard_path(tmp_path / "before" / "train", 0)
+    whole = path.read_bytes()
+    flipped = (
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for place in [*range(0, len(whole), 13), len(whole) - 1]
+    )
+    for data in (b"", whole[:150], whole[:-1], *flipped):
+        path.write_bytes(data)
+        written(tmp_path / "after", IMAGES[:2], [tmp_path / "before"])
+        assert shard_path(tmp_path / "after" / "train", 0).read_bytes() == whole
+        shutil.rmtree(tmp_path / "after")
+
+
+def test_maps_that_float16_cannot_hold_are_one_line(tmp_path):
+    images = [tuple(IMAGES.iloc[0][["pixels_sha256", "path"]])]
+    train = Task(str(tmp_path / "train.npy"), "train", images, [])
+    with refused("model.fine_tune_at: ", "0.jpg"):
+        Computed(largest=70_000)(train)
+    test = Task(str(tmp_path / "test.npy"), "test", images, [])
+    Computed(largest=70_000)(test)
+    with refused("model.fine_tune_at: ", "0.jpg"):  # damaged rows are not reused
+        Computed(largest=70_000)(train._replace(sources=[test.path]))
+
+
+def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
+    """Maps of training images have lower precision, so they are computed again for other splits."""
+    for before, after, new in [
+        ("test", "validation", 0),
+        ("test", "train", 2),  # augmented views
+        ("unlabelled", "train", 2),
+        ("unlabelled", "unknown", 1),  # the mirror image
+        ("train", "test", 2),
+    ]:
+        first, second = tmp_path / f"{before} {after} 1", tmp_path / f"{before} {after} 2"
+        written(first, IMAGES.assign(split=before))
+        moved = written(second, IMAGES.assign(split=after), [first])
+        assert len(moved.asked) == new * len(IMAGES), (before, after)
+        written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
+        assert content(second) == content(nothing)

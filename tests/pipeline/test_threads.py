@@ -1,0 +1,50 @@
+import itertools
+import os
+import threading
+
+import pytest
+
+from pawprint.base import cores as module
+from pawprint.base.cores import CORES, count_cores
+from pawprint.pipeline.mapping import AHEAD, WAITING, map_in_threads
+
+
+def test_results_come_in_order_and_are_computed_only_a_little_ahead():
+    numbers = []
+    results = map_in_threads(
+        lambda number: number * 2, (numbers.append(n) or n for n in itertools.count())
+    )
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert len(numbers) <= 3 + AHEAD
+
+
+@pytest.mark.parametrize(
+    ("time", "cores"), [("150000", 2), ("50000", 1), ("max", 3), ("-1", 3), ("900000", 3)]
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_container_limits_the_number_of_cores(tmp_path, monkeypatch, version, time, cores):
+    numbers = [time, "100000"] if version == 1 else [f"{time} 100000"]
+    files = [tmp_path / str(place) for place in range(len(numbers))]
+    for file, text in zip(files, numbers):
+        file.write_text(f"{text}\n")
+    monkeypatch.setattr(module, "CGROUPS", ([tmp_path / "missing"], files))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert count_cores() == cores
+
+
+def test_worker_of_a_cluster_has_its_own_number_of_threads(monkeypatch):
+    monkeypatch.setenv(CORES, "7")
+    assert count_cores() == 7
+
+
+@pytest.mark.skipif(count_cores() < 2, reason="needs two cores")
+def test_results_are_computed_by_several_threads():
+    barrier = threading.Barrier(2, timeout=60)
+    assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]
+
+
+def test_functions_that_wait_for_a_network_have_more_threads_than_cores():
+    number = count_cores() + WAITING
+    barrier = threading.Barrier(number, timeout=60)
+    tasks = map_in_threads(lambda _: barrier.wait() >= 0, range(number), waits=True)
+    assert all(tasks)

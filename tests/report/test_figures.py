@@ -1,0 +1,96 @@
+import numpy as np
+import pandas as pd
+from conftest import PROJECT, succeed
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image, ImageOps
+
+from pawprint.base.columns import PROBABILITIES
+from pawprint.data.archive import open_archive
+from pawprint.data.reading import open_image
+from pawprint.network.augmentation import draw_view
+from pawprint.network.views import apply, resize
+from pawprint.pipeline.params.data import Augment
+from pawprint.report.augmented import draw_augmented
+from pawprint.report.charts import draw_confusion
+from pawprint.report.drawing import save
+from pawprint.report.photos import PHOTO_SIZE, samples
+
+DRAW = """
+import sys
+from pathlib import Path
+from matplotlib.figure import Figure
+from pawprint.report.drawing import (render, save)
+
+figure = Figure()
+axis = figure.subplots()
+axis.plot([1, 2], label="a")
+axis.legend()
+save(render(figure), Path(sys.argv[1]))
+"""
+SETTINGS = "lines.linewidth: 9\nfont.size: 30\nsavefig.dpi: 30\nlines.marker: o\n"
+
+
+def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
+    def drawn(name: str) -> bytes:
+        command = ("python", "-c", DRAW, str(tmp_path / f"{name}.png"))
+        succeed(*command, cwd=PROJECT, MATPLOTLIBRC=str(tmp_path / name))
+        return (tmp_path / f"{name}.png").read_bytes()
+
+    (tmp_path / "none").touch()
+    (tmp_path / "own").write_text(SETTINGS, encoding="utf-8")
+    assert drawn("own") == drawn("none")
+
+
+def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for name, kind in (("errors.jpg", "JPEG"), ("roc.png", "PNG")):
+        written = set()
+        for _ in range(2):
+            save(Image.fromarray(noise), tmp_path / name)
+            written.add((tmp_path / name).read_bytes())
+        assert len(written) == 1
+        with Image.open(tmp_path / name) as picture:
+            assert picture.format == kind
+
+
+def test_classes_that_are_not_drawn_are_mentioned_with_their_confusions():
+    labels = [f"c{number:03}" for number in range(101)]
+    rows = [(f"{label}.jpg", label, labels[-1], label) for label in labels]
+    probabilities = {f"probability_{label}": 0.0 for label in labels}
+    figure = draw_confusion(pd.DataFrame(rows, columns=PROBABILITIES).assign(**probabilities))
+    assert "100 of 101" in figure.get_suptitle() and "other classes" in figure.get_suptitle()
+
+
+def test_class_without_test_images_has_no_fractions():
+    rows = [
+        ("a.jpg", "cat", "cat", "0", 0.6, 0.1, 0.3),
+        ("b.jpg", "dog", "cat", "1", 0.5, 0.2, 0.3),
+    ]
+    names = [*PROBABILITIES, "probability_cat", "probability_cow", "probability_dog"]
+    figure = draw_confusion(pd.DataFrame(rows, columns=names))
+    texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert texts[0, 0] == "1\n100.0%"
+    assert {row for _, row in texts} == {0, 2}
+
+
+def test_preview_shows_the_views_that_training_uses(drawn_archive):
+    augment = Augment.load(path=PROJECT / "params.yaml")
+    augment = augment.model_copy(update={"views": 3, "keep_original": True})
+    name, sha256 = "drawn/validation/cats/cat.0001.jpg", 64 * "0"
+    row = {"path": name, "label": "cat", "split": "train", "pixels_sha256": sha256}
+    with open_archive(drawn_archive) as archive:
+        picture = np.asarray(draw_augmented(archive, pd.DataFrame([row]), augment, 224, "crop"))
+        pixels = resize(open_image(archive, name), 224, "crop")
+    for view in range(3):
+        expected = Image.fromarray(apply(pixels, draw_view(augment, sha256, view, 224)))
+        shown = np.asarray(ImageOps.pad(expected, PHOTO_SIZE, color="#eeeeee"))
+        windows = sliding_window_view(picture, shown.shape)
+        corners = (windows[..., 0, 0, :] == shown[0, 0]).all(-1)
+        assert any(np.array_equal(window, shown) for window in windows[corners])
+
+
+def test_samples_show_every_class():
+    train = pd.DataFrame({"label": ["many"] * 300 + ["rare"] + ["some"] * 40})
+    assert samples(train, 18)["label"].value_counts().to_dict() == {"many": 6, "some": 6, "rare": 1}
+    classes = pd.DataFrame({"label": [f"{index:02}" for index in range(50)] * 2})
+    assert len(samples(classes, 18)) == samples(classes, 18)["label"].nunique() == 18

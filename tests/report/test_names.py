@@ -1,0 +1,93 @@
+"""Test class names as people write them, in charts."""
+
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
+from matplotlib.text import Text
+
+from pawprint.base.columns import PROBABILITIES
+from pawprint.report import charts, drawing
+
+
+def write_font(path: Path, family: str, characters: str) -> str:
+    """Write a font in which these characters have an empty glyph."""
+    names = [".notdef", *(f"uni{ord(each):X}" for each in characters)]
+    builder = FontBuilder(1000, isTTF=True)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord(each): name for each, name in zip(characters, names[1:])})
+    builder.setupGlyf(dict.fromkeys(names, TTGlyphPen(None).glyph()))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": family, "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=800, sTypoDescender=-200)
+    builder.setupPost()
+    builder.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def fonts(tmp_path, monkeypatch) -> list[str]:
+    """Return the paths of the computer's fonts, which are none at first."""
+    paths = []
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
+    monkeypatch.setattr(drawing, "_looked_for", set())
+    with matplotlib.rc_context():
+        yield paths
+
+
+def draw(labels: list[str], path: Path) -> list[str]:
+    """Draw and write a confusion matrix and return the font families of its text."""
+    rows = [(f"{label}.jpg", label, labels[0], "0", 0.6, 0.4) for label in labels]
+    names = [*PROBABILITIES, *(f"probability_{label}" for label in labels)]
+    figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
+    texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
+    drawing.save(drawing.render(figure), path)
+    assert {text.get_text() for text in texts} == set(labels)
+    return texts[0].get_fontfamily()
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+def test_names_are_drawn_in_installed_fonts(fonts, tmp_path, capsys):
+    """See ultralytics/ultralytics 5803 and matplotlib/matplotlib 14269. A font may lack some."""
+    fonts.append(write_font(tmp_path / "a.ttf", "Test Chinese", "猫狗"))
+    fonts.append(write_font(tmp_path / "b.ttf", "Test Korean", "개猫"))
+    (tmp_path / "damaged.ttf").write_bytes(b"no font")
+    fonts.append(str(tmp_path / "damaged.ttf"))
+    families = draw(["猫", "개 é"], tmp_path / "own.png")
+    assert families[0] == "DejaVu Sans"
+    assert set(families[1:]) == {"Test Chinese", "Test Korean"}
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("error:Glyph")
+@pytest.mark.parametrize(
+    ("labels", "package"),
+    [
+        (["猫", "개"], "fonts-noto-cjk"),
+        (["പൂച്ച", "cat"], "fonts-noto-core"),
+        (["🐶", "cat"], "fonts-symbola"),
+    ],
+)
+def test_names_without_a_font_are_one_line_that_says_what_to_install(
+    fonts, tmp_path, capsys, labels, package
+):
+    """ultralytics/ultralytics 5803, matplotlib/matplotlib 14269, 16367."""
+    for name in ("first.png", "second.png"):
+        draw(labels, tmp_path / name)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert labels[0][0] in line
+    assert package in line
+
+
+def test_names_of_the_default_font_look_for_no_other(fonts, tmp_path, capsys, monkeypatch):
+    def refuse() -> list[str]:
+        raise AssertionError("other fonts are looked at")
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", refuse)
+    assert draw(["cat", "hündchen кот\ufe0f"], tmp_path / "plain.png") == ["sans-serif"]
+    assert capsys.readouterr().err == ""
