@@ -44,7 +44,7 @@ from pawprint.base.columns import SPLITS
 from pawprint.base.files import read_json
 from pawprint.base.tables import spread
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.use_recipe import apply_recipe
+from pawprint.commands.recipes import apply_recipe
 from pawprint.data.archive import members, open_archive
 from pawprint.data.reading import open_image
 from pawprint.pipeline.params.file import overlay, set_values

@@ -36,8 +36,8 @@ from pawprint.base.columns import SCORES, SPLIT
 from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
-from pawprint.commands.init_project import left_out_of
-from pawprint.commands.use_recipe import NEW, read_recipe
+from pawprint.commands.init import left_out_of
+from pawprint.commands.recipes import NEW, read_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
 from pawprint.data.unusual import MAX_LEFT_OUT

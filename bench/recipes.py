@@ -11,7 +11,7 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from examples.demo import PROJECT
-from pawprint.commands.use_recipe import apply_recipe, recipe_names
+from pawprint.commands.recipes import apply_recipe, recipe_names
 from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 

@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw
 from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, replacing, write_text
-from pawprint.commands.use_recipe import apply_recipe
+from pawprint.commands.recipes import apply_recipe
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
 from pawprint.pipeline.package import folders_of_code

@@ -4,38 +4,24 @@ from pathlib import PurePosixPath
 
 from conftest import CODE, MODULES
 
-from pawprint.__main__ import COMMANDS, module_of
-
-# The packages that each folder of code may import, besides the modules in `pawprint/` itself.
+# The rooms of `pawprint/` that each room, or other folder of code, may import, besides itself.
+CORE = {"base", "pipeline", "data", "network", "model", "scores", "report"}
 MAY_IMPORT = {
-    "pawprint": {"model", "pipeline", "projects"},  # loads models, opens projects
-    "pawprint/pipeline": set(),
-    "pawprint/params": set(),
-    "pawprint/decoding": set(),
-    "pawprint/images": {"decoding"},
-    "pawprint/engine": set(),
-    "pawprint/dataset": {"decoding", "engine", "images", "params"},
-    "pawprint/features": {"decoding", "engine", "images", "params"},
-    "pawprint/network": {"engine", "features", "images", "params"},
-    "pawprint/model": {
-        *("decoding", "engine", "features", "images", "network", "params", "pipeline"),
-    },
-    "pawprint/scores": {"model", "params"},
-    "pawprint/reports": {
-        *("dataset", "decoding", "engine", "features", "images", "params", "pipeline", "scores"),
-    },
-}
-ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
-MAY_IMPORT |= {
-    "pawprint/templates": {"pipeline"},
-    "pawprint/forms": {"dataset", "images"},  # loaded by `init` alone
-    "pawprint/projects": ROOMS | {"forms", "templates"},
-    "pawprint/commands": ROOMS | {"forms", "projects", "templates"},
+    "pawprint": {"base", "pipeline", "serving"},  # loads models, starts commands
+    "pawprint/base": set(),
+    "pawprint/pipeline": {"base"},
+    "pawprint/data": {"base", "pipeline"},
+    "pawprint/network": {"base", "data", "pipeline"},
+    "pawprint/model": {"base", "network", "pipeline"},
+    "pawprint/scores": {"base", "model", "pipeline"},
+    "pawprint/report": {"base", "data", "network", "pipeline", "scores"},
+    "stages": CORE,
+    "pawprint/serving": {"base", "data", "model", "network", "pipeline"},
+    "pawprint/commands": CORE | {"serving"},
+    "pawprint/app": CORE | {"commands", "serving"},
     "pawprint/recipes": set(),
-    "pawprint/app": ROOMS | {"projects"},
-    "stages": ROOMS | {"templates"},  # `code` checks a project's files
-    "examples": ROOMS | {"projects"},
-    "bench": ROOMS | {"examples", "projects"},
+    "examples": CORE | {"commands", "serving"},
+    "bench": CORE | {"commands", "serving"},
 }
 PACKAGE = "stages/__init__.py"
 STAGES = [module for module in MODULES if module.startswith("stages/") and module != PACKAGE]
@@ -60,16 +46,11 @@ def test_no_stage_imports_another():
         assert of_stages == {stage, PACKAGE}
 
 
-def test_no_command_imports_another():
-    """`rows.py` and the functions of `__init__.py` are shared, and no commands."""
-    commands = {f"{module_of(name).replace('.', '/')}.py" for name in COMMANDS}
-    for command in commands:
-        assert not CODE.closure(command) & (commands - {command}), command
-
-
 def test_prediction_and_calibration_do_not_depend_on_the_training_code():
+    names = ("cross_validation", "keras_backbone", "new_head", "training")
+    training = {f"pawprint/network/{name}.py" for name in names}
     for stage in ("stages/predict.py", "stages/evaluate.py"):
-        assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
+        assert not training & CODE.closure(stage)
 
 
 def test_training_does_not_depend_on_the_scores_of_its_model():

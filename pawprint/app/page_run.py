@@ -17,8 +17,8 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.base import paths
 from pawprint.base.errors import InputError, counted
 from pawprint.base.git import current_commit
-from pawprint.commands import discard_run as discard
-from pawprint.commands.comparison import compare_revisions
+from pawprint.commands import discard
+from pawprint.commands.compare import compare_revisions
 from pawprint.pipeline.dvc import WORKSPACE, is_running, require_idle
 from pawprint.pipeline.package import python_in
 

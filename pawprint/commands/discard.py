@@ -2,11 +2,17 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from pawprint.base.errors import InputError, counted, printable
-from pawprint.commands.discard_run import discard, read_loss
-from pawprint.pipeline.dvc import require_idle
+from pawprint.base import paths
+from pawprint.base.errors import InputError, counted, name_some, printable, without_secrets
+from pawprint.base.files import digest
+from pawprint.base.git import git, try_git, work_tree
+from pawprint.pipeline.dvc import check_out, require_idle
+from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.template import lies_outside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,3 +56,110 @@ def run(arguments: argparse.Namespace) -> int:
     discard(folder, None if arguments.yes else loss)
     print(f"discard: restored the run and params from {loss.commit}")
     return 0
+
+
+# A run's inputs, except photos and the user's tables.
+INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
+
+
+def has_run(folder: Path) -> bool:
+    """Return whether the last commit contains a run."""
+    return bool(try_git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
+
+
+def describe(folder: Path) -> str:
+    """Return text such as `HEAD (1a2b3c4 Classify food)`."""
+    return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
+
+
+def results(folder: Path) -> list[Path]:
+    """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
+    committed = try_git("show", f"HEAD:./{paths.LOCK}", folder=folder) or ""
+    outs = outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder))
+    return [paths.LOCK, *sorted(Path(out) for out in outs if not lies_outside(out))]
+
+
+def outputs(recorded: Recorded) -> set[str]:
+    """Return the paths to all stage outputs."""
+    return {out for stage in recorded.stages for out in recorded.hashes(stage)}
+
+
+def changed_files(folder: Path, files: Iterable[str | Path]) -> list[str]:
+    """Return the files that differ from the last commit, relative to the repository's top."""
+    listed = (f":(literal){path}" for path in files)
+    options = ("--porcelain", "--no-renames", "--untracked-files=all", "-z")
+    changed = git("status", *options, "--", *listed, folder=folder)
+    return [entry[3:] for entry in changed.split("\0") if entry]
+
+
+def to_discard(folder: Path) -> list[str]:
+    """Return the files to restore, or to remove if the last commit does not contain them.
+
+    Names are as in `changed_files`. Photos, the file with which DVC tracks them, labels and splits
+    are excluded. Raises InputError if no commit contains the project, because this would remove all
+    of its files.
+    """
+    git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's message
+    committed = try_git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) or ""
+    if len(committed.splitlines()) < len(INPUTS):
+        raise InputError(
+            f"discard: cannot restore a run: no commit contains {name_some(map(str, INPUTS))}. To "
+            "keep everything, run `git add .` and `git commit`."
+        )
+    # STATE is part of the same upgrade as INPUTS.
+    return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
+
+
+class Loss(NamedTuple):
+    """The changes that `discard` would revert, to be shown beforehand.
+
+    `commit` describes the commit to restore, `diff` contains the changes to INPUTS, without
+    secrets, and `files` contains the hash of each file from `to_discard`, or None if it is missing.
+    """
+
+    commit: str
+    diff: str
+    files: dict[str, str | None]
+
+
+def read_loss(folder: Path) -> Loss:
+    """Return the changes that `discard` would revert now. Raises InputError without a commit."""
+    names = to_discard(folder)
+    top = work_tree(folder) or folder
+    hashes = {name: digest(top / name) if (top / name).is_file() else None for name in names}
+    options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
+    text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
+    diff = "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
+    return Loss(describe(folder), diff, hashes)
+
+
+def discard(folder: Path, shown: Loss | None = None) -> None:
+    """Restore the last commit's run: the files of `to_discard`, then the outputs in DVC.
+
+    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
+    `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
+    """
+    require_idle(folder)
+    if shown is not None and read_loss(folder) != shown:
+        raise InputError(
+            "discard: cannot discard the run: files or the last commit have changed since the "
+            "list was shown. Check the new list."
+        )
+    names = to_discard(folder)
+    tree = {
+        *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split("\0")
+    }
+    old = [f":(top,literal){name}" for name in names if name in tree]
+    new = [f":(top,literal){name}" for name in names if name not in tree]
+    if old:
+        git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
+    if new:
+        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
+        git("clean", "--quiet", "--force", "--", *new, folder=folder)
+    lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
+    if lacking:
+        raise InputError(
+            f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "
+            f"commit are not in DVC's cache. Run `dvc pull {paths.PIPELINE}`, or `dvc repro` to "
+            "create them again."
+        )

@@ -4,11 +4,153 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pawprint.base import paths
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.errors import InputError, printable
+from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
-from pawprint.commands.scoring import Scored, score
+from pawprint.data.cleaning import without_duplicates
+from pawprint.data.decoding.row import perceptual_hash
+from pawprint.data.folder import names_below, take_images
+from pawprint.data.folders import OUTER, folders_of, label_and_split
+from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
+from pawprint.data.near_duplicates import near_duplicates
+from pawprint.pipeline.params.data import Clean, Split
 from pawprint.report.pages import describe_score
-from pawprint.serving.predictor import default_model, load_predictor
+from pawprint.scores import metrics
+from pawprint.scores.evaluation import decide
+from pawprint.serving.predictor import (
+    Prediction,
+    Predictor,
+    default_model,
+    load_predictor,
+    predict_each,
+)
+
+TRAINED_ON = "in the training images, or near-duplicates of them"
+
+
+class Scored(NamedTuple):
+    """The result of `score`.
+
+    `scores` has the SCORES columns after `split`. `left_out` counts photos by reason, with the
+    words of `clean`. `failed` has the rows of `predict_each` with an error. `has_training` says
+    whether photos were compared with the project's training images.
+    """
+
+    scores: pd.DataFrame
+    left_out: dict[str, int]
+    failed: list[dict]
+    has_training: bool
+
+
+def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
+    """Return the scores that `evaluate` computes, for the labelled photos in a folder.
+
+    Copies count once, or not at all if their labels differ. Photos that trained the project's last
+    run, and their near-duplicates, are left out. In intervals, photos with the same `group` in
+    metadata.csv count as one. Photos labelled UNKNOWN show none of the classes. Raises InputError
+    if no photo of a class remains.
+    """
+    metadata = predictor.metadata
+    photos = find_photos(project, folder, metadata.labels)
+    labelled = photos.dropna(subset="label")
+    rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _measure)]
+    failed = [row for row in rows if row["error"]]
+    columns = ["prediction", "pixels_sha256", "perceptual_hash"]
+    usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
+    images, copies = without_duplicates(usable.assign(archive_split=""))
+    has_training = (project / paths.SPLIT_CSV).exists() and (project / paths.IMAGES_CSV).exists()
+    is_trained_on = (
+        _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
+    )
+    left_out = {
+        UNLABELLED: len(photos) - len(labelled),
+        **copies["reason"].value_counts().to_dict(),
+        TRAINED_ON: int(is_trained_on.sum()),
+    }
+    images = images[~is_trained_on]
+    is_of_class = images["label"].isin(metadata.labels)
+    if not is_of_class.any():
+        counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
+        raise InputError(
+            f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
+            f"none, with {len(failed):,} unusable files. Left out: {counts}."
+        )
+    return Scored(_tabulate(images, is_of_class, predictor), left_out, failed, has_training)
+
+
+def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
+    """Return the images in a folder and its subfolders, sorted by path.
+
+    The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
+    UNKNOWN or None; and `group`, from metadata.csv or the image alone. Folders of classes have the
+    names in the project's `clean.labels`, or are named after the labels. Raises InputError without
+    the folder, or if no image has a label.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
+    params = project / paths.PARAMS
+    folder_names = Clean.load(path=params).labels if params.exists() else "auto"
+    named = folder_names if isinstance(folder_names, dict) else {}
+    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
+    names = sorted(name for name in names_below(folder) if (folder / name).is_file())
+    rows = parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
+    listed = rows or {}
+    images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
+    is_outer = folder_names == OUTER
+    places = [label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images]
+    photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
+    photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
+    if photos["label"].isna().all():
+        raise InputError(
+            f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, or a "
+            f"metadata.csv with these labels. Received: {len(images):,} images without them."
+        )
+    return photos
+
+
+def _measure(image: Image.Image, prediction: Prediction) -> dict:
+    return {"prediction": prediction, "perceptual_hash": perceptual_hash(image)}
+
+
+def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
+    """Return whether each image has the pixels of a training image, or looks like one, as bool."""
+    split = read_table(project / paths.SPLIT_CSV, SPLIT)
+    hashes = read_table(project / paths.IMAGES_CSV, IMAGES).set_index("path")["perceptual_hash"]
+    training = split[split["split"] == TRAIN]
+    known = training["path"].map(hashes)
+    new = images["perceptual_hash"].drop_duplicates()
+    distance = Split.load(path=project / paths.PARAMS).near_duplicate_distance
+    pairs = near_duplicates(pd.concat([known, new]), distance) - len(known)
+    near = new.iloc[pairs.loc[(pairs["first"] < 0) & (pairs["second"] >= 0), "second"]]
+    is_known = images["pixels_sha256"].isin(training["pixels_sha256"])
+    return is_known | images["perceptual_hash"].isin(near)
+
+
+def _tabulate(images: pd.DataFrame, is_of_class: pd.Series, predictor: Predictor) -> pd.DataFrame:
+    """Return the scores for images with a `prediction`, of which some show none of the classes."""
+    metadata = predictor.metadata
+    known, unknown = images[is_of_class], images[~is_of_class]
+    of_known, of_unknown = (
+        np.array([prediction.unknown_score for prediction in each["prediction"]], float)
+        for each in (known, unknown)
+    )
+    actual = pd.Index(metadata.labels).get_indexer(known["label"])
+    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
+    groups = known["group"].to_numpy()
+    predictions = decide(metadata, actual, probabilities, of_known, groups)
+    scores = metrics.tabulate_scores(predictions)
+    groups = np.append(unknown["group"], groups)
+    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    return pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,10 +11,10 @@ from conftest import commit, git_init, photos_of, refused, set_author, succeed, 
 
 from pawprint import __main__ as command_line
 from pawprint.base.git import current_commit
-from pawprint.commands.init_project import create
+from pawprint.commands.init import create
 from pawprint.commands.new_folder import PARTIAL
 from pawprint.commands.project_files import names_in_git
-from pawprint.commands.use_recipe import require_committed
+from pawprint.commands.recipes import require_committed
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.
@@ -146,7 +146,7 @@ def test_interrupted_init_leaves_nothing_and_can_be_repeated(tmp_path, images, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("pawprint.commands.init_project.track", interrupt)
+        patch.setattr("pawprint.commands.init.track", interrupt)
         create(tmp_path / "p", images, None)
     assert not (tmp_path / "p").exists()
     write_files(tmp_path / "p" / PARTIAL, {"photos/cat/1.jpg": "half"})

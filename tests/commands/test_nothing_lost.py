@@ -29,7 +29,7 @@ from dvc.repo import Repo
 from pawprint.app.label_rows import write_rows
 from pawprint.base import paths
 from pawprint.base.files import is_link_of_dvc, write_text
-from pawprint.commands import discard_run as last_commit
+from pawprint.commands import discard as last_commit
 from pawprint.commands.discard import run as run_discard
 from pawprint.data.kept_splits import keep_splits
 from stages import fetch
@@ -186,7 +186,7 @@ def test_app_discards_a_run_after_it_has_shown_what_is_lost(project):
 
     def script():
         from pawprint.app import HERE, page_run
-        from pawprint.commands import discard_run as discard
+        from pawprint.commands import discard
 
         page_run.ask_discard(discard.read_loss(HERE))
 

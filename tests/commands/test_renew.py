@@ -6,8 +6,8 @@ from conftest import PROJECT, refused, run
 from pawprint.base.files import write_json
 from pawprint.base.paths import STATE
 from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands.recipes import new_params
 from pawprint.commands.renew import renewed_params, renewed_pipeline, renewed_requirements
-from pawprint.commands.use_recipe import new_params
 from pawprint.pipeline.params.file import flat
 from pawprint.pipeline.template import pipeline
 

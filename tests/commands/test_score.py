@@ -12,7 +12,7 @@ from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import SCORES
 from pawprint.base.tables import read_table
-from pawprint.commands.scoring import TRAINED_ON, Scored, score
+from pawprint.commands.score import TRAINED_ON, Scored, score
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.serving.predictor import load_predictor

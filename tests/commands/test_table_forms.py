@@ -7,7 +7,7 @@ from classes_of import describe_classes
 from conftest import photos_of, refused, tarred, write_files
 
 from pawprint.commands.forms import NOTHING, Asked
-from pawprint.commands.init_project import create
+from pawprint.commands.init import create
 
 NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))

@@ -20,7 +20,7 @@ from conftest import (
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
-from pawprint.commands.init_project import WITHOUT_CLASSES
+from pawprint.commands.init import WITHOUT_CLASSES
 from pawprint.data.folder import find_images
 from pawprint.data.folder_messages import describe_class_counts, describe_names
 from pawprint.data.folders import read_folders

@@ -6,7 +6,7 @@ import pytest
 from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
 
 from pawprint.base.files import pack
-from pawprint.commands.init_project import create
+from pawprint.commands.init import create
 from pawprint.data.archive import UnusableImageError, open_archive
 from pawprint.data.pointers import pointer_at
 from pawprint.data.reading import decode

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
-from pawprint.commands.init_project import create
+from pawprint.commands.init import create
 from pawprint.data import pointers
 from pawprint.network.store import write_shard
 

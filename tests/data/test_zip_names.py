@@ -9,7 +9,7 @@ import pytest
 from conftest import clean_archive, photo, photos_of, refused, tarred
 
 from pawprint.base.files import pack
-from pawprint.commands.init_project import create
+from pawprint.commands.init import create
 from pawprint.data.archive import describe_encoding, members, open_archive
 from pawprint.data.names import describe_unsafe
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pawprint.commands.given import open_given
-from pawprint.commands.init_project import describe_classes as describe_given
+from pawprint.commands.init import describe_classes as describe_given
 
 
 def describe_classes(images: Path, labels: str) -> list[str]:
