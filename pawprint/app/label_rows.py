@@ -13,8 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from pawprint.base.errors import InputError
-from pawprint.base.files import write_text
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes, write_text
 from pawprint.data.user_tables import LABEL_COLUMNS, MARKS, Cells, csv_rows, parse_csv
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project

@@ -10,8 +10,7 @@ from typing import IO, NamedTuple, NoReturn
 from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import walk
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes, walk
 from pawprint.base.paths import OF_URLS
 from pawprint.commands import forms
 from pawprint.data.archive import (

@@ -8,8 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from pawprint.base.errors import InputError
-from pawprint.base.files import read_text, write_json, write_text, writing
-from pawprint.base.named_file import copy_file, reading
+from pawprint.base.files import copy_file, read_text, reading, write_json, write_text, writing
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import forms

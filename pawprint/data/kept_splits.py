@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import write_text
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes, write_text
 from pawprint.base.paths import SPLITS_CSV
 from pawprint.data import user_tables
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
 
 LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 ANNEX = b"annex/objects/"

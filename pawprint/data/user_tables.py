@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from pawprint.base.classes import NEITHER, RESERVED, is_reserved, problem_of_names
 from pawprint.base.errors import InputError, one_of, printable
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 # Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a UTF-16

@@ -9,7 +9,7 @@ import openvino
 from openvino.preprocess import PrePostProcessor
 
 from pawprint.base.errors import InputError, printable, reason, silent_stderr
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.pipeline.params.model import Model, Onnx
 

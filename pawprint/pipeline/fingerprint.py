@@ -12,7 +12,7 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path, PurePosixPath
 
 from pawprint.base.errors import InputError, name_some
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
 from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
 from pawprint.pipeline.package import folders_of_code
 

@@ -18,8 +18,7 @@ from pawprint.base import paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
-from pawprint.base.files import md5_of_folder
-from pawprint.base.named_file import reading
+from pawprint.base.files import md5_of_folder, reading
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
