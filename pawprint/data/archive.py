@@ -20,13 +20,13 @@ from pawprint.base.files import (
     md5_of,
     naming,
     open_binary,
+    pointer_at,
     read_bytes,
     read_json,
     write_json,
 )
 from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
 from pawprint.data.names import problem_of_name
-from pawprint.data.pointers import pointer_at
 
 
 class UnusableImageError(DecodingError, InputError):

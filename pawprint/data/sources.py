@@ -21,6 +21,7 @@ from pawprint.base.files import (
     is_link_of_dvc,
     open_binary,
     pack,
+    pointer_at,
     read_bytes,
     replacing,
 )
@@ -28,7 +29,6 @@ from pawprint.base.paths import OF_URLS
 from pawprint.base.yaml_file import read_yaml
 from pawprint.data.archive import ZIP, members, open_archive, read_member, what_is, write_list
 from pawprint.data.names import member_name, require_utf8
-from pawprint.data.pointers import pointer_at
 from pawprint.data.tar_files import is_tar, tar_files
 from pawprint.pipeline.params.section import Section, Sha256, check_content
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pawprint.base.errors import InputError, without_secrets
-from pawprint.base.files import digest
-from pawprint.data.pointers import pointer_at
+from pawprint.base.files import digest, pointer_at
 from pawprint.pipeline.params.model import Weights
 
 FILE = "imagenet, none or a path to a file"  # the expected values of the source

@@ -18,14 +18,13 @@ from pawprint.base import paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
-from pawprint.base.files import md5_of_folder, reading
+from pawprint.base.files import md5_of_folder, pointer_at, reading
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.folder import find_images
-from pawprint.data.pointers import pointer_at
 from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
