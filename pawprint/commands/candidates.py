@@ -30,6 +30,7 @@ from pawprint.base.classes import SIGNIFICANT, problem_of_labels
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
+from pawprint.base.package import python_in, require_current
 from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
@@ -41,7 +42,6 @@ from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.package import python_in, require_current
 from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features

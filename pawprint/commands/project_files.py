@@ -8,9 +8,9 @@ import functools
 import json
 
 from pawprint.base import paths
+from pawprint.base.package import PACKAGE, ROOT
 from pawprint.pipeline.installation import line_of_requirement
 from pawprint.pipeline.lock import locked_versions
-from pawprint.pipeline.package import PACKAGE, ROOT
 from pawprint.pipeline.template import (
     DVC_IGNORE,
     IGNORED_BY_DVC,

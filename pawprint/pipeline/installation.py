@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from pawprint.base.errors import without_secrets
-from pawprint.pipeline.package import DISTRIBUTION, PACKAGE, installed_version, origin
+from pawprint.base.package import DISTRIBUTION, PACKAGE, installed_version, origin
 
 
 def requirement(extras: str = "") -> str | None:

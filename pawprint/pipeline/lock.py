@@ -7,8 +7,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.base.files import read_text
+from pawprint.base.package import DISTRIBUTION, ROOT
 from pawprint.base.paths import REQUIREMENTS
-from pawprint.pipeline.package import DISTRIBUTION, ROOT
 
 
 def locked_versions() -> tuple[list[str], list[str]]:

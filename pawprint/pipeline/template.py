@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from pawprint.base.errors import InputError, name_some
 from pawprint.base.files import OF_SYSTEMS, read_text
+from pawprint.base.package import ROOT
 from pawprint.base.yaml_file import parse_mapping, read_mapping
-from pawprint.pipeline.package import ROOT
 
 DVC_IGNORE = ".dvcignore"
 IGNORED_BY_DVC = ("/.venv", *OF_SYSTEMS)

@@ -14,7 +14,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.base import paths
+from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
@@ -29,7 +29,6 @@ from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, 
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.pipeline import package
 from pawprint.pipeline.mapping import map_items
 from pawprint.pipeline.recorded import Recorded
 
