@@ -13,6 +13,7 @@ from pawprint.base.columns import SCORES, SPLIT
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
+from pawprint.base.package import install_command
 from pawprint.base.paths import PARAMS
 from pawprint.base.progress import track
 from pawprint.base.runtime import read_network
@@ -29,7 +30,6 @@ from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import load_backbone
 from pawprint.network.keras_model import load_model
 from pawprint.network.training import with_head
-from pawprint.pipeline.installation import install_command
 from pawprint.pipeline.params.model import ONNX, Head, Model, Weights
 from pawprint.pipeline.recorded import Recorded
 from pawprint.report.pages import describe_score, headline_of, project_name, score_of

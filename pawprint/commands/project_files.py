@@ -8,8 +8,7 @@ import functools
 import json
 
 from pawprint.base import paths
-from pawprint.base.package import PACKAGE, ROOT
-from pawprint.pipeline.installation import line_of_requirement
+from pawprint.base.package import PACKAGE, ROOT, line_of_requirement
 from pawprint.pipeline.lock import locked_versions
 from pawprint.pipeline.template import (
     DVC_IGNORE,

@@ -8,11 +8,15 @@ from pathlib import Path
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_text, write_json, write_text
 from pawprint.base.git import git
-from pawprint.base.package import DISTRIBUTION, installed_version, require_current
+from pawprint.base.package import (
+    DISTRIBUTION,
+    installed_version,
+    line_of_requirement,
+    require_current,
+)
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.recipes import new_params, require_committed
-from pawprint.pipeline.installation import line_of_requirement
 from pawprint.pipeline.params.file import flat, is_optional
 from pawprint.pipeline.template import pipeline
 

@@ -57,7 +57,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
-        from pawprint.pipeline.installation import install_command
+        from pawprint.base.package import install_command
 
         return f"the package {error.name} is not installed. Run `{install_command()}`."
     if isinstance(error, MemoryError):
