@@ -102,7 +102,7 @@ def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, la
         assert "2 classes: cat (6), dog (6)" in notes
         return
     with refused(str(given), "A1.csv, A2.csv", "12 of their images", "--label COLUMN"):
-        create(tmp_path / "p", given, None, False)
+        create(tmp_path / "p", given, None)
 
 
 def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
@@ -117,7 +117,7 @@ def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
 def test_parquet_is_named_with_what_reads_it(tmp_path, name):
     given = write_files(tmp_path / "given", {name: b"PAR1"})
     with refused(name, "docs/images.md"):
-        create(tmp_path / "p", given if "/" in name else given / name, None, False)
+        create(tmp_path / "p", given if "/" in name else given / name, None)
 
 
 ONE = "exactly one class"

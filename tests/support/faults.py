@@ -26,9 +26,8 @@ from pawprint.base.errors import printable
 from pawprint.data.decoding.limits import MAX_BYTES
 
 KEPT = "kept"
-CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
+CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/**/*.py"))
 REASONS = {*re.findall(r'(?:UnusableImage|Decoding)Error\(\s*"(\w+)"', CODE)}
-# Suffixes of images that can be decoded.
 REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
 # Names that zipfile cannot write, by the placeholder that is used until it has written the others,
 # and how it reads them: in code page 437, and up to a zero byte.
