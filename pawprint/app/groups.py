@@ -20,9 +20,8 @@ from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.base.tables import read_table, training_images
 from pawprint.model.detector import unit_length
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise, view_of
-from pawprint.network.heads import kinds_of
+from pawprint.network.heads import kinds_of, sample_weights
 from pawprint.network.logistic_regression import fit_regressions
 from pawprint.network.store import open_features
 
