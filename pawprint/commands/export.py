@@ -22,8 +22,7 @@ from pawprint.commands import exports
 from pawprint.commands.html_page import About, fetch_runtime, whose_weights
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
-from pawprint.model.mirror_image import is_mirrored
-from pawprint.model.served_model import NETWORK_FILE
+from pawprint.model.served_model import NETWORK_FILE, is_mirrored
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights

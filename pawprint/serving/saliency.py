@@ -25,8 +25,7 @@ from pawprint.base.files import replacing
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, read_network
 from pawprint.data.reading import read_again
-from pawprint.model.mirror_image import is_mirrored, single
-from pawprint.model.served_model import NETWORK_FILE, output_names
+from pawprint.model.served_model import NETWORK_FILE, is_mirrored, output_names, single
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.predictor import Predictor
