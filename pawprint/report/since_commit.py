@@ -7,8 +7,7 @@ from pawprint.base.files import md5, parse_file
 from pawprint.data.changes import Images, describe_changes, images_of
 from pawprint.pipeline.params.changes import describe_param_changes
 from pawprint.pipeline.recorded import LastCommit
-from pawprint.scores.compared_runs import compare_runs
-from pawprint.scores.stored_run import read_run
+from pawprint.scores.compared_runs import compare_runs, read_run
 
 SAME = "the same photos, labels, splits, params and code"
 NOT_KNOWN = "changes in photos and labels are unknown: run `dvc pull` before a run"
