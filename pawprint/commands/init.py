@@ -15,8 +15,15 @@ from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import forms
 from pawprint.commands.forms import Asked
 from pawprint.commands.given import Given, open_given
-from pawprint.commands.new_folder import building, override_rules, require_room
-from pawprint.commands.project_files import CONFIG, IGNORE, files, names_in_git
+from pawprint.commands.project_files import (
+    CONFIG,
+    IGNORE,
+    building,
+    files,
+    names_in_git,
+    override_rules,
+    require_room,
+)
 from pawprint.commands.recipes import NEW, new_params, recipe_names
 from pawprint.commands.renew import renew
 from pawprint.data.folder_messages import describe_class_counts, describe_names
