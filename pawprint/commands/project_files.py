@@ -11,15 +11,18 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError, name_some
 from pawprint.base.files import OF_SYSTEMS, read_text, write_text
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.package import PACKAGE, ROOT, line_of_requirement
-from pawprint.base.paths import STATE
-from pawprint.pipeline.lock import locked_versions
+from pawprint.base.package import DISTRIBUTION, PACKAGE, ROOT, line_of_requirement
+from pawprint.base.paths import REQUIREMENTS, STATE
 from pawprint.pipeline.template import (
     DVC_IGNORE,
     IGNORED_BY_DVC,
@@ -29,6 +32,50 @@ from pawprint.pipeline.template import (
     stages,
     template,
 )
+
+
+def locked_versions() -> tuple[list[str], list[str]]:
+    """Return lines for the packages that ours requires, and for DVC and all that DVC needs.
+
+    They come from the package's own lock, with markers. If the installed versions differ, they are
+    used instead.
+    """
+    packaged: dict[str, list[str]] = {}
+    for line in read_text(ROOT / REQUIREMENTS).splitlines():
+        packaged.setdefault(line.partition("==")[0], []).append(line)
+    of_dvc = needed = {"dvc"}
+    while needed:
+        needed = {name for each in needed for name in _required_by(each)} - of_dvc
+        of_dvc = of_dvc | needed
+    ours = _required_by(DISTRIBUTION) - {"dvc"}
+    first, second = (
+        [line for name in sorted(names) for line in as_installed(name, packaged.get(name, []))]
+        for names in (ours, of_dvc - ours)
+    )
+    return first, second
+
+
+def as_installed(name: str, lines: list[str]) -> list[str]:
+    """Return a package's lines, or one with its installed version if that differs."""
+    with contextlib.suppress(PackageNotFoundError):
+        installed = version(name)
+        here = [line for line in map(Requirement, lines) if _holds_here(line)]
+        if not here or any(installed not in line.specifier for line in here):
+            return [f"{name}=={installed}"]
+    return lines
+
+
+def _required_by(name: str) -> set[str]:
+    """Return the packages that an installed one requires on this computer, without extras."""
+    with contextlib.suppress(PackageNotFoundError):
+        lines = map(Requirement, requires(name) or ())
+        return {canonicalize_name(line.name) for line in lines if _holds_here(line)}
+    return set()
+
+
+def _holds_here(line: Requirement) -> bool:
+    return line.marker is None or line.marker.evaluate({"extra": ""})
+
 
 README_TEXT = PACKAGE / "commands/templates/README.md"
 IGNORE = ".gitignore"
