@@ -9,8 +9,7 @@ import streamlit as st
 
 from pawprint.app import groups, photos
 from pawprint.app.groups import Pages, Pool, without
-from pawprint.app.label_rows import Undo
-from pawprint.app.labelling import ImageKey
+from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photo_sources import UnlabelledPhotos
 from pawprint.app.photos import explain_errors, message
 from pawprint.base.errors import InputError, counted, name_in_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pawprint.app import HERE, groups, labelling, photos
-from pawprint.app.label_rows import Undo
+from pawprint.app.labelling import Undo
 from pawprint.base import paths
 from pawprint.base.classes import NEITHER
 from pawprint.base.errors import InputError

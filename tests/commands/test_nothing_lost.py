@@ -26,7 +26,7 @@ from conftest import (
 )
 from dvc.repo import Repo
 
-from pawprint.app.label_rows import write_rows
+from pawprint.app.labelling import write_rows
 from pawprint.base import paths
 from pawprint.base.files import is_link_of_dvc, write_text
 from pawprint.commands import discard as last_commit
