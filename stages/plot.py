@@ -23,7 +23,6 @@ from pawprint.base.files import md5, read_json, write_text
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
-from pawprint.data.changes import images_of
 from pawprint.data.cleaning import describe_files
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
@@ -32,7 +31,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.report import augmented, charts, drawing, pages, photos
-from pawprint.report.since_commit import describe_since_commit
+from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
