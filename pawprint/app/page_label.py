@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pawprint.app import HERE, groups, label_rows, labelling, page_run, photo_sources, photos
+from pawprint.app import HERE, groups, labelling, page_run, photo_sources, photos
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photo_sources import UnlabelledPhotos
@@ -233,7 +233,7 @@ def doubt(row: pd.Series) -> str:
 
 def show_labelled() -> None:
     """Show the photos that have a row in labels.csv, last row first, with their labels."""
-    rows = label_rows.read_rows(paths.LABELS_CSV)[::-1]
+    rows = labelling.read_rows(paths.LABELS_CSV)[::-1]
     if not rows:
         st.markdown("`labels.csv` has no rows yet. Photos that you label are listed here.")
         return

@@ -13,7 +13,7 @@ from app_project import PHOTOS, write_photos, write_split
 from conftest import PROJECT, change, photo, refused, write_files
 from streamlit.testing.v1 import AppTest
 
-from pawprint.app import HERE, groups, labelling, page_label, page_of_photos, photo_sources, photos
+from pawprint.app import HERE, groups, labelling, page_label, photo_sources, photos
 from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.base.errors import InputError
@@ -90,7 +90,7 @@ class Review:
 
     def path(self) -> str:
         """Return the path of the image that is shown."""
-        page_of_photos.cells_of(self.source, self.pages, self.source.given())
+        page_label.cells_of(self.source, self.pages, self.source.given())
         ((path, _),) = self.pages.images
         return path
 
@@ -98,12 +98,12 @@ class Review:
         """Label the image that is shown and return its path."""
         path = self.path()
         asked = {"marked": [0] if label else [], "label": label}
-        page_of_photos.give_labels(self.source, self.pages, asked)
+        page_label.give_labels(self.source, self.pages, asked)
         return path
 
     def undo(self) -> str:
         """Undo the last answer and return the path of its image."""
-        page_of_photos.undo(self.source, self.pages, {})
+        page_label.undo(self.source, self.pages, {})
         return self.path()
 
 
@@ -160,7 +160,7 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """A correction of a replaced photo does not count. One of a renamed photo does."""
     (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
     source = to_review(project, SUSPECTS).source
-    counts = page_of_photos.count_photos(source.pool, (), source.given())
+    counts = page_label.count_photos(source.pool, (), source.given())
     assert counts == (4 - number, number)
 
 
@@ -220,7 +220,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
         return ""
 
     monkeypatch.setattr(photos, "square", read)
-    cells = page_of_photos.cells_of(source, pages, {})
+    cells = page_label.cells_of(source, pages, {})
     assert pages.sure == 0
     assert len(cells) == len(pages.images) > 0
     assert not gone & {cell["alt"] for cell in cells}
