@@ -4,7 +4,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,14 +17,14 @@ from PIL import Image
 from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
-from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
-from pawprint.base.files import md5_of_folder, pointer_at, reading
+from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
+from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
-from pawprint.data.folder import find_images
+from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
@@ -34,6 +34,42 @@ from pawprint.pipeline.recorded import Recorded
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
+    """Return the images among these files in a folder and report the other files on stderr.
+
+    Files listed in `table` are images, whatever their suffix.
+    """
+    images = [name for name in names if name in table or is_image_name(name)]
+    if others := sorted(set(names).difference(images)):
+        line = f"{counted(len(others), 'other file')} ({count_suffixes(others)})"
+        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
+    return images
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, following links, sorted by path component.
+
+    Folders that are not searched are listed on stderr.
+    """
+    left_out: list[tuple[Path, str]] = []
+    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
+    for path, why in left_out:
+        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
+def find_images(paths: list[Path]) -> list[Path]:
+    """Return the given files, and all images in the given folders, sorted."""
+    images = []
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            images += [path / name for name in take_images(path, names_below(path))] or [path]
+        else:
+            images.append(path)
+    return images
+
 
 # The files in a served or exported model's folder.
 MODEL_FILES = ("model.*", "*.npz")
