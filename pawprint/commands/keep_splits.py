@@ -7,10 +7,11 @@ import pandas as pd
 
 from pawprint.base.columns import SPLIT, SPLITS
 from pawprint.base.errors import InputError, counted
-from pawprint.base.files import md5
+from pawprint.base.files import md5, read_bytes, write_text
 from pawprint.base.paths import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.base.tables import read_table
-from pawprint.data.kept_splits import keep_splits, read_kept_splits
+from pawprint.data import user_tables
+from pawprint.data.kept_splits import read_kept_splits
 from pawprint.pipeline.recorded import Recorded
 
 
@@ -65,3 +66,27 @@ def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
             f"{SPLITS_CSV}: the file was edited since `split` last read it. Run `dvc repro split`."
         )
     return keep_splits(table, read_table(recorded.file(result), SPLIT), are_training)
+
+
+def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
+    """Write the splits from a SPLIT table to splits.csv and return the new rows.
+
+    With `to_train`, new images become training images if they do not share a group with old ones.
+    Rows for other images, and additional columns, stay as they are. Raises InputError if the file
+    is not such a table.
+    """
+    import pandas as pd  # imported here because it is slow and `code` does not need it
+
+    content = read_bytes(path) if path.exists() else user_tables.EMPTY_TABLES[SPLITS_CSV].encode()
+    written = user_tables.parse_csv(content, str(path), user_tables.SPLIT_COLUMNS)
+    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
+    split_of = images.set_index("pixels_sha256")["split"]
+    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
+    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
+    new = images[is_new]
+    if to_train:
+        is_with_old = new["group"].isin(images["group"][~is_new])
+        new = new.assign(split=new["split"].where(is_with_old, "train"))
+    rows = pd.concat([table, new[list(user_tables.SPLIT_COLUMNS)]]).fillna("")
+    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
+    return new

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import read_bytes, write_text
-from pawprint.base.paths import SPLITS_CSV
 from pawprint.data import user_tables
 
 if TYPE_CHECKING:
@@ -37,30 +35,6 @@ def read_kept_splits(path: Path) -> dict[str, str]:
         if problem:
             raise InputError(f"{path}: line {line}: {printable(problem)}. Correct the line.")
     return splits
-
-
-def keep_splits(path: Path, images: "pd.DataFrame", to_train: bool = False) -> "pd.DataFrame":
-    """Write the splits from a SPLIT table to splits.csv and return the new rows.
-
-    With `to_train`, new images become training images if they do not share a group with old ones.
-    Rows for other images, and additional columns, stay as they are. Raises InputError if the file
-    is not such a table.
-    """
-    import pandas as pd  # imported here because it is slow and `code` does not need it
-
-    content = read_bytes(path) if path.exists() else user_tables.EMPTY_TABLES[SPLITS_CSV].encode()
-    written = user_tables.parse_csv(content, str(path), user_tables.SPLIT_COLUMNS)
-    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
-    split_of = images.set_index("pixels_sha256")["split"]
-    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
-    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
-    new = images[is_new]
-    if to_train:
-        is_with_old = new["group"].isin(images["group"][~is_new])
-        new = new.assign(split=new["split"].where(is_with_old, "train"))
-    rows = pd.concat([table, new[list(user_tables.SPLIT_COLUMNS)]]).fillna("")
-    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
-    return new
 
 
 def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) -> list[str]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from test_splitting import CLASSES, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.base.errors import InputError
-from pawprint.data.kept_splits import describe_kept_splits, keep_splits, read_kept_splits
+from pawprint.commands.keep_splits import keep_splits
+from pawprint.data.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.data.splitting import split
 
 FRACTIONS = {"validation": 0.2, "test": 0.2}
