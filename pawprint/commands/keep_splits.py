@@ -11,7 +11,7 @@ from pawprint.base.files import md5, read_bytes, write_text
 from pawprint.base.paths import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.base.tables import read_table
 from pawprint.data import user_tables
-from pawprint.data.kept_splits import read_kept_splits
+from pawprint.data.user_tables import read_kept_splits
 from pawprint.pipeline.recorded import Recorded
 
 
