@@ -15,6 +15,7 @@ from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import forms
 from pawprint.commands.forms import Asked
 from pawprint.commands.given import Given, open_given
+from pawprint.commands.params_file import set_values
 from pawprint.commands.project_files import (
     CONFIG,
     IGNORE,
@@ -34,7 +35,6 @@ from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
-from pawprint.pipeline.params.file import set_values
 from pawprint.pipeline.template import DVC_IGNORE, template
 
 

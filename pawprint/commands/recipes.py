@@ -13,7 +13,7 @@ from pawprint.base.package import PACKAGE
 from pawprint.base.paths import PARAMS
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import align
-from pawprint.pipeline.params.file import overlay
+from pawprint.commands.params_file import overlay
 from pawprint.pipeline.template import template
 
 

@@ -16,8 +16,8 @@ from pawprint.base.package import (
 )
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands.params_file import flat, is_optional
 from pawprint.commands.recipes import new_params, require_committed
-from pawprint.pipeline.params.file import flat, is_optional
 from pawprint.pipeline.template import pipeline
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)

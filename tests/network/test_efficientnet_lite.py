@@ -14,6 +14,7 @@ from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from pawprint.commands.export import keras_model
+from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
@@ -28,7 +29,6 @@ from pawprint.network.keras_backbone import (
     weights_sha256,
 )
 from pawprint.network.keras_model import load_model, preprocessing
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights
 from stages import backbone as stage
 

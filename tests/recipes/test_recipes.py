@@ -12,10 +12,10 @@ from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export import keras_model
+from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.model.metadata import read_metadata
 from pawprint.network.store import Shard
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ from conftest import PROJECT, git_project, photos_of, refused, repro, run, write
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
+from pawprint.commands.params_file import overlay
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.data.names import SUFFIXES
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
 from pawprint.pipeline.template import DVC_IGNORE
