@@ -16,7 +16,6 @@ from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
-from pawprint.data import user_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -322,11 +321,11 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     such a table.
     """
     splits: dict[str, str] = {}
-    for line, row in user_tables.read_csv_rows(path, user_tables.SPLIT_COLUMNS):
+    for line, row in read_csv_rows(path, SPLIT_COLUMNS):
         pixels = row["pixels_sha256"]
         split = row["split"]
         problem = None
-        if not user_tables.SHA256.fullmatch(pixels):
+        if not SHA256.fullmatch(pixels):
             problem = f"expected a pixels_sha256 with 64 hexadecimal digits. Received: {pixels!r}"
         elif split not in SPLITS:
             problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
