@@ -9,7 +9,7 @@ import numpy as np
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import copy_file, read_text, reading, write_json, write_text, writing
-from pawprint.base.package import PACKAGE, installed_version
+from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version, template
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import forms
@@ -35,7 +35,6 @@ from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
-from pawprint.pipeline.template import DVC_IGNORE, template
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,17 +21,20 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError, name_some
 from pawprint.base.files import OF_SYSTEMS, read_text, write_text
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.package import DISTRIBUTION, PACKAGE, ROOT, line_of_requirement
-from pawprint.base.paths import REQUIREMENTS, STATE
-from pawprint.pipeline.template import (
+from pawprint.base.package import (
+    DISTRIBUTION,
     DVC_IGNORE,
     IGNORED_BY_DVC,
+    PACKAGE,
+    ROOT,
     lies_outside,
+    line_of_requirement,
     outputs_of,
     pipeline,
     stages,
     template,
 )
+from pawprint.base.paths import REQUIREMENTS, STATE
 
 
 def locked_versions() -> tuple[list[str], list[str]]:

@@ -12,13 +12,13 @@ from pawprint.base.package import (
     DISTRIBUTION,
     installed_version,
     line_of_requirement,
+    pipeline,
     require_current,
 )
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.params_file import flat, is_optional
 from pawprint.commands.recipes import new_params, require_committed
-from pawprint.pipeline.template import pipeline
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
