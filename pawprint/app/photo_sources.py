@@ -6,17 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from pawprint import artifacts
 from pawprint.app import HERE, groups, labelling, photos
 from pawprint.app.labelling import Undo
 from pawprint.base import paths
 from pawprint.base.classes import NEITHER
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_json
-from pawprint.data.archive import members
-from pawprint.data.folders import find_layout
-from pawprint.data.metadata_csv import read_metadata_csv
 from pawprint.data.user_tables import reviewed_images, spellings
-from pawprint.pipeline.params.data import Clean
 
 ImageKeys = Sequence[labelling.ImageKey]
 
@@ -98,10 +95,7 @@ def classes_of_source() -> list[str]:
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
 def _classes_of_source(*files: Path) -> list[str]:
-    archive = photos.archive()
-    names = members(archive)
-    table = read_metadata_csv(archive, names)
-    return find_layout(names, table, Clean.load().labels, archive.filename).classes
+    return artifacts.classes_of_source(HERE, photos.archive())
 
 
 @st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)

@@ -5,7 +5,6 @@ Each format is one function, from `write_keras` to `write_page`.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,20 +13,18 @@ import numpy as np
 import pandas as pd
 from packaging.version import Version
 
+from pawprint.artifacts import pixels_for
 from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
 from pawprint.commands.html_page import PAGE_FILE, About, network_in, page_of, with_half_weights
 from pawprint.commands.litert_metadata import add_metadata
-from pawprint.data.archive import Archive, open_archive
-from pawprint.data.reading import open_image
+from pawprint.data.archive import open_archive
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import activation_for, save_model, with_features
-from pawprint.network.views import resize
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.predictor import RunNetwork
 
 WRITES_LITERT = Version("3.13")  # minimum Keras version
@@ -271,15 +268,10 @@ def for_litert(model: keras.Model, size: int, fold: tuple[int, float] | None = N
     return keras.Model(pixels, {"probability": probability}, name=model.name)
 
 
-def read_pixels(archives: Path, members: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
-    """Yield the pixels of each archive member as the model needs them, uint8 `(size, size, 3)`."""
+def read_pixels(archives: Path, photos: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
+    """Yield the pixels of each photo as the model needs them, uint8 `(size, size, 3)`."""
     with open_archive(archives, metadata.bits) as archive:
-        yield from map_in_threads(partial(_read_member, archive, metadata), members)
-
-
-def _read_member(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
-    image = open_image(archive, name, metadata.decoded_side)
-    return resize(image, metadata.image_size, metadata.resize)
+        yield from pixels_for(archive, metadata, photos)
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:

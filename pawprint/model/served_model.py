@@ -75,7 +75,6 @@ NETWORK_FILE = "model.xml"
 FILES = (NETWORK_FILE, "model.tflite", "model.onnx")
 FEATURES = "features"
 IDENTITY_DIGITS = 16  # SHA-256 digits to use
-operations = openvino.opset15
 
 
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:

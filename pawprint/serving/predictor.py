@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
 
 import numpy as np
-import openvino
 from PIL import Image
 
 from pawprint.base import package, paths
@@ -30,7 +29,6 @@ from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_items
-from pawprint.pipeline.recorded import Recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,6 +163,7 @@ class Predictor:
     folder: Path
     metadata: Metadata
     run: RunNetwork
+    compiled: CompiledNetwork | None = None  # of a file, for `run`
 
     def __repr__(self) -> str:
         return f"<Predictor {self.folder}: {name_some(self.metadata.labels)}>"
@@ -266,26 +265,22 @@ def load_predictor(folder: str | Path) -> Predictor:
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
-            network = served_model.read_model(path, metadata)
-            run = runner(network, names)
+            compiled = compile_for_cpu(served_model.read_model(path, metadata))
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"
         ) from None
-    return Predictor(folder, metadata, run)
+    run = partial(named_outputs, compiled, names)  # a partial can be pickled
+    return Predictor(folder, metadata, run, compiled)
 
 
-def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
-    """Return a function that runs the network on uint8 pixels `(size, size, 3)`.
-
-    The function returns the float32 outputs, keyed by `names`. The network may lack the last one.
-    """
-    return partial(_run, compile_for_cpu(network), names)  # a partial can be pickled
-
-
-def _run(
+def named_outputs(
     compute: CompiledNetwork, names: Sequence[str], pixels: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Return the float32 outputs for uint8 pixels `(size, size, 3)`, keyed by `names`.
+
+    The network may lack the last one.
+    """
     return dict(zip(names, compute(pixels)))
 
 
@@ -298,9 +293,11 @@ def default_model() -> Path:
     example = package.EXAMPLE_MODEL
     if served.exists():
         return served
-    example_md5 = md5_of_folder(example)
-    if paths.PARAMS.exists() and Recorded().hash_of("evaluate", paths.SERVED_MODEL) != example_md5:
-        return served
+    if paths.PARAMS.exists():
+        from pawprint.artifacts import has_trained  # imports pandas, which serving does not need
+
+        if not has_trained(Path(), md5_of_folder(example)):
+            return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example
 
