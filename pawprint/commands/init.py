@@ -27,7 +27,7 @@ from pawprint.commands.project_files import (
 )
 from pawprint.commands.recipes import NEW, new_params, recipe_names
 from pawprint.commands.renew import renew
-from pawprint.data.folder_names import describe_class_counts, describe_names
+from pawprint.data.folder_messages import describe_class_counts, describe_names
 from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import parse_metadata_csv
 from pawprint.data.names import describe_unsafe

@@ -26,7 +26,8 @@ from pawprint.data.archive import (
     require_safe,
 )
 from pawprint.data.decoding.row import decode_row
-from pawprint.data.folder_names import SHOWN, lies_unlabelled
+from pawprint.data.folder_messages import SHOWN
+from pawprint.data.folder_names import lies_unlabelled
 from pawprint.data.folders import Layout
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name

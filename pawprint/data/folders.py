@@ -14,17 +14,16 @@ from typing import NamedTuple
 
 from pawprint.base.classes import UNKNOWN, is_reserved, problem_of_labels
 from pawprint.base.errors import InputError, name_some, printable
+from pawprint.data.folder_messages import describe_class_counts, tree_of
 from pawprint.data.folder_names import (
     SPLIT_OF_FOLDER,
     Parts,
-    describe_class_counts,
     first_split,
     folder_of,
     is_set_apart,
     is_unlabelled,
     other_words,
     split_in_words,
-    tree_of,
     with_parents,
 )
 from pawprint.data.metadata_csv import Rows
