@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.package import EXAMPLE_MODEL
-from pawprint.commands.predict import FORMATS
+from pawprint.commands.rows import FORMATS
 from pawprint.serving.predictor import Predictor, load_predictor, predict_each
 
 

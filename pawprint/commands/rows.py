@@ -1,0 +1,63 @@
+"""Print a row for each image as a table, CSV or JSON, for `predict`."""
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import TextIO
+
+from pawprint.base.classes import UNSURE
+from pawprint.commands import align
+
+
+def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
+    """Print the `top` labels of each image, by default one, when all images are done."""
+    number = min(top or 1, len(labels))
+    lines = []
+    for row in rows:
+        pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
+        if row["label"] == UNSURE:
+            pairs[0] = (f"{UNSURE} ({pairs[0][0]})", pairs[0][1])
+        elif row["label"] not in labels:  # unknown, or an error
+            pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
+        error = f"  ({row['error']})" if row["error"] else ""
+        lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
+    print(align(lines), file=file)
+
+
+def print_csv(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
+    """Print a CSV row for each image as soon as it is done."""
+    names = [f"probability_{label}" for label in labels]
+    columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
+    writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        probabilities = (row["probabilities"].get(label) for label in labels)
+        writer.writerow(row | dict(zip(names, probabilities)))
+
+
+def print_json(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
+    """Print a JSON list with an entry for each image when all images are done."""
+    print(json.dumps([*_records_of(rows, top)], indent=2), file=file)
+
+
+def print_jsonl(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
+    """Print a line of JSON for each image as soon as it is done."""
+    for record in _records_of(rows, top):
+        print(json.dumps(record), file=file)
+
+
+def _records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
+    """Yield the rows with the `top` most probable labels, and null for empty cells."""
+    for row in rows:
+        probabilities = dict(list(row["probabilities"].items())[:top])
+        record = row | {"probabilities": probabilities}
+        yield {key: None if value in ("", {}) else value for key, value in record.items()}
+
+
+FORMATS: dict[str, Callable[[Iterable[dict], list[str], int | None, TextIO], None]] = {
+    "table": print_table,
+    "csv": print_csv,
+    "json": print_json,
+    "jsonl": print_jsonl,
+}
