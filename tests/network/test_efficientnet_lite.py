@@ -19,9 +19,8 @@ from pawprint.model.served_model import join
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.network.hardware import keras
-from pawprint.network.heads import HeadWeights
+from pawprint.network.heads import OUTPUTS, HeadWeights, on_features
 from pawprint.network.keras_backbone import (
     application,
     build_extractor,
