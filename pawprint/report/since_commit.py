@@ -8,7 +8,7 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, REJECTED, SPLIT
 from pawprint.base.errors import InputError, counted, hide_secrets, name_some, printable
 from pawprint.base.files import md5, parse_file
-from pawprint.pipeline.params.changes import describe_param_changes
+from pawprint.pipeline.params.section import describe_param_changes
 from pawprint.pipeline.recorded import LastCommit
 from pawprint.scores.compared_runs import compare_runs, read_run
 
