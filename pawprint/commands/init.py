@@ -23,10 +23,10 @@ from pawprint.commands.project_files import (
     files,
     names_in_git,
     override_rules,
+    renew,
     require_room,
 )
 from pawprint.commands.recipes import NEW, new_params, recipe_names
-from pawprint.commands.renew import renew
 from pawprint.data.folder_messages import describe_class_counts, describe_names
 from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import parse_metadata_csv
