@@ -16,7 +16,6 @@ from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, 
 from pawprint.commands.export import keras_model
 from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
-from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.hardware import keras
@@ -27,7 +26,13 @@ from pawprint.network.keras_backbone import (
     load_backbone,
     weights_sha256,
 )
-from pawprint.network.keras_model import load_model, preprocessing
+from pawprint.network.keras_model import (
+    cut_index,
+    first_trained,
+    load_model,
+    preprocessing,
+    with_blocks,
+)
 from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights, load_params
 from stages import backbone as stage
 

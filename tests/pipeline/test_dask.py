@@ -21,9 +21,8 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
 from pawprint.commands.params_file import overlay
-from pawprint.network.blocks import cut_index
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.keras_model import convert
+from pawprint.network.keras_model import convert, cut_index
 from pawprint.pipeline import dask as engine
 from pawprint.pipeline.mapping import map_items
 from pawprint.serving.predictor import load_predictor, predict_each
