@@ -44,9 +44,9 @@ EXCEPTIONS = {
     "candidates": (
         "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
         "check_content count_shards cross_validate keras load_extractor load_params needs_keras "
-        "open_archive open_examples reuse row_function shards stored_features"
+        "open_archive open_examples row_function shards stored_features"
     ),
-    "groups labelling page_label page_try photo_sources photos": (
+    "groups labelling page_label page_try photos": (
         "Archive Cells FORMATS HOW LABEL_COLUMNS MARKS Metadata OF_PAGE USUAL_C "
         "UnusableImageError csv_rows data_uri decoded_side fit_regressions members open_image "
         "parse_csv reviewed_images sample_weights spellings standardise unit_length"

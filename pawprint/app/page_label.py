@@ -1,4 +1,4 @@
-"""Show the Label page: photos that look alike, labels to review, and all labels."""
+"""Show the Label page: photos without a label that look alike, labels to review, all labels."""
 
 import contextlib
 from collections.abc import Callable, Collection, Container, Sequence
@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import artifacts
-from pawprint.app import HERE, groups, labelling, page_run, photo_sources, photos
+from pawprint.app import HERE, groups, labelling, page_run, photos
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photos import HASHED, explain_errors, message, plain
@@ -287,7 +287,7 @@ def show_unlabelled() -> None:
     if not paths.UNLABELLED_CSV.exists():
         return
     files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
-    found = photo_sources.unlabelled_photos(*files)
+    found = unlabelled_photos(*files)
     if found.pool.all_images():
         show_pages(found)
         return
@@ -310,7 +310,7 @@ def show_review() -> None:
     )
     about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
     images = [*zip(rows["path"], rows["pixels_sha256"])]
-    show_pages(photo_sources.SuspectPhotos(groups.Pool([], images, about=about)))
+    show_pages(SuspectPhotos(groups.Pool([], images, about=about)))
 
 
 def doubt(row: pd.Series) -> str:
@@ -334,7 +334,7 @@ def show_labelled() -> None:
     columns = ["path", "label", "pixels_sha256"]
     table = pd.DataFrame(rows, columns=columns, dtype=object).fillna("")
     counts = table["label"].value_counts(sort=False)
-    names = [ALL, *photo_sources.in_order(counts.index)]
+    names = [ALL, *in_order(counts.index)]
     chosen = st.selectbox(
         "Label",
         names,
@@ -378,7 +378,7 @@ def describe(label: str) -> str:
 def show_correction(row: pd.Series) -> None:
     """Show a photo and a form for its label."""
     with explain_errors():
-        classes, accepts_new = photo_sources.classes_here(), not photo_sources.classes_of_source()
+        classes, accepts_new = classes_here(), not classes_of_source()
         names = [*classes, NEITHER]
         chosen = st.selectbox(
             "Label",

@@ -1,4 +1,9 @@
-"""Write files completely or not at all, with the same bytes on every platform."""
+"""Write files completely or not at all, with the same bytes on every platform, and name them.
+
+Python reports the name of a file that cannot be opened, but not of a file that fails later, because
+of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are
+therefore opened here.
+"""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""Find the package, whether it is installed or in a repository, and its version."""
+"""Find the package and its version, how others install it, and the files that projects get."""
 
 import json
 import re

@@ -1,6 +1,6 @@
 """Write a trained model in other formats, run each export, and compare it with the served model.
 
-Each format is one function, from `write_keras` to `write_page`.
+Each format is one function, from `write_keras` to `write_page`. `add_metadata` is for LiteRT.
 """
 
 import zipfile

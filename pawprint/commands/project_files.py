@@ -1,4 +1,4 @@
-"""The texts of the files that `pawprint init` writes into a project.
+"""The files that `pawprint init` writes into a new folder, and renews after an upgrade.
 
 Most are at the top of the repository. `requirements.txt` also has a line for this package, and the
 versions of the packages that it uses.

@@ -1,4 +1,4 @@
-"""Read and write the served model: one network from pixels to probabilities, and model.json."""
+"""Read and write the served model: one network from pixels to probabilities."""
 
 import hashlib
 import json

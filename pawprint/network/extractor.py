@@ -1,4 +1,4 @@
-"""Load the extractor: a backbone in OpenVINO, which computes the features.
+"""Load the extractor: a backbone in OpenVINO, from Keras, an EfficientNet-Lite or an ONNX file.
 
 TensorFlow is only started if Keras has to build the backbone.
 """

@@ -1,4 +1,8 @@
-"""Define heads: their weights, the standardisation of their features, and their files."""
+"""Define heads: weights of classes and of the head, their files, and the head in OpenVINO.
+
+The part of a network after the frozen layers runs on stored features. This module does not need
+TensorFlow.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The Keras model: backbone and head, saving and loading, and conversion to OpenVINO.
+"""The Keras model: blocks, backbone and head, saving and loading, and conversion to OpenVINO.
 
 The backbone is a Keras application without its top (https://keras.io/api/applications/), or
 EfficientNet-Lite. It always runs in inference mode, which means that batch normalization keeps the

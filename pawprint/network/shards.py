@@ -1,8 +1,8 @@
 """Compute the features of many images, in shards: the rows that no earlier run has stored.
 
 A shard is the unit that is computed in one call, reused, kept if a run is killed, and sent to a
-remote. For each image, `ShardComputer` takes its rows from earlier shards (see reuse.py), or
-decodes the image and computes them (see rows.py). Then it writes the shard (see store.py).
+remote. For each image, `ShardComputer` takes its rows from the `earlier_shards`, or decodes the
+image and computes them (see rows.py). Then it writes the shard (see store.py).
 """
 
 import contextlib

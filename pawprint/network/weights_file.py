@@ -1,4 +1,4 @@
-"""Check the weights file that params.yaml specifies, and compute hashes of weights."""
+"""Check the weights file that params.yaml specifies, hash weights, and read PyTorch's tensors."""
 
 import hashlib
 import os

@@ -1,8 +1,9 @@
 """Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`pawprint.base.columns` describes the tables. scikit-learn's displays are not used, because
-importing scikit-learn takes longer than drawing all charts. Charts for many classes grow in height
-or leave out numbers, so that their text stays legible.
+`draw_augmented` draws the views of a photo. `pawprint.base.columns` describes the tables.
+scikit-learn's displays are not used, because importing scikit-learn takes longer than drawing all
+charts. Charts for many classes grow in height or leave out numbers, so that their text stays
+legible.
 """
 
 from functools import partial

@@ -13,7 +13,7 @@ from app_project import PHOTOS, write_photos, write_split
 from conftest import PROJECT, change, photo, refused, write_files
 from streamlit.testing.v1 import AppTest
 
-from pawprint.app import HERE, groups, labelling, page_label, photo_sources, photos
+from pawprint.app import HERE, groups, labelling, page_label, photos
 from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.base.errors import InputError
@@ -81,7 +81,7 @@ class Review:
     """The labels to review, as a browser shows them."""
 
     def __init__(self) -> None:
-        shown: list[photo_sources.SuspectPhotos] = []
+        shown: list[page_label.SuspectPhotos] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_label, "show_pages", shown.append)
             page_label.show_review()
@@ -135,12 +135,12 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
     labels = to_review(project, SUSPECTS, renamed=flat).source.classes()
     assert labels == ["dog", "cat"]
-    assert photo_sources.classes_here() == labels
-    assert photo_sources.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
+    assert page_label.classes_here() == labels
+    assert page_label.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
     pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
     rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
     (project / paths.LABELS_CSV).write_text(rows, encoding="utf-8")
-    assert photo_sources.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
+    assert page_label.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
@@ -208,7 +208,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     pool = groups.Pool(images, [], rows, [], *groups.find_clusters(rows))
-    source = photo_sources.UnlabelledPhotos(pool)
+    source = page_label.UnlabelledPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
     gone = {path for path, _ in pages.images[: pages.sure]}

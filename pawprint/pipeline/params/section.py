@@ -1,4 +1,4 @@
-"""Define sections of `params.yaml`: their types, how to read them, and messages about errors."""
+"""Define sections of `params.yaml`: types, reading, messages about errors, and changes."""
 
 import difflib
 import json
