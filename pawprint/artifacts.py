@@ -24,44 +24,43 @@ from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import read_metadata_csv
 from pawprint.data.reading import open_image
 from pawprint.model.detector import Detector, read_detector
-from pawprint.model.metadata import Metadata, read_metadata
+from pawprint.model.metadata import Metadata
 from pawprint.network.cross_validation import view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.store import open_features
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_in_threads
 from pawprint.pipeline.params.data import Clean
-from pawprint.pipeline.params.model import Params, load_params
 from pawprint.pipeline.recorded import Recorded
 
 
 class Run(NamedTuple):
-    """A project's last run: its params, the served model's rules and detector, and its images.
+    """A project's last run: the served model's rules and detector, and the images.
 
     `metadata` names the images and the commit. `detector` is None without an unknown threshold.
     `split` is the table SPLIT.
     """
 
     folder: Path
-    params: Params
     metadata: Metadata
     detector: Detector | None
     split: pd.DataFrame
 
 
-def open_run(folder: Path) -> Run:
-    """Read a project's last run. Raises InputError if a file is missing or damaged."""
-    params = load_params(folder / paths.PARAMS)
-    served = folder / paths.SERVED_MODEL
-    metadata = read_metadata(served)
+def open_run(folder: Path, metadata: Metadata) -> Run:
+    """Read the last run of a project whose served model has these rules.
+
+    Raises InputError if a file is missing or damaged.
+    """
     images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
     origin = {
         "data_md5": images or md5(folder / paths.SPLIT_CSV),
         "commit": current_commit(folder=folder),
     }
-    detector = None if metadata.unknown_threshold is None else read_detector(served)
+    has_detector = metadata.unknown_threshold is not None
+    detector = read_detector(folder / paths.SERVED_MODEL) if has_detector else None
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    return Run(folder, params, metadata.model_copy(update=origin), detector, split)
+    return Run(folder, metadata.model_copy(update=origin), detector, split)
 
 
 def project_name(folder: Path = Path()) -> str:

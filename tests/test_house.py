@@ -37,9 +37,9 @@ EXCEPTIONS = {
         "parse_csv parse_metadata_csv read_member require_utf8 tar_files track what_is"
     ),
     "export exports html_page": (
-        "Detector HeadWeights IMAGENET Metadata Model ONNX PACKAGES Params Weights "
-        "activation_for describe_score headline_of is_mirrored keras load_backbone load_model "
-        "needs_keras open_archive save_model score_of with_features with_head write_metadata"
+        "Detector Head HeadWeights IMAGENET Metadata Model ONNX PACKAGES Weights activation_for "
+        "describe_score headline_of is_mirrored keras load_backbone load_model needs_keras "
+        "open_archive save_model score_of with_features with_head write_metadata"
     ),
     "candidates": (
         "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "

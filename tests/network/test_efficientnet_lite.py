@@ -33,7 +33,7 @@ from pawprint.network.keras_model import (
     preprocessing,
     with_blocks,
 )
-from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights, load_params
+from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64
@@ -216,6 +216,6 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(Path(), load_params(), 2)
+    model = keras_model(Path(), metadata(image_size=SIZE))
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

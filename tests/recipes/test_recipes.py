@@ -81,7 +81,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     repro(workspace, "evaluate")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     with contextlib.chdir(workspace):
-        model = keras_model(Path(), load_params(), len(read_metadata(paths.SERVED_MODEL).labels))
+        model = keras_model(Path(), read_metadata(paths.SERVED_MODEL))
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]
