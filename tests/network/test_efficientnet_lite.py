@@ -8,7 +8,7 @@ import numpy as np
 import openvino
 import pytest
 from conftest import PROJECT, refused
-from networks import model_params, pixels, weights_of
+from networks import metadata, model_params, pixels, weights_of
 
 from pawprint.base import paths
 from pawprint.base.files import digest
