@@ -37,6 +37,7 @@ from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
 from pawprint.commands.init import left_out_of
+from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import NEW, read_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
@@ -45,7 +46,6 @@ from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.network.rows import row_function
 from pawprint.network.store import stored_examples
 from pawprint.network.views import IDENTITY
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import Model
 
 Images = Iterator[tuple[str, bytes]]  # names in folders of classes, and the content of the files

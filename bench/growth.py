@@ -30,10 +30,10 @@ from bench.compare import correct_label, params_for
 from examples.demo import PROJECT, dvc_environment, prepare
 from pawprint.base import paths
 from pawprint.base.yaml_file import read_yaml
+from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import decode
-from pawprint.pipeline.params.file import overlay
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of the images that are cropped

@@ -11,8 +11,8 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from examples.demo import PROJECT
+from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe, recipe_names
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 
 SEEDS = 3

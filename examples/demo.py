@@ -28,10 +28,10 @@ from PIL import Image, ImageDraw
 from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, replacing, write_text
+from pawprint.base.package import folders_of_code
 from pawprint.commands.recipes import apply_recipe
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
-from pawprint.pipeline.package import folders_of_code
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
 # Ranges of hues, in degrees.

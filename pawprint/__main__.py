@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pawprint.base import quick_imports
 from pawprint.base.errors import InputError
+from pawprint.base.package import installed_version
 from pawprint.base.paths import LOCK, PARAMS
 from pawprint.pipeline.entry import run
-from pawprint.pipeline.package import installed_version
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {

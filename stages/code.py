@@ -12,17 +12,22 @@ from pathlib import Path
 from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, replacing, write_text
+from pawprint.base.package import (
+    STAGES,
+    folders_of_code,
+    leaves_out,
+    require_current,
+    require_stages,
+    script_of,
+)
 from pawprint.data.folders import find_layout
-from pawprint.data.kept_splits import read_kept_splits
 from pawprint.data.metadata_csv import parse_metadata_csv
 from pawprint.data.sources import list_files
-from pawprint.data.user_tables import classes_given, read_corrections
+from pawprint.data.user_tables import classes_given, read_corrections, read_kept_splits
 from pawprint.pipeline import fingerprint
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.pipeline.package import STAGES, folders_of_code, require_current, script_of
 from pawprint.pipeline.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.template import leaves_out, require_stages
 
 
 def main() -> None:

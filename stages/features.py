@@ -24,8 +24,8 @@ from pawprint.base.tables import read_table, training_images
 from pawprint.data.archive import open_archive
 from pawprint.model.detector import DETECTOR_IMAGES
 from pawprint.network import shards
-from pawprint.network.reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.network.rows import row_function
+from pawprint.network.shards import earlier_shards, origin_of, place_of_rows
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean

@@ -23,7 +23,6 @@ from pawprint.base.files import md5, read_json, write_text
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
-from pawprint.data.changes import images_of
 from pawprint.data.cleaning import describe_files
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
@@ -31,8 +30,8 @@ from pawprint.data.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
-from pawprint.report import augmented, charts, drawing, pages, photos
-from pawprint.report.since_commit import describe_since_commit
+from pawprint.report import charts, drawing, pages, photos
+from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
@@ -180,7 +179,7 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
         "predictions.jpg": photos.draw_predictions(archive, test),
         "errors.jpg": photos.draw_errors(archive, held_out),
         "labels_to_review.jpg": photos.draw_labels_to_review(archive, run.to_review),
-        "augmented.jpg": augmented.draw_augmented(
+        "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),
     }

@@ -23,9 +23,9 @@ from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
 from pawprint.data.archive import open_archive
-from pawprint.data.kept_splits import describe_kept_splits, read_kept_splits
 from pawprint.data.series import describe_single, find_metadata_series, find_series
 from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
+from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model

@@ -19,8 +19,7 @@ from pawprint.base.columns import HISTORY, SPLIT
 from pawprint.base.files import read_json, replacing, write_json
 from pawprint.base.runtime import write_network
 from pawprint.base.tables import read_table, write_table
-from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
-from pawprint.network.heads import HeadWeights
+from pawprint.network.heads import OUTPUTS, HeadWeights, on_features, on_maps
 from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune

@@ -22,13 +22,13 @@ from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
+from pawprint.commands.params_file import overlay
 from pawprint.data.archive import members, open_archive
 from pawprint.data.cleaning import clean
 from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import read_metadata_csv
 from pawprint.data.user_tables import Correction
 from pawprint.pipeline.fingerprint import Code
-from pawprint.pipeline.params.file import overlay
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"

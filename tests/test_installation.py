@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, write_files
 
-from pawprint.pipeline.installation import install_command, line_of_requirement
-from pawprint.pipeline.package import installed_version
+from pawprint.base.package import install_command, installed_version, line_of_requirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

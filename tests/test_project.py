@@ -5,8 +5,8 @@ import os
 import pytest
 from conftest import commit, git_init, succeed
 
+from pawprint.artifacts import project_name
 from pawprint.base.git import current_commit
-from pawprint.report.pages import project_name
 
 
 @pytest.mark.parametrize("folder", ["ants", "ants/.dvc/tmp/exps/tmp1", "ants/.dvc/tmp/exps/a/b/c"])

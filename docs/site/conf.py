@@ -6,7 +6,7 @@ from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 from sphinx.highlighting import lexer_classes
 
-from pawprint.pipeline.package import installed_version
+from pawprint.base.package import installed_version
 
 project = "Pawprint"
 release = version = installed_version() or ""

@@ -14,17 +14,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.app import HERE
 from pawprint.app.labelling import ImageKey
+from pawprint.artifacts import first_views
 from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.base.tables import read_table, training_images
 from pawprint.model.detector import unit_length
-from pawprint.network.class_weights import sample_weights
-from pawprint.network.cross_validation import USUAL_C, standardise, view_of
-from pawprint.network.heads import kinds_of
+from pawprint.network.cross_validation import USUAL_C, standardise
+from pawprint.network.heads import sample_weights
 from pawprint.network.logistic_regression import fit_regressions
-from pawprint.network.store import open_features
 
 PER_PAGE = 24
 MAX_CLUSTERS = 24
@@ -173,19 +173,13 @@ def read_pool() -> Pool:
         split = read_table(paths.SPLIT_CSV, SPLIT)
     train = training_images(split, len(split)).groupby("label").head(MAX_OF_CLASS)
     parts = ((UNLABELLED, unlabelled), (TRAIN, train))
-    views = [_first_views(name, table["pixels_sha256"]) for name, table in parts if len(table)]
+    views = [first_views(HERE, name, table["pixels_sha256"]) for name, table in parts if len(table)]
     without_features = [(path, "") for path in others]
     if not views:
         return Pool([], without_features)
     rows = np.concatenate(views)
     images = list(zip(unlabelled["path"], unlabelled["pixels_sha256"]))
     return Pool(images, without_features, rows, train["label"].tolist(), *find_clusters(rows))
-
-
-def _first_views(split: str, pixels_sha256: pd.Series) -> np.ndarray:
-    folder = paths.FEATURES / split
-    features = open_features(folder, kinds_of(has_blocks=False), pixels_sha256)
-    return view_of(features, 0, np.arange(len(pixels_sha256))).astype(np.float32)
 
 
 class Answer(NamedTuple):

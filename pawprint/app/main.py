@@ -7,7 +7,7 @@ import streamlit as st
 
 from pawprint.app import page_label, page_run, page_try
 from pawprint.app.photos import explain_errors, plain
-from pawprint.report.pages import project_name
+from pawprint.artifacts import project_name
 
 # The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
 # labelled fits into the window. A tab that was clicked keeps the focus while keys label photos, so

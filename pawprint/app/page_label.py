@@ -1,19 +1,268 @@
-"""Show the Label page: photos that look alike, labels to review, and all labels."""
+"""Show the Label page: photos without a label that look alike, labels to review, all labels."""
 
+import contextlib
+from collections.abc import Callable, Collection, Container, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from pawprint.app import HERE, groups, label_rows, labelling, page_run, photo_sources, photos
-from pawprint.app.page_of_photos import show_pages
-from pawprint.app.photos import HASHED, explain_errors, plain
+from pawprint import artifacts
+from pawprint.app import HERE, groups, labelling, page_run, photos
+from pawprint.app.groups import Pages, Pool, without
+from pawprint.app.labelling import ImageKey, Undo
+from pawprint.app.photos import HASHED, explain_errors, message, plain
 from pawprint.base import paths
 from pawprint.base.classes import NEITHER
 from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
-from pawprint.base.errors import name_in_folder, name_some
+from pawprint.base.errors import InputError, counted, name_in_folder, name_some
+from pawprint.base.files import read_json, read_text
 from pawprint.base.tables import read_table
 from pawprint.data.archive import members
+from pawprint.data.user_tables import reviewed_images, spellings
+
+ImageKeys = Sequence[labelling.ImageKey]
+
+
+class UnlabelledPhotos:
+    """Images of the last run that have no label. Their labels are written to labels.csv."""
+
+    name = "unlabelled"
+
+    def __init__(self, pool: groups.Pool) -> None:
+        self.pool = pool
+
+    @property
+    def accepts_new(self) -> bool:
+        """Whether labels.csv can add classes. Raises InputError."""
+        return not classes_of_source()
+
+    def given(self) -> dict[str, str]:
+        """Return the labels by pixels_sha256 or path. Raises InputError."""
+        return labelling.labels_given(HERE)
+
+    def classes(self) -> list[str]:
+        """Return the classes that a photo can get. Raises InputError."""
+        return classes_here()
+
+    def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
+        """Write a label, which is one of `classes`, a new class, or NEITHER.
+
+        Returns a function that undoes this, and the number of images that already had a label.
+        Raises InputError or OSError, without changing anything.
+        """
+        label = labelling.class_to_give(label, self.classes(), self.accepts_new)
+        return labelling.label_images(HERE, images, label)
+
+
+class SuspectPhotos(UnlabelledPhotos):
+    """Images of the last run whose labels may be wrong. These are corrected in labels.csv."""
+
+    name = "suspects"
+    accepts_new = False
+
+    def given(self) -> dict[str, str]:
+        """Return the paths of the images with a label that a person gave or confirmed."""
+        reviewed = reviewed_images(paths.LABELS_CSV)
+        names_of = {path: {pixels, *spellings(path)} for path, pixels in self.pool.others}
+        return {path: "" for path, names in names_of.items() if names & reviewed}
+
+    def classes(self) -> list[str]:
+        """Return the classes of the last run, in order. Raises InputError."""
+        return in_order(read_json(paths.LABELS_JSON))
+
+    def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
+        """Set or replace the labels of images, like `UnlabelledPhotos`."""
+        label = labelling.class_to_give(label, self.classes(), self.accepts_new)
+        return labelling.correct(HERE, dict.fromkeys(images, label)), 0
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Return classes in the order of their digits (see `order_classes`). Raises InputError."""
+    of_source: list[str] = []
+    with contextlib.suppress(InputError):  # without the data, only labels.csv is known
+        of_source = classes_of_source()
+    return labelling.order_classes(names, of_source, labelling.labels_given(HERE).values())
+
+
+def classes_here() -> list[str]:
+    """Return the classes of the project, in order. Raises InputError."""
+    given = {*labelling.labels_given(HERE).values()} - {"", NEITHER}
+    return classes_of_source() or in_order(given)
+
+
+def classes_of_source() -> list[str]:
+    """Return the classes that folders, metadata.csv or `clean.labels` provide, or [].
+
+    Raises InputError.
+    """
+    return _classes_of_source(paths.RAW_ARCHIVES, paths.PARAMS)
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
+def _classes_of_source(*files: Path) -> list[str]:
+    return artifacts.classes_of_source(HERE, photos.archive())
+
+
+@st.cache_resource(max_entries=1, show_spinner="Grouping the photos …", hash_funcs=photos.HASHED)
+def unlabelled_photos(*files: Path) -> UnlabelledPhotos:
+    """Return the images of the last run, which has these files. Raises InputError without a run."""
+    return UnlabelledPhotos(groups.read_pool())
+
+
+ADVICE = "To train with your labels, press Run on the Run page."
+
+
+def pages_of(source: UnlabelledPhotos) -> Pages:
+    """Return the pages of this session."""
+    size = 1 if source.pool.about else groups.PER_PAGE
+    return st.session_state.setdefault(f"pages-{source.name}", Pages(size=size))
+
+
+@st.fragment
+def show_pages(source: UnlabelledPhotos) -> None:
+    """Show the current page of photos. An answer redraws only this page."""
+    with explain_errors():
+        pages = pages_of(source)
+        given = source.given()
+        cells = cells_of(source, pages, given)
+        done, left = count_photos(source.pool, pages.missing, given)
+        if note := st.session_state.pop("note", ""):
+            st.warning(message(note))
+        if not cells:
+            st.success(f"{describe_end(pages)} {ADVICE}")
+        folder = Path(__file__).parent
+        css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
+        grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
+        data = {
+            "page": pages.number,
+            "done": describe_progress(done, left),
+            "photos": cells,
+            "sure": pages.sure,
+            "classes": source.classes(),
+            "label": pages.label,
+            "new": source.accepts_new,
+            "single": pages.size == 1,
+            "walk": bool(source.pool.about),
+            "undo": bool(pages.answers),
+            "large": large_of(source, pages),
+        }
+        grid(
+            key=f"grid-{source.name}",
+            data=data,
+            on_answer_change=partial(act, source, "answer", give_labels),
+            on_undo_change=partial(act, source, "undo", undo),
+            on_change_change=partial(act, source, "change", change_size),
+            on_large_change=lambda: None,
+        )
+
+
+def count_photos(
+    pool: Pool, missing: Container[ImageKey], given: Container[str]
+) -> tuple[int, int]:
+    """Count the photos with and without a label, except those that are `missing`.
+
+    `given` contains paths or pixels_sha256.
+    """
+    images = [image for image in pool.all_images() if image not in missing]
+    left = len(without(given, images))
+    return len(images) - left, left
+
+
+def describe_end(pages: Pages) -> str:
+    """Return why the pages end: all photos have a label, except those that cannot get one."""
+    if pages.missing:
+        return f"Only unreadable photos are left: {len(pages.missing):,}."
+    return "All photos have a label."
+
+
+def describe_progress(done: int, left: int) -> str:
+    """Return how many photos are left, and how many got a label."""
+    text = f"{counted(left, 'photo')} left"
+    return f"{text}; {done:,} got a label." if done else f"{text}."
+
+
+def cells_of(source: UnlabelledPhotos, pages: Pages, given: dict[str, str]) -> list[dict[str, str]]:
+    """Return the picture, name and text of each photo on the page, without unreadable photos.
+
+    `given` contains the labels so far.
+    """
+    cells: list[dict[str, str]] = []
+    while not cells:
+        if not pages.images:
+            pages.turn(source.pool, given)
+        if not pages.images:
+            break
+        sure = pages.sure
+        for place, image in enumerate([*pages.images]):
+            path = image[0]
+            try:
+                picture = photos.large(path) if pages.size == 1 else photos.square(path)
+                about = source.pool.about.get(path, "")
+                cells.append({"src": picture, "alt": name_in_folder(path), "about": about})
+            except InputError:  # for example, the photo was removed
+                pages.missing.add(image)
+                pages.sure -= place < sure
+        pages.images = [image for image in pages.images if image not in pages.missing]
+    return cells
+
+
+def act(
+    source: UnlabelledPhotos, name: str, take: Callable[[UnlabelledPhotos, Pages, dict], None]
+) -> None:
+    """Perform an action once that a person requested on the current page.
+
+    If it fails, a note explains why.
+    """
+    pages = pages_of(source)
+    asked = st.session_state[f"grid-{source.name}"].get(name)
+    if not asked or asked["page"] != pages.number:
+        return
+    try:
+        take(source, pages, asked)
+    except (InputError, OSError) as error:
+        st.session_state["note"] = str(error)
+    pages.number += 1  # even after an error, so that the page can be sent again
+
+
+def give_labels(source: UnlabelledPhotos, pages: Pages, asked: dict) -> None:
+    """Write the labels of a page. Raises InputError if a label is not a class, or OSError."""
+    marked = {place for place in asked["marked"] if place < len(pages.images)}
+    label = ""
+    take_back: Undo = dict  # nothing to undo
+    if marked:
+        label = asked["label"]
+        take_back, had_one = source.give([pages.images[place] for place in sorted(marked)], label)
+        if had_one:
+            number = counted(had_one, "photo")
+            st.session_state["note"] = f"{number} already had a label, which is kept."
+    pages.answer(marked, label, take_back)
+
+
+def undo(source: UnlabelledPhotos, pages: Pages, asked: dict) -> None:
+    """Undo the previous page. Raises InputError if its labels have been changed since."""
+    pages.take_back()
+
+
+def change_size(source: UnlabelledPhotos, pages: Pages, asked: dict) -> None:
+    """Switch from a page to its first photo, or from one photo to a page."""
+    is_single = pages.size > 1
+    pages.size = 1 if is_single else groups.PER_PAGE
+    pages.images = pages.images[:1] if is_single else []
+    pages.sure = len(pages.images)
+
+
+def large_of(source: UnlabelledPhotos, pages: Pages) -> dict[str, str | int] | None:
+    """Return the position, picture and name of the photo to show large, or None."""
+    asked = st.session_state.get(f"grid-{source.name}", {}).get("large")
+    if not asked or asked["page"] != pages.number or asked["photo"] >= len(pages.images):
+        return None
+    path, _ = pages.images[asked["photo"]]
+    with contextlib.suppress(InputError):  # the photo has been removed
+        return {"photo": asked["photo"], "src": photos.large(path), "name": path}
+    return None
+
 
 NONE = "None of them"  # the text for NEITHER
 ALL = "All"  # labels, in the Labelled tab
@@ -38,7 +287,7 @@ def show_unlabelled() -> None:
     if not paths.UNLABELLED_CSV.exists():
         return
     files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
-    found = photo_sources.unlabelled_photos(*files)
+    found = unlabelled_photos(*files)
     if found.pool.all_images():
         show_pages(found)
         return
@@ -61,7 +310,7 @@ def show_review() -> None:
     )
     about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
     images = [*zip(rows["path"], rows["pixels_sha256"])]
-    show_pages(photo_sources.SuspectPhotos(groups.Pool([], images, about=about)))
+    show_pages(SuspectPhotos(groups.Pool([], images, about=about)))
 
 
 def doubt(row: pd.Series) -> str:
@@ -74,7 +323,7 @@ def doubt(row: pd.Series) -> str:
 
 def show_labelled() -> None:
     """Show the photos that have a row in labels.csv, last row first, with their labels."""
-    rows = label_rows.read_rows(paths.LABELS_CSV)[::-1]
+    rows = labelling.read_rows(paths.LABELS_CSV)[::-1]
     if not rows:
         st.markdown("`labels.csv` has no rows yet. Photos that you label are listed here.")
         return
@@ -85,7 +334,7 @@ def show_labelled() -> None:
     columns = ["path", "label", "pixels_sha256"]
     table = pd.DataFrame(rows, columns=columns, dtype=object).fillna("")
     counts = table["label"].value_counts(sort=False)
-    names = [ALL, *photo_sources.in_order(counts.index)]
+    names = [ALL, *in_order(counts.index)]
     chosen = st.selectbox(
         "Label",
         names,
@@ -129,7 +378,7 @@ def describe(label: str) -> str:
 def show_correction(row: pd.Series) -> None:
     """Show a photo and a form for its label."""
     with explain_errors():
-        classes, accepts_new = photo_sources.classes_here(), not photo_sources.classes_of_source()
+        classes, accepts_new = classes_here(), not classes_of_source()
         names = [*classes, NEITHER]
         chosen = st.selectbox(
             "Label",

@@ -17,10 +17,10 @@ from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.base import paths
 from pawprint.base.errors import InputError, counted
 from pawprint.base.git import current_commit
+from pawprint.base.package import python_in
 from pawprint.commands import discard
 from pawprint.commands.compare import compare_revisions
 from pawprint.pipeline.dvc import WORKSPACE, is_running, require_idle
-from pawprint.pipeline.package import python_in
 
 LOG = Path(".dvc/tmp/pawprint-run.log")
 MAX_LINES = 20  # last lines of LOG to show

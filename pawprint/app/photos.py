@@ -15,14 +15,15 @@ import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
+from pawprint.app import HERE
+from pawprint.artifacts import open_photos
 from pawprint.base import paths
 from pawprint.base.errors import InputError, name_in_folder, one_of, printable
 from pawprint.base.files import stamps
-from pawprint.data.archive import Archive, UnusableImageError, open_archive
+from pawprint.data.archive import Archive, UnusableImageError
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
-from pawprint.pipeline.params.data import Clean
 from pawprint.report.pages import data_uri
 
 
@@ -119,20 +120,20 @@ def shrunk(image: Image.Image) -> str:
 
 def archive() -> Archive:
     """Return the archive of the last run. Raises InputError."""
-    return _archive(paths.RAW_ARCHIVES, Clean.load().bits)
+    return _archive(paths.RAW_ARCHIVES, paths.PARAMS)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def _archive(folder: Path, bits: int | None) -> Archive:
-    return open_archive(folder, bits)
+def _archive(*files: Path) -> Archive:
+    return open_photos(HERE)
 
 
 def square(name: str) -> str:
     """Return an image of the archive, padded to a square, as a data URI. Raises InputError."""
-    return _square(name, paths.RAW_ARCHIVES, Clean.load().bits)
+    return _square(name, paths.RAW_ARCHIVES, paths.PARAMS)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
-def _square(name: str, folder: Path, bits: int | None) -> str:
+def _square(name: str, *files: Path) -> str:
     image = open_image(archive(), name, decoded_side(SQUARE))
     return data_uri(ImageOps.pad(image, (SQUARE, SQUARE), color=BACKGROUND))

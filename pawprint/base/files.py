@@ -1,8 +1,15 @@
-"""Write files completely or not at all, with the same bytes on every platform."""
+"""Write files completely or not at all, with the same bytes on every platform, and name them.
+
+Python reports the name of a file that cannot be opened, but not of a file that fails later, because
+of a failing disk, an offline cloud drive or a full disk. Files that users may have to check are
+therefore opened here.
+"""
 
 import contextlib
+import errno
 import functools
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,9 +23,81 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pawprint.base.errors import InputError, reason
-from pawprint.base.named_file import describe_failure, open_binary, read_bytes
+from pawprint.base.errors import InputError, printable, reason
 from pawprint.base.rounding import significant
+
+# These errors only occur when writing.
+NO_ROOM = {errno.EFBIG, errno.ENOSPC, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
+# Advice for each error number.
+ADVICE = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "Check the permissions"),
+    **dict.fromkeys(NO_ROOM, "Free space, or choose another folder"),
+    errno.ENAMETOOLONG: "Choose shorter names",
+    errno.ENOENT: "Check the path; if it is a link, connect the drive that it points to",
+    errno.ENOLCK: "Mount the drive with file locks, or move the project to another one",
+    errno.EMFILE: "Raise the limit, such as with `ulimit -n 4096`",
+}
+PART = 2**20  # bytes that are copied at once
+CHECK = "Check the disk or the connection. If the file is only in the cloud, download it first"
+
+
+def describe_failure(error: OSError, action: str = "read or write") -> str:
+    """Describe an error that includes a file name: action, file, reason, and what to do."""
+    name = error.filename
+    name = printable(os.fsdecode(name) if isinstance(name, bytes) else str(name))
+    advice = ADVICE.get(error.errno or 0, CHECK)
+    return f"cannot {action} {name}: {error.strerror}. {advice}."
+
+
+@contextlib.contextmanager
+def naming(name: str | Path) -> Iterator[None]:
+    """Add the name of a file to file system errors in the block that have no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(name)
+        raise
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Raise InputError for a named file that cannot be read. The block must not write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        raise InputError(describe_failure(error, "read")) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file. Raises OSError that names it."""
+    with naming(path):
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def open_binary(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file to read. In the block, file system errors without a name get its name."""
+    with naming(path), path.open("rb") as file:
+        yield file
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy the bytes of a file. Raises OSError that names the file that cannot be read or written.
+
+    `shutil.copyfile` names the file that it reads in both cases.
+    """
+    with open_binary(source) as read, naming(target), target.open("wb") as written:
+        written.writelines(_parts_of(read, source))
+
+
+def _parts_of(file: io.BufferedReader, path: Path) -> Iterator[bytes]:
+    with naming(path):
+        while part := file.read(PART):
+            yield part
+
 
 Parsed = TypeVar("Parsed")
 OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")  # path of an object in DVC's cache
@@ -257,3 +336,33 @@ def stamps(path: Path) -> dict[Path, tuple[int, int]]:
             if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
                 times[file] = (status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
     return times
+
+
+LFS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+ANNEX = b"annex/objects/"
+LARGEST = 32 * 2**10  # maximum size of a git-annex pointer; Git LFS pointers are smaller
+OF_LFS = "a pointer of Git LFS: run `git lfs pull` in its repository"
+OF_ANNEX = "a pointer of git-annex: run `git annex get .` in its repository"
+
+
+def pointer(data: bytes) -> str | None:
+    """Return the kind of pointer in a file's bytes, with the command to run, or None."""
+    if len(data) > LARGEST:
+        return None
+    if data.startswith(LFS):
+        return OF_LFS
+    path, *_ = data.split(b"\n", 1)
+    is_annex = path.startswith((b"/" + ANNEX, b"../", b".git/")) and ANNEX in path
+    return OF_ANNEX if is_annex else None
+
+
+def pointer_at(path: Path) -> str | None:
+    """Return the result of `pointer` for the file at a path, which may be a broken link.
+
+    Raises OSError, with the name of the file, if it cannot be read.
+    """
+    if path.is_symlink() and not path.exists():
+        target = os.fsencode(path.readlink()).replace(b"\\", b"/")
+        return OF_ANNEX if ANNEX in target else None
+    is_small = path.is_file() and path.stat().st_size <= LARGEST
+    return pointer(read_bytes(path)) if is_small else None

@@ -29,12 +29,12 @@ LIMITS = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OV_CPU_MAX_ISA": "AVX2"}
 class CompiledNetwork:
     """A network as a function of one row per input. Several threads may call it at once.
 
-    Pickling stores the network, which another process then compiles for its own processor.
+    Pickling stores `network`, which another process then compiles for its own processor.
     """
 
     def __init__(self, network: openvino.Model, compiled: openvino.CompiledModel) -> None:
         self.rows: int = compiled.inputs[0].shape[0]
-        self._network = network
+        self.network = network
         self._compiled = compiled
         self._local = threading.local()
 
@@ -52,7 +52,7 @@ class CompiledNetwork:
     def __reduce__(self) -> tuple:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "network.xml")
-            openvino.serialize(self._network, path)
+            openvino.serialize(self.network, path)
             files = path.read_bytes(), path.with_suffix(".bin").read_bytes()
             return read_and_compile, (*files, self.rows)
 

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from pawprint.base import paths
+from pawprint.base import package, paths
 from pawprint.base.errors import printable
 from pawprint.base.files import writing
-from pawprint.pipeline import package
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:

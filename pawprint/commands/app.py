@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 from pawprint.base.errors import InputError
-from pawprint.pipeline.installation import install_command
-from pawprint.pipeline.package import PACKAGE, python_in
+from pawprint.base.package import PACKAGE, install_command, python_in
 
 LOCAL = ("127.0.0.1", "localhost", "::1")  # see server.allowedHosts in app/.streamlit/config.toml
 

@@ -30,18 +30,18 @@ from pawprint.base.classes import SIGNIFICANT, problem_of_labels
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
+from pawprint.base.package import python_in, require_current
 from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
-from pawprint.network import reuse, shards
+from pawprint.network import shards
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.package import python_in, require_current
 from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params, load_params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
@@ -324,7 +324,7 @@ def _measure(
         write_network(extractor.network, path, extractor.outputs)
         code = Code(sample.folder).fingerprint(FEATURE_ROW)
         network = read_network(path)
-        origin = reuse.origin_of(path, model.resize, code)
+        origin = shards.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)
     key = str(origin["network"])
     if key not in cpu_ms:
@@ -337,13 +337,13 @@ def _measure(
         raise InputError(
             f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
-    rows = reuse.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
+    rows = shards.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
     place = rows / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if is_solved else one
     views_here = functools.partial(shards.views_of, learned, model.image_size, ())
     computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier = reuse.earlier_shards(origin, stored_features(sample.folder))
+    earlier = shards.earlier_shards(origin, stored_features(sample.folder))
     shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)

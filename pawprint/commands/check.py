@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from pawprint.base.errors import InputError, name_some
+from pawprint.base.package import require_current, script_of
 from pawprint.pipeline.dvc import find_changed
 from pawprint.pipeline.fingerprint import Code
-from pawprint.pipeline.package import require_current, script_of
 from pawprint.pipeline.recorded import Recorded
 
 

@@ -12,8 +12,7 @@ from pawprint.base.git import try_git
 from pawprint.commands.check import require_reproduced
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
-from pawprint.scores.compared_runs import COMPARED, ComparedRun, Run, compare_runs
-from pawprint.scores.stored_run import read_run
+from pawprint.scores.compared_runs import COMPARED, ComparedRun, Run, compare_runs, read_run
 from pawprint.scores.verdict import MARGIN, tabulate_sets
 
 

@@ -10,9 +10,9 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError, counted, name_some, printable, without_secrets
 from pawprint.base.files import digest
 from pawprint.base.git import git, try_git, work_tree
+from pawprint.base.package import lies_outside
 from pawprint.pipeline.dvc import check_out, require_idle
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.template import lies_outside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,31 +8,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from pawprint.artifacts import Run, open_run, project_name
 from pawprint.base import paths
-from pawprint.base.columns import SCORES, SPLIT
+from pawprint.base.columns import SCORES
 from pawprint.base.errors import InputError
-from pawprint.base.files import md5
-from pawprint.base.git import current_commit
+from pawprint.base.package import install_command
 from pawprint.base.paths import PARAMS
 from pawprint.base.progress import track
-from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
 from pawprint.commands import exports
 from pawprint.commands.html_page import About, fetch_runtime, whose_weights
-from pawprint.model.detector import read_detector
-from pawprint.model.metadata import Metadata
-from pawprint.model.mirror_image import is_mirrored
-from pawprint.model.served_model import NETWORK_FILE
+from pawprint.model.served_model import is_mirrored
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import load_backbone
 from pawprint.network.keras_model import load_model
 from pawprint.network.training import with_head
-from pawprint.pipeline.installation import install_command
-from pawprint.pipeline.params.model import ONNX, Head, Model, Weights
-from pawprint.pipeline.recorded import Recorded
-from pawprint.report.pages import describe_score, headline_of, project_name, score_of
+from pawprint.pipeline.params.model import ONNX, Model, Params
+from pawprint.report.pages import describe_score, headline_of, score_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.serving.predictor import load_predictor
@@ -124,7 +118,8 @@ def export_model(
     Returns a table that compares each export with the served model, as text, and notes. Raises
     InputError if this model does not support a format, or if an export differs from it.
     """
-    trained = read_trained(folder, ("validation", "test") if "page" in formats else ("test",))
+    run = open_run(folder)
+    trained = read_trained(run, ("validation", "test") if "page" in formats else ("test",))
     labels = trained.metadata.labels
     if unknown_as and (unknown_as not in labels or trained.metadata.unknown_threshold is None):
         raise InputError(
@@ -135,7 +130,7 @@ def export_model(
         "keras": exports.write_keras,
         "litert": partial(exports.write_litert, size=size, unknown_as=unknown_as),
         "onnx": exports.write_onnx,
-        "page": lambda of: exports.write_page(of, describe_page(folder, of.metadata), runtime),
+        "page": lambda of: exports.write_page(of, describe_page(run), runtime),
     }
     served = exports.Compared(folder / paths.SERVED_MODEL, 0, 0)
     rows = [served, *(writers[name](trained) for name in track(formats, "export", unit="format"))]
@@ -151,31 +146,22 @@ def export_model(
     return table, [row.note for row in rows if row.note]
 
 
-def read_trained(folder: Path, splits: Sequence[str]) -> exports.Trained:
-    """Read a project's trained model, and run the served model on the images of these splits."""
-    served = folder / paths.SERVED_MODEL
-    predictor = load_predictor(served)
-    metadata = predictor.metadata
-    images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
-    origin = {
-        "data_md5": images or md5(folder / paths.SPLIT_CSV),
-        "commit": current_commit(folder=folder),
-    }
-    has_detector = metadata.unknown_threshold is not None
-    detector = read_detector(served) if has_detector else None
-    model = exports.for_export(keras_model(folder, metadata), metadata.temperature, detector)
-    if is_mirrored(read_network(served / NETWORK_FILE)):
+def read_trained(run: Run, splits: Sequence[str]) -> exports.Trained:
+    """Rebuild a run's trained model, and run the served model on the images of these splits."""
+    predictor = load_predictor(run.folder / paths.SERVED_MODEL)
+    metadata = run.metadata
+    trained = keras_model(run.folder, run.params, len(metadata.labels))
+    model = exports.for_export(trained, metadata.temperature, run.detector)
+    if predictor.compiled and is_mirrored(predictor.compiled.network):
         model = exports.mean_over_flip(model)
-    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    photos = split.loc[split["split"].isin(splits), "path"]
-    archives = folder / paths.RAW_ARCHIVES
-    pixels = exports.read_pixels(archives, photos, metadata)
-    expected = exports.all_outputs(predictor.run, pixels)
-    described = metadata.model_copy(update=origin)
-    return exports.Trained(model, described, folder / paths.EXPORT, archives, photos, expected)
+    photos = run.split.loc[run.split["split"].isin(splits), "path"]
+    archives = run.folder / paths.RAW_ARCHIVES
+    expected = exports.all_outputs(predictor.run, exports.read_pixels(archives, photos, metadata))
+    folder = run.folder / paths.EXPORT
+    return exports.Trained(model, metadata, folder, archives, photos, expected)
 
 
-def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
+def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
     """Return a project's Keras model, from pixels to the head's output.
 
     If the stage prepared the backbone without Keras, the backbone is built again from
@@ -183,21 +169,20 @@ def keras_model(folder: Path, metadata: Metadata) -> keras.Model:
     """
     if (folder / paths.TRAINED_MODEL).exists():
         return load_model(folder / paths.TRAINED_MODEL)
-    file = folder / paths.PARAMS
-    params = Model.load(path=file)
-    weights = Weights.load(path=file).in_folder(folder)
-    if needs_keras(params, weights):
+    weights = params.weights.in_folder(folder)
+    if needs_keras(params.model, weights):
         backbone = load_model(folder / paths.BACKBONE)
     else:
-        backbone = load_backbone(params, weights)
+        backbone = load_backbone(params.model, weights)
     head = HeadWeights.read(folder / paths.HEAD)
-    model, _ = with_head(backbone, params, head, Head.load(path=file), len(metadata.labels))
+    model, _ = with_head(backbone, params.model, head, params.head, classes)
     return model
 
 
-def describe_page(folder: Path, metadata: Metadata) -> About:
-    """Return the description of the trained model for its page."""
-    scores = read_table(folder / paths.SCORES_CSV, SCORES)
+def describe_page(run: Run) -> About:
+    """Return the description of a run's model for its page."""
+    metadata = run.metadata
+    scores = read_table(run.folder / paths.SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
     measured = [
         f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
@@ -217,6 +202,5 @@ def describe_page(folder: Path, metadata: Metadata) -> About:
             "label of photos unlike the training photos: unknown score above "
             f"{metadata.unknown_threshold:.4g}"
         )
-    params = folder / paths.PARAMS
-    whose = whose_weights(Model.load(path=params), Weights.load(path=params))
-    return About(project_name(folder), facts, whose)
+    whose = whose_weights(run.params.model, run.params.weights)
+    return About(project_name(run.folder), facts, whose)

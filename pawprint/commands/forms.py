@@ -12,8 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import is_link_of_dvc, write_text
-from pawprint.base.named_file import copy_file
+from pawprint.base.files import copy_file, is_link_of_dvc, write_text
 from pawprint.data.folder_messages import describe_class_counts
 from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv

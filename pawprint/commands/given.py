@@ -10,8 +10,7 @@ from typing import IO, NamedTuple, NoReturn
 from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import walk
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import LARGEST, pointer, pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
 from pawprint.commands import forms
 from pawprint.data.archive import (
@@ -26,7 +25,6 @@ from pawprint.data.archive import (
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import describe_unsafe, is_image_name, require_utf8
-from pawprint.data.pointers import LARGEST, pointer, pointer_at
 from pawprint.data.tar_files import is_tar, tar_files
 
 MAX_READ = 2000  # number of evenly spaced images for which `_sizes_of` reads the header

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pawprint.base.download import download
+from pawprint.base.package import PACKAGE
 from pawprint.model.metadata import Metadata
-from pawprint.pipeline.package import PACKAGE
 from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model, Weights
 
 # The template is in another folder, because a stage's fingerprint includes all files next to the

@@ -8,17 +8,25 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from pawprint.base.errors import InputError
-from pawprint.base.files import read_text, write_json, write_text, writing
-from pawprint.base.named_file import copy_file, reading
+from pawprint.base.files import copy_file, read_text, reading, write_json, write_text, writing
+from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version, template
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import forms
 from pawprint.commands.forms import Asked
 from pawprint.commands.given import Given, open_given
-from pawprint.commands.new_folder import building, override_rules, require_room
-from pawprint.commands.project_files import CONFIG, IGNORE, files, names_in_git
+from pawprint.commands.params_file import set_values
+from pawprint.commands.project_files import (
+    CONFIG,
+    IGNORE,
+    building,
+    files,
+    names_in_git,
+    override_rules,
+    renew,
+    require_room,
+)
 from pawprint.commands.recipes import NEW, new_params, recipe_names
-from pawprint.commands.renew import renew
 from pawprint.data.folder_messages import describe_class_counts, describe_names
 from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import parse_metadata_csv
@@ -27,9 +35,6 @@ from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
-from pawprint.pipeline.package import PACKAGE, installed_version
-from pawprint.pipeline.params.file import set_values
-from pawprint.pipeline.template import DVC_IGNORE, template
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.base.columns import SPLIT, SPLITS
+from pawprint.artifacts import last_split
+from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted
-from pawprint.base.files import md5
-from pawprint.base.paths import LOCK, SPLIT_CSV, SPLITS_CSV
-from pawprint.base.tables import read_table
-from pawprint.data.kept_splits import keep_splits, read_kept_splits
-from pawprint.pipeline.recorded import Recorded
+from pawprint.base.files import md5, read_bytes, write_text
+from pawprint.base.paths import SPLITS_CSV
+from pawprint.data.user_tables import EMPTY_TABLES, SPLIT_COLUMNS, parse_csv, read_kept_splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,20 +47,37 @@ def keep_last_splits(folder: Path, are_training: bool) -> pd.DataFrame:
     if a result is missing, or if splits.csv has been edited since.
     """
     table = folder / SPLITS_CSV
-    recorded = Recorded(folder=folder)
-    result = recorded.hash_of("split", SPLIT_CSV)
-    if not result:
-        raise InputError(
-            f"cannot keep splits: {LOCK} contains no result of `split`. Run `dvc repro split`."
-        )
+    images, splits_md5 = last_split(folder)
     has_rows = table.exists() and read_kept_splits(table)
     if are_training and not has_rows:
         raise InputError(
             f"{SPLITS_CSV}: the splits of the earlier images are missing. Run "
             "`pawprint keep-splits` before you add images."
         )
-    if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(table):
+    if has_rows and splits_md5 != md5(table):
         raise InputError(
             f"{SPLITS_CSV}: the file was edited since `split` last read it. Run `dvc repro split`."
         )
-    return keep_splits(table, read_table(recorded.file(result), SPLIT), are_training)
+    return keep_splits(table, images, are_training)
+
+
+def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.DataFrame:
+    """Write the splits from a SPLIT table to splits.csv and return the new rows.
+
+    With `to_train`, new images become training images if they do not share a group with old ones.
+    Rows for other images, and additional columns, stay as they are. Raises InputError if the file
+    is not such a table.
+    """
+    content = read_bytes(path) if path.exists() else EMPTY_TABLES[SPLITS_CSV].encode()
+    written = parse_csv(content, str(path), SPLIT_COLUMNS)
+    table = pd.DataFrame([cells for _, cells in written.rows], columns=written.names, dtype=str)
+    split_of = images.set_index("pixels_sha256")["split"]
+    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
+    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
+    new = images[is_new]
+    if to_train:
+        is_with_old = new["group"].isin(images["group"][~is_new])
+        new = new.assign(split=new["split"].where(is_with_old, "train"))
+    rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
+    write_text(path, rows.rename(columns=str.strip).to_csv(index=False, lineterminator="\n"))
+    return new

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pawprint.commands import add_format, add_model, count, output
 from pawprint.commands.rows import FORMATS
-from pawprint.data.folder import find_images
-from pawprint.serving.predictor import default_model, load_predictor, predict_each
+from pawprint.serving.predictor import default_model, find_images, load_predictor, predict_each
 from pawprint.serving.saliency import saliency_paths, write_saliency
 
 

@@ -1,25 +1,89 @@
-"""The texts of the files that `pawprint init` writes into a project.
+"""The files that `pawprint init` writes into a new folder, and renews after an upgrade.
 
 Most are at the top of the repository. `requirements.txt` also has a line for this package, and the
 versions of the packages that it uses.
 """
 
+import contextlib
 import functools
 import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pawprint.base import paths
-from pawprint.pipeline.installation import line_of_requirement
-from pawprint.pipeline.lock import locked_versions
-from pawprint.pipeline.package import PACKAGE, ROOT
-from pawprint.pipeline.template import (
+from pawprint.base.errors import InputError, name_some
+from pawprint.base.files import OF_SYSTEMS, read_text, write_json, write_text
+from pawprint.base.git import git, ignored, work_tree
+from pawprint.base.package import (
+    DISTRIBUTION,
     DVC_IGNORE,
     IGNORED_BY_DVC,
+    PACKAGE,
+    ROOT,
+    installed_version,
     lies_outside,
+    line_of_requirement,
     outputs_of,
     pipeline,
+    require_current,
     stages,
     template,
 )
+from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
+from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands.params_file import flat, is_optional
+from pawprint.commands.recipes import new_params, require_committed
+
+
+def locked_versions() -> tuple[list[str], list[str]]:
+    """Return lines for the packages that ours requires, and for DVC and all that DVC needs.
+
+    They come from the package's own lock, with markers. If the installed versions differ, they are
+    used instead.
+    """
+    packaged: dict[str, list[str]] = {}
+    for line in read_text(ROOT / REQUIREMENTS).splitlines():
+        packaged.setdefault(line.partition("==")[0], []).append(line)
+    of_dvc = needed = {"dvc"}
+    while needed:
+        needed = {name for each in needed for name in _required_by(each)} - of_dvc
+        of_dvc = of_dvc | needed
+    ours = _required_by(DISTRIBUTION) - {"dvc"}
+    first, second = (
+        [line for name in sorted(names) for line in as_installed(name, packaged.get(name, []))]
+        for names in (ours, of_dvc - ours)
+    )
+    return first, second
+
+
+def as_installed(name: str, lines: list[str]) -> list[str]:
+    """Return a package's lines, or one with its installed version if that differs."""
+    with contextlib.suppress(PackageNotFoundError):
+        installed = version(name)
+        here = [line for line in map(Requirement, lines) if _holds_here(line)]
+        if not here or any(installed not in line.specifier for line in here):
+            return [f"{name}=={installed}"]
+    return lines
+
+
+def _required_by(name: str) -> set[str]:
+    """Return the packages that an installed one requires on this computer, without extras."""
+    with contextlib.suppress(PackageNotFoundError):
+        lines = map(Requirement, requires(name) or ())
+        return {canonicalize_name(line.name) for line in lines if _holds_here(line)}
+    return set()
+
+
+def _holds_here(line: Requirement) -> bool:
+    return line.marker is None or line.marker.evaluate({"extra": ""})
+
 
 README_TEXT = PACKAGE / "commands/templates/README.md"
 IGNORE = ".gitignore"
@@ -91,3 +155,203 @@ def names_in_git(source: str) -> list[str]:
     names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
     return names + file_of_images(source)
+
+
+PARTIAL = ".init.part"
+# What may be in the folder of a new project.
+NEUTRAL = {*OF_SYSTEMS, ".git", ".idea", ".venv", ".vscode", PARTIAL}
+COMMENT = "# Files of the project that other rules ignore\n"
+
+
+def require_room(folder: Path) -> None:
+    """Raise InputError unless a folder is new, or empty but for NEUTRAL."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder. Received: a file. Nothing is overwritten.")
+    if (folder / STATE).is_file():
+        raise InputError(
+            f"{folder} is already a project. Continue in this folder, or choose another folder."
+        )
+    if found := {path.name for path in folder.iterdir()} - NEUTRAL:
+        raise InputError(
+            f"{folder}: expected a new or an empty folder. Received: {name_some(sorted(found))}. "
+            "Choose another folder, such as a new one in this folder. Nothing is overwritten."
+        )
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Provide a temporary folder with a Git repository, whose entries move to `folder` at the end.
+
+    `folder` and its parents are made. If it lies in a repository, that one is used in the end. A
+    user's own entry, such as `.vscode`, is kept. If the block fails, `folder` is as it was; file
+    system errors are converted to InputError.
+    """
+    place = folder / PARTIAL
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # of a killed process
+        place.mkdir()
+        git("init", "--quiet", folder=place)
+        yield place
+        if work_tree(folder):
+            shutil.rmtree(place / ".git")
+        for path in place.iterdir():
+            if not os.path.lexists(folder / path.name):
+                path.rename(folder / path.name)
+    except InputError as error:
+        raise InputError(str(error).replace(str(place), str(folder))) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"{folder}: cannot create a project: {error.strerror or error}{where}."
+        message = message.replace(str(place), str(folder))
+        raise InputError(f"{message} Check permissions and free space.") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # the folder has a project
+                folder.rmdir()
+
+
+def override_rules(folder: Path, place: Path, names: Iterable[str]) -> list[str]:
+    """Add rules to the .gitignore in `place` so that Git ignores no file with these names there.
+
+    `place` becomes `folder`. Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises
+    InputError for a rule that ignores the folder itself, which no .gitignore can undo.
+    """
+    top = work_tree(folder)
+    inner = os.path.relpath(folder.resolve(), top.resolve()) if top else "."
+    if inner != "." and top and (rules := ignored(top, [inner])):
+        raise InputError(
+            f"{folder}: expected a folder that Git does not ignore. Received: the rule "
+            f"{rules[inner]}. Change the rule, or choose another folder."
+        )
+    found = ignored(folder if top else place, names)
+    if found:
+        parts = dict.fromkeys(part for name in found for part in _with_parents(name))
+        escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in parts)
+        lines = [read_text(place / IGNORE), COMMENT, *(f"!/{part}\n" for part in escaped)]
+        write_text(place / IGNORE, "".join(lines))
+    return list(dict.fromkeys(found.values()))
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return the folders above a file, starting with the outermost, and the file."""
+    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
+    return [*(folder.as_posix() for folder in reversed(folders)), name]
+
+
+FILES = (PIPELINE, PARAMS, REQUIREMENTS)
+# The line of the package in requirements.txt, or the comment that stands for it.
+OWN_LINE = re.compile(rf"^(# )?{DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
+SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
+ENTRY = re.compile(r"(?:^  #.*\n)*^  (\w+):.*\n(?:^   .*\n)*", re.MULTILINE)
+COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
+
+
+def renew(folder: Path) -> tuple[list[str], str]:
+    """Renew dvc.yaml, params.yaml and the package's line of requirements.txt.
+
+    No value of a param changes. Returns lines about params, and the output of `git
+    diff`. Raises InputError, before anything is written, if one of these files has uncommitted
+    changes, if it cannot be renewed, or if the folder is not a project.
+    """
+    if not (folder / STATE).exists():
+        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
+    require_current(folder)
+    require_committed(folder, FILES)
+    params, notes = renewed_params(read_text(folder / PARAMS), new_params())
+    texts = {
+        PIPELINE: renewed_pipeline(read_text(folder / PIPELINE), pipeline()),
+        PARAMS: params,
+        REQUIREMENTS: renewed_requirements(read_text(folder / REQUIREMENTS), line_of_requirement()),
+    }
+    for path, text in texts.items():
+        write_text(folder / path, text)
+    write_json(folder / STATE, {"version": installed_version()})
+    return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
+
+
+def renewed_pipeline(own: str, new: str) -> str:
+    """Return the text `new` of a dvc.yaml with what is the user's in `own`.
+
+    This is all stages that `new` lacks, each stage's `cmd`, and its dependencies in `stages/`.
+    Raises InputError for a stage that is not indented as DVC does.
+    """
+    before = parse_mapping(own, PIPELINE.name).get("stages") or {}
+    stages, template = dict(_entries(own)), dict(_entries(new))
+    text = new
+    for name, stage in before.items():
+        lines = stages.get(f"stages.{name}", "")
+        if f"stages.{name}" not in template:
+            text = _append(text, "stages", f"\n{lines}")
+            continue
+        renewed = template[f"stages.{name}"]
+        if command := COMMAND.search(lines):
+            renewed = COMMAND.sub(lambda _: command[0], renewed)
+        for dep in stage.get("deps") or ():
+            if str(dep).startswith("stages/"):
+                renewed = re.sub(
+                    r"^    deps:\n", f"    deps:\n      - {dep}\n", renewed, flags=re.M
+                )
+                renewed = renewed.replace("    deps: [", f"    deps: [{dep}, ")
+        text = text.replace(template[f"stages.{name}"], renewed)
+    after = parse_mapping(text, PIPELINE.name)["stages"]
+    for name, stage in before.items():
+        if after.get(name, {}).get("cmd") != stage.get("cmd"):
+            raise InputError(f"{PIPELINE}: stages.{name}: expected an indent of two spaces.")
+    return text
+
+
+def renewed_requirements(own: str, line: str) -> str:
+    """Return the text of requirements.txt with this line for the package."""
+    renewed, found = OWN_LINE.subn(lambda _: line, own, count=1)
+    return renewed if found else f"{line}\n{own}"
+
+
+def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
+    """Return the text of a params.yaml with the params that only `new` has, and a line for each.
+
+    They are appended to their section, with their default and comment. A param that no longer
+    exists gets a line. Raises InputError if a section is not written with one param a line.
+    """
+    values, defaults = flat(own), flat(new)
+    added = [name for name in defaults if name not in values and not is_optional(name)]
+    gone = [name for name in values if name not in defaults and not is_optional(name)]
+    text = own
+    for name, lines in _entries(new):
+        if name in added:
+            text = _append(text, name.partition(".")[0], lines)
+    is_renewed = False
+    with contextlib.suppress(InputError):  # the user's indentation may be another
+        is_renewed = flat(text) == values | {name: defaults[name] for name in added}
+    if not is_renewed:
+        raise InputError(
+            f"{PARAMS}: cannot add {', '.join(added)}. Write a line for each, as in docs/params.md."
+        )
+    notes = [f"{PARAMS}: {name}: new" for name in added]
+    return text, notes + [f"{PARAMS}: {name}: no longer exists. Remove it" for name in gone]
+
+
+def _entries(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name of each param or stage, such as `model.alpha`, and its lines.
+
+    These include the comments above it.
+    """
+    for section in SECTION.split(text)[1:]:
+        for entry in ENTRY.finditer(section):
+            yield f"{section.partition(':')[0]}.{entry[1]}", entry[0]
+
+
+def _append(text: str, section: str, lines: str) -> str:
+    """Append lines to the end of a section, or to the text with a new section."""
+    parts = SECTION.split(text)
+    for number, part in enumerate(parts):
+        if part.startswith(f"{section}:"):
+            rows = re.match(r".*\n(?:[ ]+.*\n|\n(?=[ ]))*", part)
+            end = rows.end() if rows else len(part)
+            parts[number] = f"{part[:end]}{lines}{part[end:]}"
+            return "".join(parts)
+    return f"{text.rstrip()}\n\n{section}:\n{lines}"

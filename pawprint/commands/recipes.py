@@ -9,12 +9,11 @@ import yaml
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_text, write_text
 from pawprint.base.git import try_git
+from pawprint.base.package import PACKAGE, template
 from pawprint.base.paths import PARAMS
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import align
-from pawprint.pipeline.package import PACKAGE
-from pawprint.pipeline.params.file import overlay
-from pawprint.pipeline.template import template
+from pawprint.commands.params_file import overlay
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,6 @@ from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
 from pawprint.data.decoding.row import perceptual_hash
-from pawprint.data.folder import names_below, take_images
 from pawprint.data.folders import OUTER, folders_of, label_and_split
 from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.data.near_duplicates import near_duplicates
@@ -31,7 +30,9 @@ from pawprint.serving.predictor import (
     Predictor,
     default_model,
     load_predictor,
+    names_below,
     predict_each,
+    take_images,
 )
 
 TRAINED_ON = "in the training images, or near-duplicates of them"

@@ -9,7 +9,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
 from pawprint.commands.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
 from pawprint.data.folder_names import SPLIT_OF_FOLDER
 from pawprint.data.folders import AUTO, INNER, OUTER, find_layout

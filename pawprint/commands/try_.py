@@ -15,7 +15,7 @@ from pathlib import Path
 from pawprint.base.errors import InputError, NoWeightsError, counted
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
-from pawprint.pipeline.params.file import set_params
+from pawprint.commands.params_file import set_params
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
 NO_DOWNLOAD = "Networks of the extra `lite` come with pip instead."

@@ -15,11 +15,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import md5_of, read_json, write_json
-from pawprint.base.named_file import describe_failure, naming, open_binary, read_bytes
+from pawprint.base.files import (
+    describe_failure,
+    md5_of,
+    naming,
+    open_binary,
+    pointer_at,
+    read_bytes,
+    read_json,
+    write_json,
+)
 from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
 from pawprint.data.names import problem_of_name
-from pawprint.data.pointers import pointer_at
 
 
 class UnusableImageError(DecodingError, InputError):

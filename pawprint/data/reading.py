@@ -7,11 +7,11 @@ from pathlib import Path
 from PIL import Image
 
 from pawprint.base.errors import InputError
+from pawprint.base.files import pointer, pointer_at
 from pawprint.data.archive import Archive, UnusableImageError, read_member
 from pawprint.data.decoding import decoder
 from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
-from pawprint.data.pointers import pointer, pointer_at
 
 
 @contextlib.contextmanager

@@ -14,13 +14,21 @@ from typing import Annotated
 from pydantic import Field
 
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import OF_SYSTEMS, is_link_of_dvc, pack, replacing
-from pawprint.base.named_file import copy_file, describe_failure, open_binary, read_bytes
+from pawprint.base.files import (
+    OF_SYSTEMS,
+    copy_file,
+    describe_failure,
+    is_link_of_dvc,
+    open_binary,
+    pack,
+    pointer_at,
+    read_bytes,
+    replacing,
+)
 from pawprint.base.paths import OF_URLS
 from pawprint.base.yaml_file import read_yaml
 from pawprint.data.archive import ZIP, members, open_archive, read_member, what_is, write_list
 from pawprint.data.names import member_name, require_utf8
-from pawprint.data.pointers import pointer_at
 from pawprint.data.tar_files import is_tar, tar_files
 from pawprint.pipeline.params.section import Section, Sha256, check_content
 

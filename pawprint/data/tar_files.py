@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pawprint.base.errors import InputError, printable
-from pawprint.base.named_file import open_binary
+from pawprint.base.files import open_binary
 from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.names import member_name
 

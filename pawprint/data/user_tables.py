@@ -7,14 +7,19 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
 from pawprint.base.classes import NEITHER, RESERVED, is_reserved, problem_of_names
-from pawprint.base.errors import InputError, one_of, printable
-from pawprint.base.named_file import read_bytes
+from pawprint.base.columns import SPLITS
+from pawprint.base.errors import InputError, counted, name_some, one_of, printable
+from pawprint.base.files import read_bytes
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 # Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a UTF-16
 # mark.
@@ -306,3 +311,55 @@ def classes_given(corrections: Iterable[Correction]) -> list[str]:
     if problem := problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)
+
+
+def read_kept_splits(path: Path) -> dict[str, str]:
+    """Return the split for each `pixels_sha256`, in row order.
+
+    Raises InputError, with the line number, for a hash that is not 64 hexadecimal digits, a split
+    that is not in SPLITS, and an image in two splits. Also raises InputError if the file is not
+    such a table.
+    """
+    splits: dict[str, str] = {}
+    for line, row in read_csv_rows(path, SPLIT_COLUMNS):
+        pixels = row["pixels_sha256"]
+        split = row["split"]
+        problem = None
+        if not SHA256.fullmatch(pixels):
+            problem = f"expected a pixels_sha256 with 64 hexadecimal digits. Received: {pixels!r}"
+        elif split not in SPLITS:
+            problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
+        elif splits.setdefault(pixels, split) != split:
+            problem = (
+                f"expected one split for each image. Received: {split} for {pixels}, which is in "
+                f"{splits[pixels]} above"
+            )
+        if problem:
+            raise InputError(f"{path}: line {line}: {printable(problem)}. Correct the line.")
+    return splits
+
+
+def describe_kept_splits(images: "pd.DataFrame", kept_splits: dict[str, str]) -> list[str]:
+    """Return lines that compare `kept_splits`, from splits.csv, with a SPLIT table.
+
+    They report images without a row, rows without an image, and rows that the split does not
+    follow, because groups stay together.
+    """
+    if not kept_splits:
+        return []
+    lines = []
+    if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
+        lines.append(
+            f"the file lacks {counted(new, 'image')}, so later changes can move images. Run "
+            "`pawprint keep-splits` to keep every image in its split"
+        )
+    if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
+        lines.append(f"{rows:,} of {len(kept_splits):,} rows do not match a usable image")
+    expected = images["pixels_sha256"].map(kept_splits)
+    moved = images[expected.notna() & (expected != images["split"])]
+    if groups := sorted(set(moved["group"])):
+        lines.append(
+            f"divides {counted(len(groups), 'group')}: {name_some(groups)}. Each follows its first "
+            f"image in the file, so {len(moved):,} images are not in the split that their row gives"
+        )
+    return lines

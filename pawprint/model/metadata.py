@@ -17,8 +17,7 @@ from pydantic import (
 
 from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.base.errors import InputError, is_printable, printable
-from pawprint.base.files import write_json
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 

@@ -20,7 +20,7 @@ import openvino
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import digest
 from pawprint.network.openvino_blocks import Maps, block_statistics, choose_ends
-from pawprint.network.tensors_file import read_tensors
+from pawprint.network.weights_file import read_tensors
 from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model
 
 VERSION = "0.1.0"  # of each package

@@ -1,14 +1,42 @@
-"""Define heads: their weights, the standardisation of their features, and their files."""
+"""Define heads: weights of classes and of the head, their files, and the head in OpenVINO.
 
-from collections.abc import Iterator
+The part of a network after the frozen layers runs on stored features. This module does not need
+TensorFlow.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import openvino
 import pandas as pd
 
 from pawprint.base.files import read_arrays, write_arrays
+from pawprint.base.runtime import product
 from pawprint.pipeline.params.model import Head
+
+
+def balanced_weights(targets: np.ndarray) -> dict[int, float]:
+    """Return a weight for each class that is inversely proportional to its number of images.
+
+    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
+    """
+    classes, images = np.unique(targets, return_counts=True)
+    weights = len(targets) / (len(classes) * images)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
+
+
+def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
+    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
+
+    With "balanced", all classes that have images weigh the same. With None, all images do.
+    """
+    if class_weight is None:
+        return np.ones(len(targets))
+    numbers = np.unique(targets, return_inverse=True)[1]
+    return np.array([*balanced_weights(targets).values()])[numbers]
+
 
 EPSILON = 1e-3  # for Keras' BatchNormalization
 FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
@@ -115,3 +143,72 @@ class NewHead(NamedTuple):
     validation: dict[str, float]
     history: pd.DataFrame
     method: str
+
+
+OUTPUTS = ("logits", "features")
+operations = openvino.opset15
+# Those of `HeadWeights.steps`, except MatMul.
+OPERATIONS = {"Add": operations.add, "Mul": operations.multiply, "Relu": operations.relu}
+
+
+def head_logits(features: openvino.Output, weights: HeadWeights, params: Head) -> openvino.Output:
+    """Return logits, float32 `(batch, units)`, for features `(batch, features)`."""
+    for kind, *arrays in weights.steps(params):
+        if kind == "MatMul":
+            (kernel,) = arrays
+            features = product(features, operations.constant(np.ascontiguousarray(kernel.T)))
+        else:
+            constants = map(operations.constant, arrays)
+            features = OPERATIONS[kind](features, *constants).output(0)
+    return features
+
+
+def on_features(
+    shapes: Mapping[str, Sequence[int]], weights: HeadWeights, params: Head
+) -> tuple[openvino.Model, list[str]]:
+    """Return the head as a network that takes stored features, and the names of its inputs.
+
+    `shapes` contains the shape of each stored kind.
+    """
+    kinds = kinds_of(weights.has_blocks)
+    means = "means" if "means" in shapes else "top"
+    parameters = {kind: _parameter(shapes[kind]) for kind in dict.fromkeys([*kinds, means])}
+    features = _side_by_side([parameters[kind].output(0) for kind in kinds])
+    # Insert a node between the input and the output, because both need their own name.
+    copied = operations.convert(parameters[means], np.float32).output(0)
+    outputs = [head_logits(features, weights, params), copied]
+    return openvino.Model(outputs, [*parameters.values()]), [*parameters]
+
+
+def on_maps(
+    shapes: Mapping[str, Sequence[int]],
+    trained: openvino.Model,
+    weights: HeadWeights,
+    params: Head,
+) -> tuple[openvino.Model, list[str]]:
+    """Return trained layers and a head as a network on stored maps, and the names of its inputs.
+
+    `trained` takes the maps at the cut, and returns the head's features and the means of the last
+    maps. The head also receives the block statistics from before the cut, which come first among
+    the stored ones.
+    """
+    head_input, means = (result.input_value(0) for result in trained.get_results())
+    parameters = {"cut": trained.get_parameters()[0]}
+    trained.reshape([-1, *shapes["cut"]])
+    width = weights.features - head_input.partial_shape[1].get_length()
+    if width:
+        parameters["blocks"] = _parameter(shapes["blocks"])
+        zero, one = (operations.constant([number], np.int64) for number in (0, 1))
+        end = operations.constant([width], np.int64)
+        frozen = operations.slice(parameters["blocks"], zero, end, one, one)
+        head_input = _side_by_side([frozen.output(0), head_input])
+    outputs = [head_logits(head_input, weights, params), means]
+    return openvino.Model(outputs, [*parameters.values()]), [*parameters]
+
+
+def _parameter(shape: Sequence[int]) -> openvino.op.Parameter:
+    return operations.parameter([-1, *shape], np.float32)
+
+
+def _side_by_side(parts: list[openvino.Output]) -> openvino.Output:
+    return parts[0] if len(parts) == 1 else operations.concat(parts, 1).output(0)

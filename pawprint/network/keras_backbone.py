@@ -8,8 +8,8 @@ import openvino
 
 from pawprint.base.errors import InputError, NoWeightsError, reason
 from pawprint.network import keras_model
-from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.keras_model import cut_index, first_trained, with_blocks
 from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
 from pawprint.pipeline.params.model import IMAGENET, Model, Weights
 

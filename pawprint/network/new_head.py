@@ -13,7 +13,6 @@ from pawprint.base.columns import HISTORY
 from pawprint.base.cores import count_cores
 from pawprint.base.draws import draw_places, hash_keys
 from pawprint.base.errors import counted
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
@@ -24,7 +23,7 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of
+from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of, sample_weights
 from pawprint.network.logistic_regression import fit_exactly, threads_of_fits
 from pawprint.network.store import Features, StoredExamples
 from pawprint.pipeline.params.model import IN_BATCHES, Hardware, Head, TrainExtract

@@ -1,6 +1,6 @@
 """Choose the blocks of a backbone and compute the statistics that a head uses in OpenVINO.
 
-For Keras networks, network/blocks.py finds the blocks. This module does not need TensorFlow.
+For Keras networks, keras_model.py finds the blocks. This module does not need TensorFlow.
 """
 
 from collections import defaultdict

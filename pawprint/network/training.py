@@ -8,11 +8,18 @@ import pandas as pd
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError
 from pawprint.base.progress import track
-from pawprint.network.blocks import first_trained, split_before, with_blocks
-from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.heads import HeadWeights
-from pawprint.network.keras_model import build_model, gives_logits, head_with, parts, pool
+from pawprint.network.heads import HeadWeights, balanced_weights
+from pawprint.network.keras_model import (
+    build_model,
+    first_trained,
+    gives_logits,
+    head_with,
+    parts,
+    pool,
+    split_before,
+    with_blocks,
+)
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.network.store import Features, StoredExamples
 from pawprint.pipeline.params.model import Epochs, Head, Model

@@ -14,8 +14,7 @@ from typing import NoReturn
 
 from pawprint.base import quick_imports
 from pawprint.base.errors import InputError
-from pawprint.base.files import stamps
-from pawprint.base.named_file import NO_ROOM, describe_failure
+from pawprint.base.files import NO_ROOM, describe_failure, stamps
 from pawprint.base.paths import CODE, LABELS_CSV, PARAMS, PIPELINE, SPLITS_CSV
 from pawprint.base.yaml_file import read_yaml, value_at
 
@@ -58,7 +57,7 @@ def _problem_in(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
-        from pawprint.pipeline.installation import install_command
+        from pawprint.base.package import install_command
 
         return f"the package {error.name} is not installed. Run `{install_command()}`."
     if isinstance(error, MemoryError):

@@ -12,9 +12,9 @@ from importlib.metadata import packages_distributions, version
 from pathlib import Path, PurePosixPath
 
 from pawprint.base.errors import InputError, name_some
-from pawprint.base.named_file import read_bytes
+from pawprint.base.files import read_bytes
+from pawprint.base.package import folders_of_code
 from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
-from pawprint.pipeline.package import folders_of_code
 
 # Modules of ours, and packages by the name of their import, that do not affect the bytes of
 # results. Modules that only they import do not count either.

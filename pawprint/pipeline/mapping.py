@@ -50,7 +50,7 @@ def map_items(
         try:
             from pawprint.pipeline.dask import map_on_cluster
         except ModuleNotFoundError as error:
-            from pawprint.pipeline.installation import install_command
+            from pawprint.base.package import install_command
 
             raise InputError(
                 f"{VARIABLE}: packages of the `dask` extra are missing: {error}. Run "

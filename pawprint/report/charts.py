@@ -1,19 +1,31 @@
 """Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`pawprint.base.columns` describes the tables. scikit-learn's displays are not used, because
-importing scikit-learn takes longer than drawing all charts. Charts for many classes grow in height
-or leave out numbers, so that their text stays legible.
+`draw_augmented` draws the views of a photo. `pawprint.base.columns` describes the tables.
+scikit-learn's displays are not used, because importing scikit-learn takes longer than drawing all
+charts. Charts for many classes grow in height or leave out numbers, so that their text stays
+legible.
 """
+
+from functools import partial
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from pawprint.base.classes import PREDICTED
 from pawprint.base.columns import PROBABILITY
+from pawprint.data.archive import Archive
+from pawprint.data.decoding.jpeg import decoded_side
+from pawprint.data.reading import open_image
+from pawprint.network.augmentation import draw_view
+from pawprint.network.views import apply, resize
+from pawprint.pipeline.params.data import Augment
+from pawprint.pipeline.params.section import Resize
 from pawprint.report.drawing import BLUE, GREY, ORANGE, RED, shorten, use_fonts
+from pawprint.report.photos import photo_grid
 from pawprint.scores.decided import STEPS
 from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
 
@@ -208,3 +220,25 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
         axis.set(title=split.capitalize(), aspect="equal")
         axis.set(xlabel=f"Mean probability of {label}", ylabel=f"Fraction of {fraction}")
     return figure
+
+
+VIEWS = 12  # maximum number of views in the figure
+
+
+def draw_augmented(
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
+) -> Image.Image:
+    """Draw the first training image's views as they are used in training.
+
+    `train` is a table with the columns `path` and `pixels_sha256`.
+    """
+    first = train.iloc[0]
+    photo = open_image(archive, first["path"], decoded_side(image_size))
+    pixels = resize(photo, image_size, resize_by)
+    cells = []
+    for number in range(min(augment.views, VIEWS)):
+        view = draw_view(augment, first["pixels_sha256"], number, image_size)
+        is_original = number == 0 and augment.keep_original
+        title = f"view {number}: original" if is_original else f"view {number}"
+        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
+    return photo_grid({"The views of one training image": cells})

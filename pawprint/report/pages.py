@@ -15,7 +15,6 @@ from PIL import Image
 from pawprint.base.classes import UNKNOWN, headline
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
-from pawprint.base.paths import COPIES
 from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
@@ -30,12 +29,6 @@ REPORT = TEMPLATES / "report.html"
 DIGITS = 8  # MD5 digits shown for the images
 WEBP_QUALITY = 85
 WEBP_SIDE = 16_383  # maximum, in pixels
-
-
-def project_name(folder: Path = Path()) -> str:
-    """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
-    path, _, _ = folder.absolute().as_posix().partition(COPIES)
-    return printable(Path(path).name)
 
 
 def fill(template: Path, **values: object) -> str:
@@ -80,8 +73,6 @@ def data_uri(picture: Image.Image) -> str:
     picture.save(data, "WEBP", quality=WEBP_QUALITY, method=2)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
-
-MAX_IMBALANCE = 5  # ratio of the largest to the smallest class
 
 THUMBNAIL = 160  # maximum size of a photo, in pixels
 PHOTOS_PER_PAIR = 8  # the most confident errors are shown

@@ -4,39 +4,70 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
 
 import numpy as np
-import openvino
 from PIL import Image
 
-from pawprint.base import paths
+from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
-from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
-from pawprint.base.files import md5_of_folder
-from pawprint.base.named_file import reading
+from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
+from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
-from pawprint.data.folder import find_images
-from pawprint.data.pointers import pointer_at
+from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.pipeline import package
 from pawprint.pipeline.mapping import map_items
-from pawprint.pipeline.recorded import Recorded
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
+    """Return the images among these files in a folder and report the other files on stderr.
+
+    Files listed in `table` are images, whatever their suffix.
+    """
+    images = [name for name in names if name in table or is_image_name(name)]
+    if others := sorted(set(names).difference(images)):
+        line = f"{counted(len(others), 'other file')} ({count_suffixes(others)})"
+        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
+    return images
+
+
+def names_below(folder: Path) -> list[str]:
+    """Return the paths of all files below a folder, following links, sorted by path component.
+
+    Folders that are not searched are listed on stderr.
+    """
+    left_out: list[tuple[Path, str]] = []
+    files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
+    for path, why in left_out:
+        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
+def find_images(paths: list[Path]) -> list[Path]:
+    """Return the given files, and all images in the given folders, sorted."""
+    images = []
+    for path in paths:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            images += [path / name for name in take_images(path, names_below(path))] or [path]
+        else:
+            images.append(path)
+    return images
+
 
 # The files in a served or exported model's folder.
 MODEL_FILES = ("model.*", "*.npz")
@@ -132,6 +163,7 @@ class Predictor:
     folder: Path
     metadata: Metadata
     run: RunNetwork
+    compiled: CompiledNetwork | None = None  # of a file, for `run`
 
     def __repr__(self) -> str:
         return f"<Predictor {self.folder}: {name_some(self.metadata.labels)}>"
@@ -233,26 +265,22 @@ def load_predictor(folder: str | Path) -> Predictor:
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
-            network = served_model.read_model(path, metadata)
-            run = runner(network, names)
+            compiled = compile_for_cpu(served_model.read_model(path, metadata))
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"
         ) from None
-    return Predictor(folder, metadata, run)
+    run = partial(named_outputs, compiled, names)  # a partial can be pickled
+    return Predictor(folder, metadata, run, compiled)
 
 
-def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
-    """Return a function that runs the network on uint8 pixels `(size, size, 3)`.
-
-    The function returns the float32 outputs, keyed by `names`. The network may lack the last one.
-    """
-    return partial(_run, compile_for_cpu(network), names)  # a partial can be pickled
-
-
-def _run(
+def named_outputs(
     compute: CompiledNetwork, names: Sequence[str], pixels: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Return the float32 outputs for uint8 pixels `(size, size, 3)`, keyed by `names`.
+
+    The network may lack the last one.
+    """
     return dict(zip(names, compute(pixels)))
 
 
@@ -265,9 +293,11 @@ def default_model() -> Path:
     example = package.EXAMPLE_MODEL
     if served.exists():
         return served
-    example_md5 = md5_of_folder(example)
-    if paths.PARAMS.exists() and Recorded().hash_of("evaluate", paths.SERVED_MODEL) != example_md5:
-        return served
+    if paths.PARAMS.exists():
+        from pawprint.artifacts import has_trained  # imports pandas, which serving does not need
+
+        if not has_trained(Path(), md5_of_folder(example)):
+            return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example
 

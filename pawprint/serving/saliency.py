@@ -23,10 +23,9 @@ from pawprint.base.classes import MIN_PROBABILITY, class_probabilities
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
 from pawprint.base.progress import track
-from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, read_network
+from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.reading import read_again
-from pawprint.model.mirror_image import is_mirrored, single
-from pawprint.model.served_model import NETWORK_FILE, output_names
+from pawprint.model.served_model import is_mirrored, output_names, single
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.predictor import Predictor
@@ -58,16 +57,16 @@ class ClassMaps(NamedTuple):
     @classmethod
     def of(cls, predictor: Predictor) -> Self | None:
         """Return the maps of a served model, or None if its logits are not a sum over places."""
-        path = predictor.folder / NETWORK_FILE
-        if not path.is_file():
-            return None  # an export
-        network = read_network(path)
+        names = output_names(predictor.metadata)
+        if not predictor.compiled or len(predictor.compiled.network.outputs) < len(names):
+            return None  # an export, which lacks the features
+        network = predictor.compiled.network.clone()
         folding = Manager()  # axes and factors may be computed from constants
         folding.register_pass(ConstantFolding())
         folding.run_passes(network)
         mirrors = is_mirrored(network)
         if mirrors:
-            network = single(network, output_names(predictor.metadata))
+            network = single(network, names)
         probability = network.outputs[0].get_node().input_value(0).get_node()
         features, weights, constant = _linear(probability.input_value(0), predictor.metadata.units)
         try:

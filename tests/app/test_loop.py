@@ -17,7 +17,7 @@ from conftest import (
 )
 from servers import served
 
-from pawprint.app.label_rows import read_rows
+from pawprint.app.labelling import read_rows
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
 from pawprint.base.tables import read_table

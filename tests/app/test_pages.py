@@ -13,7 +13,7 @@ from app_project import PHOTOS, write_photos, write_split
 from conftest import PROJECT, change, photo, refused, write_files
 from streamlit.testing.v1 import AppTest
 
-from pawprint.app import HERE, groups, labelling, page_label, page_of_photos, photo_sources, photos
+from pawprint.app import HERE, groups, labelling, page_label, photos
 from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.base.errors import InputError
@@ -81,7 +81,7 @@ class Review:
     """The labels to review, as a browser shows them."""
 
     def __init__(self) -> None:
-        shown: list[photo_sources.SuspectPhotos] = []
+        shown: list[page_label.SuspectPhotos] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(page_label, "show_pages", shown.append)
             page_label.show_review()
@@ -90,7 +90,7 @@ class Review:
 
     def path(self) -> str:
         """Return the path of the image that is shown."""
-        page_of_photos.cells_of(self.source, self.pages, self.source.given())
+        page_label.cells_of(self.source, self.pages, self.source.given())
         ((path, _),) = self.pages.images
         return path
 
@@ -98,12 +98,12 @@ class Review:
         """Label the image that is shown and return its path."""
         path = self.path()
         asked = {"marked": [0] if label else [], "label": label}
-        page_of_photos.give_labels(self.source, self.pages, asked)
+        page_label.give_labels(self.source, self.pages, asked)
         return path
 
     def undo(self) -> str:
         """Undo the last answer and return the path of its image."""
-        page_of_photos.undo(self.source, self.pages, {})
+        page_label.undo(self.source, self.pages, {})
         return self.path()
 
 
@@ -135,12 +135,12 @@ def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(p
     (project / paths.LABELS_CSV).write_text("path,label\nx.jpg,dog\ny.jpg,cat\n", encoding="utf-8")
     labels = to_review(project, SUSPECTS, renamed=flat).source.classes()
     assert labels == ["dog", "cat"]
-    assert photo_sources.classes_here() == labels
-    assert photo_sources.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
+    assert page_label.classes_here() == labels
+    assert page_label.in_order(["cat", "dog", "ant"]) == [*labels, "ant"]
     pack(project / paths.RAW_IMAGES, ((row[0], photo(0)) for row in PHOTOS))
     rows = "path,label\nx.jpg,dogs\ny.jpg,cats\n"
     (project / paths.LABELS_CSV).write_text(rows, encoding="utf-8")
-    assert photo_sources.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
+    assert page_label.in_order(["dogs", "cats"]) == ["cats", "dogs"]  # the folders
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
@@ -160,7 +160,7 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """A correction of a replaced photo does not count. One of a renamed photo does."""
     (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
     source = to_review(project, SUSPECTS).source
-    counts = page_of_photos.count_photos(source.pool, (), source.given())
+    counts = page_label.count_photos(source.pool, (), source.given())
     assert counts == (4 - number, number)
 
 
@@ -208,7 +208,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
     rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
     images = [(f"{number}.jpg", f"{number:064}") for number in range(len(rows))]
     pool = groups.Pool(images, [], rows, [], *groups.find_clusters(rows))
-    source = photo_sources.UnlabelledPhotos(pool)
+    source = page_label.UnlabelledPhotos(pool)
     pages = groups.Pages()
     pages.turn(pool, {})
     gone = {path for path, _ in pages.images[: pages.sure]}
@@ -220,7 +220,7 @@ def test_photos_that_are_gone_are_neither_shown_nor_marked(project, monkeypatch)
         return ""
 
     monkeypatch.setattr(photos, "square", read)
-    cells = page_of_photos.cells_of(source, pages, {})
+    cells = page_label.cells_of(source, pages, {})
     assert pages.sure == 0
     assert len(cells) == len(pages.images) > 0
     assert not gone & {cell["alt"] for cell in cells}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import refused
 
-from pawprint.pipeline.template import require_stages, stages
+from pawprint.base.package import require_stages, stages
 
 STAGES = stages()
 PLACES = [

@@ -12,8 +12,7 @@ from conftest import commit, git_init, photos_of, refused, set_author, succeed, 
 from pawprint import __main__ as command_line
 from pawprint.base.git import current_commit
 from pawprint.commands.init import create
-from pawprint.commands.new_folder import PARTIAL
-from pawprint.commands.project_files import names_in_git
+from pawprint.commands.project_files import PARTIAL, names_in_git
 from pawprint.commands.recipes import require_committed
 from pawprint.pipeline.dvc import read_revision
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import refused
 
 from pawprint.app import labelling
-from pawprint.app.label_rows import Changes, image_of, read_rows, write_rows
+from pawprint.app.labelling import Changes, image_of, read_rows, write_rows
 from pawprint.base import paths
 from pawprint.base.files import write_text
 from pawprint.data.user_tables import reviewed_images

@@ -26,12 +26,12 @@ from conftest import (
 )
 from dvc.repo import Repo
 
-from pawprint.app.label_rows import write_rows
+from pawprint.app.labelling import write_rows
 from pawprint.base import paths
 from pawprint.base.files import is_link_of_dvc, write_text
 from pawprint.commands import discard as last_commit
 from pawprint.commands.discard import run as run_discard
-from pawprint.data.kept_splits import keep_splits
+from pawprint.commands.keep_splits import keep_splits
 from stages import fetch
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]

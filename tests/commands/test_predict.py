@@ -10,8 +10,8 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint.base import paths
+from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.commands.rows import FORMATS
-from pawprint.pipeline.package import EXAMPLE_MODEL
 from pawprint.serving.predictor import Predictor, load_predictor, predict_each
 
 

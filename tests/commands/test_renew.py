@@ -4,12 +4,12 @@ import pytest
 from conftest import PROJECT, refused, run
 
 from pawprint.base.files import write_json
+from pawprint.base.package import pipeline
 from pawprint.base.paths import STATE
 from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands.params_file import flat
+from pawprint.commands.project_files import renewed_params, renewed_pipeline, renewed_requirements
 from pawprint.commands.recipes import new_params
-from pawprint.commands.renew import renewed_params, renewed_pipeline, renewed_requirements
-from pawprint.pipeline.params.file import flat
-from pawprint.pipeline.template import pipeline
 
 
 def test_params_that_are_no_sections_are_one_line():

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from test_splitting import CLASSES, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.base.errors import InputError
-from pawprint.data.kept_splits import describe_kept_splits, keep_splits, read_kept_splits
+from pawprint.commands.keep_splits import keep_splits
 from pawprint.data.splitting import split
+from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
 
 FRACTIONS = {"validation": 0.2, "test": 0.2}
 A, B = 64 * "a", 64 * "b"

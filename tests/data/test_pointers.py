@@ -5,13 +5,12 @@ import shutil
 import pytest
 from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
 
-from pawprint.base.files import pack
+from pawprint.base.files import pack, pointer_at
+from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.commands.init import create
 from pawprint.data.archive import UnusableImageError, open_archive
-from pawprint.data.pointers import pointer_at
 from pawprint.data.reading import decode
 from pawprint.data.sources import fetch
-from pawprint.pipeline.package import EXAMPLE_MODEL
 from pawprint.serving.predictor import load_predictor
 
 LFS = (

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import PROJECT, photos_of, refused, run, users_python, write_files
 
+from pawprint.base import files
 from pawprint.commands.init import create
-from pawprint.data import pointers
 from pawprint.network.store import write_shard
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="files of Linux")
@@ -39,7 +39,7 @@ def test_photo_without_permission_is_named_and_stays(photos, tmp_path, size):
 def test_photo_that_is_in_a_cloud_only_is_named(photos, tmp_path, monkeypatch, is_looked_into):
     """The first read checks for a pointer, or copies a larger photo."""
     if not is_looked_into:
-        monkeypatch.setattr(pointers, "LARGEST", -1)
+        monkeypatch.setattr(files, "LARGEST", -1)
     for name in NAMES[:2]:
         (photos / name).unlink()
         (photos / name).symlink_to(FAILS)

@@ -6,7 +6,7 @@ from unicodedata import normalize
 import pytest
 from conftest import refused
 
-from pawprint.app.label_rows import read_rows, write_rows
+from pawprint.app.labelling import read_rows, write_rows
 from pawprint.data.user_tables import Correction, csv_rows, read_corrections, reviewed_images
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]

@@ -9,9 +9,9 @@ from PIL import Image
 
 from pawprint.base.columns import SCORES
 from pawprint.base.files import md5_of_folder
+from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.base.tables import read_table
-from pawprint.pipeline.package import EXAMPLE_MODEL
 from pawprint.pipeline.recorded import Recorded
 from pawprint.report.pages import fraction, score_of
 

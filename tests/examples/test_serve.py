@@ -8,7 +8,7 @@ from conftest import PROJECT, photo
 from servers import HOST, free_port, listening
 
 import pawprint
-from pawprint.pipeline.package import EXAMPLE_MODEL
+from pawprint.base.package import EXAMPLE_MODEL
 
 pytest.importorskip("uvicorn", reason="install the `dev` extra")
 

@@ -4,9 +4,9 @@ import pytest
 from conftest import refused
 from networks import metadata, write_colour_model
 
+from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
 from pawprint.model.served_model import NETWORK_FILE, identity_of
-from pawprint.pipeline.package import EXAMPLE_MODEL
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from networks import COLOURS, PLAIN, metadata, model_params, pixels, write_colou
 from pawprint.base.runtime import output_shapes, read_network, write_network
 from pawprint.model.served_model import join, write_served_model
 from pawprint.network.extractor import load_extractor
-from pawprint.network.feature_network import OUTPUTS, on_features
-from pawprint.network.heads import HeadWeights, Standardisation
+from pawprint.network.heads import OUTPUTS, HeadWeights, Standardisation, on_features
 from pawprint.pipeline.params.model import Weights
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.saliency import ClassMaps, evidence, occlusion

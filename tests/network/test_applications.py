@@ -13,10 +13,10 @@ from pawprint.commands.exports import for_export
 from pawprint.model.detector import fit_detector
 from pawprint.model.served_model import write_served_model
 from pawprint.network import keras_model
-from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation
 from pawprint.network.keras_backbone import application, build_extractor
+from pawprint.network.keras_model import cut_index, first_trained, with_blocks
 from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 from pawprint.pipeline.params.model import Backbone
 from pawprint.serving.predictor import load_predictor

@@ -3,9 +3,9 @@ import pytest
 from networks import model_params
 
 from pawprint.base.errors import InputError
-from pawprint.network.blocks import cut_index, first_trained, split_before
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import application
+from pawprint.network.keras_model import cut_index, first_trained, split_before
 
 
 @pytest.fixture(scope="module")

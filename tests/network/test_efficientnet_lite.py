@@ -8,28 +8,32 @@ import numpy as np
 import openvino
 import pytest
 from conftest import PROJECT, refused
-from networks import metadata, model_params, pixels, weights_of
+from networks import model_params, pixels, weights_of
 
 from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from pawprint.commands.export import keras_model
+from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
-from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.feature_network import OUTPUTS, on_features
 from pawprint.network.hardware import keras
-from pawprint.network.heads import HeadWeights
+from pawprint.network.heads import OUTPUTS, HeadWeights, on_features
 from pawprint.network.keras_backbone import (
     application,
     build_extractor,
     load_backbone,
     weights_sha256,
 )
-from pawprint.network.keras_model import load_model, preprocessing
-from pawprint.pipeline.params.file import overlay
-from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights
+from pawprint.network.keras_model import (
+    cut_index,
+    first_trained,
+    load_model,
+    preprocessing,
+    with_blocks,
+)
+from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights, load_params
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64
@@ -212,6 +216,6 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(Path(), metadata(image_size=SIZE))
+    model = keras_model(Path(), load_params(), 2)
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

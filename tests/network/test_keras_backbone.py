@@ -9,10 +9,10 @@ from networks import model_params, sample_backbone
 
 from pawprint.base import paths
 from pawprint.base.files import digest
+from pawprint.commands.params_file import overlay
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import Weights
 
 NETWORK = model_params(image_size=64)

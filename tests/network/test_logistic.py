@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from pawprint.base.draws import FOLDS
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     VALUES_OF_C,
     CrossValidation,
@@ -18,7 +17,7 @@ from pawprint.network.cross_validation import (
     metrics_of,
     standardise,
 )
-from pawprint.network.heads import NewHead
+from pawprint.network.heads import NewHead, sample_weights
 from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
 from pawprint.network.new_head import solve
 from pawprint.pipeline.mapping import map_in_threads

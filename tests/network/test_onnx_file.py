@@ -10,8 +10,7 @@ from onnx_files import IMAGES, MEANS, SIZE, VECTOR, params_of, write
 
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu
-from pawprint.network.extractor import load_extractor
-from pawprint.network.onnx_backbone import read_onnx
+from pawprint.network.extractor import load_extractor, read_onnx
 from pawprint.pipeline.params.model import Weights
 
 # A picture with different colours and different quarters.

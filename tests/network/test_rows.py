@@ -6,10 +6,9 @@ from networks import SIZE, pixels, sample_backbone
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu, read_network, write_network
-from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.keras_model import convert
+from pawprint.network.keras_model import convert, cut_index, with_blocks
 from pawprint.network.rows import fits, row_function
 from pawprint.network.views import GREY, IDENTITY, View, apply, mirrored, resize
 

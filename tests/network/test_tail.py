@@ -8,11 +8,17 @@ from PIL import Image
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from pawprint.model.detector import fit_detector
 from pawprint.model.served_model import join, write_served_model
-from pawprint.network.blocks import cut_index, with_blocks
-from pawprint.network.feature_network import OUTPUTS, on_features, on_maps
-from pawprint.network.heads import Standardisation
+from pawprint.network.heads import OUTPUTS, Standardisation, on_features, on_maps
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.keras_model import build_model, convert, head_with, to_openvino, with_features
+from pawprint.network.keras_model import (
+    build_model,
+    convert,
+    cut_index,
+    head_with,
+    to_openvino,
+    with_blocks,
+    with_features,
+)
 from pawprint.network.training import trained_layers
 from pawprint.serving.predictor import load_predictor
 

@@ -20,12 +20,11 @@ from examples.demo import write_archive
 from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
-from pawprint.network.blocks import cut_index
+from pawprint.commands.params_file import overlay
 from pawprint.network.keras_backbone import build_extractor
-from pawprint.network.keras_model import convert
+from pawprint.network.keras_model import convert, cut_index
 from pawprint.pipeline import dask as engine
 from pawprint.pipeline.mapping import map_items
-from pawprint.pipeline.params.file import overlay
 from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, replace
 
+from pawprint.base.package import STAGES
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.package import STAGES
 
 
 @pytest.fixture

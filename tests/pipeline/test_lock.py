@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 
-from pawprint.pipeline.lock import as_installed, locked_versions
+from pawprint.commands.project_files import as_installed, locked_versions
 
 PILLOW = f"pillow=={version('pillow')}"
 

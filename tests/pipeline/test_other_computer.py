@@ -16,7 +16,7 @@ from conftest import OFFLINE, PROJECT, environment_with, succeed
 
 from examples.demo import FOOD, draw_collection, prepare
 from pawprint.base.files import pack, read_json
-from pawprint.pipeline.params.file import overlay
+from pawprint.commands.params_file import overlay
 
 QEMU = shutil.which("qemu-x86_64")
 IS_PROMISED = sys.platform == "linux" and platform.machine() == "x86_64"

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.pipeline.params.changes import describe_param_changes
+from pawprint.commands.params_file import overlay, set_values
 from pawprint.pipeline.params.data import Flip
-from pawprint.pipeline.params.file import overlay, set_values
 from pawprint.pipeline.params.model import TrainExtract, load_params
+from pawprint.pipeline.params.section import describe_param_changes
 
 # Every nullable param has a value, so that its inner keys are tested as well.
 NULLABLE_SECTIONS = """

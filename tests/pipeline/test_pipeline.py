@@ -21,9 +21,9 @@ from pawprint.base.columns import HISTORY, UNKNOWN_SCORE
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import parse_yaml
+from pawprint.commands.params_file import overlay
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
-from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 from pawprint.serving.predictor import load_predictor
 

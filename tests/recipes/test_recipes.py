@@ -12,10 +12,10 @@ from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export import keras_model
+from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.model.metadata import read_metadata
 from pawprint.network.store import Shard
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     repro(workspace, "evaluate")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     with contextlib.chdir(workspace):
-        model = keras_model(Path(), read_metadata(paths.SERVED_MODEL))
+        model = keras_model(Path(), load_params(), len(read_metadata(paths.SERVED_MODEL).labels))
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]

@@ -10,8 +10,7 @@ from pawprint.data.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
-from pawprint.report.augmented import draw_augmented
-from pawprint.report.charts import draw_confusion
+from pawprint.report.charts import draw_augmented, draw_confusion
 from pawprint.report.drawing import save
 from pawprint.report.photos import PHOTO_SIZE, samples
 

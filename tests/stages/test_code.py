@@ -9,12 +9,12 @@ from conftest import PROJECT, git_project, photos_of, refused, repro, run, write
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
+from pawprint.base.package import DVC_IGNORE
+from pawprint.commands.params_file import overlay
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.data.names import SUFFIXES
-from pawprint.pipeline.params.file import overlay
 from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
-from pawprint.pipeline.template import DVC_IGNORE
 from stages.code import check_tables, describe
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]

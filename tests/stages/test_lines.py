@@ -19,11 +19,11 @@ from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, REJ
 from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
+from pawprint.commands.params_file import overlay
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples
-from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from stages import clean, evaluate, predict, train_extract, train_finetune
 

@@ -16,11 +16,11 @@ from pawprint import load
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import digest, write_json
+from pawprint.commands.params_file import overlay
 from pawprint.data.archive import open_archive
 from pawprint.data.reading import open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.network.hardware import keras
-from pawprint.pipeline.params.file import overlay
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow

@@ -27,8 +27,7 @@ from pawprint.base.columns import (
 from pawprint.base.files import md5, write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_yaml
-from pawprint.data.changes import images_of
-from pawprint.report.since_commit import describe_since_commit
+from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.prediction_table import with_image
 from stages import split
 

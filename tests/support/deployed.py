@@ -14,6 +14,7 @@ from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.base.files import pack, write_json
+from pawprint.base.runtime import compile_for_cpu
 from pawprint.base.tables import write_table
 from pawprint.data.archive import open_archive
 from pawprint.data.reading import open_image
@@ -21,7 +22,6 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.network.keras_model import convert
 from pawprint.network.views import resize
-from pawprint.serving.predictor import runner
 from stages import evaluate
 
 IMAGES_OF_A_CLASS = 20  # TEST of them are in the test split, and the others in training
@@ -76,13 +76,13 @@ def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
     metadata = read_metadata(paths.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
     how = metadata.image_size, metadata.resize
-    run = runner(network, ("logits", "features"))
+    run = compile_for_cpu(network)
     outputs = {}
     with open_archive(paths.RAW_ARCHIVES) as archive:
         for name, rows in split.groupby("split"):
             actual = pd.Index(metadata.labels).get_indexer(rows["label"])
             results = [
-                run(resize(open_image(archive, path, metadata.decoded_side), *how)).values()
+                run(resize(open_image(archive, path, metadata.decoded_side), *how))
                 for path in rows["path"]
             ]
             logits, features = (np.array(values, np.float64) for values in zip(*results))

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pawprint.data.changes import describe_changes, images_of
+from pawprint.report.since_commit import describe_changes, images_of
 
 # Path, label, split and pixels.
 BEFORE = [

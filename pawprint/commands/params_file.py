@@ -14,9 +14,8 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.files import read_text, write_text
 from pawprint.base.paths import PARAMS
 from pawprint.base.yaml_file import parse_mapping, parse_yaml
-from pawprint.pipeline.params.changes import describe_param_changes
 from pawprint.pipeline.params.model import Params
-from pawprint.pipeline.params.section import check_content
+from pawprint.pipeline.params.section import check_content, describe_param_changes
 
 NULL = "tag:yaml.org,2002:null"
 Commented = CommentedMap | CommentedSeq

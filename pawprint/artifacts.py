@@ -1,0 +1,121 @@
+"""The door between the pipeline and the commands, the app and the served model's users.
+
+Below the door is the pipeline; above it, everything reads its files. These functions open what a
+project has recorded: params, tables, photos and results. They take the project's folder first, and
+do no stage's work.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint.base import paths
+from pawprint.base.columns import SPLIT
+from pawprint.base.errors import InputError, printable
+from pawprint.base.files import md5
+from pawprint.base.git import current_commit
+from pawprint.base.tables import read_table
+from pawprint.data.archive import Archive, members, open_archive
+from pawprint.data.folders import find_layout
+from pawprint.data.metadata_csv import read_metadata_csv
+from pawprint.data.reading import open_image
+from pawprint.model.detector import Detector, read_detector
+from pawprint.model.metadata import Metadata, read_metadata
+from pawprint.network.cross_validation import view_of
+from pawprint.network.heads import kinds_of
+from pawprint.network.store import open_features
+from pawprint.network.views import resize
+from pawprint.pipeline.mapping import map_in_threads
+from pawprint.pipeline.params.data import Clean
+from pawprint.pipeline.params.model import Params, load_params
+from pawprint.pipeline.recorded import Recorded
+
+
+class Run(NamedTuple):
+    """A project's last run: its params, the served model's rules and detector, and its images.
+
+    `metadata` names the images and the commit. `detector` is None without an unknown threshold.
+    `split` is the table SPLIT.
+    """
+
+    folder: Path
+    params: Params
+    metadata: Metadata
+    detector: Detector | None
+    split: pd.DataFrame
+
+
+def open_run(folder: Path) -> Run:
+    """Read a project's last run. Raises InputError if a file is missing or damaged."""
+    params = load_params(folder / paths.PARAMS)
+    served = folder / paths.SERVED_MODEL
+    metadata = read_metadata(served)
+    images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
+    origin = {
+        "data_md5": images or md5(folder / paths.SPLIT_CSV),
+        "commit": current_commit(folder=folder),
+    }
+    detector = None if metadata.unknown_threshold is None else read_detector(served)
+    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
+    return Run(folder, params, metadata.model_copy(update=origin), detector, split)
+
+
+def project_name(folder: Path = Path()) -> str:
+    """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
+    path, _, _ = folder.absolute().as_posix().partition(paths.COPIES)
+    return printable(Path(path).name)
+
+
+def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:
+    """Return the SPLIT table that a project last recorded, and the MD5 of splits.csv then.
+
+    The MD5 is None if there was no such file. Raises InputError without a recorded result.
+    """
+    recorded = Recorded(folder=folder)
+    result = recorded.hash_of("split", paths.SPLIT_CSV)
+    if not result:
+        raise InputError(f"{paths.LOCK} contains no result of `split`. Run `dvc repro split`.")
+    table = read_table(recorded.file(result), SPLIT)
+    return table, recorded.hash_of("split", paths.SPLITS_CSV, "deps")
+
+
+def has_trained(folder: Path, model_md5: str) -> bool:
+    """Return whether the served model with this hash is the one that a project last recorded."""
+    return Recorded(folder=folder).hash_of("evaluate", paths.SERVED_MODEL) == model_md5
+
+
+def open_photos(folder: Path) -> Archive:
+    """Open the photos that `fetch` recorded, to be decoded as `clean.bits` says. InputError."""
+    return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)
+
+
+def pixels_for(archive: Archive, metadata: Metadata, photos: pd.Series) -> Iterator[np.ndarray]:
+    """Yield the pixels of each photo as the model takes them, uint8 `(size, size, 3)`."""
+    yield from map_in_threads(partial(_pixels_of, archive, metadata), photos)
+
+
+def _pixels_of(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:
+    image = open_image(archive, name, metadata.decoded_side)
+    return resize(image, metadata.image_size, metadata.resize)
+
+
+def classes_of_source(folder: Path, archive: Archive) -> list[str]:
+    """Return the classes that folders, metadata.csv or `clean.labels` provide, or [].
+
+    Raises InputError for the same reasons as `clean`.
+    """
+    names = members(archive)
+    rows = read_metadata_csv(archive, names)
+    labels = Clean.load(path=folder / paths.PARAMS).labels
+    return find_layout(names, rows, labels, archive.filename).classes
+
+
+def first_views(folder: Path, split: str, pixels_sha256: pd.Series) -> np.ndarray:
+    """Return the stored features of these images' first views, float32 `(images, features)`."""
+    stored = folder / paths.FEATURES / split
+    features = open_features(stored, kinds_of(has_blocks=False), pixels_sha256)
+    return view_of(features, 0, np.arange(len(pixels_sha256))).astype(np.float32)
