@@ -403,7 +403,7 @@ def test_features_that_fit_into_memory_are_read_once_and_not_for_each_fold(
     features, actual = clusters(2, 60)
     images = write_features(tmp_path, actual, top=features)
     images["group"] = images["path"]
-    examples = open_examples(stored_examples(tmp_path, images, ["a", "b"]), "last", None)
+    examples = open_examples(stored_examples(tmp_path, images, ["cat", "dog"]), "last", None)
     shutil.rmtree(tmp_path / "train")
     with pytest.raises(FileNotFoundError) if not kept else contextlib.nullcontext():
         cross_validate(examples)
