@@ -1,5 +1,6 @@
 """Detect unknown images: the unknown score, in OpenVINO, and its threshold."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,20 +32,28 @@ class Detector(NamedTuple):
     def score(self, features: np.ndarray) -> np.ndarray:
         """Return scores, float64 `(…)` >= 0, for features `(…, channels)`, as the model does."""
         *shape, channels = features.shape
-        parameter = operations.parameter([-1, channels], np.float32)
-        network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
-        compiled = compile_reproducible(network)
         rows = features.reshape(-1, channels).astype(np.float32)
-        return compiled(rows)[0].reshape(shape).astype(np.float64)
+        compiled = _compile(*self.components.shape)
+        return compiled([rows, *self])[0].reshape(shape).astype(np.float64)
 
 
-def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
+@functools.cache  # compiling takes longer than scoring a fold
+def _compile(components: int, channels: int) -> openvino.CompiledModel:
+    """Compile `unknown_score` as a function of features, mean and components."""
+    shapes = [-1, channels], [channels], [components, channels]
+    parameters = [operations.parameter(shape, np.float32) for shape in shapes]
+    score = unknown_score(*(parameter.output(0) for parameter in parameters))
+    return compile_reproducible(openvino.Model([score], parameters))
+
+
+def unknown_score(
+    features: openvino.Output, mean: openvino.Output, components: openvino.Output
+) -> openvino.Node:
     """Return the norm of the residual, `(images, 1)`, for features `(images, channels)`.
 
-    Features are first divided by their norm. The residual is the part that the mean and the
+    Features are first divided by their norm. The residual is the part that the detector's mean and
     components do not explain.
     """
-    mean, components = (operations.constant(array, np.float32) for array in detector)
     unit = operations.normalize_l2(features, np.array([1]), MIN_NORM**2, "max")  # of squared values
     centred = operations.subtract(unit, mean)
     projected = product(centred.output(0), components)

@@ -155,7 +155,8 @@ def write_served_model(
     probability = operations.sigmoid(scaled) if is_one else operations.softmax(scaled, axis=1)
     outputs = {"probability": probability.output(0)}
     if detector:
-        outputs["unknown_score"] = unknown_score(features, detector).output(0)
+        constants = (operations.constant(array, np.float32).output(0) for array in detector)
+        outputs["unknown_score"] = unknown_score(features, *constants).output(0)
     outputs[FEATURES] = features
     served = openvino.Model(list(outputs.values()), network.get_parameters())
     if is_mirrored:

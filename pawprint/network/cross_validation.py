@@ -40,9 +40,11 @@ MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 MAX_SIZE = 1_000_000_000
 # Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-# Images x features. Folds of fewer are fitted one after another, because threads would mostly wait
-# for the interpreter lock. The bytes are the same.
+# Images x features. Fits to fewer use one thread, one after another: with two, BLAS takes at least
+# twice the CPU time, and our own threads would mostly wait for the interpreter lock. The bytes are
+# the same.
 MIN_SIZE_FOR_THREADS = 2**24
+KEPT = 2**26  # images x views x features; at most 256 MB are read once and not for each fold
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float]], Iterator[Regression]]
 BLOCK = 4096  # number of images predicted at once
 
@@ -79,13 +81,21 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     images = store.images[store.images["split"] == "train"]
     return Examples(
-        {has_blocks: store.open("train", *kinds_of(has_blocks)) for has_blocks in choices},
+        {has_blocks: _read(store.open("train", *kinds_of(has_blocks))) for has_blocks in choices},
         store.classes("train"),
         images["group"].to_numpy(),
         images["pixels_sha256"].to_numpy(),
         store.labels,
         class_weight,
     )
+
+
+def _read(features: Features) -> Features | np.ndarray:
+    """Return the features as an array, unless they are too many to keep in memory."""
+    if math.prod(features.shape) > KEPT:
+        return features
+    image, view = np.indices(features.shape[:2]).reshape(2, -1)
+    return features[image, view].reshape(features.shape)
 
 
 class CrossValidation(NamedTuple):
@@ -269,9 +279,10 @@ def _predict_folds(
     if len(values_of_c) > 1:  # else the rows of a fold are dropped once it is predicted
         paths = [*paths]
     size = len(folds.learned) * examples.columns
+    columns = math.prod(examples.features[settings.has_blocks].shape[2:])
     for c in values_of_c:
         probabilities = np.empty((len(images), examples.classes), np.float32)
-        with threads_of_fits(1, size * settings.views):
+        with threads_of_fits(1, len(folds.learned) * settings.views, columns):
             map_folds = map_in_threads if size > MIN_SIZE_FOR_THREADS else map
             predicted_folds = map_folds(next, paths)
             for part, predicted in zip(places, predicted_folds):

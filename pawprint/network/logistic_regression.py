@@ -13,13 +13,14 @@ rows. The resulting model is the same.
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from pawprint.base.rounding import to_step
 
@@ -51,16 +52,27 @@ class Regression(NamedTuple):
 
 
 @contextlib.contextmanager
-def threads_of_fits(number: int, values: int) -> Iterator[None]:
-    """Limit the threads of the fits in the block, which have at most so many values in their rows.
-
-    A library that is imported in the block would not be limited, so SciPy's solver is imported
-    before it. It is slow to import, and often not needed.
-    """
-    if values >= MIN_PRECONDITIONED:
-        import scipy.linalg  # noqa: F401
-    with threadpool_limits(number):
+def threads_of_fits(number: int, rows: int, columns: int) -> Iterator[None]:
+    """Limit the threads of the fits in the block, which have at most so many rows and columns."""
+    with _libraries(_may_be_preconditioned(rows, columns)).limit(limits=number):
         yield
+
+
+@functools.cache  # because finding the libraries takes longer than a small fit
+def _libraries(has_solver: bool) -> ThreadpoolController:
+    """Return the loaded libraries that have threads.
+
+    One that is imported later would not be limited, so SciPy's solver is imported before. It is
+    slow to import, and often not needed.
+    """
+    if has_solver:
+        import scipy.linalg  # noqa: F401
+    return ThreadpoolController()
+
+
+def _may_be_preconditioned(rows: int, columns: int) -> bool:
+    """Return whether a fit is large and searches for the weights of columns."""
+    return rows >= columns and rows * columns >= MIN_PRECONDITIONED
 
 
 def fit_regressions(
@@ -192,7 +204,7 @@ class _Preconditioner:
         rows, columns = space.rows.shape
         # Inverting takes as long as about so many directions. Those of few rows are fast.
         self.enough = max(25, columns**2 / (16 * rows))
-        if isinstance(space, _RowSpace) or space.rows.size < MIN_PRECONDITIONED:
+        if not _may_be_preconditioned(rows, columns):
             self.enough = math.inf
 
     def prepare(self, weighted: np.ndarray, probabilities: np.ndarray) -> None:

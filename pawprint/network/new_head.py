@@ -15,6 +15,7 @@ from pawprint.base.draws import draw_places, hash_keys
 from pawprint.base.errors import counted
 from pawprint.network.cross_validation import (
     BLOCK,
+    MIN_SIZE_FOR_THREADS,
     CrossValidation,
     Examples,
     metrics_of,
@@ -135,7 +136,8 @@ def solve(
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
     # The weights are rounded, so the number of threads does not change them.
-    with threads_of_fits(count_cores(), rows.size):
+    threads = count_cores() if rows.size > MIN_SIZE_FOR_THREADS else 1
+    with threads_of_fits(threads, *rows.shape):
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
         training_metrics = metrics_of(model.predict(rows), targets, weights)

@@ -1,9 +1,12 @@
+import contextlib
 import os
+import shutil
 
 import numpy as np
 import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, run, succeed
 from made_up_examples import examples_of
+from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.base.draws import FOLDS
@@ -15,11 +18,13 @@ from pawprint.network.cross_validation import (
     cross_validate,
     cross_validate_as,
     metrics_of,
+    open_examples,
     standardise,
 )
 from pawprint.network.heads import NewHead, sample_weights
 from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
 from pawprint.network.new_head import solve
+from pawprint.network.store import stored_examples
 from pawprint.pipeline.mapping import map_in_threads
 
 
@@ -207,6 +212,7 @@ import numpy as np
 from pawprint.base.files import write_arrays
 from pawprint.network.cross_validation import Examples, cross_validate
 from pawprint.network.new_head import solve
+from pawprint.network.store import stored_examples
 rng = np.random.default_rng(0)
 actual = np.arange(600) % 3
 features = rng.normal(0, 1, (600, 2, 700)) + rng.normal(0, 0.2, (3, 700))[actual][:, None]
@@ -386,3 +392,25 @@ def test_rows_of_zeros_give_the_weighted_fractions_of_the_classes(columns):
         assert model.predict(np.zeros((1, columns), np.float32))[0, 1] == pytest.approx(
             expected, abs=1e-4
         )
+
+
+@pytest.mark.parametrize("kept", [validation.KEPT, 0])
+def test_features_that_fit_into_memory_are_read_once_and_not_for_each_fold(
+    tmp_path, monkeypatch, kept
+):
+    monkeypatch.setattr(validation, "KEPT", kept)
+    features, actual = clusters(2, 60)
+    images = write_features(tmp_path, actual, top=features)
+    images["group"] = images["path"]
+    examples = open_examples(stored_examples(tmp_path, images, ["cat", "dog"]), "last", None)
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(FileNotFoundError) if not kept else contextlib.nullcontext():
+        cross_validate(examples)
+
+
+def test_fit_imports_no_solver_that_it_does_not_use():
+    """It searches for the coefficients of rows if these are fewer than the columns."""
+    code = "import sys; from pawprint.network.logistic_regression import threads_of_fits\n"
+    code += "for rows in (1000, 9000):\n"
+    code += "  with threads_of_fits(1, rows, 8500): print('scipy.linalg' in sys.modules)"
+    assert succeed("python", "-c", code, cwd=PROJECT) == "False\nTrue\n"
