@@ -39,9 +39,11 @@ def explained(data: bytes, folder: Path) -> tuple[Prediction, Metadata, str, str
     """
     predictor, heat_of = served(folder)
     image = predictor.decode(data).image
-    picture = Image.fromarray(saliency_of(predictor, image, heat_of))
+    prediction = predictor.predict(image)
     rules = predictor.metadata
-    return predictor.predict(image), rules, photos.shrunk(image), photos.data_uri(picture)
+    first = predictor.class_of(prediction.probabilities)
+    picture = Image.fromarray(saliency_of(rules, image, first, heat_of))
+    return prediction, rules, photos.shrunk(image), photos.data_uri(picture)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …", hash_funcs=HASHED)

@@ -25,6 +25,7 @@ from pawprint.base.files import replacing
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.reading import read_again
+from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import is_mirrored, output_names, single
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_in_threads
@@ -226,7 +227,8 @@ def write_saliency(
         rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
         image = read_again(path, row["path"], *rules)
         with replacing(picture) as new:
-            Image.fromarray(saliency_of(predictor, image, heat_of)).save(new)
+            first = next(iter(row["probabilities"]))
+            Image.fromarray(saliency_of(predictor.metadata, image, first, heat_of)).save(new)
 
 
 # From pixels and the index of a class to the `occlusion` or `evidence`.
@@ -257,10 +259,11 @@ def _scaled(heat: np.ndarray) -> np.ndarray:
     return heat / heat.max() if heat.any() else heat
 
 
-def saliency_of(predictor: Predictor, image: Image.Image, heat_of: Explainer) -> np.ndarray:
-    """Draw the heat map of the predicted class over an image, uint8 `(SIZE, SIZE, 3)`."""
-    metadata = predictor.metadata
-    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
+def saliency_of(
+    metadata: Metadata, image: Image.Image, name: str, heat_of: Explainer
+) -> np.ndarray:
+    """Draw the heat map of the class with this name over an image, uint8 `(SIZE, SIZE, 3)`."""
+    label = metadata.labels.index(name)
     heat = heat_of(resize(image, metadata.image_size, metadata.resize), label)
     heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
