@@ -23,6 +23,7 @@ from pawprint.base.columns import (
     RELIABILITY,
     ROC,
     SCORES,
+    SERIES,
     SPLIT,
 )
 from pawprint.base.files import pack, write_json
@@ -65,7 +66,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
         for number in range(images)
     ]
     table = pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
-    return table.assign(series="", metadata_series="")
+    return table.assign(**dict.fromkeys(SERIES, ""))
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
