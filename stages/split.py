@@ -73,6 +73,7 @@ def main() -> None:
         splitting.describe_few(rows),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
+        splitting.describe_alike(rows, near_duplicates),
         describe_left_out(images),
         describe_groups(rows, params),
         describe_single(rows),
