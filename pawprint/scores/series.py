@@ -68,7 +68,7 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     example = printable(series[series != ""].mode()[0])
     origin = printable(choices[f"{key}_from"])
     if choices[key] == "burst":
-        named = f"bursts, within two seconds of the same camera, such as from {example} on"
+        named = f"bursts of one camera, such as from {example} on"
         advice = "copy the column burst of data/split/images.csv to a column group of metadata.csv"
     elif choices[key] in ("series", "finer_series"):
         named = f"series, which file names suggest, such as {example}"

@@ -72,7 +72,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
     """Return the IMAGES table for the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
-    return sized.assign(archive_split="", perceptual_hash="0" * 64)
+    return sized.assign(archive_split="", perceptual_hash="0" * 64, taken="", camera="")
 
 
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
