@@ -117,7 +117,7 @@ def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
 def test_parquet_is_named_with_what_reads_it(tmp_path, name):
     given = write_files(tmp_path / "given", {name: b"PAR1"})
     with refused(name, "docs/images.md"):
-        create(tmp_path / "p", given if "/" in name else given / name, None, False)
+        create(tmp_path / "p", given if "/" in name else given / name)
 
 
 ONE = "exactly one class"
