@@ -191,7 +191,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
     for module, changed in (
         ("network/rows.py", {"features"}),
         ("network/views.py", {"features"}),
-        ("runtime.py", {"features"}),
+        ("base/runtime.py", {"features"}),
         ("data/decoding/jpeg.py", {"features", "decoded"}),
         ("data/decoding/formats.py", {"decoded"}),
         ("data/decoding/row.py", {"decoded"}),
