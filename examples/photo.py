@@ -1,14 +1,26 @@
 """The rules of model.json for images and answers, which the scripts with_*.py import."""
 
+import hashlib
 import io
+import json
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # profile colour spaces by mode
 BILINEAR = Image.Resampling.BILINEAR
+
+
+def read_model(folder):
+    """Return the content of model.json, which lists the SHA-256 of the files beside it."""
+    model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+    for name, sha256 in model["files"].items():
+        if hashlib.sha256(Path(folder, name).read_bytes()).hexdigest() != sha256:
+            sys.exit(f"{folder}/{name}: damaged, as its SHA-256 differs: copy the model again")
+    return model
 
 
 def pixels(photo, model):
