@@ -26,7 +26,7 @@ from pawprint.base.errors import printable
 from pawprint.data.decoding.limits import MAX_BYTES
 
 KEPT = "kept"
-CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
+CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/**/*.py"))
 REASONS = {*re.findall(r'(?:UnusableImage|Decoding)Error\(\s*"(\w+)"', CODE)}
 # Suffixes of images that can be decoded.
 REASONS |= {"unlabelled", "label_none", "duplicate", "contradictory"}
@@ -300,6 +300,7 @@ MEMBERS = {
     "page of plots in the name": Fault(
         member("{folder}/</script><script>alert(1)</script>.jpg"), "unsafe_name"
     ),
+    "65 folders in each other": Fault(member(f"{{folder}}/{64 * 'a/'}deep.jpg"), "unsafe_name"),
     "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(
@@ -370,7 +371,7 @@ ARCHIVES = {
     "a name that is no UTF-8 and says so": Fault(
         lambda data: data.replace("ж".encode(), b"\xd0\x28"), COMPLETE
     ),
-    "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
+    "members in one place": Fault(members_in_one_place, "members that overlap"),
     "no members": Fault(lambda data: zipped(), "expected a folder or label named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
