@@ -1,8 +1,11 @@
 """The rules of model.json for images and answers, which the scripts with_*.py import."""
 
+import hashlib
 import io
+import json
 import sys
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -11,10 +14,19 @@ SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # profile colour spaces b
 BILINEAR = Image.Resampling.BILINEAR
 
 
+def read_model(folder):
+    """Return the content of model.json, which lists the SHA-256 of the files beside it."""
+    model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+    if "files" not in model:
+        sys.exit("model.json: expected a model of Pawprint 0.6 or later, which lists its files")
+    for name, sha256 in model["files"].items():
+        if hashlib.sha256(Path(folder, name).read_bytes()).hexdigest() != sha256:
+            sys.exit(f"{folder}/{name}: damaged, as its SHA-256 differs: copy the model again")
+    return model
+
+
 def pixels(photo, model):
     """Return uint8 (1, size, size, 3), as model.json describes."""
-    if model.get("test_time_augmentation", "none") != "none":
-        sys.exit("model.json: expected a model of Pawprint 0.4 or later, which takes one image")
     file, size = Image.open(photo), model["image_size"]
     if side := model.get("decoded_side"):
         file.draft(None, (side, side))

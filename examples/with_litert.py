@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from ai_edge_litert.interpreter import Interpreter
-from photo import answer, pixels
+from photo import answer, pixels, read_model
 
 folder, *photos = sys.argv[1:]
-model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+model = read_model(folder)
 run = Interpreter(str(Path(folder, "model.tflite"))).get_signature_runner()
 for photo in photos:
     outputs = run(pixels=pixels(photo, model))

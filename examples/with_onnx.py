@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from photo import answer, pixels
+from photo import answer, pixels, read_model
 
 folder, *photos = sys.argv[1:]
-model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+model = read_model(folder)
 session = onnxruntime.InferenceSession(Path(folder, "model.onnx"))
 names = [output.name for output in session.get_outputs()]
 for photo in photos:

@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 import openvino
-from photo import answer, pixels
+from photo import answer, pixels, read_model
 
 folder, *photos = sys.argv[1:]
-model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+model = read_model(folder)
 # On processors with bfloat16, OpenVINO would use it, which changes the results.
 precision = {"INFERENCE_PRECISION_HINT": "f32"}
 run = openvino.compile_model(Path(folder, "model.xml"), "CPU", precision)

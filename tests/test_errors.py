@@ -20,6 +20,7 @@ def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
 def test_marks_that_reverse_text_are_escaped_and_joiners_are_not():
     family = "\U0001f469\u200d\U0001f467"
     assert errors.printable(f"{family} \u202egpj.exe\n") == f"{family} \\u202egpj.exe\\n"
+    assert errors.printable("cat\u200b.jpg\ufeff") == "cat\\u200b.jpg\\ufeff"
     assert errors.is_printable(family)
     assert not errors.is_printable("\u202egpj")
 

@@ -10,8 +10,10 @@ from pathlib import Path, PurePosixPath
 # Lone surrogates represent bytes in a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
-# This includes characters that reverse the following text: https://www.unicode.org/reports/tr9/
-_ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
+# Characters without a width, some of which reverse the following text:
+# https://www.unicode.org/reports/tr9/. Emoji and some scripts need the joiners, U+200C and U+200D.
+_INVISIBLE = "\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+_ESCAPED = re.compile(f"[{_CONTROL}{_INVISIBLE}]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "Model wasn't", "Summary:", "To facil")
@@ -45,7 +47,7 @@ def _shorten(line: str, length: int) -> str:
 
 
 def printable(name: str) -> str:
-    r"""Escape control characters and text direction marks in a name, such as a newline as `\n`."""
+    r"""Escape control characters and invisible ones in a name, such as a newline as `\n`."""
     return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 

@@ -121,12 +121,17 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     are_inside = all(0 <= info.header_offset < size for info in archive.infolist())
     if total > size or not are_inside:
         archive.close()
+        is_whole = are_inside and not any(info.volume for info in archive.infolist())
+        problem = (
+            "members that overlap, as in a zip bomb. Make the zip again from its files."
+            if is_whole
+            else "an incomplete zip. Download or copy it again; if it is a split zip, join its "
+            "parts: `zip -s 0 LAST.zip --out whole.zip`."
+        )
         raise InputError(
-            f"{path}: expected a complete zip archive. Received: an incomplete zip of {size:,} "
-            f"bytes, whose directory lists {total:,} bytes of members"
-            f"{'' if are_inside else ', some outside the file'}. "
-            "Download or copy it again; if it is a split zip, join its parts: `zip -s 0 LAST.zip "
-            "--out whole.zip`."
+            f"{path}: expected a complete zip archive. Received: a zip of {size:,} bytes, whose "
+            f"directory lists {total:,} bytes of members"
+            f"{'' if are_inside else ', some outside the file'}: {problem}"
         )
     encoding = "cp437" if _members_in_cp437(archive) else "utf-8"
     for info in archive.infolist():

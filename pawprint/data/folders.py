@@ -27,7 +27,7 @@ from pawprint.data.folder_names import (
     with_parents,
 )
 from pawprint.data.metadata_csv import Rows
-from pawprint.data.names import count_suffixes, is_image_name
+from pawprint.data.names import count_suffixes, is_deep, is_image_name
 
 AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 class Layout(NamedTuple):
     """The sorted classes, the place of each file, and the rows in metadata.csv or None without one.
 
-    Places and rows are keyed by file name.
+    Places and rows are keyed by file name. Names that are too deep have no place.
     """
 
     classes: list[str]
@@ -81,6 +81,7 @@ def find_layout(
     Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
     folder or a label cannot be a class, and for the same reasons as `read_folders`.
     """
+    names = [name for name in names if not is_deep(name)]
     if rows is None and isinstance(labels, str):
         places = read_folders(names, labels, archive)
         classes = {place.label for place in places.values()} - {"", UNKNOWN}

@@ -79,7 +79,7 @@ def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], byt
 
 
 def _advise(file_name: str, folder: str, names: list[str]) -> str:
-    files = [posixpath.relpath(name, folder or ".") for name in names]
+    files = [posixpath.relpath(name, folder or ".") for name in names if name]
     likely = name_likely(file_name, files)
     if posixpath.isabs(file_name) or file_name[1:2] == ":":
         return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()

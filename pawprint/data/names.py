@@ -70,6 +70,8 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
+MAX_FOLDERS = 64  # in one name; time and memory grow with the square of its depth
+DEEP = f"more than {MAX_FOLDERS} folders in each other"
 ABSOLUTE = "an absolute path"
 UPWARD = "a path with .., backslashes or empty folders"
 
@@ -78,8 +80,10 @@ def problem_of_name(name: str) -> str:
     """Return what makes a name unsafe, or "".
 
     Unsafe names are absolute paths and names that contain `..`, a backslash, a drive letter,
-    control characters, or a sequence that ends a script in HTML.
+    control characters, or a sequence that ends a script in HTML, or have more than MAX_FOLDERS.
     """
+    if is_deep(name):
+        return DEEP
     if name.startswith("/") or name[1:2] == ":":
         return ABSOLUTE
     parts = name.split("/")
@@ -88,6 +92,11 @@ def problem_of_name(name: str) -> str:
     if CONTROL_CHARACTERS.search(name):
         return "control characters in the name"
     return "</ or <!, which DVC's plots would treat as HTML" if re.search("<[/!]", name) else ""
+
+
+def is_deep(name: str) -> bool:
+    """Return whether a name has more than MAX_FOLDERS."""
+    return name.count("/") > MAX_FOLDERS
 
 
 def describe_unsafe(names: Iterable[str]) -> str:
@@ -109,7 +118,7 @@ def advise_on_name(detail: str) -> str:
     """Return advice on an unsafe name, given the detail of its UnusableImageError."""
     if detail in (ABSOLUTE, UPWARD):
         return "Unpack the archive and use the folder of images instead."
-    return "Rename the files."
+    return "Move the files up." if detail == DEEP else "Rename the files."
 
 
 def require_utf8(paths: Iterable[Path]) -> None:

@@ -24,6 +24,8 @@ OPENERS: dict[bytes, Callable] = {
 # Maximum content bytes per tar byte: the limit of deflate, and therefore of a zip file. bzip2 and
 # xz have no limit.
 MAX_RATIO = 1032
+MAX_NAME = 65_535  # the longest name in a zip, in bytes
+PADDING = 10  # records of zeros that may follow the end; most programs fill up only one
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
 )  # fmt: skip
@@ -77,9 +79,9 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) for every file in the tar, in its order.
 
     Raises InputError if the tar is incomplete or damaged, if a file has more than MAX_BYTES, if
-    there are more than MAX_RATIO content bytes per tar byte, or if an entry is a sparse file or is
-    neither a file nor a folder. Names are checked later, in `read_member`. Raises OSError, with the
-    tar's name, if the tar cannot be read.
+    there are more than MAX_RATIO content bytes per tar byte, if a name is longer than MAX_NAME, or
+    if an entry is a sparse file or is neither a file nor a folder. Names are otherwise checked
+    later, in `read_member`. Raises OSError, with the tar's name, if the tar cannot be read.
     """
     try:
         with _open_stream(path) as stream:
@@ -93,17 +95,36 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                     if entry.isdir():
                         continue
                     _require_regular(entry)
-                    yield member_name(entry.name), archive.extractfile(entry).read()
+                    name = member_name(entry.name)
+                    if (size := len(name.encode())) > MAX_NAME:
+                        raise tarfile.ReadError(f"a name of {size:,} bytes")
+                    yield name, archive.extractfile(entry).read()
                 # tarfile stops at a damaged header without raising an error.
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("the end is missing, or a header is damaged")
+                _require_padding(file)
     except BROKEN_TAR as error:
         _require_read(error)
         raise InputError(
             f"fetch.source: expected a complete tar archive. Received: {path}: "
             f"{printable(str(error)) or 'the data ends early'}. Download or create it again."
         ) from None
+
+
+def _require_padding(file: _BoundedFile) -> None:
+    """Read to the end of the stream, where gzip compares its checksum.
+
+    Raises ReadError if more than zeros, or more zeros than PADDING, follow the end of the tar: a
+    header that was overwritten with zeros looks like the end.
+    """
+    for _ in range(PADDING):
+        record = file.read(tarfile.RECORDSIZE)
+        if not record:
+            return
+        if any(record):
+            raise tarfile.ReadError("data after the end, or a header is damaged")
+    raise tarfile.ReadError(f"more than {PADDING * tarfile.RECORDSIZE:,} zeros at the end")
 
 
 @contextlib.contextmanager

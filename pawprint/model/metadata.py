@@ -17,7 +17,7 @@ from pydantic import (
 
 from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.base.errors import InputError, is_printable, printable
-from pawprint.base.files import read_bytes, write_json
+from pawprint.base.files import digest, read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 
@@ -25,9 +25,9 @@ METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
 # to the first release that reads it, so that earlier versions can tell users which one to install.
-# Format 1 contains neither key.
-FORMAT = 1
-RELEASE = "0.5"
+# Format 1 contains neither key, and no `files`.
+FORMAT = 2
+RELEASE = "0.6"
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -60,7 +60,8 @@ class Metadata(Section):
     is the MD5 of data/split/images.csv in dvc.lock, which lists the images with their labels and
     splits. `commit` is the commit of the project, with "-dirty" if tracked files had changes, as in
     `git describe`. In the served model, `data_md5` and `commit` are null, because the model is
-    written before its results are committed.
+    written before its results are committed. `files` maps the name of every other file in the
+    model's folder to its SHA-256.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
@@ -83,6 +84,7 @@ class Metadata(Section):
     model: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     data_md5: str | None = None
     commit: str | None = None
+    files: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("thresholds")
     @classmethod
@@ -133,11 +135,25 @@ class Metadata(Section):
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
-    """Write `model.json`."""
-    about = {"format": FORMAT, "release": RELEASE} if FORMAT > 1 else {}
-    # Only LiteRT models name their activation. All others keep the bytes of format 1.
+    """Write `model.json` for the other files in the folder, which must be complete."""
+    others = sorted(path for path in folder.iterdir() if path.name != METADATA_FILE)
+    about = {"format": FORMAT, "release": RELEASE}
+    # Only LiteRT models name their activation.
     record = metadata.model_dump(exclude=None if metadata.activation else {"activation"})
-    write_json(folder / METADATA_FILE, about | record)
+    files = {path.name: digest(path) for path in others}
+    write_json(folder / METADATA_FILE, about | record | {"files": files})
+
+
+def require_files(folder: Path, metadata: Metadata) -> None:
+    """Raise InputError if a file that `write_metadata` listed is missing or has other content."""
+    for name, expected in metadata.files.items():
+        path = folder / name
+        if not path.is_file() or digest(path) != expected:
+            problem = "another SHA-256" if path.is_file() else "no such file"
+            raise InputError(
+                f"{path}: expected the file that {METADATA_FILE} lists. Received: {problem}. Copy "
+                "or export the model again, or run `dvc repro`."
+            )
 
 
 def read_metadata(folder: Path) -> Metadata:

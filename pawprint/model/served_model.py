@@ -164,10 +164,10 @@ def write_served_model(
     with replacing(folder) as partial:
         partial.mkdir()
         write_network(served, partial / NETWORK_FILE, list(outputs))
-        path = partial / NETWORK_FILE
-        write_metadata(partial, metadata.model_copy(update={"model": identity_of(path, metadata)}))
         if detector:
             write_arrays(partial / DETECTOR_FILE, **detector._asdict())
+        identity = identity_of(partial / NETWORK_FILE, metadata)
+        write_metadata(partial, metadata.model_copy(update={"model": identity}))
 
 
 def join(extractor: openvino.Model, tail: openvino.Model) -> openvino.Model:
@@ -204,7 +204,8 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash over the network, including temperature and detector, and its metadata."""
-    rules = metadata.model_dump(exclude={"model", "versions", "data_md5", "commit", "activation"})
+    about = {"model", "versions", "data_md5", "commit", "activation", "files"}
+    rules = metadata.model_dump(exclude=about)
     # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))

@@ -26,7 +26,7 @@ from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata, require_files
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_items
 
@@ -256,11 +256,12 @@ def load_predictor(folder: str | Path) -> Predictor:
         if found := pointer_at(file):
             raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
-    path = next((folder / name for name in served_model.FILES if (folder / name).is_file()), None)
+    require_files(folder, metadata)
+    path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be next to "
-            f"{METADATA_FILE}."
+            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be in "
+            f"`files` of {METADATA_FILE}. Models of versions before 0.6 must be made again."
         )
     try:
         with silent_stderr():

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, refused, write_files
+from conftest import PROJECT, change, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint.base import paths
@@ -23,7 +23,7 @@ from pawprint.commands.export import FORMATS, export_model, require_formats
 from pawprint.commands.export import run as run_export
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.model.detector import fit_detector
-from pawprint.model.metadata import read_metadata
+from pawprint.model.metadata import FORMAT, RELEASE, read_metadata
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
@@ -90,7 +90,9 @@ def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     monkeypatch.chdir(workspace)
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # including the identity
-    described = served | {"data_md5": md5(paths.SPLIT_CSV)}
+    files = {f"model.{name}": sha256(folder / f"model.{name}")}
+    described = served | {"data_md5": md5(paths.SPLIT_CSV), "files": files}
+    described |= {"format": FORMAT, "release": RELEASE}
     del described["activation"]
     assert json.loads((folder / "model.json").read_text()) == described
     assert {path.name for path in folder.iterdir()} == {f"model.{name}", "model.json"}

@@ -1,11 +1,14 @@
 """Test all layouts and sources, and one-line messages about problems."""
 
+import re
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import clean_archive, photo, photos_of, refused, tarred, write_files
+from faults import flipped, part
 
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import pack
@@ -48,14 +51,29 @@ def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
     assert made == (tmp_path / "expected.zip").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", ["tar", "tar.xz"])
-def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix):
+DAMAGES = {
+    "cut.tar": lambda data: part(data, 50),
+    "cut.tar.xz": lambda data: part(data, 50),
+    "checksum.tar.gz": lambda data: flipped(data, len(data) - 8),
+    "header of zeros.tar": lambda data: re.sub(rb"(?s)b/2.jpg.{505}", bytes(512), data),
+    "zeros at the end.tar": lambda data: data + bytes(200_000),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, name):
     files = [("a/1.jpg", photo(1) * 20), ("b/2.jpg", photo(2) * 20)]
-    source = tarred(tmp_path / f"photos.{suffix}", files)
-    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    source = tarred(tmp_path / name, files)
+    source.write_bytes(DAMAGES[name](source.read_bytes()))
     with refused(": expected "):
         fetch(source, tmp_path / "raw")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_name_in_a_tar_that_is_too_long_for_a_zip_is_refused(tmp_path):
+    source = tarred(tmp_path / "photos.tar", [(f"a/{70_000 * 'x'}", b"")])
+    with refused("photos.tar: a name of 70,002 bytes"):
+        fetch(source, tmp_path / "raw")
 
 
 def test_tar_that_grows_too_much_is_refused(tmp_path):
@@ -73,6 +91,15 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         archive.addfile(entry)
     with refused("Received: a/1.jpg, which is a "):
         fetch(tmp_path / "photos.tar", tmp_path / "raw")
+
+
+def test_missing_photo_is_named_beside_a_member_without_a_name(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("x", b"1")
+        archive.writestr("metadata.csv", "file_name,label\n1.jpg,a\n")
+        archive.infolist()[0].filename = ""
+    with refused("metadata.csv: line 2: ", "'1.jpg', which does not exist"):
+        clean_archive(tmp_path / "photos.zip")
 
 
 def with_metadata(folder: Path, text: str) -> Path:

@@ -197,3 +197,12 @@ def test_photo_that_predict_refuses_is_refused_for_the_same_reason(tmp_path, mod
     result = run("python", str(script), str(model), str(path), cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"{path}: {error.value}\n"
+
+
+def test_script_refuses_a_damaged_model(tmp_path):
+    weights = write_colour_model(tmp_path / "model") / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    script = PROJECT / "examples" / "with_openvino.py"
+    result = run("python", str(script), str(weights.parent), cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "model.bin: damaged" in result.stderr

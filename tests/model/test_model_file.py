@@ -47,10 +47,32 @@ def test_model_without_the_score_that_its_threshold_needs_is_refused(model):
         load_predictor(folder)
 
 
+@pytest.mark.parametrize(("form", "name"), [("xml", "model.bin"), ("onnx", "model.onnx")])
+def test_model_with_one_other_bit_is_refused(model, form, name):
+    path = model(form) / name
+    *data, last = path.read_bytes()
+    path.write_bytes(bytes([*data, last ^ 1]))
+    with refused(f"{path}: expected the file that model.json lists. Received: another SHA-256"):
+        load_predictor(path.parent)
+
+
+def test_network_that_model_json_does_not_list_is_not_read(model):
+    folder = model("onnx")
+    (folder / "model.onnx").rename(folder / "other.onnx")
+    write_metadata(folder, METADATA)
+    (folder / "other.onnx").rename(folder / "model.onnx")
+    with refused("other.onnx: expected the file that model.json lists. Received: no such file"):
+        load_predictor(folder)
+    (folder / "model.onnx").rename(folder / "other.onnx")
+    with refused("the model is missing"):
+        load_predictor(folder)
+
+
 @pytest.mark.parametrize("form", ["xml", "onnx"])
 def test_damaged_file_is_refused(model, form):
     path = model(form) / f"model.{form}"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    write_metadata(path.parent, METADATA)
     with refused(f"{path}: expected a served or exported model. Received: "):
         load_predictor(path.parent)
 
@@ -62,6 +84,7 @@ def test_network_with_too_few_weights_is_refused(model, end):
     path.unlink()
     if end is not None:
         path.write_bytes(data[:end])
+    write_metadata(path.parent, METADATA)
     with refused("model.xml: expected a served or exported model"):
         load_predictor(path.parent)
 
