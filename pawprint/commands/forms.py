@@ -6,12 +6,13 @@ A table beside photos becomes a folder of photos, whose bytes are unchanged, wit
 import contextlib
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import copy_file, is_link_of_dvc, write_text
 from pawprint.data.folder_messages import describe_class_counts
 from pawprint.data.folders import AUTO, find_layout
@@ -21,13 +22,15 @@ from pawprint.data.names import is_image_name, is_visible
 Cells = dict[str, str]  # keyed by column
 Files = Mapping[str, Path]  # keyed by the path relative to the images
 OF_DATASETS = {".arrow", ".parquet"}
-OF_TABLES = {".csv", ".tsv"}
+OF_TABLES = {"", ".csv", ".tsv"}  # Dataverse serves tables without a suffix
 BESIDE = (".cls", ".json", ".txt")  # suffixes of a file with the label of the photo beside it
 TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
 
 ZEROS = {"0", "0.0"}
 FLAGS = {*ZEROS, "1", "1.0"}
-SEVERAL = "A photo has exactly one class: if it needs several labels, make a project for each."
+# Columns that tell which photos belong together, rather than what they show.
+OF_GROUPS = {"lesion_id", "location", "patient_id", "seq_id", "site"}
+PART = re.compile(r"(.*part)[ _-]?\d+", re.IGNORECASE)  # such as HAM10000_images_part_1
 
 
 class Asked(NamedTuple):
@@ -71,11 +74,15 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
     files = {name: files[name] for name in names}
     suffixes = {PurePosixPath(name).suffix.lower() for name in names}
     are_given = labels != AUTO or any(map(is_metadata, names))
-    if images.is_dir() and not any(asked) and (are_given or have_classes(names)):
-        if not are_given and suffixes & OF_TABLES:
-            from pawprint.commands import table_forms as tables
+    classes = _classes(names)
+    if images.is_dir() and not any(asked) and (are_given or classes):
+        if are_given or not suffixes & OF_TABLES:
+            return None
+        from pawprint.commands import table_forms as tables
 
-            tables.require_same_classes(images, files)
+        if _are_parts(classes):
+            return tables.read(images, files, asked)
+        tables.require_same_classes(images, files)
         return None
     if suffixes & OF_DATASETS and not asked.table and not any(map(is_image_name, names)):
         raise InputError(
@@ -91,11 +98,17 @@ def find_form(images: Path, files: Files, asked: Asked, labels: str | dict) -> F
     return None
 
 
-def have_classes(names: Iterable[str]) -> bool:
-    """Return whether the folders of these files are classes."""
+def _classes(names: Iterable[str]) -> list[str]:
+    """Return the classes that the folders of these files stand for, if any."""
     with contextlib.suppress(InputError):
-        return bool(find_layout([*names], None, AUTO, "").classes)
-    return False
+        return find_layout([*names], None, AUTO, "").classes
+    return []
+
+
+def _are_parts(classes: Sequence[str]) -> bool:
+    """Return whether folders contain numbered parts of one set, in any case."""
+    parts = [PART.fullmatch(name) for name in classes]
+    return len({part and part[1].lower() for part in parts}) == 1 and None not in parts
 
 
 def describe_form(images: Path, form: Form) -> list[str]:
@@ -162,37 +175,65 @@ def find_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str],
     """Return the columns with the labels, and each row's label, or "" if it is missing.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
-    is the one that is `asked` for, that is called label, or that alone repeats its values. Raises
-    InputError if no column or several columns could contain the labels, and for a row with several
-    labels.
+    is the one that is `asked` for, that is called label, or that alone repeats its values and is
+    not in OF_GROUPS. If rows have several labels, one of them can be `asked` for: the labels are
+    then "NAME" and "not_NAME". Raises InputError if no column or several columns could contain the
+    labels, and for rows with several labels.
     """
     columns = dict.fromkeys(name for row in rows for name in row.cells if _may_be(name, asked))
     values = {name: [row.cells.get(name, "") for row in rows] for name in columns}
+    flags = [name for name in columns if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
     choices = [name for name in columns if name.lower() == (asked or "label").lower()]
+    if asked and not choices:
+        choices = [name for name in columns if asked in _joined_labels(values[name])]
     if not choices and not asked:
-        flags = [name for name in columns if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
-        choices = [name for name in columns if name not in flags and repeats(values[name])]
-        ones = [[name for name in flags if float(row.cells[name])] for row in rows]
-        odd = next((place for place, found in enumerate(ones) if len(found) != 1), None)
-        if len(flags) > 1 and odd is None:
-            return flags, [name for (name,) in ones]
-        if len(flags) > 1 and odd is not None and not choices:
-            raise _several(where, rows[odd], name_some(ones[odd]) or "no class with a 1")
+        choices = [name for name in columns if name not in flags and _may_be_label(name, values)]
+        if len(flags) > 1 and (labels := _labels_of_flags(rows, flags, where, not choices)):
+            return flags, labels
         choices += [name for name in flags if {*values[name]} - ZEROS]
     if len(choices) != 1:
         raise InputError(
             f"{where}: expected one column of labels{asked and f' named {asked}'}. Received: "
             f"{name_some(choices or columns, 20) or 'none'}. Choose one with --label COLUMN."
         )
-    labels = values[choices[0]]
-    for row, label in zip(rows, labels):
-        if label.startswith("["):
-            raise _several(where, row, label)
+    (column,) = choices
+    labels = values[column]
+    if asked and len(flags) > 1 and column in flags:
+        return choices, [_one_of_two(column, float(label) > 0) for label in labels]
+    joined = _joined(labels)
+    if joined and asked in _joined_labels(labels):
+        shown = {label: asked in joined.get(label, [label]) for label in labels}
+        return choices, [label and _one_of_two(asked, shown[label]) for label in labels]
+    if joined:
+        odd = {row.place: label for row, label in zip(rows, labels) if label in joined}
+        raise _several(where, odd, _joined_labels(labels))
     return choices, labels
+
+
+def _labels_of_flags(
+    rows: Sequence[Row], flags: list[str], where: str, are_labels: bool
+) -> list[str]:
+    """Return the class that has a 1 in each row, or none if not each row has exactly one.
+
+    Then raises InputError if the columns can only be the labels.
+    """
+    ones = [[name for name in flags if float(row.cells[name])] for row in rows]
+    odd = {
+        row.place: name_some(found) or "no class with a 1"
+        for row, found in zip(rows, ones)
+        if len(found) != 1
+    }
+    if odd and are_labels:
+        raise _several(where, odd, flags)
+    return [] if odd else [name for (name,) in ones]
 
 
 def _may_be(name: str, asked: str) -> bool:
     return name == asked or bool(name.strip() and name.lower() not in ("split", "group"))
+
+
+def _may_be_label(name: str, values: Mapping[str, Sequence[str]]) -> bool:
+    return name.lower() not in OF_GROUPS and repeats(values[name])
 
 
 def repeats(values: Sequence[str]) -> bool:
@@ -201,6 +242,39 @@ def repeats(values: Sequence[str]) -> bool:
     return 1 < len({*present}) <= len(present) / 2
 
 
-def _several(where: str, row: Row, received: str) -> InputError:
-    found = printable(f"{where}: {row.place}: expected one label. Received: {received}.")
-    return InputError(f"{found} {SEVERAL}")
+def _one_of_two(label: str, is_shown: bool) -> str:
+    return label if is_shown else f"not_{label}"
+
+
+def _joined(labels: Iterable[str]) -> dict[str, list[str]]:
+    """Return the labels in each cell that joins several, or is a list in brackets."""
+    known = {*labels}
+    found = {}
+    for cell in known:
+        if cell.startswith("["):
+            found[cell] = re.findall(r"[^\s,'\"\[\]]+", cell)
+        for separator in (",", ";", "|", None):
+            parts = [part.strip() for part in cell.split(separator)]
+            if len(parts) > 1 and known.issuperset(parts):
+                found[cell] = parts
+    return found
+
+
+def _joined_labels(labels: Sequence[str]) -> list[str]:
+    """Return the sorted labels of a column in which cells join several, or none."""
+    joined = _joined(labels)
+    single = {*labels} - joined.keys() - {""}
+    return sorted(single.union(*joined.values())) if joined else []
+
+
+def _several(where: str, odd: Mapping[str, str], labels: Sequence[str]) -> InputError:
+    """Return an error. `odd` has what the rows have instead of one label, keyed by their place."""
+    place, received = next(iter(odd.items()))
+    count = f"{counted(len(odd), 'row')} with several or none"
+    return InputError(
+        printable(
+            f"{where}: expected exactly one class per photo. Received: {count}, such as {place}: "
+            f"{received}. For a project with two classes, NAME and not_NAME, choose one of the "
+            f"labels with --label NAME: {name_some(labels, 20)}."
+        )
+    )

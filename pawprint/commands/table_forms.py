@@ -1,8 +1,11 @@
 """Read tables beside photos: CSV and TSV."""
 
+import contextlib
+import json
 import math
 import os
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,13 +13,24 @@ from unicodedata import normalize
 
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import read_bytes
-from pawprint.commands.forms import OF_TABLES, Asked, Cells, Files, Form, Row, find_labels, repeats
-from pawprint.data.folder_names import SPLIT_OF_FOLDER
+from pawprint.commands.forms import (
+    OF_GROUPS,
+    OF_TABLES,
+    Asked,
+    Cells,
+    Files,
+    Form,
+    Row,
+    find_labels,
+    repeats,
+)
+from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
 from pawprint.data.folders import AUTO, INNER, OUTER, find_layout
 from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.user_tables import parse_csv
 
 MAX_CHECKED = 10**7  # bytes of a table beside the folders of classes
+MAX_NAMES = 10**5  # bytes of a JSON that names classes
 # Names of columns, of which one wins if several name files.
 OF_FILES = {"file", "file_name", "filename", "image", "image_id", "image_path", "path"}
 UNREAD = {".arrow", ".json", ".jsonl", ".parquet", ".xlsx"}
@@ -30,19 +44,29 @@ def read(images: Path, files: Files, asked: Asked) -> Form | None:
     Raises InputError as in `find_form`, and if a column that is asked for cannot be used.
     """
     tables = _tables(images, files, asked.table)
+    of_tests = {name for name, (_, rows) in tables.items() if all(map(_is_of_test, rows))}
+    if len(of_tests) < len(tables):
+        tables = {name: table for name, table in tables.items() if name not in of_tests}
     if len(tables) > 1:
         raise InputError(
             f"{images}: expected one table. Received: {name_some(tables, 20)}. Choose one with "
             "--table FILE."
         )
     for name, table in tables.items():
-        return _form(images, files, asked.label, name, *table)
+        form = _form(images, files, asked.label, name, *table)
+        if of_tests - {name}:
+            form.notes.append(f"left out, because they name test photos: {name_some(of_tests)}")
+        return form
     if any(asked):
         raise InputError(
             f"{asked.table or images}: expected a table with a column of labels"
             f"{asked.label and f' named {asked.label}'} beside the names of files. Received: none."
         )
     return None
+
+
+def _is_of_test(row: Row) -> bool:
+    return any(split_in_words(folder) == "test" for folder in folder_of(row.photo))
 
 
 def require_same_classes(images: Path, files: Files) -> None:
@@ -83,13 +107,12 @@ def _tables(
     """Return the column that names photos, and the rows, of each table, keyed by its name.
 
     Tables with the same columns, each in a folder of its own, are one table, such as one per split.
-    Tables with more than `size` bytes are left out.
+    Tables with more than `size` bytes, and examples of what to submit to Kaggle, are left out.
     """
     ends = _ends(files)
     alike: dict[tuple[str, ...], list[tuple[Path, list[Row]]]] = {}
     for path in [asked] if asked else files.values():
-        is_table = path.suffix.lower() in OF_TABLES and path.is_file()
-        if asked or (is_table and path.stat().st_size <= size):
+        if asked or _may_be_table(path, size):
             try:
                 column, rows = _rows_with_photos(path, images, ends)
             except InputError:
@@ -107,6 +130,12 @@ def _tables(
     return found
 
 
+def _may_be_table(path: Path, size: float) -> bool:
+    is_example = re.match(r"sample[\W_]*submission", path.name, re.IGNORECASE)
+    has_suffix = path.suffix.lower() in OF_TABLES
+    return has_suffix and not is_example and path.is_file() and path.stat().st_size <= size
+
+
 def _form(images: Path, files: Files, label: str, name: str, column: str, rows: list[Row]) -> Form:
     where = f"{images}: {printable(name)}"
     if missing := [row.place for row in rows if not row.photo]:
@@ -115,6 +144,8 @@ def _form(images: Path, files: Files, label: str, name: str, column: str, rows: 
             f"several of them: {name_some(missing, 3)}. Add the files, or remove the rows."
         )
     used, labels = find_labels(rows, label, where)
+    json_file, names = _names_of_numbers(files, {*labels} - {""})
+    labels = [names.get(label, label) for label in labels]
     left_out = {*used, "label", "file_name"}
     splits = {row.cells.get("split", "").lower() for row in rows}
     other_splits = splits - {"", *SPLIT_OF_FOLDER}
@@ -130,8 +161,10 @@ def _form(images: Path, files: Files, label: str, name: str, column: str, rows: 
         photos[row.photo] = {"label": given or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
-    others = sorted(set(files).difference(photos))
-    notes = [f"left out: {count_suffixes(others)}"] if others else []
+    others = sorted(set(files).difference(photos, [json_file]))
+    notes = [f"{printable(json_file)} names the classes"] if names else []
+    notes += [f"left out: {count_suffixes(others)}"] if others else []
+    notes += _offer_groups(rows)
     if other_splits:
         notes.append(
             f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
@@ -144,6 +177,33 @@ def _form(images: Path, files: Files, label: str, name: str, column: str, rows: 
         )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
     return Form(name, photos, notes)
+
+
+def _names_of_numbers(files: Files, labels: set[str]) -> tuple[str, dict[str, str]]:
+    """Return the only JSON file that names these numbers, and the names, or "" and no names."""
+    found = {}
+    for name, path in files.items() if all(map(str.isdecimal, labels)) else ():
+        if path.suffix.lower() == ".json" and path.stat().st_size <= MAX_NAMES:
+            with contextlib.suppress(ValueError, RecursionError):  # another file, left out
+                names = json.loads(read_bytes(path))
+                texts = [*names.values()] if isinstance(names, dict) else [None]
+                is_names = all(isinstance(text, str) for text in texts)
+                if is_names and labels <= names.keys() and len({*texts}) == len(texts):
+                    found[name] = {number: text.strip() for number, text in names.items()}
+    return found.popitem() if len(found) == 1 else ("", {})
+
+
+def _offer_groups(rows: list[Row]) -> list[str]:
+    """Return a line that names the columns in OF_GROUPS, if they repeat and no group is given."""
+    columns = [name for name in rows[0].cells if name.lower() in OF_GROUPS]
+    values = {name: [cell for row in rows if (cell := row.cells.get(name))] for name in columns}
+    found = [name for name in columns if 1 < len({*values[name]}) < len(values[name])]
+    if not found or any(name.lower() == "group" for name in rows[0].cells):
+        return []
+    return [
+        f"{name_some(found)} may tell which photos belong together: to keep these in one set, "
+        "rename the column to group in photos/metadata.csv"
+    ]
 
 
 def _ends(files: Files) -> dict[str, str | None]:
@@ -165,12 +225,23 @@ def _ends(files: Files) -> dict[str, str | None]:
 def _rows_with_photos(path: Path, images: Path, ends: Ends) -> tuple[str, list[Row]]:
     """Return the column that names photos, and the rows with their photos.
 
+    Raises InputError for the same reasons as `_parse`.
+    """
+    content = read_bytes(path)
+    if len(content) > MAX_CHECKED:  # it may have a column per pixel, and take minutes
+        _parse(b"\n".join(content.split(b"\n", PROBED)[:PROBED]), path, images, ends)
+    return _parse(content, path, images, ends)
+
+
+def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, list[Row]]:
+    """Return the column that names photos, and the rows with their photos.
+
     A column in which most cells have the suffix of an image comes first, because numbers of rows
     can look like names; then the column whose cells name the most files, and one of OF_FILES.
     Raises InputError if others name different files, if the first line has no header, if no column
     names files, and for another file.
     """
-    rows = [*_rows(read_bytes(path), path)]
+    rows = [*_rows(content, path)]
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for _, cells in rows for name in cells)
     found = {}

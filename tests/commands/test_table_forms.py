@@ -120,7 +120,7 @@ def test_parquet_is_named_with_what_reads_it(tmp_path, name):
         create(tmp_path / "p", given if "/" in name else given / name)
 
 
-ONE = "exactly one class"
+ONE = "--label NAME"
 MISSING = ["3 rows", "line 8 (8)", "/etc/hosts"]
 TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\n" for n in NAMES)
 
@@ -131,7 +131,11 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
         ({"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
         ({"t.csv": KAGGLE, "submission.csv": KAGGLE}, {}, ["submission.csv", "--table"]),
-        ({"t.csv": ISIC.replace("0.0,1.0", "1.0,1.0", 1)}, {}, ["t.csv: line 3", "CAT, DOG", ONE]),
+        (
+            {"t.csv": ISIC.replace("0.0,1.0", "1.0,1.0", 1)},
+            {},
+            ["t.csv", "1 row", "line 3", "CAT, DOG", ONE],
+        ),
         ({"t.csv": ISIC.replace("0.0,1.0", "0.0,0.0", 1)}, {}, ["line 3", "no class", ONE]),
         ({"t.csv": f"{KAGGLE}0,['cat' 'dog']\n"}, {}, ["line 8", ONE]),
         ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
@@ -168,7 +172,6 @@ def test_link_in_a_table_leads_nowhere_else(tmp_path):
 
 
 def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
-    """HAM10000 has its photos in two folders, part_1 and part_2."""
     files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")])
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
     with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
@@ -212,3 +215,105 @@ def test_tar_with_files_of_labels_is_refused(tmp_path):
 def test_other_files_do_not_hold_labels(tmp_path, name):
     photos = write_files(tmp_path / "photos", photos_of(THREE) | {name: b"cat"})
     assert not any("labels are not read" in line for line in describe_classes(photos, "auto"))
+
+
+def rows_of(header: str, labels: dict[str, str]) -> str:
+    return "".join([f"{header}\n", *(f"{name},{label}\n" for name, label in labels.items())])
+
+
+TRAIN = [f"train_images/{number}.jpg" for number in range(6)]
+TEST = ["test_images/t0.jpg", "test_images/t1.jpg"]
+PARTS = [f"HAM_images_part_{1 + number % 2}/I{number}.jpg" for number in range(6)]
+STEMS = [f"I{number}" for number in range(6)]
+LEAVES = dict(zip(NAMES, ["scab", "rust", "scab rust", "rust", "scab", "scab"]))
+FLAGGED = {"0": "1,0,0", "1": "0,1,0", "2": "1,1,0", "3": "0,1,0", "4": "0,0,0", "5": "0,0,1"}
+LESIONS = "".join(
+    f"L{number // 2},{stem},{'nv' if number < 4 else 'mel'}\n" for number, stem in enumerate(STEMS)
+)
+LAYOUTS = {
+    "cassava": (
+        [*TRAIN, *TEST],
+        {
+            "train.csv": rows_of("image_id,label", dict(zip(NAMES, "010101"))),
+            "sample_submission.csv": rows_of("image_id,label", {"t0.jpg": "4"}),
+            "label_num_to_disease_map.json": '{"0": "Blight (CBB)", "1": "Healthy", "4": "Rot"}',
+            "train_tfrecords/ld_train00.tfrec": "",
+        },
+        "",
+        ["Blight (CBB) (3), Healthy (3)", "2 unlabelled", "_map.json names the"],
+    ),
+    "aptos": (
+        [*(name.replace("jpg", "png") for name in TRAIN), "test_images/t0.png"],
+        {
+            "train.csv": rows_of("id_code,diagnosis", dict(zip("012345", "040404"))),
+            "test.csv": "id_code\nt0\n",
+            "sampleSubmission.csv": rows_of("id_code,diagnosis", {"t0": "0"}),
+        },
+        "",
+        ["found train.csv", "0 (3), 4 (3)", "1 unlabelled", "the classes are numbers"],
+    ),
+    "labelled test": (
+        [*TRAIN, *TEST],
+        {"a.csv": KAGGLE, "b.csv": rows_of("id,breed", {"t0": "cat", "t1": "cat"})},
+        "",
+        ["found a.csv", "cat (3), dog (3)", "left out, because they name test photos: b.csv"],
+    ),
+    "ham": (
+        PARTS,
+        {"HAM_metadata.csv": f"lesion_id,image_id,dx\n{LESIONS}", "hmnist.csv": "p0,label\n9,1\n"},
+        "",
+        ["labels in dx", "mel (2), nv (4)", "lesion_id may tell", "group in photos/metadata.csv"],
+    ),
+    "ham of dataverse": (
+        PARTS,
+        {"HAM_metadata": f"lesion_id,image_id,dx\n{LESIONS}"},
+        "",
+        ["found HAM_metadata", "mel (2), nv (4)"],
+    ),
+    "parts alone": (PARTS, {}, "", ["HAM_images_part_1 (3), HAM_images_part_2 (3)"]),
+    "plants of 2021": (
+        TRAIN,
+        {"train.csv": rows_of("image,labels", LEAVES)},
+        "rust",
+        ["labels in labels", "not_rust (3), rust (3)"],
+    ),
+    "plants of 2020": (
+        TRAIN,
+        {"train.csv": rows_of("image_id,scab,rust,healthy", FLAGGED)},
+        "rust",
+        ["labels in rust", "not_rust (3), rust (3)"],
+    ),
+    "isic": (STEMS, {"truth.csv": ISIC.replace("\n", "\nI")[:-1]}, "", ["CAT (3), DOG (3)"]),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_tables_as_kaggle_has_them(tmp_path, layout):
+    photos, tables, label, words = LAYOUTS[layout]
+    names = [name if "." in name else f"{name}.jpg" for name in photos]
+    given = write_files(tmp_path / "given", photos_of(names) | tables)
+    notes = "\n".join(create(tmp_path / "p", given, None, asked=Asked(label=label)))
+    assert [word for word in words if word not in notes] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "received"),
+    [
+        (rows_of("image,labels", LEAVES), ["1 row", "line 4 (2.jpg): scab rust"]),
+        (rows_of("image,labels", LEAVES).replace("scab r", "scab|r"), ["1 row", "scab|rust"]),
+        (rows_of("id,scab,rust,healthy", FLAGGED), ["2 rows", "line 4 (2): scab, rust"]),
+    ],
+)
+def test_several_labels_are_counted_and_one_can_be_chosen(tmp_path, text, received):
+    with refused("t.csv", *received, "--label NAME"):
+        made(tmp_path, {"t.csv": text})
+    rust = of(made(tmp_path, {"t.csv": text}, Asked(label="rust")))
+    assert [rust[name] == "rust" for name in NAMES] == [False, True, True, True, False, False]
+    assert {*rust.values()} == {"rust", "not_rust"}
+
+
+def test_place_is_a_label_only_if_asked_for(tmp_path):
+    table = rows_of("id,site", {name[0]: "ab"[int(name[0]) // 3] for name in NAMES})
+    with refused("t.csv", "site", "--label COLUMN"):
+        made(tmp_path, {"t.csv": table})
+    assert set(of(made(tmp_path, {"t.csv": table}, Asked(label="site"))).values()) == {"a", "b"}
