@@ -21,7 +21,7 @@ from pawprint.base.files import read_text, write_json
 from pawprint.base.tables import write_table
 from pawprint.data import cleaning
 from pawprint.data.archive import describe_encoding, members, open_archive
-from pawprint.data.folder_messages import describe_class_counts, describe_names
+from pawprint.data.folder_messages import describe_alike, describe_class_counts, describe_names
 from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import further_columns, read_metadata_csv
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
@@ -65,7 +65,7 @@ def main() -> None:
     report("clean", describe(usable, rejected, decoded))
     report("clean", describe_unlabelled_folders(rejected, params))
     report("clean", describe_content(usable, images, params))
-    report("clean", describe_names(layout.places))
+    report("clean", [*describe_names(layout.places), describe_alike(Counter(images["label"]))])
     report("clean", describe_not_applied(not_applied))
 
 

@@ -5,10 +5,10 @@ split, unless the archive's own splits divide it. Images in splits.csv stay in t
 data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
 `clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
 data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
-data/split/near_duplicates.csv, data/split/series.json, which tells what found the columns `series`
-and `metadata_series`, metrics/classes.csv, which counts the images of each class in each
-split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
+data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
+series, metrics/classes.csv, which counts the images of each class in each split, and the pictures
+plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a line if `model.resize:
+crop` leaves out much of the images. As long as fewer than two classes have
 images, all images are for training, and `train_extract` reports that labels are missing. Run:
 `python -m stages.split`
 """
@@ -17,13 +17,22 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import problem_of_labels
-from pawprint.base.columns import CLASSES, IMAGES, METADATA, NEAR_DUPLICATES, PATHS, SPLIT, SPLITS
+from pawprint.base.columns import (
+    CLASSES,
+    IMAGES,
+    METADATA,
+    NEAR_DUPLICATES,
+    PATHS,
+    SERIES,
+    SPLIT,
+    SPLITS,
+)
 from pawprint.base.errors import counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
 from pawprint.data.archive import open_archive
-from pawprint.data.series import describe_single, find_metadata_series, find_series
+from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
@@ -40,7 +49,7 @@ def main() -> None:
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
         # Until then, all images are for training, so that `features` computes them.
-        rows = images.assign(split="train", group=images["path"], series="", metadata_series="")
+        rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none, {})
         draw(images, rows, none)
@@ -49,10 +58,9 @@ def main() -> None:
     metadata = read_table(paths.METADATA_CSV, METADATA)
     dates = splitting.read_dates(images, metadata, params.date) if params.date else None
     rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
-    expression, series = find_series(rows)
-    column, metadata_series = find_metadata_series(rows, metadata)
-    rows = rows.assign(series=series, metadata_series=metadata_series)
-    origins = {"series": expression, "metadata_series": column}
+    found = find_candidates(rows, metadata)
+    rows = rows.assign(**{name: series for name, (_, series) in found.items()})
+    origins = {name: origin for name, (origin, _) in found.items()}
     counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
@@ -65,6 +73,7 @@ def main() -> None:
         splitting.describe_few(rows),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
+        splitting.describe_alike(rows, near_duplicates),
         describe_left_out(images),
         describe_groups(rows, params),
         describe_single(rows),

@@ -34,7 +34,7 @@ from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.scores.label_review import judge
 from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.series import compare_folds, describe_series, lowest, with_groups
+from pawprint.scores.series import compare_folds, describe_series, significant, with_groups
 
 
 def main() -> None:
@@ -77,9 +77,9 @@ def main() -> None:
         f"images, and on {head.validation['accuracy']:.1%} of validation"
     )
     report("train_extract", [result, *describe_not_predicted(images["label"][~is_predicted])])
-    if by_series:
-        accuracy = metrics["cross_validated_accuracy"]
-        report("train_extract", [describe_series(images, accuracy, by_series)])
+    accuracy = metrics["cross_validated_accuracy"]
+    told = [key for key in ("series", "crossed") if key in by_series]
+    report("train_extract", [describe_series(images, accuracy, by_series, key) for key in told])
 
 
 def choices(found: CrossValidation) -> dict[str, float]:
@@ -117,10 +117,13 @@ def compare_series(
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
         together = halved if are_few else cross_validation.probabilities
         compared[name] = compare_folds(together, apart.probabilities, examples.actual)
-    if (name := lowest(compared)) is None:
-        return {}
-    accuracy = compared[name].accuracy
-    return {"series": name, "series_from": origins[name], "accuracy_by_series": accuracy}
+    entries: dict[str, str | float] = {}
+    for name in reversed(significant(compared)):  # of several, the lowest accuracy is told
+        key = "crossed" if name == "crossed" else "series"
+        entries[key] = name
+        entries[f"{key}_from"] = origins[name]
+        entries[f"accuracy_by_{key}"] = compared[name].accuracy
+    return entries
 
 
 if __name__ == "__main__":

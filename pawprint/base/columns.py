@@ -25,7 +25,9 @@ def counts(*names: str) -> Columns:
 
 # Measures of an image, computed in decoding/row.py.
 MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
-CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash") | MEASURES
+# `taken` is the time in the EXIF data, such as 2026-08-10T10:11:12.250, or "". `camera` is a model.
+CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash", "taken", "camera")
+CONTENT |= MEASURES
 # `group` is the group in metadata.csv, or "".
 IMAGES = texts("path", "label", "archive_split", "group") | CONTENT
 # Results of decoding; `key` is a hash of the file's bytes and of the code that decodes them.
@@ -38,9 +40,12 @@ REJECTED = texts("path", "reason", "detail")
 METADATA = texts("path", "column", "value")
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
-# `group` is the first path in the group. `series` is a part of the path, or "" if names suggest no
-# series, and `metadata_series` is a value in a column of metadata.csv, or "".
-SPLIT = texts("path", "label", "split", "group", "series", "metadata_series", "pixels_sha256")
+# Candidates for series of photos; "" for a photo in none. `series` and `finer_series` are parts of
+# the path, `metadata_series` and `crossed` are values in a column of metadata.csv, and `burst` is
+# the path of the first photo.
+SERIES = texts("series", "finer_series", "metadata_series", "burst", "crossed")
+# `group` is the first path in the group.
+SPLIT = texts("path", "label", "split", "group") | SERIES | texts("pixels_sha256")
 CLASSES = texts("label") | counts(*SPLITS)  # numbers of images
 PATHS = texts("path", "split", "pixels_sha256")  # columns of SPLIT
 # `contradicts` is the path of the nearest image with a different label, or "".

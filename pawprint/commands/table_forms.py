@@ -67,7 +67,7 @@ def require_same_classes(images: Path, files: Files) -> None:
             reading = OUTER if outer == places else INNER
             raise InputError(
                 f"{images}: expected classes as folders or in a table. Received: folders, and "
-                f"{printable(name)}, which names {len(photos):,} of their images. Use the table "
+                f"{printable(name)}, with rows for {len(photos):,} of their images. Use the table "
                 f"with --table FILE or --label COLUMN, or the folders with --labels {reading}."
             )
 

@@ -3,6 +3,8 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import permutations, takewhile
+from operator import eq
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
@@ -11,6 +13,7 @@ from pawprint.base.errors import counted, name_some, printable
 from pawprint.data.folder_names import Parts, folder_of, split_in_words, with_parents
 from pawprint.data.names import count_suffixes, is_image_name, is_visible
 
+MAX_SLIPS = 0.2  # of the images of the class that is meant
 SHOWN = 12  # folders in a tree, or classes in a line
 # Parts of a path that Windows rejects, or reads as a device.
 NOT_ON_WINDOWS = re.compile(
@@ -36,6 +39,44 @@ def describe_class_counts(counts: Counter[str]) -> str:
     parts += [f"{counts[UNKNOWN]:,} {UNKNOWN}"] if counts[UNKNOWN] else []
     parts += [f"{counts['']:,} unlabelled"] if counts[""] else []
     return "; ".join(parts)
+
+
+def describe_alike(counts: Mapping[str, int]) -> str:
+    """Return a question about classes whose names seem to mean the same, or "" without any.
+
+    These are a word and its plural, and names that differ by one letter or by two swapped ones, if
+    one class has few images. `counts` has the number of images of each class.
+    """
+    names = {name.lower(): name for name in counts}
+    pairs = {
+        (name, names[plural])
+        for low, name in names.items()
+        for plural in (f"{low}s", f"{low}es", f"{low.removesuffix('y')}ies")
+        if plural in names
+    }
+    for few, many in permutations(counts, 2):
+        if counts[few] < MAX_SLIPS * counts[many] and _is_slip(few, many):
+            pairs.add((few, many))
+    shown = sorted({" and ".join(map(printable, sorted(pair))) for pair in pairs})
+    return f"are these one class: {name_some(shown)}? If so, see clean.labels" if shown else ""
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """Return whether names differ by a letter, other than the A of grade_A, or by a swap."""
+    if abs(len(one) - len(other)) > 1:
+        return False
+    start = _length_of_common_start(one, other)
+    end = _length_of_common_start(one[start:][::-1], other[start:][::-1])
+    first, second = one[start : len(one) - end], other[start : len(other) - end]
+    if len(first) == len(second) == 2:
+        return first == second[::-1]
+    is_word = one[:start][-1:].isalpha() and not (first + second).isupper()
+    is_one_letter = max(len(first), len(second)) == 1 and (first + second).isalpha()
+    return is_one_letter and (end > 0 or is_word)
+
+
+def _length_of_common_start(one: str, other: str) -> int:
+    return sum(takewhile(bool, map(eq, one, other)))
 
 
 def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:

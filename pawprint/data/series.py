@@ -1,4 +1,4 @@
-"""Find photo series, such as the frames of a video, in file names and in metadata.csv.
+"""Find photo series, such as the frames of a video, in file names, metadata.csv and EXIF times.
 
 Photos in a series are not independent: they are alike in more than their class. Series found here
 are candidates, because names only suggest them; `train_extract` measures whether they matter.
@@ -17,23 +17,42 @@ WHOLE = 0.9  # minimum fraction of a class that seems to come from one series
 # Endings of a path from its class folder on, with the end of the group for `split.group`: up to a
 # number, such as the ones in a date and a time, and up to the file name.
 UP_TO_NUMBER = ["[^0-9]*" + "[0-9]+[^0-9]+" * numbers + ")[0-9]" for numbers in range(8)]
+# Up to a number inclusive, if a separator and words follow, such as 0012 in inv_0012_front.jpg.
+WITH_NUMBER = [end.replace(")[0-9]", "[0-9]+)[ _-]") for end in UP_TO_NUMBER]
 FOLDER = ".*/)[^/]+$"
 # The name without the mark of an edited copy, such as _aug3, -edited, (+2.0) or .rf.0f3a9c17.
 WORDS = "aug|augmented|edited|original"
 MARK = rf"(?:[ _-]?\([+-][0-9.]+\)|[ _-](?:{WORDS})[_-]?[0-9]*|\.rf\.[0-9A-Za-z]+)"
+BURST = pd.Timedelta(seconds=2)  # between two photos of one camera
+VALUES = range(3, 21)  # numbers of sites or devices that are measured
 MARKED = rf"{MARK}\.[^./]+$"
 WITHOUT_MARK = rf"(?:[^/]+/)*[^/]+?){MARK}*\.[^./]+$"
 
 
-def find_series(images: pd.DataFrame) -> tuple[str, pd.Series]:
-    """Return an expression for `split.group`, and the series that it finds in each path.
+Found = tuple[str, pd.Series]  # where series come from, and that of each image; "" if none
 
-    `images` has the columns `path`, `label`, `archive_split` and `group`. Both are "" if the names
-    suggest no series.
+
+def find_candidates(images: pd.DataFrame, metadata: pd.DataFrame) -> dict[str, Found]:
+    """Return the columns SERIES. `images` has columns of IMAGES, and `metadata` is METADATA."""
+    widest, finest = find_series(images)
+    return {
+        "series": widest,
+        "finer_series": finest,
+        "metadata_series": find_metadata_series(images, metadata),
+        "burst": find_bursts(images),
+        "crossed": find_crossed(images, metadata),
+    }
+
+
+def find_series(images: pd.DataFrame) -> tuple[Found, Found]:
+    """Return two expressions for `split.group`, and the series that each finds in the paths.
+
+    The first keeps the most pairs of images together. The second finds the most series, and is ""
+    if these are no more. `images` has the columns `path`, `label`, `archive_split` and `group`.
     """
     start, folders = _folders(images)
     found = {}
-    for end in (*UP_TO_NUMBER, FOLDER, WITHOUT_MARK):
+    for end in (*UP_TO_NUMBER, *WITH_NUMBER, FOLDER, WITHOUT_MARK):
         expression = f"{start}({folders}{end}"
         keys = images["path"].str.extract(expression, expand=False)
         min_fraction = MIN_FRACTION
@@ -41,19 +60,54 @@ def find_series(images: pd.DataFrame) -> tuple[str, pd.Series]:
             keys = keys.where(keys.isin(keys[images["path"].str.contains(MARKED)]))
             min_fraction = 0
         found[expression] = _series_among(keys, images, min_fraction)
-    return _widest(found, images)
+    widest = _widest(found, images)
+    most = max(found, key=lambda expression: found[expression].nunique())
+    is_finer = found[most].nunique() > widest[1].nunique()
+    return widest, (most, found[most]) if is_finer else ("", pd.Series("", images.index))
 
 
-def find_metadata_series(images: pd.DataFrame, metadata: pd.DataFrame) -> tuple[str, pd.Series]:
+def find_metadata_series(images: pd.DataFrame, metadata: pd.DataFrame) -> Found:
     """Return a column in a METADATA table, such as patient, and each image's series in it."""
-    found = {}
-    for column, rows in metadata.groupby("column"):
-        values = images["path"].map(rows.set_index("path")["value"])
-        found[column] = _series_among(values, images, MIN_FRACTION)
+    columns = _values_in_columns(images, metadata)
+    found = {name: _series_among(keys, images, MIN_FRACTION) for name, keys in columns.items()}
     return _widest(found, images)
 
 
-def _widest(found: dict[str, pd.Series], images: pd.DataFrame) -> tuple[str, pd.Series]:
+def find_crossed(images: pd.DataFrame, metadata: pd.DataFrame) -> Found:
+    """Return the column, such as site or camera, whose few values mostly have several labels.
+
+    Among several such columns, it is the one with the fewest values.
+    """
+    found = {}
+    for name, values in _values_in_columns(images, metadata).items():
+        numbers = images.groupby(values)[["label", "group"]].nunique()
+        has_labels = (numbers["label"] > 1).mean() > 0.5
+        is_divided = (numbers["group"] > 1).any() and values.notna().mean() >= MIN_FRACTION
+        if len(numbers) in VALUES and has_labels and is_divided:
+            found[name] = values.fillna("")
+    name = min(found, key=lambda name: found[name].nunique(), default="")
+    return (name, found[name]) if name else ("", pd.Series("", images.index))
+
+
+def _values_in_columns(images: pd.DataFrame, metadata: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return each image's value, or NaN, in each column of a METADATA table."""
+    return {
+        str(column): images["path"].map(rows.set_index("path")["value"])
+        for column, rows in metadata.groupby("column")
+    }
+
+
+def find_bursts(images: pd.DataFrame) -> Found:
+    """Return "EXIF", and for each photo of a burst by one camera, the first photo's path."""
+    rows = images[(images["taken"] != "") & (images["camera"] != "")]
+    rows = rows.assign(time=pd.to_datetime(rows["taken"], format="ISO8601"))
+    rows = rows.sort_values(["camera", "time", "path"])
+    is_next = rows.groupby("camera")["time"].diff() <= BURST
+    first = rows["path"].mask(is_next).ffill().reindex(images.index)
+    return _widest({"EXIF": _series_among(first, images, MIN_FRACTION)}, images)
+
+
+def _widest(found: dict[str, pd.Series], images: pd.DataFrame) -> Found:
     """Return the name and the series that keep the most pairs of images together."""
     pairs = {name: (each[each != ""].value_counts() ** 2).sum() for name, each in found.items()}
     name = max(pairs, key=pairs.__getitem__, default="")

@@ -37,6 +37,11 @@ MAX_GROUP_FRACTION = 0.01
 MAX_GROUP = 20
 # Images per class: if all are predicted correctly, the 95% interval for the recall begins at 0.70.
 FEW = 9
+LARGE_PART = 0.5  # of a class
+LOOK_ALIKE = (
+    "If photos of different objects look alike, as with a fixed camera, set "
+    "split.near_duplicate_distance: 0"
+)
 BLOCK = 2**16  # number of pairs joined at once
 Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the rank of a group
 
@@ -47,8 +52,9 @@ def split(
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
-    sorted by group and path. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to
-    its split, in row order, and `dates` contains seconds keyed by path.
+    sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
+    group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
+    order, and `dates` contains seconds keyed by path.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -87,14 +93,16 @@ def split(
         images = _draw(images, "validation", "test", ratio)
     images = _draw(images, "train", "test", params.test_fraction)
     images = _draw(images, "train", "validation", params.validation_fraction)
-    _require_all(images)
+    _require_all(images, pairs)
 
+    is_across = _has_near_in_other(images, images["joined"], pairs)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
     images = images[columns]
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array,
         contradicts=_contradictions(images, pairs).reindex(closest["image"], fill_value="").array,
+        is_across=is_across[closest["image"]].array,
         distance=closest["distance"].array,
     )
     splits = images["split"].to_numpy()
@@ -110,6 +118,28 @@ def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
     labels = images["label"].to_numpy()
     closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
     return images["path"].loc[closest["nearest"]].set_axis(closest["image"])
+
+
+def _has_near_in_other(images: pd.DataFrame, groups: pd.Series, pairs: pd.DataFrame) -> pd.Series:
+    """Return whether each image has a near-duplicate in another group."""
+    ends = pairs[["first", "second"]].to_numpy()
+    of_ends = groups.to_numpy()[ends]
+    is_across = images.index.isin(ends[of_ends[:, 0] != of_ends[:, 1]].ravel())
+    # Of those with the same hash, only the first has pairs with other hashes.
+    return pd.Series(is_across).groupby(images["perceptual_hash"]).transform("any")
+
+
+def describe_alike(images: pd.DataFrame, duplicates: pd.DataFrame) -> str:
+    """Return a line about classes in which most images have more near-duplicates than a group.
+
+    `images` is a SPLIT table, and `duplicates` is the result of `split`.
+    """
+    numbers = duplicates["label"][duplicates["is_across"]].value_counts()
+    large = numbers[numbers >= LARGE_PART * images["label"].value_counts()[numbers.index]]
+    if large.empty:
+        return ""
+    names = name_some(sorted(large.index))
+    return f"{large.sum():,} images have near-duplicates outside their group: {names}. {LOOK_ALIKE}"
 
 
 def describe_contradictions(duplicates: pd.DataFrame) -> str:
@@ -337,19 +367,27 @@ def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[st
     return all(remaining[label] > reserved.get(label, 1) for label in numbers)
 
 
-def _require_all(images: pd.DataFrame) -> None:
+def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
     """Raise InputError if a class has no training images, or a split fewer than two classes."""
+    own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
+    is_alike = _has_near_in_other(images, own, pairs)
     for name in SPLITS:
         present = set(images["label"][images["split"] == name].unique())
         missing = sorted(set(images["label"].unique()) - present)
         if missing and (name == "train" or len(present) < 2):
             rows = images[images["label"] == missing[0]]
+            advice = (
+                "Add images, or see split.group, split.near_duplicate_distance, "
+                "split.use_archive_split and splits.csv."
+            )
+            alike = is_alike[images["label"] == missing[0]]
+            if alike.mean() >= LARGE_PART:
+                advice = f"{alike.sum():,} of them are near-duplicates. {LOOK_ALIKE}."
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
                 f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "
                 "images of every class, and validation and test require images of at least two. "
-                "Add images, or see split.group, split.near_duplicate_distance, "
-                "split.use_archive_split and splits.csv."
+                f"{advice}"
             )
 
 

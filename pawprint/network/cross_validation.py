@@ -182,7 +182,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
         raise InputError(
             "split: expected training images of at least two classes, with at least two images or "
             "groups in one class and two groups in total. Received: fewer. Add images, or see "
-            "split.group."
+            "split.group and split.near_duplicate_distance."
         )
     classes = examples.actual[images[is_predicted]]
     rated = _Scored(is_predicted, classes, sample_weights(examples.class_weight, classes))

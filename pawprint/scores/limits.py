@@ -6,6 +6,7 @@ None.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -200,13 +201,13 @@ def labels_to_review(run: RunData) -> Limit | None:
     )
 
 
-def divided_series(run: RunData) -> Limit | None:
+def divided_series(run: RunData, key: str = "series") -> Limit | None:
     """Return the limit for photo series that are divided between several splits."""
-    if "series" not in run.choices:
+    if key not in run.choices:
         return None
     learned = run.images[run.images["split"] == "train"]
     is_right = run.judged["probability"] >= run.judged["likely_probability"]
-    return Limit(describe_series(learned, is_right.mean(), run.choices))
+    return Limit(describe_series(learned, is_right.mean(), run.choices, key))
 
 
 MAX_IMAGES = 500  # maximum number of training images to examine
@@ -301,4 +302,9 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
 
 
 SIZED: tuple[Callable[[RunData], Limit | None], ...] = (confused_classes, weak_class, more_images)
-OTHERS: tuple[Callable[[RunData], Limit | None], ...] = (labels_to_review, shortcut, divided_series)
+OTHERS: tuple[Callable[[RunData], Limit | None], ...] = (
+    labels_to_review,
+    shortcut,
+    divided_series,
+    partial(divided_series, key="crossed"),
+)

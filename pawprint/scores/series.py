@@ -17,7 +17,8 @@ def with_groups(images: pd.DataFrame, choices: Mapping) -> pd.DataFrame:
     """Return a SPLIT table in which images of different groups are independent.
 
     If series matter, `group` is the series of an image that has one. `choices` is the content of
-    data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that matters.
+    data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that matters. Its
+    entry `crossed` makes no groups: a few sites are too few for an interval.
     """
     if "series" not in choices:
         return images
@@ -50,23 +51,26 @@ def compare_folds(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -
     return Comparison(p_value, float(right_apart.mean()))
 
 
-def lowest(compared: Mapping[str, Comparison]) -> str | None:
-    """Return the key with the lowest accuracy among the significant falls, or None."""
+def significant(compared: Mapping[str, Comparison]) -> list[str]:
+    """Return the keys of the significant falls, the lowest accuracy first."""
     levels = holm([comparison.p_value for comparison in compared.values()], SIGNIFICANT)
     told = [name for name, level in zip(compared, levels) if compared[name].p_value < level]
-    return min(told, key=lambda name: compared[name].accuracy, default=None)
+    return sorted(told, key=lambda name: compared[name].accuracy)
 
 
-def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping) -> str:
+def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key: str) -> str:
     """Return a sentence about the effect of series on the cross-validated accuracy.
 
     `images` is a SPLIT table, and `choices` is the content of data/cross_validation.json with its
-    entries for series.
+    entries for `key`, which is `series` or `crossed`.
     """
-    series = images[choices["series"]]
+    series = images[choices[key]]
     example = printable(series[series != ""].mode()[0])
-    origin = printable(choices["series_from"])
-    if choices["series"] == "series":
+    origin = printable(choices[f"{key}_from"])
+    if choices[key] == "burst":
+        named = f"bursts of one camera, such as from {example} on"
+        advice = "copy the column burst of data/split/images.csv to a column group of metadata.csv"
+    elif choices[key] in ("series", "finer_series"):
         named = f"series, which file names suggest, such as {example}"
         advice = f"set split.group: '{origin}'"
     else:
@@ -74,7 +78,7 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping) -> 
         advice = f"rename the column {origin} to group"
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
-        f"{choices['accuracy_by_series']:.1%} instead of {accuracy:.1%}: the first is "
+        f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
         f"cross-validated with each of these in one fold. To keep each in one split, {advice}, and "
         "if the archive has its own splits, set split.use_archive_split: false."
     )

@@ -98,11 +98,11 @@ def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, la
     files |= {f"{folder}/{folder}.csv": KAGGLE.encode() for folder in folders}
     given = write_files(tmp_path / "given", files)
     if label:
-        notes = create(tmp_path / "p", given, None, False, asked=Asked(label=label))
+        notes = create(tmp_path / "p", given, asked=Asked(label=label))
         assert "2 classes: cat (6), dog (6)" in notes
         return
     with refused(str(given), "A1.csv, A2.csv", "12 of their images", "--label COLUMN"):
-        create(tmp_path / "p", given, None)
+        create(tmp_path / "p", given)
 
 
 def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
@@ -110,14 +110,14 @@ def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
     table = "image_url,name\n" + "".join(f"https://x.org/{n},oak\n" for n in range(4))
     given = write_files(tmp_path / "given", files | {"observations.csv": table})
     with refused(str(given), "named name", "names of files"):
-        create(tmp_path / "p", given, None, False, asked=Asked(label="name"))
+        create(tmp_path / "p", given, asked=Asked(label="name"))
 
 
 @pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
 def test_parquet_is_named_with_what_reads_it(tmp_path, name):
     given = write_files(tmp_path / "given", {name: b"PAR1"})
     with refused(name, "docs/images.md"):
-        create(tmp_path / "p", given if "/" in name else given / name, None)
+        create(tmp_path / "p", given if "/" in name else given / name)
 
 
 ONE = "exactly one class"

@@ -15,7 +15,7 @@ from PIL import Image
 
 from pawprint.__main__ import main
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, PATHS, SPLIT
+from pawprint.base.columns import IMAGES, PATHS, SERIES, SPLIT
 from pawprint.base.files import pack, write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_yaml
@@ -64,7 +64,7 @@ def made(tmp_path_factory) -> Path:
     archive.parent.mkdir(parents=True)
     pack(archive, members)
     columns = ["path", "label", "split", "group", "pixels_sha256"]
-    split = pd.DataFrame(rows, columns=columns).assign(series="", metadata_series="")
+    split = pd.DataFrame(rows, columns=columns).assign(**dict.fromkeys(SERIES, ""))
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
         columns=list(IMAGES), fill_value="0"

@@ -23,11 +23,12 @@ from faults import (
     rotated,
     tiff,
 )
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding import decoder
 from pawprint.data.decoding.decoder import decoding
+from pawprint.data.decoding.row import decode_row
 from pawprint.data.reading import decode, decode_file, to_upright_rgb
 
 
@@ -245,6 +246,33 @@ def test_files_of_several_pages_are_told_from_others():
     data[second + 8] = 1
     assert not has_more(bytes(data))
     assert not has_more(pages(PHOTO, turned, form="MPO"))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize(
+    ("time", "subsecond", "taken"),
+    [
+        ("2026:08:10 10:11:12", "25", "2026-08-10T10:11:12.250"),
+        ("2026:08:10 10:11:12", None, "2026-08-10T10:11:12.000"),
+        ("2026:08:10 10:11:12", "x", "2026-08-10T10:11:12.000"),
+        ("0000:00:00 00:00:00", "25", ""),
+        ("soon", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_row_has_the_time_and_the_camera_of_a_photo(form, time, subsecond, taken):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = "R5\n, Mark II\0"
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    given = {
+        ExifTags.Base.DateTimeOriginal: time,
+        ExifTags.Base.SubsecTimeOriginal: subsecond,
+    }
+    inner.update({tag: value for tag, value in given.items() if value})
+    row = decode_row(encode(PHOTO, form, exif=exif.tobytes()), "decodes", None)
+    assert (row["taken"], row["camera"]) == (taken, "R5, Mark II")
+    damaged = decode_row(encode(PHOTO, "JPEG", exif=b"Exif\0\0nothing"), "decodes", None)
+    assert (damaged["taken"], damaged["camera"]) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.init import WITHOUT_CLASSES
-from pawprint.data.folder_messages import describe_class_counts, describe_names
+from pawprint.data.folder_messages import describe_alike, describe_class_counts, describe_names
 from pawprint.data.folders import read_folders
 from pawprint.data.sources import describe_empty, fetch
 from pawprint.data.user_tables import Correction, classes_given
@@ -35,6 +35,27 @@ def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
 
 def images_in(*folders: str) -> list[str]:
     return [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("few", "many", "is_asked"),
+    [
+        ("plsatic", "plastic", True),
+        ("plasic", "plastic", True),
+        ("plastik", "plastic", True),
+        ("Badger", "badgers", True),
+        ("cherry", "cherries", True),
+        ("type1", "type2", False),
+        ("grade_a", "grade_b", False),
+        ("gradeA", "gradeB", False),
+        ("cat", "dog", False),
+    ],
+)
+def test_two_names_that_seem_to_mean_the_same_are_asked_about(few, many, is_asked):
+    said = describe_alike({few: 5, "metal": 60, many: 60})
+    assert (few in said and many in said, "metal" in said) == (is_asked, False)
+    is_plural = is_asked and many.startswith(("badgers", "cherries"))
+    assert bool(describe_alike({few: 30, many: 60})) == is_plural
 
 
 NESTED = [

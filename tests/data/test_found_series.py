@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from pawprint.base.columns import METADATA
-from pawprint.data.series import describe_single, find_metadata_series, find_series
+from pawprint.data.series import (
+    describe_single,
+    find_bursts,
+    find_crossed,
+    find_metadata_series,
+    find_series,
+)
 
 LABELS = ("ash", "birch", "cedar")
 
@@ -37,6 +43,14 @@ def names_of(series: int, photos: int, text: str) -> list[str]:
         (names_of(5, 30, "video{s}_frame{f:04}"), "video0_frame"),
         (names_of(2, 12, "rec{s}/{f:03}"), "rec0/"),
         (names_of(8, 8, "clip{s}_{f}") + [f"clip9_{n}" for n in range(40)], "clip0_"),
+        # The number of an object is followed by words.
+        (
+            [f"inv_{s:04}_{side}" for s in range(40) for side in ("front", "back", "side")],
+            "inv_0000",
+        ),
+        ([f"{s}_{side}" for s in range(20) for side in ("left", "right")], "0"),
+        ([f"P{s:04}_{side}" for s in range(20) for side in "LR"], "P0000"),
+        ([f"{s:04}-{side}" for s in range(20) for side in ("top", "end")], "0000"),
         (["anna/photo", "anna/other", "bob/photo", "bob/other"], "anna/"),
         # Copies of a few photos.
         ([*names_of(20, 1, "IMG_{s:03}"), "IMG_003_aug3", "IMG_007(+2.0)"], "IMG_003"),
@@ -45,12 +59,12 @@ def names_of(series: int, photos: int, text: str) -> list[str]:
 )
 def test_names_suggest_series_and_their_expression_keeps_each_in_one_group(names, series):
     images = table(names)
-    expression, found = find_series(images)
+    (expression, found), _ = find_series(images)
     assert f"ash/{series}" in set(found)
     assert found[found != ""].groupby(images["label"]).nunique().min() > 1
     groups = images["path"].str.extract(expression, expand=False)
     assert (groups.groupby(found[found != ""]).nunique() == 1).all()
-    assert find_series(images.assign(group=groups))[0] == ""
+    assert find_series(images.assign(group=groups))[0][0] == ""
 
 
 @pytest.mark.parametrize(
@@ -65,8 +79,17 @@ def test_names_suggest_series_and_their_expression_keeps_each_in_one_group(names
     ],
 )
 def test_other_names_suggest_none(names):
-    expression, series = find_series(table(names))
-    assert expression == "" and (series == "").all()
+    for expression, series in find_series(table(names)):
+        assert expression == "" and (series == "").all()
+
+
+def test_number_of_an_object_is_found_beside_the_year_that_keeps_more_photos_together():
+    names = [f"{2020 + s % 3}_{s:04}_{side}" for s in range(30) for side in ("front", "back")]
+    (_, by_year), (expression, by_object) = find_series(table(names))
+    assert by_year.nunique() == 9 and by_object.nunique() == 90
+    groups = table(names)["path"].str.extract(expression, expand=False)
+    assert (groups == by_object).all()
+    assert find_series(table(names_of(8, 9, "B14{s:02}_{f}_256")))[1][0] == ""  # the same ones
 
 
 def test_column_whose_values_have_several_photos_of_one_class_suggests_series():
@@ -87,6 +110,41 @@ def test_column_whose_values_have_several_photos_of_one_class_suggests_series():
     column, series = find_metadata_series(images, cells)
     assert column == "species" and set(series) == set(columns["species"])
     assert find_metadata_series(images, pd.DataFrame(columns=list(METADATA)))[0] == ""
+
+
+def test_column_with_several_labels_a_value_and_the_fewest_values_is_measured():
+    images = table([f"{n}" for n in range(40)])
+    number = pd.Series(range(120))
+    columns = {"day": number % 7, "site": number % 4, "flash": number % 2, "photo": number % 60}
+    cells = pd.concat(
+        pd.DataFrame({"path": images["path"], "column": name, "value": values.astype(str)})
+        for name, values in (columns | {"lesion": number // 8}).items()
+    )
+    column, values = find_crossed(images, cells)
+    assert column == "site" and (values == columns["site"].astype(str)).all()
+    assert find_crossed(images.assign(group=values), cells)[0] == "day"  # already kept together
+    assert find_crossed(images, cells[cells["column"].isin(["flash", "photo", "lesion"])])[0] == ""
+
+
+def test_photos_of_one_camera_two_seconds_apart_are_a_burst_and_numbers_alone_are_none():
+    images = table([f"RCNX{n:04}" for n in range(30)]).assign(camera="R5")
+    second = pd.Series(range(90))
+    seconds = second // 3 * 60 + second % 3 * 2
+    start = pd.Timestamp("2026-08-10")
+    taken = (start + pd.to_timedelta(seconds, "s")).dt.strftime("%Y-%m-%dT%H:%M:%S.000")
+    origin, bursts = find_bursts(images.assign(taken=taken))
+    first = images["path"].groupby(second // 3).transform("first")
+    assert origin and (bursts == first).all()
+    apart = (start + pd.to_timedelta(seconds * 1.01, "s")).dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    cameras = (second % 3).astype(str)
+    for other in (
+        images.assign(taken=apart),
+        images.assign(taken=taken, camera=cameras),
+        images.assign(taken=taken, camera=""),
+        images.assign(taken=""),
+    ):
+        assert find_bursts(other)[0] == ""
+    assert find_series(images)[0][0] == ""
 
 
 def test_one_series_in_each_class_is_told_and_the_number_of_a_class_is_not():

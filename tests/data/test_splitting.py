@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from pawprint.base.columns import METADATA
 from pawprint.base.errors import InputError
-from pawprint.data.splitting import describe_completed, describe_dates, read_dates, split
+from pawprint.data.splitting import (
+    describe_alike,
+    describe_completed,
+    describe_dates,
+    read_dates,
+    split,
+)
 from pawprint.pipeline.params.data import Split
 
 PARAMS = Split(
@@ -193,6 +199,26 @@ def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_count
     split_of = splits_of(rows)
     first = min(same["path"], key=lambda path: image(path)["pixels_sha256"])
     assert divided == sum(split_of[path] != split_of[first] for path in same["path"]) > 0
+
+
+def by_fixed_camera(number: int) -> pd.DataFrame:
+    """Return images of two classes whose hashes differ in at most two bits."""
+    hashes = [f"{1 << 16 * (n % 16):064x}" for n in range(2 * number)]
+    return images({"/good": number, "/bad": number}).assign(perceptual_hash=hashes)
+
+
+def test_photos_of_a_fixed_camera_are_told_with_the_param_that_keeps_them_apart():
+    rows, alike, _ = split(by_fixed_camera(60), PARAMS, {})
+    line = describe_alike(rows, alike)
+    assert "120 images" in line and "bad, good" in line
+    with pytest.raises(InputError) as stop:
+        split(by_fixed_camera(15), PARAMS, {})
+    assert "15 of them" in str(stop.value) and "use_archive_split" not in str(stop.value)
+    for told in (line, str(stop.value)):
+        assert "split.near_duplicate_distance: 0" in told
+    copies = [like(row, f"/cat/copy{n}.jpg") for n, row in enumerate(WHOLE.to_dict("records"))]
+    rows, alike, _ = split(with_images(WHOLE, *copies), PARAMS, {})
+    assert len(alike) == 2600 and describe_alike(rows, alike) == ""
 
 
 def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_without():

@@ -157,6 +157,22 @@ def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
     assert line.startswith("head.dense: expected null, because ")
 
 
+@pytest.mark.parametrize(
+    ("changes", "key", "quoted"),
+    [
+        ({"clean.labels": {"Rosa": ["a"], "Malva": [1355920]}}, "clean.labels.Malva.0", "1355920"),
+        ({"clean.labels": {"Rosa": ["a"], 2019: ["b"]}}, "clean.labels.2019", "2019"),
+        ({"split.date": 2019}, "split.date", "2019"),
+        ({"split.group": 1.5}, "split.group", "1.5"),
+    ],
+)
+def test_name_that_yaml_reads_as_a_number_is_to_be_written_in_quotes(
+    refusals, changes, key, quoted
+):
+    (line,) = refusals(changes)
+    assert is_named([line], key) and f"write '{quoted}' in quotes" in line
+
+
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.series import Comparison, compare_folds, lowest, with_groups
+from pawprint.scores.series import Comparison, compare_folds, significant, with_groups
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
@@ -31,17 +31,17 @@ def test_fall_of_few_images_or_of_those_not_judged_is_not_told():
         "few": compare_folds(good[:5], bad[:5], actual[:5]),
         "none": compare_folds(unjudged[:100], good[:100], actual[:100]),
     }
-    assert lowest(compared) is None
+    assert significant(compared) == []
     told = {
         "more": compare_folds(good, worse, actual),
         "most": compare_folds(good, 1 - good, actual),
     }
     assert told["more"].accuracy == pytest.approx(0.989)
-    assert lowest(compared | {"more": told["more"]}) == "more"
-    assert lowest(compared | told) == "most"
+    assert significant(compared | {"more": told["more"]}) == ["more"]
+    assert significant(compared | told) == ["most", "more"]
 
 
 def test_several_tests_at_once_are_corrected():
     alone = Comparison(0.03, 0.8)
-    assert lowest({"series": alone}) == "series"
-    assert lowest({"series": alone, "metadata_series": Comparison(0.9, 0.9)}) is None
+    assert significant({"series": alone}) == ["series"]
+    assert significant({"series": alone, "metadata_series": Comparison(0.9, 0.9)}) == []

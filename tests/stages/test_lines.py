@@ -15,7 +15,16 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
-from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, REJECTED, SPLIT, SPLITS
+from pawprint.base.columns import (
+    IMAGES,
+    JUDGED,
+    METADATA,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SERIES,
+    SPLIT,
+    SPLITS,
+)
 from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
@@ -25,6 +34,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples
 from pawprint.scores.prediction_table import read_probabilities, tabulate
+from pawprint.scores.series import with_groups
 from stages import clean, evaluate, predict, train_extract, train_finetune
 
 
@@ -50,7 +60,7 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
 
 
 @pytest.mark.parametrize("tracks", [40, 6])
-@pytest.mark.parametrize("column", ["series", "metadata_series", None])
+@pytest.mark.parametrize("column", [*SERIES, None])
 def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
     folder, capsys, tracks, column
 ):
@@ -63,7 +73,10 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
     table = write_features(folder / paths.FEATURES, labels, top=top[:, None])
     of_track = np.tile(track.astype(str), 2)  # of training and validation
     table["group"] = table["path"] if column else of_track
-    origins = {"series": "^([0-9]+)_", "metadata_series": "clip"}
+    origins = {"series": "^([0-9]+)_", "finer_series": "^([0-9]+)-"}
+    origins |= {"metadata_series": "clip", "burst": "EXIF", "crossed": "site"}
+    key = "crossed" if column == "crossed" else "series"
+    named = "copy the column burst" if column == "burst" else origins.get(column)
     if column:
         table[column] = of_track
         origins = {name: origins[name] * (name == column) for name in origins}
@@ -74,8 +87,11 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
         train_extract.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if "Will new photos" in line]
     choices = read_json(folder / paths.CROSS_VALIDATION_JSON)
-    assert choices.get("series") == column and ("accuracy_by_series" in choices) == bool(column)
-    assert [origins[column] in line for line in lines] == [True] * bool(column)
+    assert choices.get(key) == column and (f"accuracy_by_{key}" in choices) == bool(column)
+    assert [named in line for line in lines] == [True] * bool(column)
+    # A few sites are no groups of the intervals.
+    groups = with_groups(table, choices)["group"]
+    assert (groups == table["path"]).all() == (column == "crossed")
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:

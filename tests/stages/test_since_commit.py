@@ -50,6 +50,8 @@ def images(label: str, numbers: range) -> pd.DataFrame:
         **dict.fromkeys(MEASURES, 9.0),
         pixels_sha256=hashes,
         perceptual_hash=hashes,
+        taken="",
+        camera="",
     )
 
 

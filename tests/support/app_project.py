@@ -7,7 +7,7 @@ import pandas as pd
 from conftest import photo
 
 from pawprint.base import paths
-from pawprint.base.columns import SPLIT
+from pawprint.base.columns import SERIES, SPLIT
 from pawprint.base.files import pack, write_json
 from pawprint.base.tables import write_table
 
@@ -29,7 +29,7 @@ def write_split(
     ]
     rows += [(f"{label}/0.jpg", label, "train", "", f"{label} pixels") for label in labels]
     split = pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
-    split = split.assign(series="", metadata_series="")
+    split = split.assign(**dict.fromkeys(SERIES, ""))
     write_table(project / paths.SPLIT_CSV, split, SPLIT)
     write_json(project / paths.CROSS_VALIDATION_JSON, {})
     write_json(project / paths.LABELS_JSON, sorted(split["label"].unique()))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
-from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SPLIT
+from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SERIES, SPLIT
 from pawprint.base.files import pack, write_json
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.base.tables import write_table
@@ -56,7 +56,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     kept, *_ = clean_archive(archive)
     numbers = kept["path"].map(lambda path: int(Path(path).stem))
     splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
-    split = kept.assign(split=splits, group=kept["path"], series="", metadata_series="")
+    split = kept.assign(split=splits, group=kept["path"], **dict.fromkeys(SERIES, ""))
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)

@@ -23,6 +23,7 @@ from pawprint.base.columns import (
     RELIABILITY,
     ROC,
     SCORES,
+    SERIES,
     SPLIT,
 )
 from pawprint.base.files import pack, write_json
@@ -65,13 +66,13 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
         for number in range(images)
     ]
     table = pd.DataFrame(rows, columns=["path", "label", "split", "group", "pixels_sha256"])
-    return table.assign(series="", metadata_series="")
+    return table.assign(**dict.fromkeys(SERIES, ""))
 
 
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
     """Return the IMAGES table for the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
-    return sized.assign(archive_split="", perceptual_hash="0" * 64)
+    return sized.assign(archive_split="", perceptual_hash="0" * 64, taken="", camera="")
 
 
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:

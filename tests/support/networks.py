@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
+from pawprint.base.columns import SERIES
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
@@ -132,8 +133,7 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
             "label": [("cat", "dog")[int(labels[image])] for _, image in names],
             "split": [split for split, _ in names],
             "group": "",
-            "series": "",
-            "metadata_series": "",
+            **dict.fromkeys(SERIES, ""),
             "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
         }
     )

@@ -1,12 +1,16 @@
 """Compute the columns of a DECODED row, which depend only on a file's bytes and this code.
 
-A row has an image's size, its hashes, and how it looks: brightness, contrast, sharpness, entropy,
-and colour.
+A row has an image's size, its hashes, when and with which camera it was taken, and how it looks:
+brightness, contrast, sharpness, entropy, and colour.
 """
 
-import numpy as np
-from PIL import Image
+import contextlib
+from datetime import datetime
 
+import numpy as np
+from PIL import ExifTags, Image
+
+from pawprint.data.decoding import formats
 from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.data.decoding.jpeg import scale_for
 from pawprint.data.decoding.limits import DecodingError
@@ -82,7 +86,25 @@ def _grey(image: Image.Image) -> Image.Image:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF = b"JFIF"
 JFIF_WITHIN = 512  # in bytes
+MAX_MODEL = 80  # in characters
 PROPERTIES = DecodedImage._fields[1:4]
+
+
+def read_exif(data: bytes) -> dict[str, str]:
+    """Return the time at which a photo was `taken`, and the model of the `camera`, or "" for each.
+
+    The time has milliseconds, as in 2026-08-10T10:11:12.250, in an unknown time zone.
+    """
+    found = {"taken": "", "camera": ""}
+    with contextlib.suppress(Exception):  # damaged EXIF data, and other types than expected
+        exif = formats.open_image(data).getexif()
+        model = "".join(filter(str.isprintable, exif.get(ExifTags.Base.Model, "")))
+        found["camera"] = model.strip()[:MAX_MODEL]
+        tags = exif.get_ifd(ExifTags.IFD.Exif)
+        time = datetime.strptime(tags[ExifTags.Base.DateTimeOriginal], "%Y:%m:%d %H:%M:%S")
+        part = f"{tags.get(ExifTags.Base.SubsecTimeOriginal, '').strip():0<3}"[:3]
+        found["taken"] = f"{time.isoformat()}.{part if part.isdecimal() else '000'}"
+    return found
 
 
 def decode_row(data: bytes, rule: str, bits: int | None) -> dict:
@@ -100,6 +122,7 @@ def decode_row(data: bytes, rule: str, bits: int | None) -> dict:
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
             "perceptual_hash": perceptual_hash(grey),
+            **read_exif(data),
             **measure(grey),
             "colour": measure_colour(small),
             **dict(zip(PROPERTIES, properties)),

@@ -78,7 +78,7 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
 
     `inside` lists the keys that contain the content of the model.
     """
-    within = [str(name) for name in problem["loc"]]
+    within = [str(name) for name in problem["loc"] if name != "[key]"]
     names = inside + within
     key = ".".join(names)
     if problem["type"] == "missing":
@@ -100,6 +100,8 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
             expected = f"{first} of {len(choices)} names (docs/backbones.md)"
+    if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
+        expected = f"text: write {str(problem['input'])!r} in quotes"  # YAML reads it as a number
     return f"{key or 'whole file'}: expected {expected}. Received: {shown(problem['input'])}"
 
 
