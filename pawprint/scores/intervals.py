@@ -14,8 +14,6 @@ BATCH = 200
 REACHED = 100
 CONFIDENCE = 0.95  # confidence level for all reported intervals
 Draw = Callable[[np.random.Generator], np.ndarray]
-# Per standard deviation; values are rounded, because drawing few distinct values is faster.
-STEPS = 20
 
 
 def paired_test(differences: np.ndarray, groups: np.ndarray) -> float:
@@ -28,65 +26,12 @@ def paired_test(differences: np.ndarray, groups: np.ndarray) -> float:
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
     sums = sums[abs(sums[:, 0]) > 1e-12]
-    return _p_value(sums.sum(axis=0), np.ones(1), partial(_draw_signs, sums), one_sided=False)
+    return _p_value(sums.sum(axis=0), partial(_draw_signs, sums))
 
 
 def _draw_signs(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw a sign for each of `sums`, `(groups, 1)`, and return BATCH totals, `(BATCH, 1)`."""
     return (2 * rng.integers(2, size=(BATCH, len(sums)), dtype=np.int8) - 1) @ sums
-
-
-def two_sets_test(
-    values: np.ndarray,
-    is_first: np.ndarray,
-    groups: np.ndarray,
-    strata: np.ndarray | None = None,
-    one_sided: bool = False,
-) -> float:
-    """Return the p-value, in [0, 1], for the hypothesis that two sets of images have equal means.
-
-    `values` are `(images,)` or, with several columns, `(images, columns)`. The squared differences
-    of the columns are divided by their variances and added. `is_first` is bool `(images,)`. With
-    `one_sided`, the hypothesis is that the first set's mean is not higher. With `strata`, such as
-    classes, images are drawn within each stratum, and the statistic is the sum of the differences
-    over all strata that occur in both sets; if there are none, the p-value is 1. Because group
-    sizes may differ between the sets, each set is reduced to as many values as it has
-    `independent_images`, with the same distribution.
-    """
-    values = values.reshape(len(values), -1).astype(float)
-    strata = np.zeros(len(values)) if strata is None else strata
-    statistic = np.zeros(values.shape[1])
-    variance = np.zeros(values.shape[1])
-    parts = []
-    for stratum in np.unique(strata):
-        masks = [(strata == stratum) & side for side in (is_first, ~is_first)]
-        if not all(mask.any() for mask in masks):
-            continue
-        first, second = (_thin_out(values[mask], groups[mask]) for mask in masks)
-        size = len(first)
-        others = len(second)
-        both = np.concatenate([first, second]) * (1 / size + 1 / others)
-        step = both.std(axis=0) / STEPS
-        both = np.round((both - both.mean(axis=0)) / np.where(step > 0, step, 1)) * step
-        both -= both.mean(axis=0)
-        statistic += both[:size].sum(axis=0)
-        variance += both.var(axis=0) * size * others / (size + others - 1)
-        parts.append((*np.unique(both, axis=0, return_counts=True), size))
-    return _p_value(statistic, variance, partial(_draw_sets, parts), one_sided)
-
-
-def _draw_sets(
-    parts: list[tuple[np.ndarray, np.ndarray, int]], rng: np.random.Generator
-) -> np.ndarray:
-    """Draw the first set BATCH times, and return the sums of its values, `(BATCH, columns)`.
-
-    A part is a stratum: its values, the number of images with each value, and the first set's size.
-    """
-    drawn = [
-        rng.multivariate_hypergeometric(count, size, BATCH, method="marginals") @ rows
-        for rows, count, size in parts
-    ]
-    return np.sum(drawn, axis=0)
 
 
 def independent_images(groups: np.ndarray) -> int:
@@ -100,37 +45,20 @@ def independent_images(groups: np.ndarray) -> int:
     return max(1, round(len(groups) / sizes[group_of].mean()))
 
 
-def _thin_out(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return the effective number of rows, evenly spaced when sorted by value."""
-    images = independent_images(groups)
-    chosen = ((np.arange(images) + 0.5) * len(values) / images).astype(int)
-    return values[np.lexsort(values.T)[chosen]]
-
-
-def _p_value(statistic: np.ndarray, variance: np.ndarray, draw: Draw, one_sided: bool) -> float:
-    """Return the fraction of draws that are at least as extreme as the statistic, `(columns,)`.
+def _p_value(statistic: np.ndarray, draw: Draw) -> float:
+    """Return the fraction of draws that are at least as far from 0 as the statistic, `(1,)`.
 
     Draws are counted as in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
-    if not (variance > 0).any():
-        return 1.0
     rng = np.random.default_rng(0)
-    observed = _size(statistic, variance, one_sided)
+    observed = (statistic**2).sum()
     least = observed - 1e-9 * abs(observed)
     drawn = 0
     reached = 0
     while drawn < DRAWS and reached < REACHED:
-        reached += int((_size(draw(rng), variance, one_sided) >= least).sum())
+        reached += int((draw(rng) ** 2 >= least).sum())
         drawn += BATCH
     return float((1 + reached) / (1 + drawn))
-
-
-def _size(statistics: np.ndarray, variance: np.ndarray, one_sided: bool) -> np.ndarray:
-    """Reduce each statistic, `(..., columns)`, to a number that is larger if chance is unlikely."""
-    if one_sided:
-        return statistics[..., 0]
-    varies = variance > 0
-    return (statistics[..., varies] ** 2 / variance[varies]).sum(axis=-1)
 
 
 RESAMPLES = 2000

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest, fisher_exact, norm
+from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
 from pawprint.scores.intervals import (
@@ -9,7 +9,6 @@ from pawprint.scores.intervals import (
     linear_interval,
     mean_interval,
     paired_test,
-    two_sets_test,
 )
 
 
@@ -70,36 +69,3 @@ def test_paired_test_draws_the_signs_of_the_differences_of_groups():
     exact = binomtest(3, 15).pvalue
     assert paired_test(one_size, each) == pytest.approx(exact, rel=0.25)
     assert paired_test(np.zeros(15), each) == 1
-
-
-def test_two_sets_of_fractions_have_fishers_test():
-    for right in ((8, 15), (12, 15)):
-        is_right = np.concatenate([np.arange(20) < number for number in right])
-        is_first, table = np.arange(40) < 20, [right, [20 - number for number in right]]
-        for is_one_sided, alternative in ((False, "two-sided"), (True, "less")):
-            p_value = two_sets_test(is_right, ~is_first, np.arange(40), one_sided=is_one_sided)
-            exact = fisher_exact(table, alternative).pvalue
-            assert p_value == pytest.approx(exact, rel=0.25)
-
-
-def test_equal_sets_seldom_differ_and_others_mostly_do():
-    """This covers groups of similar images, with and without strata, and several columns."""
-    rng, is_first, groups = np.random.default_rng(0), np.arange(200) < 80, np.arange(200) // 4
-    strata, rejected = groups % 3, []
-    for _ in range(100):
-        shared = rng.uniform(size=50)[groups]
-        kinds = np.searchsorted([0.2, 0.5], shared)
-        moved = np.searchsorted([0.2, 0.5], shared + 0.5 * is_first)
-        tested = (
-            (shared < 0.8, None),
-            (shared < 0.8, strata),
-            (shared, None),
-            (kinds[:, None] == np.arange(3), None),
-            (shared + 0.5 * is_first, strata),
-            (moved[:, None] == np.arange(3), None),
-        )
-        p_values = [two_sets_test(values, is_first, groups, by) for values, by in tested]
-        rejected.append(np.array(p_values) < 0.05)
-    level, power = np.split(np.mean(rejected, axis=0), [4])
-    assert (level <= 0.09).all()
-    assert (power >= 0.8).all()
