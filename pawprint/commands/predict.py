@@ -1,14 +1,22 @@
 """The `predict` command."""
 
 import argparse
+import json
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pawprint.commands import add_format, add_model, count, output
-from pawprint.commands.rows import FORMATS
+from pawprint.base.errors import InputError
+from pawprint.commands import add_format, add_model, add_threshold, count, output
+from pawprint.commands.rows import FORMATS, with_classifications
+from pawprint.data.boxes import read_boxes
+from pawprint.data.crops import square
 from pawprint.data.folder import find_images
-from pawprint.serving.predictor import default_model, load_predictor, predict_each
+from pawprint.serving.crops import predict_boxes
+from pawprint.serving.predictor import Predictor, default_model, load_predictor, predict_each
 from pawprint.serving.saliency import saliency_paths, write_saliency
+
+MEGADETECTOR = "megadetector"  # the format of --boxes, with labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="label this image, or all images below this folder",
     )
-    add_format(parser, FORMATS)
+    add_format(parser, [*FORMATS, MEGADETECTOR])
     add_model(parser)
     top = "print the K most probable labels; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
@@ -28,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
+    boxes = "label the boxes in this JSON, of photos in one folder, PATH"
+    parser.add_argument("--boxes", type=Path, metavar="JSON", help=boxes)
+    add_threshold(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,14 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
     Examples:
       pawprint predict photos
       pawprint predict photos --format csv --output labels_by_model.csv
+      pawprint predict photos --boxes md.json --format megadetector --output labelled.json
     """
-    if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: requires --format table, json or jsonl")
-    images = find_images(arguments.paths)
-    pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
+    check_options(arguments)
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
+    if arguments.boxes:
+        return label_boxes(arguments, predictor)
+    if rule := predictor.metadata.crop_rule:
+        print(f"the model was trained on crops ({rule}): for whole photos, add --boxes",
+              file=sys.stderr)  # fmt: skip
+    images = find_images(arguments.paths)
+    pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     failed: list[dict] = []
     each = predict_each(predictor, images, has_hashes=arguments.format != "table")
     rows: Iterable[dict] = _collecting_failed(each, failed)
@@ -58,6 +74,44 @@ def run(arguments: argparse.Namespace) -> int:
         FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
+    return int(bool(failed))
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Exit with a message if options do not fit together."""
+    boxes, form = arguments.boxes, arguments.format
+    if arguments.top and form == "csv":
+        arguments.error("argument --top: requires --format table, json, jsonl or megadetector")
+    if not boxes and (form == MEGADETECTOR or arguments.threshold is not None):
+        arguments.error(f"--format {MEGADETECTOR} and --threshold require --boxes")
+    if boxes and (arguments.saliency or len(arguments.paths) > 1):
+        arguments.error("argument --boxes: expected one folder, and no --saliency")
+
+
+def label_boxes(arguments: argparse.Namespace, predictor: Predictor) -> int:
+    """Label the boxes in a JSON and return the exit status."""
+    (folder,) = arguments.paths
+    found = read_boxes(arguments.boxes, folder, arguments.threshold)
+    is_megadetector = arguments.format == MEGADETECTOR
+    if is_megadetector and "detection_categories" not in found.content:
+        raise InputError(f"{arguments.boxes}: --format {MEGADETECTOR} expects MegaDetector's JSON.")
+    metadata = predictor.metadata
+    rule = metadata.crop_rule
+    if not rule:
+        rule = square(0)
+        found.notes.append("the model was trained on whole photos, and may do badly on crops")
+    print("\n".join([*found.notes, f"crops: {rule}"]), file=sys.stderr)
+    failed: list[dict] = []
+    rows = _collecting_failed(predict_boxes(predictor, folder, found.photos, rule), failed)
+    with output(arguments.output) as file:
+        if is_megadetector:
+            content = with_classifications(found.content, rows, metadata, arguments.top)
+            print(json.dumps(content, indent=1, ensure_ascii=False), file=file)
+        else:
+            FORMATS[arguments.format](rows, metadata.labels, arguments.top, file)
+    if is_megadetector:
+        for row in failed:
+            print(f"{row['path']}: {row['error']}", file=sys.stderr)
     return int(bool(failed))
 
 

@@ -4,10 +4,12 @@ import csv
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TextIO
+from datetime import datetime
+from typing import Any, TextIO
 
-from pawprint.base.classes import UNSURE
+from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.commands import align
+from pawprint.model.metadata import Metadata
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
@@ -53,6 +55,38 @@ def _records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}
         yield {key: None if value in ("", {}) else value for key, value in record.items()}
+
+
+def with_classifications(
+    content: dict[str, Any], rows: Iterable[dict], metadata: Metadata, top: int | None
+) -> dict[str, Any]:
+    """Return MegaDetector's JSON, format 1.6, with the labels of the boxes that rows tell of.
+
+    `rows` are from `predict_boxes`. All keys keep their places. Classes of an earlier classifier
+    keep their numbers. An unknown box gets no label.
+    """
+    names = content.get("classification_categories") or {}
+    number_of = {name: number for number, name in names.items()}
+    free = max(map(int, names), default=-1) + 1
+    for label in metadata.labels:
+        if label not in number_of:
+            number_of[label] = str(free)
+            free += 1
+    for row in rows:
+        if row["box"] is not None:
+            box = content["images"][row["photo"]]["detections"][row["box"]]
+            box.pop("classifications", None)
+            if row["label"] != UNKNOWN:
+                pairs = list(row["probabilities"].items())[:top]
+                box["classifications"] = [[number_of[label], value] for label, value in pairs]
+    for image in content["images"]:
+        for box in image.get("detections") or []:
+            box["conf"] = float(box["conf"])  # readers refuse 1
+    info = (content.get("info") or {}) | {"format_version": "1.6"}
+    info["classifier"] = f"pawprint {metadata.model or ''}".strip()
+    info["classification_completion_time"] = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
+    categories = {number: name for name, number in number_of.items()} | names
+    return content | {"info": info, "classification_categories": categories}
 
 
 FORMATS: dict[str, Callable[[Iterable[dict], list[str], int | None, TextIO], None]] = {

@@ -27,7 +27,14 @@ from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.folder import find_images
 from pawprint.data.pointers import pointer_at
-from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
+from pawprint.data.reading import (
+    FAILURES,
+    decode_file,
+    read_file,
+    sha256_of_all_pixels,
+    to_upright_rgb,
+    why,
+)
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
@@ -320,26 +327,39 @@ def _predict_file(
 ) -> dict:
     """Return the row of `predict_each` for an image, given its name and path."""
     name, path = item
-    metadata = predictor.metadata
-    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
-    row |= {"unknown_score": None, "error": "", "pixels_sha256": "", "model": metadata.model or ""}
+    row = empty_row(predictor.metadata, name)
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    except InputError as error:  # caused by the model's outputs or by the image
-        return row | {"error": printable(str(error))}
-    except (OSError, ValueError) as error:  # ValueError means an invalid path
-        return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+    except FAILURES as error:
+        return row | {"error": why(error)}
+    row |= cells_of(predictor, prediction)
+    if has_hashes:
+        row["pixels_sha256"] = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
+    return row | further(decoded.image, prediction) if further else row
+
+
+def empty_row(metadata: Metadata, name: str) -> dict[str, object]:
+    """Return a row of `predict_each` for an image without a prediction."""
+    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
+    return row | {
+        "unknown_score": None,
+        "error": "",
+        "pixels_sha256": "",
+        "model": metadata.model or "",
+    }
+
+
+def cells_of(predictor: Predictor, prediction: Prediction) -> dict[str, object]:
+    """Return the cells of a row of `predict_each` that a prediction fills."""
     first = predictor.class_of(prediction.probabilities)
     score = prediction.unknown_score
     ordered = sorted(
-        zip(metadata.labels, prediction.probabilities.tolist()),
+        zip(predictor.metadata.labels, prediction.probabilities.tolist()),
         key=lambda pair: (pair[0] != first, -pair[1]),
     )
-    row |= {
+    return {
         "label": prediction.label,
         "probabilities": {label: round(value, 4) for label, value in ordered},
         "unknown_score": None if score is None else round(score, 4),
-        "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
     }
-    return row | further(decoded.image, prediction) if further else row
