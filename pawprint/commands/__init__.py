@@ -40,7 +40,7 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     """Add --threshold."""
     least = "use boxes with at least this confidence; default: what the JSON calls typical for its "
     least += "detector, or MegaDetector's own value, which is 0.2 for most versions"
-    parser.add_argument("--threshold", type=fraction, metavar="P", help=least)
+    parser.add_argument("--threshold", type=float, metavar="P", help=least)
 
 
 @contextlib.contextmanager
@@ -69,17 +69,6 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {printable(text)}")
     return int(text)
-
-
-def fraction(text: str) -> float:
-    """Return the number in an argument, from 0 to 1. Raises ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected 0 to 1. Received: {printable(text)}")
-    return value
 
 
 def _new_file(name: str) -> Path:

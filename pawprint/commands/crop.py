@@ -1,30 +1,27 @@
 """The `crop` command."""
 
 import argparse
-import csv
 import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.errors import InputError, counted, printable
-from pawprint.base.files import replacing
+from pawprint.base.files import replacing, write_text
 from pawprint.base.progress import track
-from pawprint.commands import add_threshold, align, fraction
-from pawprint.commands.forms import Asked, find_form
+from pawprint.commands import add_threshold, align
+from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given
-from pawprint.data.boxes import Photo, photo_labels, read_boxes
-from pawprint.data.crops import AS_IS, crop_name, cut, square
+from pawprint.data.boxes import AS_IS, Photo, crop_name, cut, read_boxes
 from pawprint.data.folder_messages import describe_class_counts
 from pawprint.data.folders import AUTO, READINGS, find_layout
-from pawprint.data.metadata_csv import CROPS, FILE_NAME, parse_metadata_csv
+from pawprint.data.metadata_csv import CROPS, FILE_NAME
 from pawprint.data.reading import FAILURES, why
 from pawprint.pipeline.mapping import map_in_threads
 
 QUALITY = 95  # of the JPEGs, with all colours
-Cells = dict[str, str]  # of a row in metadata.csv, by column
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threshold(parser)
     rules = parser.add_mutually_exclusive_group()
     margin = "extend squares on all sides by this fraction of the box's longer side; default: 0"
-    rules.add_argument("--margin", type=fraction, default=0.0, metavar="PART", help=margin)
+    rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
     as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
     rules.add_argument("--as-is", action="store_true", help=as_is)
-    table = "use the labels in this table: CSV, TSV, or a JSON of COCO Camera Traps"
+    table = "use the labels in this table: CSV or TSV"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
@@ -64,90 +61,68 @@ def run(arguments: argparse.Namespace) -> int:
       pawprint crop md.json photos crops --table labels.csv --label species
       pawprint crop md.json sorted crops --labels inner
     """
-    out = arguments.out
+    folder, out = arguments.photos, arguments.out
     if os.path.lexists(out):
         raise InputError(f"{out} exists. Choose a new folder. Nothing is overwritten.")
-    found = read_boxes(arguments.boxes, arguments.photos, arguments.threshold)
-    cells_of = _cells_of(arguments, found.photos)
-    rule = AS_IS if arguments.as_is else square(arguments.margin)
-    rows: list[Cells] = []
+    if not 0 <= arguments.margin <= 1:
+        arguments.error("argument --margin: expected 0 to 1")
+    photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
+    rule = AS_IS if arguments.as_is else f"square {round(arguments.margin, 3)}"
+    rows: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
-    with replacing(out) as partial_out:
-        partial_out.mkdir()
-        crop = partial(_crop_photo, arguments.photos, partial_out, rule, cells_of)
-        each = map_in_threads(crop, found.photos)
-        for photo, result in zip(found.photos, track(each, "crop", len(found.photos), "photo")):
-            if isinstance(result, str):
-                failed.append((printable(photo.file), result))
-            else:
-                rows += result
+    with replacing(out) as new:
+        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments))
+        results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
+        for photo, (crops, error) in zip(photos, results):
+            rows |= crops
+            failed += [(printable(photo.file), error)] if error else []
         if not rows:
-            said = "; ".join([*found.notes, *map(": ".join, failed[:1])])
+            said = "; ".join([*notes, *map(": ".join, failed[:1])])
             raise InputError(f"{arguments.boxes}: found no box to cut. {said}")
-        columns = dict.fromkeys(column for row in rows for column in row)
-        with (partial_out / FILE_NAME).open("x", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-    labels = Counter("" if row["label"] == UNLABELLED else row["label"] for row in rows)
-    without = sum(not photo.boxes and not photo.problem for photo in found.photos)
-    print("\n".join([*found.notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
+        write_text(new / FILE_NAME, metadata_csv(rows))
+    labels = Counter(cells["label"] for cells in rows.values())
+    labels[""] = labels.pop(UNLABELLED, 0)
+    print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
     print(
-        f"{counted(len(rows), 'crop')} in {out}, of {counted(len(found.photos), 'photo')}: "
-        f"{without:,} without a box to cut, {len(failed):,} failed"
+        f"{counted(len(rows), 'crop')} of {counted(len(photos), 'photo')}; {len(failed):,} failed"
     )
-    if failed:
-        print(align(failed))
-    print(f"Next: pawprint init NAME --images {out}")
+    print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
 
 
-def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str, Cells]:
+def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
-    folder, table = arguments.photos, arguments.table
-    if table and table.suffix.lower() == ".json":
-        return photo_labels(table, folder)
+    folder, labels = arguments.photos, arguments.labels
+    own = folder / FILE_NAME
+    table = arguments.table or (own if own.exists() else None)
+    if not table and not labels:
+        return {}
     with open_given(folder) as given:
-        # Without labels that are asked for, folders are places, and only a metadata.csv counts.
-        labels = arguments.labels or AUTO
-        asked = Asked(table, arguments.label)
-        if form := find_form(given.path, given.files, asked, labels) if table else None:
-            return form.photos
-        rows = parse_metadata_csv(str(folder), given.names, given.read)
-        if rows is None and not arguments.labels:
-            return {}
-        layout = find_layout(given.names, rows, labels, str(folder))
-    cells = {name: {"label": place.label} for name, place in layout.places.items()}
-    for name, row in (rows or {}).items():
-        cells[name] |= {**row.further, "split": row.split}
-        cells[name] |= {"group": row.group} if row.group else {}
-    if rows is None:  # the folders are the classes, not the places
-        cells = {name: cell | {"location": ""} for name, cell in cells.items()}
-    return cells
+        if table:
+            form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
+            return form.photos if form else {}
+        places = find_layout(given.names, None, labels, str(folder)).places
+    # These folders are classes, not locations.
+    return {name: {"label": place.label, "location": ""} for name, place in places.items()}
 
 
 def _crop_photo(
     folder: Path, out: Path, rule: str, cells_of: Mapping[str, Cells], photo: Photo
-) -> list[Cells] | str:
-    """Write the crops of a photo and return their rows, or the reason why it fails."""
-    if photo.problem:
-        return photo.problem
-    if not photo.boxes:
-        return []
-    cells = cells_of.get(photo.file, {})
-    rows = []
+) -> tuple[dict[str, Cells], str]:
+    """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
-        crops = cut(folder / photo.file, photo.boxes, rule)
+        crops = cut(folder, photo, rule)
     except FAILURES as error:
-        return why(error)
+        return {}, why(error)
+    own = {"group": photo.group, "location": photo.location, "label": ""}
+    cells = own | cells_of.get(photo.file, {})
+    rows = {}
     for box, crop in zip(photo.boxes, crops):
-        label = box.label or cells.get("label", "")
-        where = "labelled" if label else UNLABELLED
-        name = PurePosixPath(where, crop_name(photo.file, box))
+        label = box.label or cells["label"]
+        name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0)
-        own = {"group": photo.group, "location": photo.location}
-        confidence = "" if box.confidence is None else f"{box.confidence:g}"
-        row = {"file_name": str(name), **own, **cells, "label": label or UNLABELLED}
-        rows.append(row | {"confidence": confidence, CROPS: rule})
-    return rows
+        row = cells | {"label": label or UNLABELLED}
+        confidence = "" if box.confidence is None else str(box.confidence)
+        rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
+    return rows, ""

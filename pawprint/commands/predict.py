@@ -1,19 +1,23 @@
 """The `predict` command."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
-from pawprint.commands.rows import FORMATS, with_classifications
+from pawprint.commands.rows import FORMATS, print_megadetector
 from pawprint.data.boxes import read_boxes
-from pawprint.data.crops import square
 from pawprint.data.folder import find_images
-from pawprint.serving.crops import predict_boxes
-from pawprint.serving.predictor import Predictor, default_model, load_predictor, predict_each
+from pawprint.serving.predictor import (
+    Predictor,
+    default_model,
+    load_predictor,
+    predict_boxes,
+    predict_each,
+)
 from pawprint.serving.saliency import saliency_paths, write_saliency
 
 MEGADETECTOR = "megadetector"  # the format of --boxes, with labels
@@ -58,20 +62,25 @@ def run(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
+    content: dict = {}
+    pictures: list[Path] = []
+    is_of_crops = predictor.metadata.crop_rule is not None
     if arguments.boxes:
-        return label_boxes(arguments, predictor)
-    if rule := predictor.metadata.crop_rule:
-        print(f"the model was trained on crops ({rule}): for whole photos, add --boxes",
-              file=sys.stderr)  # fmt: skip
-    images = find_images(arguments.paths)
-    pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
+        content, each = _label_boxes(arguments, predictor)
+    else:
+        images = find_images(arguments.paths)
+        pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
+        each = predict_each(predictor, images, has_hashes=arguments.format != "table")
+    if is_of_crops != bool(arguments.boxes):
+        other = "whole photos, not on crops" if arguments.boxes else "crops; see --boxes"
+        print(f"the model was trained on {other}", file=sys.stderr)
     failed: list[dict] = []
-    each = predict_each(predictor, images, has_hashes=arguments.format != "table")
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:
         rows = list(rows)
     with output(arguments.output) as file:
-        FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
+        formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
+        formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
     return int(bool(failed))
@@ -88,31 +97,17 @@ def check_options(arguments: argparse.Namespace) -> None:
         arguments.error("argument --boxes: expected one folder, and no --saliency")
 
 
-def label_boxes(arguments: argparse.Namespace, predictor: Predictor) -> int:
-    """Label the boxes in a JSON and return the exit status."""
-    (folder,) = arguments.paths
-    found = read_boxes(arguments.boxes, folder, arguments.threshold)
-    is_megadetector = arguments.format == MEGADETECTOR
-    if is_megadetector and "detection_categories" not in found.content:
+def _label_boxes(
+    arguments: argparse.Namespace, predictor: Predictor
+) -> tuple[dict, Iterator[dict]]:
+    """Return the content of --boxes and its rows. Lines on stderr say how it was read."""
+    folder = arguments.paths[0]
+    photos, content, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
+    if arguments.format == MEGADETECTOR and "annotations" in content:
         raise InputError(f"{arguments.boxes}: --format {MEGADETECTOR} expects MegaDetector's JSON.")
-    metadata = predictor.metadata
-    rule = metadata.crop_rule
-    if not rule:
-        rule = square(0)
-        found.notes.append("the model was trained on whole photos, and may do badly on crops")
-    print("\n".join([*found.notes, f"crops: {rule}"]), file=sys.stderr)
-    failed: list[dict] = []
-    rows = _collecting_failed(predict_boxes(predictor, folder, found.photos, rule), failed)
-    with output(arguments.output) as file:
-        if is_megadetector:
-            content = with_classifications(found.content, rows, metadata, arguments.top)
-            print(json.dumps(content, indent=1, ensure_ascii=False), file=file)
-        else:
-            FORMATS[arguments.format](rows, metadata.labels, arguments.top, file)
-    if is_megadetector:
-        for row in failed:
-            print(f"{row['path']}: {row['error']}", file=sys.stderr)
-    return int(bool(failed))
+    for note in notes:
+        print(note, file=sys.stderr)
+    return content, predict_boxes(predictor, folder, photos)
 
 
 def _collecting_failed(rows: Iterable[dict], failed: list[dict]) -> Iterator[dict]:

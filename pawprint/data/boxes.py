@@ -1,6 +1,12 @@
-"""Read boxes in photos from a detector's JSON: MegaDetector, COCO and COCO Camera Traps.
+"""Read the boxes that a detector found in photos, and cut them out by one rule.
 
-Formats: https://lila.science/megadetector-output-format and https://lila.science/coco-camera-traps
+The boxes are in a JSON of MegaDetector, COCO or COCO Camera Traps; the documentation of
+https://github.com/agentmorris/MegaDetector describes these.
+
+A rule is a text that matches CROP_RULE. "square 0.1" is a square whose side is the longer side of
+the box plus a tenth of it on both sides. It is moved into the photo where it would hang over, and
+only cut where the photo is smaller. "as-is" is the box alone, as MegaDetector's `crop_image` cuts
+it. Crops for training and for prediction are cut by the same function, `cut`.
 """
 
 import json
@@ -11,205 +17,208 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from pawprint.base.errors import InputError, counted, name_some, printable, reason
-from pawprint.base.named_file import read_bytes, reading
-from pawprint.data.crops import Box
-from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
+from PIL import Image
 
-ANIMAL = "animal"  # the category of MegaDetector that is cropped
-EMPTY = "empty"  # the category of COCO Camera Traps for photos that show nothing
-# Folders that cameras make when a folder is full, below the folder of the site.
+from pawprint.base.errors import InputError, name_some, printable, reason
+from pawprint.base.named_file import read_bytes, reading
+from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
+from pawprint.data.reading import decode_file, read_file
+
+AS_IS = "as-is"
+ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
+MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
+# Folders that cameras make, below the folder of a site.
 OF_CAMERAS = re.compile(r"dcim|\d{3}[a-z_]{5}|\d+(recnx|ek\d+|_btcf|media|dscim)", re.IGNORECASE)
-# The thresholds of MegaDetector's `get_typical_confidence_threshold_from_results`.
-OLD_DETECTOR = re.compile(r"(?<![a-z\d])(md|megadetector_)?v[234](?!\d)", re.IGNORECASE)
-TYPICAL, OF_OLD, OF_REDWOOD = 0.2, 0.8, 0.3
+# The typical thresholds of MegaDetector's versions.
+TYPICAL = ((r"redwood", 0.3), (r"(?<![a-z\d])(md|megadetector_)?v[234](?!\d)", 0.8), ("", 0.2))
+
+
+class Box(NamedTuple):
+    """A box: left, top, width and height, as fractions of the upright photo's.
+
+    `place` is its index in the photo's list of boxes. `confidence` is the detector's, or None, and
+    `label` may be "".
+    """
+
+    place: int
+    bbox: tuple[float, ...]
+    confidence: float | None
+    label: str = ""
 
 
 class Photo(NamedTuple):
     """A photo and its boxes.
 
     `position` is its place in the JSON's `images`, and `file` its path below the photos' folder,
-    with slashes. All crops of a `group` belong in one split. `location` may be "". `labels` are
-    those of all annotations, with and without a box. If `problem` is not "", the photo cannot be
-    used.
+    with slashes. All crops of a `group` belong in one split. `location` may be "". `size` is the
+    width and height that the JSON has, or None. If `problem` is not "", the photo cannot be used.
     """
 
     position: int
     file: str
     boxes: list[Box]
-    group: str
-    location: str
-    labels: frozenset[str]
     problem: str
+    group: str = ""
+    location: str = ""
+    size: tuple[float, float] | None = None
 
 
-class Boxes(NamedTuple):
-    """The photos of a JSON, its whole content, and lines about how it was read."""
+def read_boxes(
+    path: Path, folder: Path, threshold: float | None = None
+) -> tuple[list[Photo], dict[str, Any], list[str]]:
+    """Return the photos of a JSON, its content, and lines about how it was read.
 
-    photos: list[Photo]
-    content: dict[str, Any]
-    notes: list[str]
-
-
-def read_boxes(path: Path, folder: Path, threshold: float | None = None) -> Boxes:
-    """Read the boxes of photos below a folder, with at least this confidence.
-
-    Without `threshold`, the detector's typical one counts. Raises InputError for other formats,
-    boxes in pixels where fractions belong, and damaged files.
+    Photos are below `folder`. `threshold` is the least confidence of a box, by default what is
+    typical for the detector. Raises InputError for other formats.
     """
-    content = _parse(path)
-    try:
-        is_coco = "annotations" in content
-        found, notes = _read_coco(content) if is_coco else _read_megadetector(content, threshold)
-        photos = list(_photos_below(folder, found))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else reason(error)
-        raise InputError(
-            f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {what}."
-        ) from None
-    flat = sum(not _has_area(box) for photo in photos for box in photo.boxes)
-    notes += [f"left out: {counted(flat, 'box')} without an area"] if flat else []
-    if others := [photo.file for photo in photos if not is_image_name(photo.file)]:
-        notes.append(f"left out: {count_suffixes(others)}")
-    photos = [
-        photo._replace(boxes=[*filter(_has_area, photo.boxes)])
-        for photo in photos
-        if is_image_name(photo.file)
-    ]
-    return Boxes(photos, content, notes)
-
-
-def _has_area(box: Box) -> bool:
-    return math.isfinite(sum(box.bbox)) and min(box.bbox[2:]) > 0
-
-
-def _parse(path: Path) -> dict[str, Any]:
     try:
         with reading():
             content = json.loads(read_bytes(path))
-    except (RecursionError, ValueError) as error:
-        raise InputError(f"{path}: expected JSON. Received: {reason(error)}.") from None
-    received = ""
-    if isinstance(content, list):
-        received = "a list, as of Microsoft's `megadetector`, with boxes in pixels"
-    elif not isinstance(content, dict) or not {"images", "predictions"} & content.keys():
-        received = "no `images`"
-    elif "predictions" in content:
-        received = "predictions of SpeciesNet. Convert them with megadetector-utils, "
-        received += "megadetector.data_management.speciesnet_to_md"
-    if received:
+        if isinstance(content, list):
+            raise TypeError("a list, as of Microsoft's `megadetector`, with boxes in pixels")
+        if "predictions" in content:
+            raise TypeError("SpeciesNet's predictions: convert them with its speciesnet_to_md")
+        if "annotations" in content:
+            photos, notes = _read_coco(content), list[str]()
+        else:
+            photos, notes = _read_megadetector(content, threshold)
+        photos = list(_below(folder, photos))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        received = f"no {error}" if isinstance(error, KeyError) else reason(error)
         raise InputError(
             f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
-        )
-    return content
+        ) from None
+    if others := [photo.file for photo in photos if not is_image_name(photo.file)]:
+        notes.append(f"left out: {count_suffixes(others)}")
+    return [photo for photo in photos if is_image_name(photo.file)], content, notes
 
 
 def _read_megadetector(
     content: dict[str, Any], threshold: float | None
 ) -> tuple[list[Photo], list[str]]:
     names = content["detection_categories"]
-    # Dialects number the categories differently.
+    # The dialects number the categories differently.
     chosen = {key for key, name in names.items() if name.lower() == ANIMAL} or {*names}
-    least = typical_threshold(content.get("info") or {}) if threshold is None else threshold
+    info = content.get("info") or {}
+    least = typical_threshold(info) if threshold is None else threshold
     photos = []
     for position, image in enumerate(content["images"]):
         boxes = [
-            Box(index, _fractions(found["bbox"]), confidence=float(found["conf"]))
-            for index, found in enumerate(image.get("detections") or [])
+            Box(place, tuple(found["bbox"]), float(found["conf"]))
+            for place, found in enumerate(image.get("detections") or [])
             if found["category"] in chosen and found["conf"] >= least
         ]
-        problem = image.get("failure") or ""
-        photos.append(Photo(position, image["file"], boxes, "", "", frozenset(), problem))
+        if wrong := [box.bbox for box in boxes if max(box.bbox) > MAX_FRACTION]:
+            raise ValueError(f"a box in pixels, {wrong[0]}")
+        photos.append(Photo(position, image["file"], boxes, image.get("failure") or ""))
     what = name_some(sorted({names[key] for key in chosen}))
     notes = [f"boxes of {what} with a confidence of at least {least:g}"]
-    if "format_version" not in (content.get("info") or {}):
-        notes.append(
-            "no format_version, as from PytorchWildlife, whose boxes may belong to photos before "
-            "they are turned upright: look at some crops"
-        )
+    if "format_version" not in info:
+        notes.append("no format_version: PytorchWildlife's boxes may lie in photos before EXIF "
+                     "turns them upright, so look at some crops")  # fmt: skip
     return photos, notes
 
 
 def typical_threshold(info: dict[str, Any]) -> float:
-    """Return the confidence from which MegaDetector's tools count a box, by the JSON's `info`."""
+    """Return the least confidence that MegaDetector's tools use for a JSON with this `info`."""
     typical = (info.get("detector_metadata") or {}).get("typical_detection_threshold")
-    if typical is not None:
-        return float(typical)
-    detector = str(info.get("detector") or "")
-    if "redwood" in detector.lower():
-        return OF_REDWOOD
-    return OF_OLD if OLD_DETECTOR.search(detector) else TYPICAL
+    name = str(info.get("detector") or "").lower()
+    by_name = next(value for pattern, value in TYPICAL if re.search(pattern, name))
+    return by_name if typical is None else float(typical)
 
 
-def _fractions(bbox: list[float]) -> tuple[float, float, float, float]:
-    if max(bbox) > 1.5:  # rounding puts some boxes a little outside
-        raise ValueError(f"the box {bbox}, in pixels and not in fractions of the photo")
-    return _four(bbox)
-
-
-def _four(bbox: list[float]) -> tuple[float, float, float, float]:
-    """Return a box, which in COCO Camera Traps may have further numbers."""
-    left, top, width, height = map(float, bbox[:4])
-    return left, top, width, height
-
-
-def _read_coco(content: dict[str, Any]) -> tuple[list[Photo], list[str]]:
+def _read_coco(content: dict[str, Any]) -> list[Photo]:
     names = {category["id"]: category["name"] for category in content["categories"]}
     annotations = defaultdict(list)
     for each in content["annotations"]:
-        annotations[each["image_id"]].append(each)
-    photos, whole = [], 0
+        if each.get("bbox") or each.get("bbox_relative"):
+            annotations[each["image_id"]].append(each)
+    photos = []
     for position, image in enumerate(content["images"]):
+        of_photo = annotations[image["id"]]
         size = (image["width"], image["height"]) if image.get("width") else None
-        of_photo, boxes = annotations[image["id"]], []
-        for index, each in enumerate(of_photo):
-            bbox = each.get("bbox_relative") or each.get("bbox")
-            name = names[each["category_id"]]
-            whole += not bbox
-            if bbox and name != EMPTY:
-                unit = (1, 1) if each.get("bbox_relative") else size
-                # The animal may be in another photo of the sequence.
-                label = "" if each.get("sequence_level_annotation") else name
-                boxes.append(Box(index, _four(bbox), unit, each.get("score"), label))
-        labels = frozenset(names[each["category_id"]] for each in of_photo)
-        group, location = (str(image.get(key, "")) for key in ("seq_id", "location"))
         problem = "marked as corrupt" if image.get("corrupt") else ""
-        file = image["file_name"]
-        photos.append(Photo(position, file, boxes, group, location, labels, problem))
-    return photos, [f"{counted(whole, 'annotation')} without a box"] if whole else []
+        if not size and any("bbox_relative" not in each for each in of_photo):
+            problem = "the JSON has its boxes in pixels, but not its width and height"
+        boxes = []
+        for place, each in enumerate(of_photo):
+            # Boxes in pixels may have further numbers.
+            pixels = zip(each.get("bbox") or (), (size or (1, 1)) * 2)
+            bbox = each.get("bbox_relative") or (value / whole for value, whole in pixels)
+            # The animal may be in another photo of the sequence.
+            label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
+            boxes.append(Box(place, tuple(bbox), each.get("score"), label))
+        group, location = (str(image.get(key, "")) for key in ("seq_id", "location"))
+        photos.append(Photo(position, image["file_name"], boxes, problem, group, location, size))
+    return photos
 
 
-def photo_labels(path: Path, folder: Path) -> dict[str, dict[str, str]]:
-    """Return the label, group and location of each photo in a COCO JSON, for boxes of another JSON.
-
-    The label is "" if the annotations of a photo have several labels, or none.
-    """
-    return {
-        photo.file: {
-            "label": min(photo.labels) if len(photo.labels) == 1 else "",
-            "group": photo.group,
-            "location": photo.location,
-        }
-        for photo in read_boxes(path, folder).photos
-    }
-
-
-def _photos_below(folder: Path, photos: list[Photo]) -> Iterator[Photo]:
-    """Yield the photos with paths below `folder`, and as groups and locations what paths tell."""
+def _below(folder: Path, photos: list[Photo]) -> Iterator[Photo]:
+    """Yield the photos with paths below `folder`, boxes with an area, groups and locations."""
     seen = set()
+    root = folder.absolute().as_posix().rstrip("/") + "/"
     for photo in photos:
-        file = photo.file.replace("\\", "/")
-        root = folder.absolute().as_posix().rstrip("/") + "/"
-        file = file.removeprefix(root).removeprefix("./")
-        problem = photo.problem or problem_of_name(file)
-        if file in seen:
-            problem = "listed twice"
+        file = photo.file.replace("\\", "/").removeprefix(root).removeprefix("./")
+        repeated = "the JSON lists it twice" if file in seen else ""
         seen.add(file)
         above = PurePosixPath(file).parts[:-1]
         site = "/".join(part for part in above if not OF_CAMERAS.fullmatch(part))
         yield photo._replace(
             file=file,
+            boxes=[box for box in photo.boxes if 0 < math.prod(box.bbox[2:]) < math.inf],
+            problem=printable(photo.problem or problem_of_name(file) or repeated),
             group=photo.group or file,
             location=photo.location or site,
-            problem=printable(str(problem)),
         )
+
+
+def crop_name(photo: Photo, box: Box) -> str:
+    """Return the name of a crop, which has the photo's path and the place of the box."""
+    return f"{photo.file}-{box.place}.jpg"
+
+
+def corners(bbox: tuple[float, ...], size: tuple[int, int], rule: str) -> tuple[int, int, int, int]:
+    """Return the left, top, right and bottom of a crop of at least one pixel, in pixels.
+
+    `bbox` is as in `Box`, and `size` the width and height of the upright photo.
+    """
+    left, top, width, height = (value * side for value, side in zip(bbox, size * 2))
+    if rule == AS_IS:
+        x0, y0, x1, y1 = (
+            round(min(max(value, 0), side - 1))
+            for value, side in zip((left, top, left + width, top + height), size * 2)
+        )
+        return x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)
+    side = max(1, round(max(width, height) * (1 + 2 * float(rule.split()[1]))))
+    x0, x1 = _inside(left + width / 2, side, size[0])
+    y0, y1 = _inside(top + height / 2, side, size[1])
+    return x0, y0, x1, y1
+
+
+def _inside(centre: float, side: int, limit: int) -> tuple[int, int]:
+    side = min(side, limit)
+    start = min(max(round(centre - side / 2), 0), limit - side)
+    return start, start + side
+
+
+def cut(
+    folder: Path, photo: Photo, rule: str, bits: int | None = None, side: int | None = None
+) -> list[Image.Image]:
+    """Return the upright crop of each box, RGB, from one decoding of the photo.
+
+    `bits` is as for `decode_file`. With `side`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
+    size, as long as the smallest crop keeps that many pixels on both sides. Raises InputError for a
+    photo that cannot be used, and OSError or ValueError for a path.
+    """
+    if photo.problem:
+        raise InputError(photo.problem)
+    if not photo.boxes:
+        return []
+    if side:
+        shorter = min if rule == AS_IS else max  # a crop's side is at least this part of a photo's
+        side = math.ceil(side / min(shorter(box.bbox[2:]) for box in photo.boxes))
+    image = decode_file(read_file(folder / photo.file), bits, side).image
+    width, height = photo.size or image.size
+    if (width - height) * (image.width - image.height) < 0:
+        raise InputError("the boxes belong to the photo before EXIF turns it upright")
+    return [image.crop(corners(box.bbox, image.size, rule)) for box in photo.boxes]
