@@ -21,7 +21,7 @@ from pawprint.data.metadata_csv import CROPS, FILE_NAME
 from pawprint.data.reading import FAILURES, why
 from pawprint.pipeline.mapping import map_in_threads
 
-QUALITY = 95  # of the JPEGs, with all colours
+QUALITY = 98  # of the JPEGs, with all colours
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

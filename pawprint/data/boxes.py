@@ -88,9 +88,10 @@ def read_boxes(
         raise InputError(
             f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
         ) from None
-    if others := [photo.file for photo in photos if not is_image_name(photo.file)]:
+    names = [PurePosixPath(photo.file).name for photo in photos]
+    if others := [name for name in names if not is_image_name(name)]:
         notes.append(f"left out: {count_suffixes(others)}")
-    return [photo for photo in photos if is_image_name(photo.file)], content, notes
+    return [each for each, name in zip(photos, names) if is_image_name(name)], content, notes
 
 
 def _read_megadetector(
