@@ -5,14 +5,28 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import MIRROR, complaint, encode, pawprint_here, printed, refused, write_files
+from conftest import (
+    MIRROR,
+    PROJECT,
+    complaint,
+    encode,
+    pawprint_here,
+    photos_of,
+    printed,
+    refused,
+    write_files,
+)
 from networks import write_colour_model
+from pages import blocks, commands
 from PIL import Image
 
+from pawprint.base.columns import METADATA
 from pawprint.base.paths import SERVED_MODEL
 from pawprint.data.archive import open_archive, read_member
 from pawprint.data.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
+from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.package import EXAMPLE_MODEL
 from pawprint.serving.predictor import load_predictor, predict_boxes
@@ -105,7 +119,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
     for line in ("at least 0.2", "left out: 1 .mp4", "3 crops of 6 photos; 3 failed",
-                 "gone.jpg       no such", "broken.jpg     image access failure"):  # fmt: skip
+                 "no such file", "image access failure", "a path with .."):  # fmt: skip
         assert line in result.stdout
     rows = rows_of(tmp_path / "crops")
     first, second = (f"unlabelled/north/100RECNX/a.jpg-{place}.jpg" for place in (0, 1))
@@ -140,9 +154,17 @@ def test_boxes_are_those_of_the_upright_photo(tmp_path):
         cut(photos, photo._replace(size=SIZE), AS_IS)
 
 
+def test_rule_is_the_models_if_all_its_images_were_cut_by_it():
+    cells = [("a", "crop_rule", SQUARE), ("b", "crop_rule", SQUARE), ("b", "camera", "x")]
+    table = pd.DataFrame(cells, columns=list(METADATA))
+    assert crop_rule_of(table, ["a", "b"]) == SQUARE
+    assert crop_rule_of(table, ["a", "b", "whole"]) is None
+    assert crop_rule_of(table.assign(value=[SQUARE, AS_IS, "x"]), ["a", "b"]) is None
+    assert crop_rule_of(table.assign(value="wheat"), ["a", "b"]) is None
+
+
 def test_photo_is_decoded_at_the_scale_of_its_smallest_box(tmp_path):
-    large = Image.open(MIRROR) if MIRROR.is_file() else Image.new("RGB", (4000, 3000), "red")
-    write_files(tmp_path, {"a.jpg": encode(large)})
+    write_files(tmp_path, {"a.jpg": encode(Image.new("RGB", (4000, 3000), "red"))})
     for width, scale in ((0.5, 8), (0.1, 4), (0.02, 1)):
         boxes = [found((0.1, 0.1, 0.9, 0.9)), found((0.5, 0.5, width, width / 2))]
         write_files(tmp_path, {"md.json": md({"a.jpg": boxes})})
@@ -297,6 +319,26 @@ def test_model_says_if_it_was_trained_on_something_else(tmp_path):
     }
     assert "trained on crops" in said[of_crops, ()] and "trained" not in said[of_crops, boxes]
     assert said[of_photos, ()] == "" and "whole photos" in said[of_photos, boxes]
+
+
+def test_every_command_of_the_page_works_and_prints_what_it_shows(tmp_path):
+    names = [f"{number}.jpg" for number in range(24)]
+    table = "file,species\n" + "".join(
+        f"{name},{('badger', 'fox')[place % 2]}\n" for place, name in enumerate(names)
+    )
+    texts = {"md.json": md({name: [found()] for name in names}), "species.csv": table}
+    write_files(tmp_path, texts | {"new.json": md({"a.jpg": [found()]}), "new/a.jpg": scene()})
+    write_files(tmp_path / "photos", photos_of(names))
+    page = (PROJECT / "docs" / "boxes.md").read_text(encoding="utf-8")
+    folder = tmp_path
+    for _, text in blocks(page):
+        for command, lines in commands(text):
+            if command.startswith("pawprint predict"):
+                folder = tmp_path / "species"
+                write_colour_model(folder / SERVED_MODEL, crop_rule=SQUARE)
+            result = pawprint_here(folder, *command.split()[1:])
+            assert result.returncode == 0 and {*lines} <= {*result.stdout.splitlines()}, command
+    validate(json.loads((folder / "labelled.json").read_text()))
 
 
 @pytest.mark.slow
