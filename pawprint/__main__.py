@@ -17,6 +17,7 @@ from pawprint.pipeline.entry import run
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {
     "init": "create a project from your photos, or renew one after an upgrade",
+    "crop": "cut the boxes of a detector out of photos, for init",
     "app": "open the web app",
     "recipes": "list recipes, print one, or write one to params.yaml",
     "try": "compare networks and image sizes on your training images",
@@ -43,7 +44,7 @@ DVC runs the training: after you change photos, labels or params, `dvc repro` ru
 stages that the change affects."""
 
 # All other commands also run in a folder of photos.
-IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score"}
+IN_PROJECT = COMMANDS.keys() - {"crop", "init", "predict", "recipes", "score"}
 
 
 def main() -> int | None:

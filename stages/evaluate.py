@@ -6,9 +6,9 @@ near-duplicates have different labels, or if a label has a low probability, acco
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
 near_duplicates.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
-models/extractor/, models/network/ and models/network.json. Params: `calibrate`,
-`augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv of test
-images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
+data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
+`calibrate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
+of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
 plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the
 predictions that Git keeps, plots/predictions.csv and plots/predictions_validation.csv. Run: `python
 -m stages.evaluate`
@@ -27,6 +27,7 @@ from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.decoding.jpeg import decoded_side
+from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.data.user_tables import reviewed_images
 from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
@@ -83,6 +84,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
         resize=Model.load().resize,
         bits=Clean.load().bits,
         decoded_side=decoded_side(size),
+        crop_rule=crop_rule_of(read_table(paths.METADATA_CSV, columns.METADATA), split["path"]),
         temperature=1,
     )
     validation = outputs["validation"]

@@ -10,7 +10,7 @@ import numpy as np
 from pawprint.base.errors import is_printable, printable
 
 # Names that classes cannot have.
-NEITHER = "none"  # in labels.csv, marks an image to reject
+NEITHER = "none"  # in labels.csv, marks an image to reject, unless the source has this class
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
 UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
@@ -45,8 +45,11 @@ def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
 
 
 def is_reserved(label: str) -> bool:
-    """Return whether a name is reserved and cannot be a class."""
-    return label.lower() in RESERVED
+    """Return whether a name is reserved and cannot be a class.
+
+    NEITHER can be, because cameras such as Frigate's have a class of that name.
+    """
+    return label != NEITHER and label.lower() in RESERVED
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:

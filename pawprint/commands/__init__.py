@@ -35,6 +35,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
 
 
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Add --threshold."""
+    least = "use boxes with at least this confidence; default: what the JSON calls typical for its "
+    least += "detector, or MegaDetector's own value, which is 0.2 for most versions"
+    parser.add_argument("--threshold", type=float, metavar="P", help=least)
+
+
 @contextlib.contextmanager
 def output(path: Path | None) -> Iterator[TextIO]:
     """Create the file of --output, or return standard output, for text in UTF-8.

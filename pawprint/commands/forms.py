@@ -115,7 +115,7 @@ def describe_form(images: Path, form: Form) -> list[str]:
     """Return lines about a form, its classes and its splits. Raises InputError like `clean`."""
     names = [FILE_NAME, *form.photos]
     where = f"{images}: {form.name}"
-    rows = parse_metadata_csv(where, names, lambda _: _metadata_csv(form).encode())
+    rows = parse_metadata_csv(where, names, lambda _: metadata_csv(form.photos).encode())
     layout = find_layout(names, rows, AUTO, where)
     lines = [f"found {printable(form.name)}", describe_class_counts(layout.count_labels())]
     if splits := Counter(place.split for place in layout.places.values() if place.split):
@@ -141,15 +141,16 @@ def write_form(form: Form, images: Path, folder: Path) -> None:
                 f"{images}. Replace it with a copy."
             )
         copy_file(source, path)
-    write_text(folder / FILE_NAME, _metadata_csv(form))
+    write_text(folder / FILE_NAME, metadata_csv(form.photos))
 
 
-def _metadata_csv(form: Form) -> str:
-    columns = dict.fromkeys(name for cells in form.photos.values() for name in cells)
+def metadata_csv(photos: Mapping[str, Cells]) -> str:
+    """Return a metadata.csv of the photos that have a label, given their cells by name."""
+    columns = dict.fromkeys(name for cells in photos.values() for name in cells)
     table = io.StringIO()
     writer = csv.DictWriter(table, ["file_name", *columns], lineterminator="\n")
     writer.writeheader()
-    labelled = {name: cells for name, cells in form.photos.items() if cells["label"]}
+    labelled = {name: cells for name, cells in photos.items() if cells["label"]}
     writer.writerows({"file_name": name, **cells} for name, cells in labelled.items())
     return table.getvalue()
 

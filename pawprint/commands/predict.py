@@ -1,13 +1,26 @@
 """The `predict` command."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from pawprint.commands import add_format, add_model, count, output
-from pawprint.commands.rows import FORMATS
-from pawprint.serving.predictor import default_model, find_images, load_predictor, predict_each
+from pawprint.base.errors import InputError
+from pawprint.commands import add_format, add_model, add_threshold, count, output
+from pawprint.commands.rows import FORMATS, print_megadetector
+from pawprint.data.boxes import read_boxes
+from pawprint.serving.predictor import (
+    Predictor,
+    default_model,
+    find_images,
+    load_predictor,
+    predict_boxes,
+    predict_each,
+)
 from pawprint.serving.saliency import saliency_paths, write_saliency
+
+MEGADETECTOR = "megadetector"  # the format of --boxes, with labels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="label this image, or all images below this folder",
     )
-    add_format(parser, FORMATS)
+    add_format(parser, [*FORMATS, MEGADETECTOR])
     add_model(parser)
     top = "print the K most probable labels; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
@@ -27,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
+    boxes = "label the boxes in this JSON, of photos in one folder, PATH"
+    parser.add_argument("--boxes", type=Path, metavar="JSON", help=boxes)
+    add_threshold(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,24 +56,58 @@ def run(arguments: argparse.Namespace) -> int:
     Examples:
       pawprint predict photos
       pawprint predict photos --format csv --output labels_by_model.csv
+      pawprint predict photos --boxes md.json --format megadetector --output labelled.json
     """
-    if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: requires --format table, json or jsonl")
-    images = find_images(arguments.paths)
-    pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
+    check_options(arguments)
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.with_classes_only()
+    content: dict = {}
+    pictures: list[Path] = []
+    is_of_crops = predictor.metadata.crop_rule is not None
+    if arguments.boxes:
+        content, each = _label_boxes(arguments, predictor)
+    else:
+        images = find_images(arguments.paths)
+        pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
+        each = predict_each(predictor, images, has_hashes=arguments.format != "table")
+    if is_of_crops != bool(arguments.boxes):
+        other = "whole photos, not on crops" if arguments.boxes else "crops; see --boxes"
+        print(f"the model was trained on {other}", file=sys.stderr)
     failed: list[dict] = []
-    each = predict_each(predictor, images, has_hashes=arguments.format != "table")
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:
         rows = list(rows)
     with output(arguments.output) as file:
-        FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
+        formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
+        formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)
     return int(bool(failed))
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Exit with a message if options do not fit together."""
+    boxes, form = arguments.boxes, arguments.format
+    if arguments.top and form == "csv":
+        arguments.error("argument --top: requires --format table, json, jsonl or megadetector")
+    if not boxes and (form == MEGADETECTOR or arguments.threshold is not None):
+        arguments.error(f"--format {MEGADETECTOR} and --threshold require --boxes")
+    if boxes and (arguments.saliency or len(arguments.paths) > 1):
+        arguments.error("argument --boxes: expected one folder, and no --saliency")
+
+
+def _label_boxes(
+    arguments: argparse.Namespace, predictor: Predictor
+) -> tuple[dict, Iterator[dict]]:
+    """Return the content of --boxes and its rows. Lines on stderr say how it was read."""
+    folder = arguments.paths[0]
+    photos, content, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
+    if arguments.format == MEGADETECTOR and "annotations" in content:
+        raise InputError(f"{arguments.boxes}: --format {MEGADETECTOR} expects MegaDetector's JSON.")
+    for note in notes:
+        print(note, file=sys.stderr)
+    return content, predict_boxes(predictor, folder, photos)
 
 
 def _collecting_failed(rows: Iterable[dict], failed: list[dict]) -> Iterator[dict]:

@@ -3,10 +3,12 @@
 import csv
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import TextIO
 
-from pawprint.base.classes import UNSURE
+from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.commands import align
 
 
@@ -53,6 +55,42 @@ def _records_of(rows: Iterable[dict], top: int | None) -> Iterator[dict]:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}
         yield {key: None if value in ("", {}) else value for key, value in record.items()}
+
+
+def print_megadetector(
+    content: dict, rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO
+) -> None:
+    """Print a JSON of MegaDetector, format 1.6, with the labels of its boxes.
+
+    `rows` are from `predict_boxes`. All keys keep their places. Classes of an earlier classifier
+    keep their numbers. An unknown box gets an empty list. Photos that fail are listed on stderr.
+    """
+    names = dict(content.get("classification_categories") or {})
+    new = [label for label in labels if label not in names.values()]
+    first = max(map(int, names), default=-1) + 1
+    names |= {str(first + place): label for place, label in enumerate(new)}
+    number_of = {name: number for number, name in names.items()}
+    model = ""
+    for row in rows:
+        model = row["model"]
+        if row["error"]:
+            print(f"{row['path']}: {row['error']}", file=sys.stderr)
+        else:
+            box = content["images"][row["photo"]]["detections"][row["box"]]
+            pairs = {} if row["label"] == UNKNOWN else row["probabilities"]
+            listed = [[number_of[label], value] for label, value in pairs.items()]
+            box["classifications"] = listed[:top]
+    for image in content["images"]:
+        for box in image.get("detections") or []:
+            box["conf"] = float(box["conf"])  # readers refuse 1
+    info = {
+        **(content.get("info") or {}),
+        "format_version": "1.6",
+        "classifier": f"pawprint {model}",
+        "classification_completion_time": f"{datetime.now():%Y-%m-%d %H:%M:%S}",
+    }
+    labelled = content | {"info": info, "classification_categories": names}
+    print(json.dumps(labelled, indent=1, ensure_ascii=False), file=file)
 
 
 FORMATS: dict[str, Callable[[Iterable[dict], list[str], int | None, TextIO], None]] = {

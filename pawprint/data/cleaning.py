@@ -27,7 +27,7 @@ from pawprint.data.archive import (
 )
 from pawprint.data.decoding.row import decode_row
 from pawprint.data.folder_messages import SHOWN
-from pawprint.data.folder_names import lies_unlabelled
+from pawprint.data.folder_names import is_unlabelled, lies_unlabelled
 from pawprint.data.folders import Layout
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
@@ -86,7 +86,9 @@ def clean(
     names = [name for name in members(archive) if not is_metadata(name)]
     corrected_paths = {correction.path for correction in corrections}
     set_aside = {name for name in names if not layout.classes or lies_unlabelled(name)}
-    set_aside = set(filter(is_image_name, set_aside.difference(layout.rows or ())))
+    rows = layout.rows or {}
+    set_aside = set(filter(is_image_name, set_aside.difference(rows)))
+    set_aside |= {name for name, row in rows.items() if is_unlabelled(row.label)}
     assign = partial(_assign, archive, layout, set_aside | corrected_paths, Counter(names))
     assigned = [_row_or_rejection(assign, name) for name in names]
     labelled = {row["path"]: row for row in assigned if not isinstance(row, Rejection)}
@@ -100,7 +102,10 @@ def clean(
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
-    images, without_label, not_applied = _apply_corrections(images, corrections, set_aside)
+    has_none = NEITHER in layout.classes
+    images, without_label, not_applied = _apply_corrections(
+        images, corrections, set_aside, has_none
+    )
     usable, duplicates = without_duplicates(images)
     reasons = [row for row in [*assigned, *examined] if isinstance(row, Rejection)]
     unusable = pd.DataFrame(reasons, columns=list(REJECTED))
@@ -178,12 +183,13 @@ def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict | Reje
 
 
 def _apply_corrections(
-    images: pd.DataFrame, corrections: list[Correction], set_aside: set[str]
+    images: pd.DataFrame, corrections: list[Correction], set_aside: set[str], has_none: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return images with corrected labels, rejected images, and the corrections not applied.
 
     See `clean` for the rules. An image has the label "" if only a correction can provide its label,
     and that correction may be for different pixels. Files in `set_aside` may keep this label.
+    `has_none` means that NEITHER is a class.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
     of_page = {row.image: row.label for row in corrections if row.is_of_page}
@@ -199,10 +205,9 @@ def _apply_corrections(
         for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
     ]
     images = images.assign(label=pd.Series(right, images.index, "str"))
-    reasons = {
-        NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
-        "": (UNLABELLED, "its correction is for different pixels"),
-    }
+    reasons = {"": (UNLABELLED, "its correction is for different pixels")}
+    if not has_none:
+        reasons[NEITHER] = ("label_none", f"its label in labels.csv is {NEITHER}")
     is_set_aside = (images["label"] == "") & images["path"].isin(set_aside)
     has_label = ~images["label"].isin(reasons) | is_set_aside
     without_label = pd.DataFrame(

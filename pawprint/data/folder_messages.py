@@ -8,7 +8,7 @@ from operator import eq
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
-from pawprint.base.classes import UNKNOWN
+from pawprint.base.classes import NEITHER, UNKNOWN
 from pawprint.base.errors import counted, name_some, printable
 from pawprint.data.folder_names import Parts, folder_of, split_in_words, with_parents
 from pawprint.data.names import count_suffixes, is_image_name, is_visible
@@ -84,8 +84,8 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 
     These are folders whose files are not read, folders that are named like splits but are not used
     as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
-    treats composed and decomposed letters alike. At most SHOWN unread folders and five problems of
-    each other kind are listed.
+    treats composed and decomposed letters alike. A class named NEITHER is explained. At most SHOWN
+    unread folders and five problems of each other kind are listed.
     """
     folders = _unread_folders(places)
     classes = {label.lower() for label, _ in places.values()}
@@ -117,6 +117,8 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
     if pairs:
         yield f"paths that macOS or Windows treats as the same file: {name_some(pairs)}"
+    if NEITHER in {label for label, _ in places.values()}:
+        yield f"{NEITHER} is a class: in labels.csv, it excludes no image, but labels it {NEITHER}"
     if rejected := sorted(filter(NOT_ON_WINDOWS.search, places)):
         yield f"paths that cannot exist on Windows: {name_some(rejected)}"
 

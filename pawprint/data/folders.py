@@ -99,6 +99,8 @@ def find_layout(
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
     labels = {row.label for row in rows.values()}
     labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
+    if not labels and rows and UNKNOWN not in {row.label.lower() for row in rows.values()}:
+        return labels  # the app provides the classes
     if problem := problem_of_labels(labels):
         reserved = {label for label in labels if is_reserved(label)}
         if named := [name for name, row in rows.items() if row.label in reserved]:

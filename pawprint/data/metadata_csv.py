@@ -4,6 +4,7 @@ The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets
 """
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,11 +16,13 @@ from pawprint.data.archive import Archive, UnusableImageError, read_member
 from pawprint.data.folder_names import SPLIT_OF_FOLDER, first_split
 from pawprint.data.names import is_visible
 from pawprint.data.user_tables import csv_rows, name_likely
+from pawprint.pipeline.params.section import CROP_RULE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FILE_NAME = "metadata.csv"
+CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
 
 
@@ -125,3 +128,16 @@ def further_columns(rows: Rows | None, paths: Iterable[str]) -> "pd.DataFrame":
         for cell in (rows[path].further.items() if rows and path in rows else ())
     ]
     return pd.DataFrame(cells, columns=list(METADATA))
+
+
+def crop_rule_of(metadata: "pd.DataFrame", paths: Iterable[str]) -> str | None:
+    """Return the rule by which all of these images were cut out of photos, or None.
+
+    `metadata` is the METADATA table. There is no rule if images were cut by several rules, or if
+    some are whole photos.
+    """
+    rows = metadata[metadata["column"] == CROPS]
+    rule_of = dict(zip(rows["path"], rows["value"]))
+    rules = {rule_of.get(path, "") for path in paths}
+    rule = rules.pop()
+    return rule if not rules and re.fullmatch(CROP_RULE, rule) else None

@@ -215,7 +215,7 @@ SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Correction(NamedTuple):
-    """An image's label, or NEITHER.
+    """An image's label, or NEITHER, which excludes the image unless it is a class of the source.
 
     With `pixels_sha256`, the correction applies to the image with these pixels, and the path is
     where that image used to be. Without a hash, it applies to the image at the path. Corrections of
@@ -244,7 +244,7 @@ def read_corrections(
     is not 64 hexadecimal digits, and a cell in HOW other than OF_PAGE or "". Also raises InputError
     if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
-    choices = None if labels is None else [*labels, NEITHER]
+    choices = None if labels is None else [*dict.fromkeys([*labels, NEITHER])]
     member_of = by_spelling(members or ())
     corrections: dict[str, Correction] = {}
     for line, row in read_csv_rows(path, LABEL_COLUMNS):

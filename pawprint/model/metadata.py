@@ -19,7 +19,7 @@ from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
-from pawprint.pipeline.params.section import Bits, Resize, Section
+from pawprint.pipeline.params.section import CROP_RULE, Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
@@ -28,6 +28,7 @@ PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's 
 # Format 1 contains neither key, and no `files`.
 FORMAT = 2
 RELEASE = "0.6"
+OPTIONAL = ("activation", "crop_rule")  # keys that model.json lacks if they are null
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -45,6 +46,9 @@ class Metadata(Section):
     `clean.bits`, which determines how images above 8 bits are scaled to 8 bits. A JPEG may be
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
     pixels. In models from earlier versions this is null, and JPEGs are decoded in full.
+
+    If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
+    `pawprint/data/boxes.py`. Otherwise, it is null, and missing in the file.
 
     For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, or if
     `activation` is "softmax", it returns all probabilities, `(1, labels)`. `temperature` has
@@ -74,6 +78,7 @@ class Metadata(Section):
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     activation: Literal["softmax"] | None = None
+    crop_rule: Annotated[str, Field(pattern=f"^({CROP_RULE})$")] | None = None
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -138,8 +143,9 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write `model.json` for the other files in the folder, which must be complete."""
     others = sorted(path for path in folder.iterdir() if path.name != METADATA_FILE)
     about = {"format": FORMAT, "release": RELEASE}
-    # Only LiteRT models name their activation.
-    record = metadata.model_dump(exclude=None if metadata.activation else {"activation"})
+    # Only LiteRT models have an activation, and only models of crops a rule.
+    absent = {name for name in OPTIONAL if getattr(metadata, name) is None}
+    record = metadata.model_dump(exclude=absent)
     files = {path.name: digest(path) for path in others}
     write_json(folder / METADATA_FILE, about | record | {"files": files})
 

@@ -204,8 +204,8 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash over the network, including temperature and detector, and its metadata."""
-    about = {"model", "versions", "data_md5", "commit", "activation", "files"}
-    rules = metadata.model_dump(exclude=about)
+    others = {"model", "versions", "data_md5", "commit", "activation", "files"}
+    rules = metadata.model_dump(exclude=others if metadata.crop_rule else others | {"crop_rule"})
     # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))

@@ -21,10 +21,18 @@ from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
+from pawprint.data.boxes import Photo, crop_name, cut
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.names import count_suffixes, is_image_name
-from pawprint.data.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
+from pawprint.data.reading import (
+    FAILURES,
+    decode_file,
+    read_file,
+    sha256_of_all_pixels,
+    to_upright_rgb,
+    why,
+)
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata, require_files
 from pawprint.network.views import resize
@@ -53,8 +61,8 @@ def names_below(folder: Path) -> list[str]:
     """
     left_out: list[tuple[Path, str]] = []
     files = sorted(walk(folder, lambda path, why: left_out.append((path, why))))
-    for path, why in left_out:
-        print(f"{printable(str(path))}: not searched: {why}", file=sys.stderr)
+    for path, problem in left_out:
+        print(f"{printable(str(path))}: not searched: {problem}", file=sys.stderr)
     return [path.relative_to(folder).as_posix() for path in files]
 
 
@@ -71,6 +79,7 @@ def find_images(paths: list[Path]) -> list[Path]:
 
 # The files in a served or exported model's folder.
 MODEL_FILES = ("model.*", "*.npz")
+WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
@@ -351,26 +360,66 @@ def _predict_file(
 ) -> dict:
     """Return the row of `predict_each` for an image, given its name and path."""
     name, path = item
-    metadata = predictor.metadata
-    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
-    row |= {"unknown_score": None, "error": "", "pixels_sha256": "", "model": metadata.model or ""}
     try:
         decoded = predictor.decode(data := read_file(path))
         prediction = predictor.predict(decoded.image)
-    except InputError as error:  # caused by the model's outputs or by the image
-        return row | {"error": printable(str(error))}
-    except (OSError, ValueError) as error:  # ValueError means an invalid path
-        return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+    except FAILURES as error:
+        return _row(predictor, name, error=why(error))
+    row = _row(predictor, name, prediction)
+    if has_hashes:
+        row["pixels_sha256"] = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
+    return row | further(decoded.image, prediction) if further else row
+
+
+def _row(
+    predictor: Predictor, name: str, prediction: Prediction | None = None, error: str = ""
+) -> dict:
+    """Return a row of `predict_each` without a hash, for a prediction or an error."""
+    metadata = predictor.metadata
+    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
+    row |= {"unknown_score": None, "error": error, "pixels_sha256": ""}
+    row |= {"model": metadata.model or ""}
+    if prediction is None:
+        return row
     first = predictor.class_of(prediction.probabilities)
     score = prediction.unknown_score
     ordered = sorted(
         zip(metadata.labels, prediction.probabilities.tolist()),
         key=lambda pair: (pair[0] != first, -pair[1]),
     )
-    row |= {
+    return row | {
         "label": prediction.label,
         "probabilities": {label: round(value, 4) for label, value in ordered},
         "unknown_score": None if score is None else round(score, 4),
-        "pixels_sha256": sha256_of_all_pixels(decoded, data, metadata.bits) if has_hashes else "",
     }
-    return row | further(decoded.image, prediction) if further else row
+
+
+def predict_boxes(predictor: Predictor, folder: Path, photos: list[Photo]) -> Iterator[dict]:
+    """Yield a row like `predict_each` for each box, in order, and for each photo that fails.
+
+    Boxes are cut by the model's rule or, if it was trained on whole photos, by WITHOUT_RULE. `path`
+    is the name of the crop as `pawprint crop` calls it, or of the photo that fails. `photo` is the
+    photo's place in the JSON, and `box` the box's place in the photo, or None. There is no hash.
+    Each photo is decoded once.
+    """
+    items = ((photo.file, folder.absolute(), photo) for photo in photos)
+    predict = partial(_predict_photo, predictor)
+    for rows in track(map_items(predict, items, waits=True), "predict", len(photos), "photo"):
+        yield from rows
+
+
+def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[dict]:
+    """Return the rows of `predict_boxes` for a photo, given its name and folder."""
+    file, folder, photo = item
+    metadata = predictor.metadata
+    rule = metadata.crop_rule or WITHOUT_RULE
+    try:
+        crops = cut(folder, photo, rule, metadata.bits, metadata.decoded_side)
+        return [
+            _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
+            | {"photo": photo.position, "box": box.place}
+            for box, crop in zip(photo.boxes, crops)
+        ]
+    except FAILURES as error:
+        row = _row(predictor, printable(file), error=why(error))
+        return [row | {"photo": photo.position, "box": None}]

@@ -184,3 +184,21 @@ def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
     else:
         assert kept["label"].tolist() == [max(labels)]
         assert rejected["reason"].tolist() == ["duplicate"]
+
+
+def test_class_none_of_the_source_is_a_class_in_labels_csv_too(tmp_path):
+    files = photos_of(["cat/1.jpg", "cat/2.jpg", "none/3.jpg"])
+    pack(tmp_path / "images.zip", files.items())
+    given = [Correction("cat/1.jpg", "none")]
+    kept, *_ = clean_archive(tmp_path / "images.zip", labels="auto", corrections=given)
+    assert [*kept["label"]] == ["none", "cat", "none"]
+
+
+def test_unlabelled_row_of_metadata_keeps_its_group_when_it_gets_a_label(tmp_path):
+    table = "file_name,label,group\n1.jpg,unlabelled,a\n2.jpg,unlabelled,a\n3.jpg,unlabelled,b\n"
+    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
+    pack(tmp_path / "images.zip", files.items())
+    given = [Correction("1.jpg", "cat"), Correction("3.jpg", "dog")]
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip", labels="auto", corrections=given)
+    assert [*zip(kept["label"], kept["group"])] == [("cat", "a"), ("", "a"), ("dog", "b")]
+    assert rejected.empty

@@ -14,10 +14,10 @@ from conftest import PROJECT, clean_archive, tarred
 from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, REASONS, write_archive, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pawprint.pipeline.package import EXAMPLE_MODEL
 
 from pawprint.base.columns import IMAGES as MANIFEST
 from pawprint.base.errors import CONTROL_CHARACTERS, InputError
+from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.tables import read_table, write_table
 from pawprint.data.archive import UnusableImageError, open_archive
 from pawprint.data.decoding.decoder import pixels_sha256

@@ -1,0 +1,128 @@
+"""The `crop` command."""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.errors import InputError, counted, printable
+from pawprint.base.files import replacing, write_text
+from pawprint.base.progress import track
+from pawprint.commands import add_threshold, align
+from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
+from pawprint.commands.given import open_given
+from pawprint.data.boxes import AS_IS, Photo, crop_name, cut, read_boxes
+from pawprint.data.folder_messages import describe_class_counts
+from pawprint.data.folders import AUTO, READINGS, find_layout
+from pawprint.data.metadata_csv import CROPS, FILE_NAME
+from pawprint.data.reading import FAILURES, why
+from pawprint.pipeline.mapping import map_in_threads
+
+QUALITY = 98  # of the JPEGs, with all colours
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    boxes = "boxes in a JSON of MegaDetector, COCO or COCO Camera Traps"
+    parser.add_argument("boxes", type=Path, metavar="BOXES", help=boxes)
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="the folder of the photos")
+    parser.add_argument("out", type=Path, metavar="OUT", help="write the crops to this new folder")
+    add_threshold(parser)
+    rules = parser.add_mutually_exclusive_group()
+    margin = "extend squares on all sides by this fraction of the box's longer side; default: 0"
+    rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
+    as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
+    rules.add_argument("--as-is", action="store_true", help=as_is)
+    table = "use the labels in this table: CSV or TSV"
+    parser.add_argument("--table", type=Path, metavar="FILE", help=table)
+    label = "use this column of the table as the label"
+    parser.add_argument("--label", default="", metavar="COLUMN", help=label)
+    reading = "use the photos' outermost or innermost folders as labels; default: they are places"
+    parser.add_argument("--labels", choices=READINGS, help=reading)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Cut the boxes that a detector found out of photos, for `pawprint init`.
+
+    Each box of an animal becomes an upright JPEG in OUT, by one rule: a square of its longer side,
+    moved inside the photo. MegaDetector's other categories are left out; without the category
+    animal, all boxes are cut. A metadata.csv has each crop's label, its group (the photo or the
+    sequence), the location, and the detector's confidence.
+
+    Labels come from COCO's categories, --table, a metadata.csv beside the photos, or --labels.
+    Crops without a label go to OUT/unlabelled, for `pawprint app`. Photos that fail are listed with
+    the reason, and the exit status is 1.
+
+    Examples:
+      pawprint crop md.json photos crops
+      pawprint crop md.json photos crops --table labels.csv --label species
+      pawprint crop md.json sorted crops --labels inner
+    """
+    folder, out = arguments.photos, arguments.out
+    if os.path.lexists(out):
+        raise InputError(f"{out} exists. Choose a new folder. Nothing is overwritten.")
+    if not 0 <= arguments.margin <= 1:
+        arguments.error("argument --margin: expected 0 to 1")
+    photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
+    rule = AS_IS if arguments.as_is else f"square {round(arguments.margin, 3)}"
+    rows: dict[str, Cells] = {}
+    failed: list[tuple[str, str]] = []
+    with replacing(out) as new:
+        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments))
+        results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
+        for photo, (crops, error) in zip(photos, results):
+            rows |= crops
+            failed += [(printable(photo.file), error)] if error else []
+        if not rows:
+            said = "; ".join([*notes, *map(": ".join, failed[:1])])
+            raise InputError(f"{arguments.boxes}: found no box to cut. {said}")
+        write_text(new / FILE_NAME, metadata_csv(rows))
+    labels = Counter(cells["label"] for cells in rows.values())
+    labels[""] = labels.pop(UNLABELLED, 0)
+    print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
+    print(
+        f"{counted(len(rows), 'crop')} of {counted(len(photos), 'photo')}; {len(failed):,} failed"
+    )
+    print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
+    return int(bool(failed))
+
+
+def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
+    """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
+    folder, labels = arguments.photos, arguments.labels
+    own = folder / FILE_NAME
+    table = arguments.table or (own if own.exists() else None)
+    if not table and not labels:
+        return {}
+    with open_given(folder) as given:
+        if table:
+            form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
+            return form.photos if form else {}
+        places = find_layout(given.names, None, labels, str(folder)).places
+    # These folders are classes, not locations.
+    return {name: {"label": place.label, "location": ""} for name, place in places.items()}
+
+
+def _crop_photo(
+    folder: Path, out: Path, rule: str, cells_of: Mapping[str, Cells], photo: Photo
+) -> tuple[dict[str, Cells], str]:
+    """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
+    try:
+        crops = cut(folder, photo, rule)
+    except FAILURES as error:
+        return {}, why(error)
+    own = {"group": photo.group, "location": photo.location, "label": ""}
+    cells = own | cells_of.get(photo.file, {})
+    rows = {}
+    for box, crop in zip(photo.boxes, crops):
+        label = box.label or cells["label"]
+        name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0)
+        row = cells | {"label": label or UNLABELLED}
+        confidence = "" if box.confidence is None else str(box.confidence)
+        rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
+    return rows, ""
