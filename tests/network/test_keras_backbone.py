@@ -1,7 +1,6 @@
 import hashlib
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,16 +57,6 @@ def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
         with refused("weights.source: expected imagenet, none or ") as error:
             load_backbone(NETWORK, Weights.model_construct(source=source, sha256=None))
         assert "secret" not in str(error.value)
-
-
-@pytest.fixture
-def keras_home(tmp_path, monkeypatch) -> Path:
-    """Return the folder in which Keras looks for weights, without a network."""
-    monkeypatch.setattr(
-        "keras.src.backend.config._KERAS_DIR", str(tmp_path)
-    )  # read once, on import
-    monkeypatch.setenv("https_proxy", "http://me:secret@127.0.0.1:9")
-    return tmp_path
 
 
 def test_weights_of_keras_are_those_of_224_pixels_for_another_size(keras_home, monkeypatch, capsys):
