@@ -159,6 +159,16 @@ def mirror() -> Path:
     return MIRROR.resolve()
 
 
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch) -> Path:
+    """Return the folder in which Keras looks for weights, without a network."""
+    from pawprint.network.hardware import keras
+
+    monkeypatch.setattr(keras.src.backend.config, "_KERAS_DIR", str(tmp_path))  # read on import
+    monkeypatch.setenv("https_proxy", "http://me:secret@127.0.0.1:9")
+    return tmp_path
+
+
 def users_python() -> list[str]:
     """Return a Python command for which permissions apply, unlike for root."""
     if os.geteuid():

@@ -75,15 +75,22 @@ def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     return model
 
 
+@pytest.fixture(scope="module")
+def exported(workspace, tmp_path_factory) -> pd.DataFrame:
+    """Export the project from outside, and return the table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("outside"))
+        patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
+        table, notes = export_model(workspace, ["keras", "onnx"], {})
+    assert [*table["format"]] == ["served", "keras", "onnx"] and notes == []
+    return table.set_index("format")
+
+
 @pytest.mark.parametrize("name", ["keras", "onnx"])
 def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
-    workspace, tmp_path, monkeypatch, name
+    workspace, exported, monkeypatch, name
 ):
-    monkeypatch.chdir(tmp_path)  # outside the project
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    table, notes = export_model(workspace, [name], {})
-    assert [*table["format"]] == ["served", name] and notes == []
-    row = table.set_index("format").loc[name]
+    row = exported.loc[name]
     assert 0.1 < float(row["MB"]) < 10
     assert float(row["largest difference"]) <= ROUNDING
     assert row["changed labels"] == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, run
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init
 from PIL import Image
 
 from pawprint.__main__ import main
@@ -38,7 +38,6 @@ from pawprint.pipeline.params.model import load_params
 from pawprint.scores.verdict import NOT_SHOWN
 from stages import backbone, features
 
-RESIZE = ("-S", "model.resize=stretch,pad")
 SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
 
 
@@ -106,34 +105,15 @@ def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
     monkeypatch.setattr(candidates, "_measure", measure)
     params = made / "params.yaml"
     before = params.read_text()
-    pad, *lines = tried(*RESIZE, "--use")
-    _, titles_and_today, stretch = (text.splitlines() for text in printed)
+    pad, *lines = tried("-S", "model.resize=pad", "--use")
+    _, titles_and_today = (text.splitlines() for text in printed)
     assert [line.split()[0] for line in titles_and_today] == ["candidate", "today"]
     assert float(re.search(r"(\S+)%", titles_and_today[1])[1]) < 90
-    for line in (*stretch, pad):
-        assert line.startswith("resize=") and " better " in line
+    assert pad.startswith("resize=pad") and " better " in pad
     used = read_yaml(params)["model"]["resize"]
     params.write_text(before)
-    assert used in ("pad", "stretch")
-    assert f"params.yaml: model.resize: crop → {used}" in lines
-
-
-def test_candidates_of_a_project_elsewhere_are_measured(made, tmp_path, monkeypatch):
-    """The path of its weights is relative to the project."""
-    ignored = shutil.ignore_patterns(".dvc")
-    folder = shutil.copytree(made, tmp_path / "elsewhere" / "waste", ignore=ignored)
-    shutil.copy(SAMPLE_WEIGHTS, folder)
-    set_params(folder, {"weights.source": Path(SAMPLE_WEIGHTS).name, "augment.views": 1})
-    monkeypatch.chdir(folder.parent)
-    project = Path("waste")
-    candidates.require_images(project)
-    today, resized = candidates.candidates_of(project, {"model.resize": ["pad"]})
-    rows = candidates.measure_each([today, resized], candidates.draw_sample(project), minutes=60)
-    assert [isinstance(row, Measured) for _, row in rows] == [True, True]
-    set_params(project, resized.changes)
-    assert read_yaml(folder / "params.yaml")["model"]["resize"] == "pad"
-    assert [path.name for path in folder.parent.iterdir()] == ["waste"]
-    assert (folder / paths.INTERRUPTED_FEATURES).is_dir()
+    assert used == "pad"
+    assert "params.yaml: model.resize: crop → pad" in lines
 
 
 def count_images(monkeypatch) -> list[str]:
@@ -218,25 +198,35 @@ def test_views_are_a_candidate_where_a_solved_head_alone_learns_from_them(made, 
 def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_features(
     made, tmp_path, monkeypatch, capsys
 ):
-    """`try` does not use validation and test images, so their rows are still missing."""
-    folder = shutil.copytree(made, tmp_path / "project", ignore=shutil.ignore_patterns(".dvc"))
-    monkeypatch.chdir(folder)
-    params = overlay((folder / "params.yaml").read_text(), "model: {fine_tune_at: null}")
-    (folder / "params.yaml").write_text(overlay(params, "augment: {views: 1}"))
-    options = candidates.candidates_of(Path(), {"augment.views": [3]})
-    sample = candidates.draw_sample(Path())
+    """The project is elsewhere, with its weights, until the stage runs.
+
+    `try` does not use validation and test images, so their rows are still missing.
+    """
+    project = Path("project")
+    folder = shutil.copytree(made, tmp_path / project, ignore=shutil.ignore_patterns(".dvc"))
+    shutil.copy(SAMPLE_WEIGHTS, folder)
+    monkeypatch.chdir(tmp_path)
+    changes = {"weights.source": SAMPLE_WEIGHTS.name, "augment.views": 1}
+    set_params(project, changes | {"model.fine_tune_at": None})
+    candidates.require_images(project)
+    options = candidates.candidates_of(project, {"augment.views": [3]})
+    sample = candidates.draw_sample(project)
     (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60)
     assert more.cpu_ms == today.cpu_ms
     # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
-    set_params(Path(), more.candidate.changes)
+    set_params(project, more.candidate.changes)
+    assert read_yaml(project / "params.yaml")["augment"]["views"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["project"]
+    kept = [path.name for path in (project / ".dvc/tmp").iterdir()]
+    assert kept == [paths.INTERRUPTED_FEATURES.name]
     computed = count_images(monkeypatch)
-    assert [path.name for path in Path(".dvc/tmp").iterdir()] == [paths.INTERRUPTED_FEATURES.name]
+    monkeypatch.chdir(folder)
+    write_inputs_of_features()
     copy = folder / ".dvc/tmp/exps/standalone/tmp1"  # as by `dvc exp run --temp`
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".dvc"))
     for run_of_stage in (copy, folder):
         monkeypatch.chdir(run_of_stage)
-        write_inputs_of_features()
         features.main()
         assert not paths.FEATURES.exists()  # until the stage has ended
         assert "24 images computed, 24 reused" in capsys.readouterr().out
@@ -260,22 +250,20 @@ def test_mappings_with_commas_are_values():
     assert _choices(arguments) == {"model.onnx": [{"output": "a", "mean": [0, 0, 0]}, None]}
 
 
-def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_used(made, tmp_path):
-    folder = shutil.copytree(made, tmp_path / "project")
+def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_used(
+    tried, made, keras_home
+):
+    params = made / "params.yaml"
+    before = params.read_text()
     published = {"weights": {"source": "imagenet", "sha256": None}}
-    (folder / "params.yaml").write_text(
-        overlay((folder / "params.yaml").read_text(), json.dumps(published))
-    )
+    params.write_text(overlay(before, json.dumps(published)))
     choices = "-S", f"weights.source={SAMPLE_WEIGHTS}", "-S", f"weights.sha256={SAMPLE_SHA256}"
-    no_network = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
-    environment = {"PYTHONPATH": str(PROJECT), **no_network}
-    command = "python", "-m", "pawprint", "try", *choices, "--use"
-    result = run(*command, cwd=folder, **environment)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
+    lines = tried(*choices, "--use")
+    used = read_yaml(params)["weights"]["source"]
+    params.write_text(before)
     assert any(line.startswith("no weights on this computer: today. ") for line in lines)
     assert any(line.startswith("Use source=") for line in lines)
-    assert read_yaml(folder / "params.yaml")["weights"]["source"] == str(SAMPLE_WEIGHTS)
+    assert used == str(SAMPLE_WEIGHTS)
 
 
 def measured(losses: list[float], seconds: list[float], sizes: int = 0) -> list[Measured]:

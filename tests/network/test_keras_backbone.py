@@ -1,10 +1,10 @@
+import hashlib
+import os
 import shutil
-from pathlib import Path
-from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run, succeed
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, succeed
 from networks import model_params, sample_backbone
 
 from pawprint.base import paths
@@ -14,8 +14,10 @@ from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model
 from pawprint.pipeline.params.model import Weights
+from stages import backbone
 
 NETWORK = model_params(image_size=64)
+IMAGENET = Weights(source="imagenet", sha256=None)
 
 
 def test_no_weights_are_random_ones_that_are_always_the_same():
@@ -23,10 +25,10 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
     for _ in range(2):
         keras.utils.clear_session()  # as in a new process
         make_deterministic(0)
-        backbone = load_backbone(NETWORK, Weights(source="none", sha256=None))
-        hashes.append(weights_sha256(backbone))
+        network = load_backbone(NETWORK, Weights(source="none", sha256=None))
+        hashes.append(weights_sha256(network))
     assert hashes[0] == hashes[1]
-    assert backbone.get_layer("Conv1").kernel.numpy().std() > 0
+    assert network.get_layer("Conv1").kernel.numpy().std() > 0
 
 
 def test_weights_that_are_a_pointer_of_git_lfs_are_named(tmp_path):
@@ -57,53 +59,50 @@ def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
         assert "secret" not in str(error.value)
 
 
-def run_stage(folder: Path, changes: str) -> CompletedProcess:
-    """Run the stage with Keras' cache in `folder`, and without a network."""
-    params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
-    proxy = "http://me:secret@127.0.0.1:9"
-    environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(folder), "https_proxy": proxy}
-    return run("python", "-m", "stages.backbone", cwd=folder, **environment)
-
-
-def test_weights_of_keras_are_those_of_224_pixels_for_another_size(tmp_path):
+def test_weights_of_keras_are_those_of_224_pixels_for_another_size(keras_home, monkeypatch, capsys):
     """A line says which hash pins the weights."""
-    (tmp_path / "models").mkdir()
+    (keras_home / "models").mkdir()
     name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
-    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)  # Keras looks for weights here
-    result = run_stage(tmp_path, "{model: {image_size: 150}, weights: {sha256: null}}")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "sha256 is null; the hash of these weights is " in result.stdout
-    backbone = load_model(tmp_path / paths.BACKBONE)
-    assert backbone.input_shape == (None, 150, 150, 3)
-    for weight, expected in zip(backbone.get_weights(), sample_backbone().get_weights()):
-        assert np.array_equal(weight, expected)
+    shutil.copy(SAMPLE_WEIGHTS, keras_home / "models" / name)
+    changes = "{model: {image_size: 150}, weights: {sha256: null}}"
+    params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+    (keras_home / "params.yaml").write_text(params, encoding="utf-8")
+    monkeypatch.chdir(keras_home)
+    backbone.main()
+    expected = sample_backbone()
+    line = f"sha256 is null; the hash of these weights is {weights_sha256(expected)}"
+    assert line in capsys.readouterr().out
+    written = load_model(paths.BACKBONE)
+    assert written.input_shape == (None, 150, 150, 3)
+    for weight, of_file in zip(written.get_weights(), expected.get_weights(), strict=True):
+        assert np.array_equal(weight, of_file)
 
 
-def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(tmp_path):
-    result = run_stage(tmp_path, "model: {alpha: 1.4, image_size: 160}")
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
-    assert "_1.4_224_no_top.h5" in line  # for this width, there are only weights for this size
-    assert "secret" not in result.stdout + result.stderr
-    assert not [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
+def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(keras_home):
+    """For this width, there are only weights for 224 pixels."""
+    with refused("_1.4_224_no_top.h5", "models/ of KERAS_HOME") as error:
+        load_backbone(NETWORK.model_copy(update={"alpha": 1.4, "image_size": 160}), IMAGENET)
+    assert "secret" not in str(error.value)
+    assert not [path for path in (keras_home / "models").rglob("*") if path.is_file()]
 
 
-# Trains a convolution for one step and prints the hash of its weights.
-TRAINING = """
-import hashlib, numpy as np
-from pawprint.network.hardware import keras, make_deterministic
-make_deterministic(1)
-model = keras.Sequential([
-    keras.Input((32, 32, 3)),
-    keras.layers.Conv2D(16, 3), keras.layers.BatchNormalization(),
-    keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1),
-])
-model.compile("adam", "mse")
-pixels = np.random.default_rng(0).uniform(size=(64, 32, 32, 3)).astype(np.float32)
-model.fit(pixels, pixels[:, 0, 0, :1], epochs=2, verbose=0)
-print(hashlib.sha256(b"".join(each.tobytes() for each in model.get_weights())).hexdigest())
-"""
+def train() -> str:
+    """Train a convolution for two epochs and return the hash of its weights."""
+    make_deterministic(1)
+    layers = [
+        keras.Input((32, 32, 3)),
+        keras.layers.Conv2D(16, 3),
+        keras.layers.BatchNormalization(),
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(1),
+    ]
+    model = keras.Sequential(layers)
+    model.compile("adam", "mse")
+    pixels = np.random.default_rng(0).uniform(size=(64, 32, 32, 3)).astype(np.float32)
+    model.fit(pixels, pixels[:, 0, 0, :1], epochs=2, verbose=0)
+    return hashlib.sha256(b"".join(each.tobytes() for each in model.get_weights())).hexdigest()
+
+
 KERAS_JSON = '{"floatx": "float16", "epsilon": 0.01, "backend": "jax", '
 KERAS_JSON += '"image_data_format": "channels_first"}'
 ENVIRONMENT = {
@@ -117,11 +116,11 @@ ENVIRONMENT = {
 }
 
 
-def trained(folder, **environment: str) -> str:
-    return succeed("python", "-c", TRAINING, cwd=folder, PYTHONPATH=str(PROJECT), **environment)
-
-
 def test_environment_and_configuration_file_of_keras_change_nothing(tmp_path):
     (tmp_path / "keras.json").write_text(KERAS_JSON)
-    weights = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
-    assert weights == trained(tmp_path)
+    folders = (PROJECT, PROJECT / "tests", PROJECT / "tests/support")
+    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+    code = "from network.test_keras_backbone import train; print(train())"
+    command = ("python", "-c", code)
+    elsewhere = succeed(*command, cwd=tmp_path, KERAS_HOME=str(tmp_path), **environment)
+    assert elsewhere.strip() == train()

@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import change, complaint, git_project, printed, repro
-from networks import pixels, sample_backbone
+from networks import pixels, write_onnx_backbone
 
 from examples.demo import write_archive
-from pawprint.base.files import digest
 from pawprint.network.hardware import keras
 
 pytestmark = pytest.mark.slow
@@ -19,12 +17,6 @@ augment: {views: 2}
 train_finetune: {epochs: null}
 calibrate: {threshold: {dog: 0.5}}
 """
-# Keras scales the pixels for MobileNetV2 to [-1, 1], and names the output after its layer.
-ONNX = """
-weights: {source: ../pooled.onnx, sha256: %s}
-model: {backbone: onnx, alpha: null, image_size: 96, fine_tune_at: null,
-  onnx: {output: pooled, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +24,8 @@ def project(tmp_path_factory) -> Path:
     """Return a project in which the pipeline has run."""
     folder = tmp_path_factory.mktemp("onnx")
     write_archive(folder / "images.zip", train=24, validation=20)
-    backbone = sample_backbone()
-    pixels = keras.Input((3, 96, 96))
-    maps = backbone(keras.layers.Permute((2, 3, 1))(pixels), training=False)
-    model = keras.Model(pixels, {"pooled": keras.layers.GlobalAveragePooling2D()(maps)})
-    model(np.zeros((1, 3, 96, 96)))
-    model.export(folder / "pooled.onnx", format="onnx", verbose=False)
-    project = git_project(folder / "project", SMALL + ONNX % digest(folder / "pooled.onnx"))
+    params = write_onnx_backbone(folder / "pooled.onnx")
+    project = git_project(folder / "project", SMALL + params)
     assert repro(project, "evaluate")
     return project
 

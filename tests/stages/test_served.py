@@ -9,18 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import OFFLINE, PROJECT, encode, write_files
-from networks import sample_backbone
+from networks import write_onnx_backbone
 from PIL import Image
 
 from pawprint import load
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
-from pawprint.base.files import digest, write_json
+from pawprint.base.files import write_json
 from pawprint.commands.params_file import overlay
 from pawprint.data.archive import open_archive
 from pawprint.data.reading import open_image
 from pawprint.model.outputs import Outputs, to_probabilities
-from pawprint.network.hardware import keras
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
@@ -99,16 +98,7 @@ def run_stages(folder: Path, *changes: str) -> None:
 def weights(folder: Path, case: str) -> str:
     if case != "onnx":
         return OFFLINE.replace("pawprint/", f"{PROJECT}/pawprint/")
-    pixels, backbone = keras.Input((96, 96, 3)), sample_backbone()
-    pooled = keras.layers.GlobalAveragePooling2D()(backbone(pixels, training=False))
-    model = keras.Model(pixels, pooled)
-    model(np.zeros((1, 96, 96, 3)))
-    model.export(path := folder / "pooled.onnx", format="onnx", verbose=False)
-    return (
-        f"weights: {{source: {path}, sha256: {digest(path)}}}\n"
-        "model: {backbone: onnx, alpha: null, features: auto, fine_tune_at: null, onnx: "
-        "{mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}\n"
-    )
+    return write_onnx_backbone(folder / "pooled.onnx")
 
 
 EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "dense head")

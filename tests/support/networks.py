@@ -8,6 +8,7 @@ import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.base.columns import SERIES
+from pawprint.base.files import digest
 from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
@@ -34,6 +35,26 @@ def pixels(images: int, size: int = SIZE) -> np.ndarray:
 
 def sample_backbone() -> keras.Model:
     return application("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
+
+
+ONNX = """
+weights: {source: %s, sha256: %s}
+model: {backbone: onnx, alpha: null, image_size: 96, features: auto, fine_tune_at: null,
+  onnx: {output: pooled, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
+"""
+
+
+def write_onnx_backbone(path: Path) -> str:
+    """Write the sample backbone to an ONNX file, and return params that name it.
+
+    Keras scales the pixels for MobileNetV2 to [-1, 1], and names the output after its layer.
+    """
+    pixels = keras.Input((3, SIZE, SIZE))
+    maps = sample_backbone()(keras.layers.Permute((2, 3, 1))(pixels), training=False)
+    model = keras.Model(pixels, {"pooled": keras.layers.GlobalAveragePooling2D()(maps)})
+    model(np.zeros((1, 3, SIZE, SIZE)))
+    model.export(path, format="onnx", verbose=False)
+    return ONNX % (path.as_posix(), digest(path))
 
 
 def model_with(head: Head = PLAIN, pooling: str = "average", classes: int = 2) -> keras.Model:

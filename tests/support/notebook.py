@@ -20,7 +20,7 @@ AUTHOR = {
 
 CONTROL = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")  # of a terminal, such as a colour
 # Bars, whose numbers are times, and what `init` prints about how this package was installed.
-NOT_KEPT = re.compile(r"\[\d\d:\d|^[!⠋]|^Adding\.\.\.|requirements\.txt does not list")
+NOT_KEPT = re.compile(r"\[\d\d:\d|^ +\d+% |^[!⠋]|^Adding\.\.\.|line of requirements\.txt")
 
 # If another program sets a Matplotlib backend, the notebook lacks figures.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
