@@ -45,18 +45,16 @@ def main() -> Callable[[], None]:
     kernels = Hardware.load().kernels
     if kernels == "portable":
         folders, computed = compute(kernels, STORED_SPLITS)
-    elif DASK in os.environ:
+    elif os.environ.get(DASK):
         raise InputError(
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
             "kernels. Received: native. Change it, or unset the variable."
         )
     else:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            folders, computed = process.submit(compute, kernels, (TRAIN,)).result()
-        others = tuple(split for split in STORED_SPLITS if split != TRAIN)
-        held_out, computed_held_out = compute("portable", others)
-        folders |= held_out
-        computed |= computed_held_out
+            native = process.submit(compute, kernels, [TRAIN]).result()
+        others = compute("portable", [split for split in STORED_SPLITS if split != TRAIN])
+        folders, computed = native[0] | others[0], native[1] | others[1]
     reused = read_images()["pixels_sha256"].nunique() - len(computed)
     print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
     # If an input has changed and this is not called, the next run finds the shards.
