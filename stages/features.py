@@ -2,22 +2,25 @@
 
 Features from an interrupted run, or from the last recorded result, are not computed again. Reads
 data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in data/clean/, and
-models/extractor/. Params: `model.resize`, `augment`, `clean.bits`. Writes data/features/ with a
-folder for each split, and data/features.json, which identifies the inputs that decide the bytes of
-a row. Run: `python -m stages.features`
+models/extractor/. Params: `model.resize`, `augment`, `clean.bits`, `hardware.kernels`. Writes
+data/features/ with a folder for each split, and data/features.json, which identifies the inputs
+that decide the bytes of a row. Run: `python -m stages.features`
 """
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN, UNLABELLED
-from pawprint.base.columns import IMAGES, PATHS
-from pawprint.base.errors import counted
+from pawprint.base.columns import IMAGES, PATHS, TRAIN
+from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
@@ -28,35 +31,65 @@ from pawprint.network.rows import row_function
 from pawprint.network.shards import earlier_shards, origin_of, place_of_rows
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.mapping import VARIABLE as DASK
 from pawprint.pipeline.params.data import Augment, Clean
-from pawprint.pipeline.params.model import Model
+from pawprint.pipeline.params.model import Hardware, Model
 from pawprint.pipeline.recorded import stored_features
 
 
 def main() -> Callable[[], None]:
-    """Compute the missing rows of features, and return a function that publishes all rows."""
+    """Compute the missing rows of features, and return a function that publishes all rows.
+
+    A process has one kind of kernels, so another one computes native rows.
+    """
+    kernels = Hardware.load().kernels
+    if kernels == "portable":
+        folders, computed = compute(kernels, STORED_SPLITS)
+    elif os.environ.get(DASK):
+        raise InputError(
+            f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
+            "kernels. Received: native. Change it, or unset the variable."
+        )
+    else:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            native = process.submit(compute, kernels, [TRAIN]).result()
+        others = compute("portable", [split for split in STORED_SPLITS if split != TRAIN])
+        folders, computed = native[0] | others[0], native[1] | others[1]
+    reused = read_images()["pixels_sha256"].nunique() - len(computed)
+    print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
+    # If an input has changed and this is not called, the next run finds the shards.
+    return partial(publish, folders, origin_with(kernels))
+
+
+def origin_with(kernels: str) -> dict[str, object]:
+    """Return `origin_of` for the extractor and the recorded code."""
+    code = read_text(paths.FEATURE_ROW_CODE)
+    return origin_of(paths.EXTRACTOR, Model.load().resize, code, kernels)
+
+
+def compute(kernels: str, splits: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
+    """Compute the rows of some splits with one kind of kernels.
+
+    Returns the folder of each split, and the `pixels_sha256` of images that had to be computed.
+    """
     resize = Model.load().resize
     network = read_network(paths.EXTRACTOR)
     images = read_images()
-    origin = origin_of(paths.EXTRACTOR, resize, read_text(paths.FEATURE_ROW_CODE))
+    origin = origin_with(kernels)
     path = place_of_rows(paths.INTERRUPTED_FEATURES, origin)
     earlier = earlier_shards(origin, stored_features())
     numbers = images["split"].value_counts().to_dict()
-    folders = {
-        split: path / split / str(count_shards(numbers.get(split, 0))) for split in STORED_SPLITS
-    }
+    folders = {split: path / split / str(count_shards(numbers.get(split, 0))) for split in splits}
     todo = [task for each in folders.items() for task in shards.tasks(images, *each, earlier)]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
-        compute = row_function(network, resize)
+        rows_of = row_function(network, resize, is_native=kernels == "native")
         views = views_to_store(images, image_size_of(network))
-        computer = shards.ShardComputer(archive, compute, output_shapes(network), views)
-        shards.require_space(paths.FEATURES, computer.size_of(images))
-        computed = shards.write_shards(computer, todo)
-    reused = images["pixels_sha256"].nunique() - len(computed)
-    print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
-    # If an input has changed and this is not called, the next run finds the shards.
-    return partial(publish, folders, origin)
+        computer = shards.ShardComputer(archive, rows_of, output_shapes(network), views)
+        shards.require_space(
+            paths.FEATURES, computer.size_of(images[images["split"].isin(folders)])
+        )
+        return folders, shards.write_shards(computer, todo)
 
 
 def read_images() -> pd.DataFrame:

@@ -105,13 +105,25 @@ def product(rows: openvino.Output, weights: openvino.Node) -> openvino.Output:
     return operations.squeeze(sums, [2, 3]).output(0)
 
 
-def compile_for_cpu(network: openvino.Model, rows: int = 1) -> CompiledNetwork:
-    """Compile a network for a number of rows of each input `(batch, …)`, such as uint8 pixels."""
+def compile_for_cpu(
+    network: openvino.Model, rows: int = 1, *, is_native: bool = False
+) -> CompiledNetwork:
+    """Compile a network for a number of rows of each input `(batch, …)`, such as uint8 pixels.
+
+    With `is_native`, it computes with the processor's fastest kernels, in bfloat16 if it has units
+    for it. This process may not have loaded OpenVINO's CPU plugin with LIMITS before.
+    """
     block = network.clone()
     block.reshape({port: [rows, *_row_shape(port)] for port in block.inputs})
     # Two processes, such as Dask workers, would pin their threads to the same cores.
     threads = {"INFERENCE_NUM_THREADS": CORES, "ENABLE_CPU_PINNING": False}
-    compiled = compile_reproducible(block, NUM_STREAMS=CORES, **threads)
+    options = {"NUM_STREAMS": CORES, **threads}
+    if is_native:
+        compiled = openvino.compile_model(
+            block, "CPU", {"INFERENCE_PRECISION_HINT": "bf16"} | options
+        )
+    else:
+        compiled = compile_reproducible(block, **options)
     run = CompiledNetwork(network, compiled)
     # OpenVINO's NumPy bindings are initialised on first use, where two threads at once would
     # deadlock. Use them here, in a single thread.

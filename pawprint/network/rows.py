@@ -21,15 +21,15 @@ Read = Callable[[int], Image.Image]
 
 
 def row_function(
-    network: openvino.Model, method: str
+    network: openvino.Model, method: str, *, is_native: bool = False
 ) -> Callable[[Read, Iterable[View]], list[Row]]:
     """Return a function that computes float32 rows for some views of an RGB image.
 
     Its arguments are a function that reads the image, and the views. Several threads may call it at
-    once. `method` is one of the methods of `resize`.
+    once. `method` is one of the methods of `resize`. `is_native` is as in `compile_for_cpu`.
     """
     size = image_size_of(network)
-    return partial(_compute, compile_for_cpu(network), size, method)
+    return partial(_compute, compile_for_cpu(network, is_native=is_native), size, method)
 
 
 def _compute(

@@ -38,17 +38,20 @@ from pawprint.pipeline.params.data import Augment
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
 
-def origin_of(network: Path, resize: str, code: str) -> dict[str, object]:
+def origin_of(
+    network: Path, resize: str, code: str, kernels: str = "portable"
+) -> dict[str, object]:
     """Return everything that determines the bytes of a row besides the pixels and the view.
 
     `network` is the file of an extractor, and `code` is the fingerprint that is recorded in
-    data/code/.
+    data/code/. `kernels` is `hardware.kernels`, and only training images have native rows.
     """
-    return {
+    origin: dict[str, object] = {
         "resize": resize,
         "network": [md5(network), md5(network.with_suffix(".bin"))],
         "code": md5_of(code.encode()),
     }
+    return origin if kernels == "portable" else origin | {"kernels": kernels}
 
 
 def earlier_shards(
@@ -58,14 +61,19 @@ def earlier_shards(
 
     Each result has the folder for interrupted runs, with the shards of `try` and of killed runs,
     and the origin and the files, by path, of the recorded output of `features`. Its shards are
-    included if they have this origin; the files may be missing.
+    included if they have this origin, which includes the kernels only for training images; the
+    files may be missing.
     """
+    kernels = {"kernels": origin.get("kernels")}
     found = []
     for interrupted, last, stored in results:
         for folder in sorted(place_of_rows(interrupted, origin).glob("*")):
             found += interrupted_shards(folder)
-        if isinstance(last, dict) and last.items() >= origin.items():
+        if isinstance(last, dict) and (last | kernels).items() >= origin.items():
+            of_train = last.get("kernels")
             for split in STORED_SPLITS:
+                if (of_train if split == TRAIN else None) != origin.get("kernels"):
+                    continue
                 count = sum(path.startswith(f"{split}/") for path in stored)
                 names = [shard_path(Path(split), n).as_posix() for n in range(count)]
                 found.append([str(stored[name]) for name in names if name in stored])

@@ -22,7 +22,8 @@ def test_params_that_are_no_sections_are_one_line():
 def test_missing_params_are_appended_and_no_value_or_comment_changes():
     """The version before had a param that is gone, and lacked one of a section and a section."""
     new = new_params()
-    lacks = ("  fine_tune_at: ", "  devices: ", "  threads: ", "  precision: ", "hardware:")
+    of_hardware = "devices", "threads", "precision", "kernels"
+    lacks = ("  fine_tune_at: ", "hardware:", *(f"  {name}: " for name in of_hardware))
     rows = [row for row in new.splitlines(True) if not row.startswith(lacks)]
     own = "".join(rows).replace("\nsplit:\n", "\nsplit:  # ours\n  columns: 5  # of photos\n")
     own = own.replace("resize: crop", "resize: stretch  # strong\n  # longer")
@@ -33,7 +34,7 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
     assert "  fine_tune_at: null  # first layer to fine-tune" in text.split("\n# Random")[0]
     assert notes == [
         "params.yaml: model.fine_tune_at: new",
-        *(f"params.yaml: hardware.{name}: new" for name in ("devices", "threads", "precision")),
+        *(f"params.yaml: hardware.{name}: new" for name in of_hardware),
         "params.yaml: split.columns: no longer exists. Remove it",
     ]
     assert renewed_params(text, new)[0] == text

@@ -271,3 +271,14 @@ def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tm
     assert repro(project, "clean") == []
     assert repro(project, "--force", "--single-item", "clean") == ["clean"]
     assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_native_kernels_on_a_cluster_are_refused(tmp_path, monkeypatch):
+    """The process of a worker has one kind of kernels."""
+    params = (PROJECT / paths.PARAMS).read_text(encoding="utf-8")
+    params = overlay(params, "hardware: {kernels: native}")
+    (tmp_path / paths.PARAMS).write_text(params, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PAWPRINT_DASK", f"tcp://{HOST}:1")
+    with pytest.raises(InputError, match=r"^hardware\.kernels: expected portable with PAWPRINT_D"):
+        importlib.import_module("stages.features").main()

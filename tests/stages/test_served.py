@@ -43,6 +43,7 @@ CASES = {
     "dense head": f"model: {FROZEN}}}\nhead: {{dense: {{units: 8, batch_normalization: true}}}}\n"
     "train_extract: {epochs: {number: 2, batch_size: 8, keep_best: false}}",
     "onnx": "{}",
+    "native": f"model: {FROZEN}}}\nhardware: {{kernels: native}}",
 }
 LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
 

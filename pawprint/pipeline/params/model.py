@@ -161,6 +161,7 @@ class Hardware(section.Section):
         section.either(("auto",), "auto, or a number", lambda threads: type(threads) is int),
     ]
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+    kernels: Literal["portable", "native"]
 
 
 # Keras identifiers: https://keras.io/api/optimizers/
