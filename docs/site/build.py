@@ -37,6 +37,7 @@ NAVIGATION = {
         "model_card",
         "development",
         "contributing",
+        "findings/README",
         "reporting",
         "decisions/README",
         "changelog",
