@@ -21,7 +21,7 @@ from examples.demo import draw_picture
 from pawprint.data.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
+NOT_RUN = ("cd pawprint", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
