@@ -90,6 +90,25 @@ def project(installed, finished) -> Iterator[Path]:
     installed.succeed("dvc", "checkout", "-q", cwd=finished)
 
 
+@pytest.mark.slow
+def test_experiments_on_the_pages_change_a_new_project(installed, project):
+    """On the pages about sharing and evaluation."""
+    printed = {}
+    for name, heading in (("sharing", "## Experiments"), ("evaluation", "## Compare two runs")):
+        page = (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8").split(heading)[1]
+        text = next(text for language, text in blocks(page) if language == "console")
+        for command, _ in commands(text):
+            command += " --csv" if command.startswith("dvc exp show") else ""
+            printed[command] = installed.succeed("sh", "-c", command, cwd=project)
+    table = next(text for command, text in printed.items() if command.endswith(" --csv"))
+    header, *rows = (line.split(",") for line in table.split())
+    assert {"cross_validated_loss", "loss", "resize", "image_size"} <= {
+        name.rpartition(":")[2].rpartition(".")[2] for name in header
+    }
+    assert len({tuple(row[1:]) for row in rows}) == len(rows) == 5
+    assert not any("identical" in text for text in printed.values())
+
+
 def status(project: Path) -> str:
     return succeed("git", "status", "--short", cwd=project)
 
