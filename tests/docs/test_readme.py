@@ -105,7 +105,8 @@ def test_experiments_on_the_pages_change_a_new_project(installed, project):
     assert {"cross_validated_loss", "loss", "resize", "image_size"} <= {
         name.rpartition(":")[2].rpartition(".")[2] for name in header
     }
-    assert len({tuple(row[1:]) for row in rows}) == len(rows) == 5
+    assert len(rows) == 5  # one of them is the workspace, with the first experiment
+    assert len({row[1] for row in rows}) == 4
     assert not any("identical" in text for text in printed.values())
 
 
@@ -145,8 +146,6 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
     (project / "stages").mkdir()
     for name in ("__init__.py", "plot.py"):
         shutil.copy(PROJECT / "stages" / name, project / "stages")
-    result = installed.run("dvc", "repro", cwd=project)
-    assert "dvc.yaml: stages.plot.cmd: expected a command that runs stages/plot.py" in result.stderr
     for name, old, new in (
         ("dvc.yaml", "python -P -m pawprint.stages.plot", "python -m stages.plot"),
         ("stages/plot.py", "Open {paths", "See {paths"),
