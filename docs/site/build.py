@@ -19,7 +19,7 @@ ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
     "Start": ["tutorial", "from-notebook", "install", "costs"],
-    "Train": ["images", "app", "backbones", "recipes", "evaluation", "sharing"],
+    "Train": ["images", "boxes", "app", "backbones", "recipes", "evaluation", "sharing"],
     "Use the model": ["use"],
     "Reference": [
         "params",
