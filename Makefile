@@ -42,7 +42,7 @@ docs: .venv/installed-dev
 
 # What libraries do that a good guess gets wrong; needs a package index.
 findings:
-	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
+	@for script in docs/findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 # The committed results are those of this code, these params and these packages.
 release-check: .venv/installed

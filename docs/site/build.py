@@ -18,14 +18,12 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
-    "Start": ["tutorial", "from-notebook", "install", "compared"],
+    "Start": ["tutorial", "from-notebook", "install", "costs"],
     "Train": ["images", "boxes", "app", "backbones", "recipes", "evaluation", "sharing"],
-    "Use the model": ["predict", "export", "programs"],
+    "Use the model": ["use"],
     "Reference": [
         "params",
         "pipeline",
-        "speed",
-        "scale",
         "troubleshooting",
         "security",
         "reference/python",
@@ -37,6 +35,7 @@ NAVIGATION = {
         "model_card",
         "development",
         "contributing",
+        "findings/README",
         "reporting",
         "decisions/README",
         "changelog",

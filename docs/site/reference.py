@@ -25,7 +25,7 @@ RESULTS = {
 }
 PYTHON = """# Python
 
-A program imports `pawprint` and calls the function below. [Predict](../predict.md#in-python) has
+A program imports `pawprint` and calls the function below. [Use the model](../use.md#in-python) has
 examples.
 """
 COMMANDS_PAGE = """# Commands

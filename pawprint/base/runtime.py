@@ -1,7 +1,7 @@
 """Run networks with OpenVINO on the CPU, which is three times as fast as TensorFlow.
 
 OpenVINO compiles a network for one image at a time, so that its feature maps stay in the cache of a
-core, and runs one image per core; docs/decisions/07 has measurements. The file of a network has the
+core, and runs one image per core; docs/decisions/41 has measurements. The file of a network has the
 same bytes for the same network.
 """
 

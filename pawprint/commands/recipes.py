@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
 RECIPES = PACKAGE / "recipes"
 # The recipe for new projects. Its network is the best one for its cost on eleven data sets, and a
 # single view is enough for a fitted head (docs/decisions/37). Fine-tuning only helps on a few of
-# ten data sets (docs/decisions/28).
+# ten data sets (docs/decisions/01).
 NEW = "efficientnet-lite0"
 
 

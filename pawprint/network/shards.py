@@ -305,7 +305,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     if missing := expected - written:
         raise InputError(
             f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
-            "available to all workers (docs/scale.md)."
+            "available to all workers (docs/costs.md)."
         )
     return computed
 

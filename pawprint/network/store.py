@@ -8,7 +8,7 @@ and is sorted by image and view, and an array `(rows, …)` for each kind. The k
 "blocks", "top" and, if `top` is not the means of the last maps, "means"; network/keras_backbone.py
 defines them. Each split has a folder with at least one shard, because DVC does not track empty
 folders. `dtype_of` determines the number types. The reasons for this design are in
-docs/decisions/19 and 36.
+docs/decisions/19.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Distribute work over the workers of a Dask cluster. docs/decisions/21 explains the design."""
+"""Distribute work over the workers of a Dask cluster. docs/decisions/41 explains the design."""
 
 import contextlib
 import functools
@@ -142,5 +142,5 @@ def _name(item: object) -> str:
 def _no_cluster(problem: str) -> InputError:
     return InputError(
         f"PAWPRINT_DASK: expected a usable worker. Received: {problem}. Start other "
-        "workers (docs/scale.md), or unset PAWPRINT_DASK."
+        "workers (docs/costs.md), or unset PAWPRINT_DASK."
     )

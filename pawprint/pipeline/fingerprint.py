@@ -94,7 +94,7 @@ class Code:
         files = {file for folder in folders for file in self._data_in(folder)} | modules
         versions = {line for module in modules for line in self._versions(module)}
         if script == FEATURE_ROW:
-            # NumPy only stores the numbers: all versions write the same bytes (docs/decisions/39).
+            # NumPy only stores the numbers: all versions write the same bytes (docs/decisions/24).
             versions = {line for line in versions if not line.startswith("numpy==")}
         lines = [*map(self._line_of, sorted(files)), *sorted(versions)]
         return "".join(f"{line}\n" for line in lines)

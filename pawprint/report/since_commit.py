@@ -77,6 +77,10 @@ def _count(noun: str, verb: str, names: pd.Series) -> str:
 
 
 SAME = "the same photos, labels, splits, params and code"
+OTHER_COMPUTER = (
+    "The predictions differ nevertheless: what Keras trains, as in fine-tuning, differs between "
+    "computers. A fitted head does not."
+)
 NOT_KNOWN = "changes in photos and labels are unknown: run `dvc pull` before a run"
 NEXT = (
     "To keep this run, use `git add .` and `git commit`. To return to the last one, use `pawprint "
@@ -97,8 +101,12 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     of_params = describe_param_changes(recorded, params) if recorded else []
     parts = [describe_images_since(commit, now), name_some(of_params), describe_code(commit)]
     found = ", ".join(filter(None, parts)) or SAME
-    lines = [f"Since the last commit: {found}", *compare_with_commit(commit)]
-    return lines if found == SAME else [*lines, NEXT]
+    predicted = paths.PREDICTED_CLASSES_CSV["test"]
+    before = commit.hash_of("evaluate", predicted)
+    advice = [NEXT] if found != SAME else []
+    if found == SAME and before and before != md5(predicted):
+        advice = [OTHER_COMPUTER]
+    return [f"Since the last commit: {found}", *compare_with_commit(commit), *advice]
 
 
 def describe_images_since(commit: LastCommit, now: Images) -> str:

@@ -21,7 +21,7 @@ from examples.demo import draw_picture
 from pawprint.data.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("git clone ", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
+NOT_RUN = ("cd pawprint", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
@@ -88,6 +88,26 @@ def project(installed, finished) -> Iterator[Path]:
     succeed("git", "checkout", "-q", ".", cwd=finished)
     succeed("git", "clean", "-fdq", cwd=finished)
     installed.succeed("dvc", "checkout", "-q", cwd=finished)
+
+
+@pytest.mark.slow
+def test_experiments_on_the_pages_change_a_new_project(installed, project):
+    """On the pages about sharing and evaluation."""
+    printed = {}
+    for name, heading in (("sharing", "## Experiments"), ("evaluation", "## Compare two runs")):
+        page = (PROJECT / "docs" / f"{name}.md").read_text(encoding="utf-8").split(heading)[1]
+        text = next(text for language, text in blocks(page) if language == "console")
+        for command, _ in commands(text):
+            command += " --csv" if command.startswith("dvc exp show") else ""
+            printed[command] = installed.succeed("sh", "-c", command, cwd=project)
+    table = next(text for command, text in printed.items() if command.endswith(" --csv"))
+    header, *rows = (line.split(",") for line in table.split())
+    assert {"cross_validated_loss", "loss", "resize", "image_size"} <= {
+        name.rpartition(":")[2].rpartition(".")[2] for name in header
+    }
+    assert len(rows) == 5  # one of them is the workspace, with the first experiment
+    assert len({row[1] for row in rows}) == 4
+    assert not any("identical" in text for text in printed.values())
 
 
 def status(project: Path) -> str:

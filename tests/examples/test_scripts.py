@@ -1,6 +1,6 @@
 """Test that the scripts in examples/ return the same as `predict`, without using this project.
 
-Each script runs in a virtual environment with the packages in docs/programs.md.
+Each script runs in a virtual environment with the packages in docs/use.md.
 """
 
 import json
@@ -35,7 +35,7 @@ from pawprint.network.keras_model import build_head, build_model, convert, with_
 from pawprint.serving.predictor import Prediction, load_predictor
 
 pytestmark = pytest.mark.slow
-PAGE = (PROJECT / "docs" / "programs.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 NOISE = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])

@@ -197,7 +197,7 @@ def test_page_on_a_host_without_tls_labels_photos_without_their_hash(browser, fi
 def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(
     browser, served, file, tmp_path
 ):
-    text = (PROJECT / "docs/programs.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```js\n(import.*?)```", text, re.DOTALL)
     script, _ = RUNTIME["runtime"]
     for name, _ in RUNTIME.values():

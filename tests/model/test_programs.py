@@ -28,8 +28,8 @@ def model():
 
 @pytest.fixture
 def use_page(tmp_path) -> Path:
-    """Return a folder with a model and the programs in docs/predict.md, named by line one."""
-    page = (PROJECT / "docs/predict.md").read_text(encoding="utf-8")
+    """Return a folder with a model and the programs in docs/use.md, named by line one."""
+    page = (PROJECT / "docs/use.md").read_text(encoding="utf-8")
     programs = re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page, re.DOTALL)
     write_files(tmp_path, {name: text for text, name in programs} | {"photo.jpg": PHOTO})
     shutil.copytree(MODEL, tmp_path / "models/served")

@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from pawprint.network.shards import earlier_shards, origin_of
 
+from pawprint.network.shards import earlier_shards, origin_of
 from pawprint.network.store import STORED_SPLITS
 
 

@@ -35,6 +35,7 @@ RECORDED = {
     "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
     "split": [paths.SPLIT_CSV],
     "train_extract": [paths.CROSS_VALIDATION_CSV, paths.CROSS_VALIDATION_JSON],
+    "evaluate": [paths.PREDICTED_CLASSES_CSV["test"]],
     "plot": [],
 }
 NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
@@ -207,7 +208,8 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     identical = "The predictions of the last commit and this run are identical on all 120 images"
     assert since(committed)[1].startswith(identical)
     predict(committed, 15)
-    _, verdict, beside = since(committed)
+    _, verdict, beside, advice = since(committed)
+    assert "differs between computers" in advice
     assert verdict.startswith("This run is worse than the last commit: log loss ")
     assert "on 96 validation images and training images (in folds)." in verdict
     assert "deciding nothing, 24 test images: " in beside
