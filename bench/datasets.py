@@ -36,12 +36,12 @@ from pawprint.base.columns import SCORES, SPLIT
 from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
-from pawprint.commands.init import left_out_of
+from pawprint.commands.given import open_given
 from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import NEW, read_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
-from pawprint.data.unusual import MAX_LEFT_OUT
+from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.network.rows import row_function
 from pawprint.network.store import stored_examples
@@ -136,7 +136,9 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
     params = overlay(params, read_recipe(NEW))
-    if left_out_of(archive) > MAX_LEFT_OUT:
+    with open_given(archive) as given:
+        out = left_out(*np.array(given.sizes).T)
+    if out > MAX_LEFT_OUT:
         params = overlay(params, "model: {resize: stretch}")
     return overlay(params, changes) if changes else params
 

@@ -191,13 +191,20 @@ def require_stages(path: Path) -> None:
     """Raise InputError if a `dvc.yaml` lacks part of the package's own stages.
 
     DVC would then keep outdated results, for example after an upgrade of the package. A project may
-    add stages, and entries to each stage. A stage that runs the project's own script is not
-    compared.
+    add stages, and entries to each stage. A stage whose script is the project's own is not compared,
+    but must run it.
     """
     own = read_mapping(path).get("stages") or {}
     for name, stage in stages().items():
-        missing = _parts_of(stage) - _parts_of(own.get(name) or {})
-        if missing and not (path.parent / f"stages/{name}.py").is_file():
+        entry = own.get(name) or {}
+        missing = _parts_of(stage) - _parts_of(entry)
+        if (path.parent / f"stages/{name}.py").is_file():
+            if entry.get("cmd") == stage["cmd"]:  # DVC would run another script than `code` reads
+                raise InputError(
+                    f"{path}: stages.{name}.cmd: expected a command that runs stages/{name}.py. "
+                    "Received: the package's script."
+                )
+        elif missing:
             raise InputError(
                 f"{path}: stages.{name}: expected {name_some(sorted(missing))}, as in the "
                 "package's stage. Add it, or run `pawprint init --renew`."

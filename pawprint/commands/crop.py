@@ -14,12 +14,11 @@ from pawprint.base.progress import track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given
-from pawprint.data.boxes import AS_IS, Photo, crop_name, cut, read_boxes
 from pawprint.data.folder_messages import describe_class_counts
 from pawprint.data.folders import AUTO, READINGS, find_layout
 from pawprint.data.metadata_csv import CROPS, FILE_NAME
-from pawprint.data.reading import FAILURES, why
 from pawprint.pipeline.mapping import map_in_threads
+from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
 from pawprint.commands.rows import FORMATS, print_megadetector
-from pawprint.data.boxes import read_boxes
+from pawprint.serving.boxes import read_boxes
 from pawprint.serving.predictor import (
     Predictor,
     default_model,

@@ -6,22 +6,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from pawprint.base.errors import InputError, printable
+from pawprint.base.errors import InputError
 from pawprint.base.files import pointer, pointer_at
 from pawprint.data.archive import Archive, UnusableImageError, read_member
 from pawprint.data.decoding import decoder
 from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
 from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
-
-# What reading and decoding a user's photo raises. ValueError means an invalid path.
-FAILURES = (InputError, OSError, ValueError)
-
-
-def why(error: Exception) -> str:
-    """Return why a photo failed, in one line, from one of FAILURES."""
-    if isinstance(error, InputError):
-        return printable(str(error))
-    return str(getattr(error, "strerror", None) or error).lower()
 
 
 @contextlib.contextmanager

@@ -21,22 +21,20 @@ from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
 from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.data.archive import UnusableImageError
-from pawprint.data.boxes import Photo, crop_name, cut
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
 from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.reading import (
-    FAILURES,
     decode_file,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
-    why,
 )
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata, require_files
 from pawprint.network.views import resize
 from pawprint.pipeline.mapping import map_items
+from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
 if TYPE_CHECKING:
     import pandas as pd

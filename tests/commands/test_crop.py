@@ -26,9 +26,9 @@ from pawprint.base.columns import METADATA
 from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.paths import SERVED_MODEL
 from pawprint.data.archive import open_archive, read_member
-from pawprint.data.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
 from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.model.metadata import read_metadata
+from pawprint.serving.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
 from pawprint.serving.predictor import load_predictor, predict_boxes
 
 SQUARE = "square 0.0"

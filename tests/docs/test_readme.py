@@ -146,6 +146,8 @@ def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installe
     (project / "stages").mkdir()
     for name in ("__init__.py", "plot.py"):
         shutil.copy(PROJECT / "stages" / name, project / "stages")
+    refused = installed.run("dvc", "repro", cwd=project)
+    assert "stages.plot.cmd: expected a command that runs stages/plot.py" in refused.stderr
     for name, old, new in (
         ("dvc.yaml", "python -P -m pawprint.stages.plot", "python -m stages.plot"),
         ("stages/plot.py", "Open {paths", "See {paths"),

@@ -90,9 +90,9 @@ def decoding(data: bytes, bits: int | None, side: int | None = None) -> Iterator
 
     Colours are converted from the embedded profile to sRGB, and transparent pixels are drawn on
     white. `bits` is `clean.bits`, which determines how images above 8 bits are scaled to 8 bits.
-    With `side`, a JPEG is decoded at
-    1/2, 1/4 or 1/8 of its size, as long as both sides keep at least that many pixels. Raises
-    DecodingError, with the reason, if the image cannot be decoded completely.
+    With `side`, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at
+    least that many pixels. Raises DecodingError, with the reason, if the image cannot be decoded
+    completely.
 
     Inside the block, no other thread decodes a large JPEG, which has more than MAX_PIXELS.
     """

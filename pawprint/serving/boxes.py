@@ -24,6 +24,8 @@ from pawprint.base.files import read_bytes, reading
 from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
 
+# What reading and decoding a user's photo raises. ValueError means an invalid path.
+FAILURES = (InputError, OSError, ValueError)
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
@@ -223,3 +225,10 @@ def cut(
     if (width - height) * (image.width - image.height) < 0:
         raise InputError("the boxes belong to the photo before EXIF turns it upright")
     return [image.crop(corners(box.bbox, image.size, rule)) for box in photo.boxes]
+
+
+def why(error: Exception) -> str:
+    """Return why a photo failed, in one line, from one of FAILURES."""
+    if isinstance(error, InputError):
+        return printable(str(error))
+    return str(getattr(error, "strerror", None) or error).lower()
