@@ -191,8 +191,8 @@ def require_stages(path: Path) -> None:
     """Raise InputError if a `dvc.yaml` lacks part of the package's own stages.
 
     DVC would then keep outdated results, for example after an upgrade of the package. A project may
-    add stages, and entries to each stage. A stage whose script is the project's own is not compared,
-    but must run it.
+    add stages, and entries to each stage. A stage with a script of the project's own must run it,
+    and is not compared.
     """
     own = read_mapping(path).get("stages") or {}
     for name, stage in stages().items():
