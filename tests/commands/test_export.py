@@ -19,8 +19,9 @@ from pawprint.base.columns import SPLIT
 from pawprint.base.files import md5
 from pawprint.base.tables import write_table
 from pawprint.commands import exports
-from pawprint.commands.export import FORMATS, export_model, require_formats
+from pawprint.commands.export import FORMATS, require_formats
 from pawprint.commands.export import run as run_export
+from pawprint.commands.export_model import export_model
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.model.detector import fit_detector
 from pawprint.model.metadata import FORMAT, RELEASE, read_metadata
