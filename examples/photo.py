@@ -30,12 +30,15 @@ def pixels(photo, model):
     file, size = Image.open(photo), model["image_size"]
     if side := model.get("decoded_side"):
         file.draft(None, (side, side))
+    has_deep_colours = ";16" in str(file.tile) and not file.mode.startswith("I;16")
     image = ImageOps.exif_transpose(file)
     profile = file.info.get("icc_profile")
     if image.mode.startswith("I;16") or (file.format, image.mode) == ("PPM", "I"):
         image, profile = grey(image, file, model.get("bits")), None
     elif image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
+    elif has_deep_colours and model.get("bits"):
+        sys.exit(f"{photo}: unsupported: colours above 8 bits, which clean.bits scales")
     if image.has_transparency_data:
         image = on_white(image.convert("RGBA"), file.format)
     image = in_srgb(image, profile)

@@ -35,10 +35,14 @@ def main() -> None:
     parser.add_argument("path", help="an output, such as photos or models/served")
     parser.add_argument("to", type=Path, help="a new folder")
     arguments = parser.parse_args()
-    md5 = dict(recorded(arguments.project))[arguments.path]
+    outputs = dict(recorded(arguments.project))
+    if arguments.path not in outputs:
+        raise SystemExit(f"{arguments.path}: expected one of {', '.join(outputs)}")
+    md5 = outputs[arguments.path]
     files = [{"relpath": Path(arguments.path).name, "md5": md5}]
     if md5.endswith(".dir"):
         files = json.loads(read(arguments.store, md5))
+    arguments.to.mkdir(parents=True)  # an existing folder is an error: nothing is overwritten
     for file in files:
         path = arguments.to / file["relpath"]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -121,7 +121,9 @@ def show_lines(was_active: bool) -> None:
     if not LOG.exists():
         return
     if not active and runs() and runs()[-1].returncode:
-        st.error("The run failed. Its last lines say why; the next run continues from there.")
+        st.error(
+            "The run failed or was stopped. Its last lines say why, and the next run continues there."
+        )
     with st.expander("Output of the last run", expanded=bool(runs())):
         lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
         st.code("\n".join(lines[-MAX_LINES:]), language=None, wrap_lines=True)

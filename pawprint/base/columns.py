@@ -23,7 +23,7 @@ def counts(*names: str) -> Columns:
     return dict.fromkeys(names, "int64")
 
 
-# Measures of an image, computed in decoding/row.py.
+# Measures of an image, computed in data/decoding/row.py.
 MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
 # `taken` is the time in the EXIF data, such as 2026-08-10T10:11:12.250, or "". `camera` is a model.
 CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash", "taken", "camera")
@@ -87,7 +87,7 @@ ROC = texts("label") | numbers("false_positive_rate", "true_positive_rate")
 # The most confident images in the test split. `decided` is their fraction of the images, and
 # `confidence` the lowest confidence among them.
 DECIDED = numbers("decided", "error", "confidence")
-# `label` is "" for a score over all classes, UNKNOWN for a score of unknown images, or a column of
-# metadata.csv and a value for a slice. `low` and `high` are the ends of an interval.
+# `label` is "" for a score over all classes, or UNKNOWN for a score of unknown images. `low` and
+# `high` are the ends of an interval.
 SCORES = texts("split", "label", "score") | numbers("value") | optional("low", "high")
 SCORES |= counts("images")

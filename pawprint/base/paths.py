@@ -59,9 +59,10 @@ LIMITS = Path("plots/limits.txt")  # sentences about what limits the model
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 LEARNING_CURVE_CSV = Path("plots/learning_curve.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
-TEST_PROBABILITIES_CSV = Path("data/probabilities.csv")
-VALIDATION_PROBABILITIES_CSV = Path("data/probabilities_validation.csv")
-PROBABILITIES_CSV = {"test": TEST_PROBABILITIES_CSV, "validation": VALIDATION_PROBABILITIES_CSV}
+PROBABILITIES_CSV = {
+    "test": Path("data/probabilities.csv"),
+    "validation": Path("data/probabilities_validation.csv"),
+}
 # The part of these tables that Git keeps.
 PREDICTED_CLASSES_CSV = {
     "test": Path("plots/predictions.csv"),

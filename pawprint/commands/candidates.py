@@ -2,7 +2,7 @@
 
 `candidates_of` lists the candidates with the params that each one changes, `measure_each` measures
 them, and `choose` picks one. The caller writes the chosen changes with `set_params` in
-params/file.py.
+commands/params_file.py.
 
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
@@ -11,6 +11,7 @@ Only the features are kept, where the `features` stage finds them.
 
 import functools
 import itertools
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -392,8 +393,14 @@ def choose(rows: Sequence[Measured]) -> Measured:
     return min(good, key=lambda row: (row.seconds, row.loss))
 
 
-def describe_choice(best: Measured, rows: Sequence[Measured]) -> str:
-    """Explain which candidate to use, and why."""
+def use_command(name: str, choices: Sequence[str]) -> str:
+    """Return the command that writes a candidate's params, given the `-S` options of this one."""
+    options = [("-S", choice) for choice in choices]
+    return shlex.join(("pawprint", "try", *itertools.chain(*options), "--use", name))
+
+
+def describe_choice(best: Measured, rows: Sequence[Measured], choices: Sequence[str] = ()) -> str:
+    """Explain which candidate to use, and why, given the `-S` options of the command."""
     first = rows[0]
     name = best.candidate.name
     base = first.candidate.name
@@ -412,7 +419,7 @@ def describe_choice(best: Measured, rows: Sequence[Measured]) -> str:
     name = lowest.candidate.name
     return (
         f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
-        f"`pawprint try --use {name}` tests it alone and writes it."
+        f"`{use_command(name, choices)}` tests it alone and writes it."
     )
 
 
@@ -422,7 +429,7 @@ def tabulate(
     failed: Mapping[str, InputError],
     best: Measured,
 ) -> list[dict]:
-    """Return a row for each candidate, for JSON and for the table of `Project.candidates`.
+    """Return a row for each candidate, for JSON and for the printed table.
 
     Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
     first row of all has no `difference`. `chosen` marks the candidate of `best`.

@@ -63,6 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder, out = arguments.photos, arguments.out
     if os.path.lexists(out):
         raise InputError(f"{out} exists. Choose a new folder. Nothing is overwritten.")
+    if arguments.labels and (arguments.table or arguments.label):
+        arguments.error("argument --labels: expected no --table and no --label")
     if not 0 <= arguments.margin <= 1:
         arguments.error("argument --margin: expected 0 to 1")
     photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
@@ -93,11 +95,11 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
     folder, labels = arguments.photos, arguments.labels
     own = folder / FILE_NAME
-    table = arguments.table or (own if own.exists() else None)
-    if not table and not labels:
+    table = arguments.table or (own if own.exists() and not labels else None)
+    if not (table or labels or arguments.label):
         return {}
     with open_given(folder) as given:
-        if table:
+        if table or arguments.label:
             form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
             return form.photos if form else {}
         places = find_layout(given.names, None, labels, str(folder)).places

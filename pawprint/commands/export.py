@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     formats = list(dict.fromkeys(arguments.format))
     if arguments.size is not None and not 32 <= arguments.size <= 1024:
         arguments.error(f"argument --size: expected 32 to 1024. Received: {arguments.size}")
+    if (arguments.size or arguments.unknown_as) and "litert" not in formats:
+        arguments.error("arguments --size and --unknown-as: expected --format litert")
     require_formats(formats, Model.load(path=PARAMS))
     runtime = fetch_runtime() if "page" in formats else {}
     # Last, because TensorFlow takes seconds to start.

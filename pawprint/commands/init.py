@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.folder
     images = arguments.images
     if arguments.renew:
+        if images or arguments.recipe or arguments.table or arguments.label:
+            arguments.error("argument --renew: expected DIR alone")
         notes, changes = renew(folder or Path())
         print("\n".join([*notes, changes.rstrip() or "nothing to change"]))
         return

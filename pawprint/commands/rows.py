@@ -67,7 +67,7 @@ def print_megadetector(
     """
     names = dict(content.get("classification_categories") or {})
     new = [label for label in labels if label not in names.values()]
-    first = max(map(int, names), default=-1) + 1
+    first = max((int(name) for name in names if name.isdecimal()), default=-1) + 1
     names |= {str(first + place): label for place, label in enumerate(new)}
     number_of = {name: number for number, name in names.items()}
     model = ""

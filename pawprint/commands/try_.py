@@ -1,13 +1,11 @@
 """The `try` command: print candidates for the network; with --use, write one to params.yaml.
 
-`projects/candidates.py` measures and ranks them, and `set_params` in `params/file.py` writes.
+`candidates.py` measures and ranks them, and `set_params` in `params_file.py` writes.
 """
 
 import argparse
 import contextlib
-import itertools
 import json
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         rows, failed = _measure(options, sample, arguments)
         best = rows[-1] if arguments.use else candidates.choose(rows)
-        print(candidates.describe_choice(best, rows))
+        print(candidates.describe_choice(best, rows, arguments.S))
         _use(folder, arguments, best.candidate)
     if not is_table:
         print(json.dumps(candidates.tabulate(options, rows, failed, best)))
@@ -143,6 +141,5 @@ def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate
         if best.changes:
             print("Now run `dvc repro`.")
     elif best.changes:
-        options = [("-S", choice) for choice in arguments.S]
-        words = ("pawprint", "try", *itertools.chain(*options), "--use", best.name)
-        print(f"`{shlex.join(words)}` sets {candidates.describe_params(best)}")
+        command = candidates.use_command(best.name, arguments.S)
+        print(f"`{command}` sets {candidates.describe_params(best)}")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pawprint.base.errors import printable
 from pawprint.data.folder_names import split_in_words
+from pawprint.data.metadata_csv import CROPS
 
 # Fraction of all images; random hexadecimal names have fewer in series. Edited copies may be few.
 MIN_FRACTION = 0.4
@@ -94,13 +95,14 @@ def _values_in_columns(images: pd.DataFrame, metadata: pd.DataFrame) -> dict[str
     return {
         str(column): images["path"].map(rows.set_index("path")["value"])
         for column, rows in metadata.groupby("column")
+        if column not in ("confidence", CROPS)  # what `crop` writes about a box
     }
 
 
 def find_bursts(images: pd.DataFrame) -> Found:
     """Return "EXIF", and for each photo of a burst by one camera, the first photo's path."""
     rows = images[(images["taken"] != "") & (images["camera"] != "")]
-    rows = rows.assign(time=pd.to_datetime(rows["taken"], format="ISO8601"))
+    rows = rows.assign(time=pd.to_datetime(rows["taken"], format="ISO8601", errors="coerce"))
     rows = rows.sort_values(["camera", "time", "path"])
     is_next = rows.groupby("camera")["time"].diff() <= BURST
     first = rows["path"].mask(is_next).ffill().reindex(images.index)

@@ -42,7 +42,7 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
     content = read_bytes(path)
     size = model.image_size
     params = model.onnx
-    assert params is not None  # as checked in params/model.py
+    assert params is not None  # as checked in pipeline/params/model.py
     if IN_MEMORY in content:
         raise InputError(
             f"{path}: expected weights in the file. Received: memory addresses instead. Export the "

@@ -95,7 +95,7 @@ class HeadWeights(NamedTuple):
         return len(self.arrays[0])
 
     def steps(self, params: Head) -> Iterator[tuple[str, *tuple[np.ndarray, ...]]]:
-        """Yield the operations from features to logits: their names in ONNX, and their arrays.
+        """Yield the operations from features to logits: their names and their arrays.
 
         The first operation takes the features, and each other one takes the result of the one
         before. They compute what the head of `build_head` in keras_model.py computes in inference.

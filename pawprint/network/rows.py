@@ -16,7 +16,7 @@ from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.network.views import View, apply, resize
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image to at least this `side` (see decoding/decoder.py).
+# A function that decodes an image to at least this `side` (see data/decoding/decoder.py).
 Read = Callable[[int], Image.Image]
 
 

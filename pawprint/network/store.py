@@ -35,7 +35,7 @@ Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
-# The column `drawn` has the fields of View (see features/views.py).
+# The column `drawn` has the fields of View (see network/views.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
 # Large images with equal `pixels_sha256` may decode differently in another file format.

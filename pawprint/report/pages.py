@@ -1,4 +1,4 @@
-"""Fill in the templates of the model card, the report and pages of photos."""
+"""Fill in the templates of the model card and the report."""
 
 import base64
 import io

@@ -24,7 +24,7 @@ MIN_ERRORS = 0.5  # per 100 images
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 HEADING = (
     "Errors per 100 images that the model was not trained on, each class weighted equally, with "
-    f"{CONFIDENCE:.0%} intervals; largest first:"
+    f"{CONFIDENCE:.0%} intervals; largest first, and last those that may be due to chance:"
 )
 NO_SIZE = "No measured limit causes half an error per 100 images."
 

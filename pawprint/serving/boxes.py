@@ -24,8 +24,9 @@ from pawprint.base.files import read_bytes, reading
 from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
 
-# What reading and decoding a user's photo raises. ValueError means an invalid path.
-FAILURES = (InputError, OSError, ValueError)
+# What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
+# a box without an end.
+FAILURES = (InputError, OSError, ValueError, ArithmeticError)
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
@@ -81,11 +82,18 @@ def read_boxes(
         if "predictions" in content:
             raise TypeError("SpeciesNet's predictions: convert them with its speciesnet_to_md")
         if "annotations" in content:
-            photos, notes = _read_coco(content), list[str]()
+            photos, notes = _read_coco(content, threshold or 0), list[str]()
         else:
             photos, notes = _read_megadetector(content, threshold)
         photos = list(_below(folder, photos))
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         received = f"no {error}" if isinstance(error, KeyError) else reason(error)
         raise InputError(
             f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
@@ -130,11 +138,12 @@ def typical_threshold(info: dict[str, Any]) -> float:
     return by_name if typical is None else float(typical)
 
 
-def _read_coco(content: dict[str, Any]) -> list[Photo]:
+def _read_coco(content: dict[str, Any], threshold: float) -> list[Photo]:
     names = {category["id"]: category["name"] for category in content["categories"]}
     annotations = defaultdict(list)
     for each in content["annotations"]:
-        if each.get("bbox") or each.get("bbox_relative"):
+        has_box = each.get("bbox") or each.get("bbox_relative")
+        if has_box and each.get("score", 1) >= threshold:
             annotations[each["image_id"]].append(each)
     photos = []
     for position, image in enumerate(content["images"]):
@@ -151,7 +160,8 @@ def _read_coco(content: dict[str, Any]) -> list[Photo]:
             # The animal may be in another photo of the sequence.
             label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
             boxes.append(Box(place, tuple(bbox), each.get("score"), label))
-        group, location = (str(image.get(key, "")) for key in ("seq_id", "location"))
+        values = (image.get(key) for key in ("seq_id", "location"))
+        group, location = ("" if value is None else str(value) for value in values)
         photos.append(Photo(position, image["file_name"], boxes, problem, group, location, size))
     return photos
 

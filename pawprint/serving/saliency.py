@@ -137,7 +137,7 @@ def _linear(logits: openvino.Output, units: int) -> tuple[openvino.Output, np.nd
         elif kind in ("Multiply", "Divide"):
             factor = operand if kind == "Multiply" else 1 / operand
             weights = factor.reshape(-1, 1) * weights
-        elif kind == "MatMul":  # in models of older versions
+        elif kind == "MatMul":
             is_turned = node.get_attributes()["transpose_b"]
             weights = (operand.T if is_turned else operand) @ weights
         elif kind == "Squeeze" and (rows := _source(_source(node, "Convolution"), "Unsqueeze")):

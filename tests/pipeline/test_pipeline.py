@@ -132,7 +132,7 @@ def test_killed_stage_computes_no_finished_features_again(tiny_copy):
 
 def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(tiny_run):
     predictor = load_predictor(tiny_run / paths.SERVED_MODEL)
-    table = read_probabilities(tiny_run / paths.TEST_PROBABILITIES_CSV)
+    table = read_probabilities(tiny_run / paths.PROBABILITIES_CSV["test"])
     with open_archive(tiny_run / paths.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
     probabilities = np.array([prediction.probabilities for prediction in predicted])

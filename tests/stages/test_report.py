@@ -77,7 +77,7 @@ def test_page_needs_nothing_beside_itself(both):
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
     _, page = both
-    of_test = read_probabilities(workspace / paths.TEST_PROBABILITIES_CSV)
+    of_test = read_probabilities(workspace / paths.PROBABILITIES_CSV["test"])
     labels = list(LABELS)
     targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
     wrong = of_test[of_test["actual"] != of_test["predicted"]]
