@@ -2,7 +2,7 @@
 
 `candidates_of` lists the candidates with the params that each one changes, `measure_each` measures
 them, and `choose` picks one. The caller writes the chosen changes with `set_params` in
-params/file.py.
+params_file.py.
 
 As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
 is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.

@@ -1,6 +1,6 @@
 """The `try` command: print candidates for the network; with --use, write one to params.yaml.
 
-`projects/candidates.py` measures and ranks them, and `set_params` in `params/file.py` writes.
+`candidates.py` measures and ranks them, and `set_params` in `params_file.py` writes.
 """
 
 import argparse

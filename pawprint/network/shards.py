@@ -184,7 +184,7 @@ class ShardComputer:
     """A function of tasks, which runs on this computer or on another one with the same files."""
 
     archive: Archive
-    rows_of: Callable  # see features/rows.py
+    rows_of: Callable  # see rows.py
     kinds: store.Kinds
     views_of: ViewsOf
 
