@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError
-from pawprint.base.git import try_git
 from pawprint.commands.check import require_reproduced
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
@@ -76,10 +75,6 @@ def _record(compared: ComparedRun) -> dict:
     }
 
 
-# Patterns of references, with the number of parts before the name. An experiment's name comes after
-# the hash of its commit, which has two parts; references of DVC itself have fewer parts.
-REFS = {"experiment": ("refs/exps/*/*/*", 4), "branch": ("refs/heads", 2), "tag": ("refs/tags", 2)}
-MAX_COMMITS = 50  # number of commits that `find_runs` lists
 NO_NAMES: Mapping[str, str] = {}
 
 
@@ -116,20 +111,3 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
             "Run `dvc repro` there, and commit."
         )
     return run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
-
-
-def find_runs(folder: Path) -> dict[str, str]:
-    """Return the available runs with descriptions: WORKSPACE, commits, and names in Git.
-
-    The commits are the latest ones that changed predictions.
-    """
-    predictions = str(paths.PREDICTED_CLASSES_CSV["validation"])
-    options = (f"-{MAX_COMMITS}", "--format=%h %cs %s")
-    log = try_git("log", *options, "--", predictions, folder=folder) or ""
-    found = {WORKSPACE: "the present files"}
-    found |= dict(line.split(" ", 1) for line in log.split("\n") if line)
-    for kind, (pattern, parts) in REFS.items():
-        name = f"--format=%(refname:lstrip={parts})"
-        for line in (try_git("for-each-ref", name, pattern, folder=folder) or "").splitlines():
-            found.setdefault(line, kind)
-    return found
