@@ -37,7 +37,7 @@ EXCEPTIONS = {
         "map_in_threads members open_archive parse_csv parse_metadata_csv read_member "
         "require_utf8 split_in_words tar_files track what_is"
     ),
-    "export exports html_page": (
+    "export export_model exports html_page": (
         "Detector Head HeadWeights IMAGENET Metadata Model ONNX PACKAGES Weights activation_for "
         "describe_score headline_of is_mirrored keras load_backbone load_model needs_keras "
         "open_archive save_model score_of with_features with_head write_metadata"

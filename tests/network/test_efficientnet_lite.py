@@ -13,7 +13,7 @@ from networks import metadata, model_params, pixels, weights_of
 from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
-from pawprint.commands.export import keras_model
+from pawprint.commands.export_model import keras_model
 from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file

@@ -8,7 +8,7 @@ from examples.demo import draw_dataset, prepare
 from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.export import keras_model
+from pawprint.commands.export_model import keras_model
 from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe, read_recipe, recipe_names
 from pawprint.model.metadata import read_metadata
