@@ -56,7 +56,7 @@ def _problem_in(error: Exception) -> str | None:
     """Return a line for a user's mistake, "" for a closed pipe, or None for anything else."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError):  # for example, in an installation for serving only
+    if isinstance(error, ModuleNotFoundError):  # for example, DVC was removed
         from pawprint.base.package import install_command
 
         return f"the package {error.name} is not installed. Run `{install_command()}`."
