@@ -8,7 +8,7 @@ for docs/tutorial.md.
 
 pawprint/recipes/sample/base.h5 contains the weights of MobileNetV2 (alpha 0.35) in float16. It was
 trained to distinguish 30 kinds of drawn objects, not including cats and dogs, and is correct on 81%
-of 1,200 held-out pictures. It was made by pawprint/recipes/sample/pretrain.py in commit 566bd2d.
+of 1,200 held-out pictures. It was made by recipes/sample/pretrain.py in commit 566bd2d.
 """
 
 import argparse

@@ -122,7 +122,7 @@ def show_lines(was_active: bool) -> None:
         return
     if not active and runs() and runs()[-1].returncode:
         st.error(
-            "The run failed or was stopped. Its last lines say why, and the next run continues there."
+            "The run failed or was stopped: see its last lines. The next run continues from there."
         )
     with st.expander("Output of the last run", expanded=bool(runs())):
         lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()

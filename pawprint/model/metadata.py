@@ -45,7 +45,7 @@ class Metadata(Section):
     `interpolation`, and passed to the model as `(1, image_size, image_size, 3)`. `bits` is
     `clean.bits`, which determines how images above 8 bits are scaled to 8 bits. A JPEG may be
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
-    pixels.
+    pixels. If this is null, JPEGs are decoded in full.
 
     If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
     `pawprint/serving/boxes.py`. Otherwise, it is null, and missing in the file.
