@@ -80,6 +80,7 @@ def export_model(
 
 def read_trained(folder: Path, splits: Sequence[str]) -> exports.Trained:
     """Rebuild a project's trained model, and run the served model on the images of these splits."""
+    keras.utils.clear_session()  # or Keras counts on from the names of earlier layers
     predictor = load_predictor(folder / paths.SERVED_MODEL)
     run = open_run(folder, predictor.metadata)
     metadata = run.metadata

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import (
-    MIRROR,
     PROJECT,
     complaint,
     encode,
@@ -342,11 +341,11 @@ def test_every_command_of_the_page_works_and_prints_what_it_shows(tmp_path):
 
 
 @pytest.mark.slow
-def test_crop_in_memory_has_the_label_of_its_file(tmp_path):
+def test_crop_in_memory_has_the_label_of_its_file(tmp_path, mirror):
     """Real photos with made boxes, which the JPEG of a crop changes a little."""
     rng = np.random.default_rng(0)
     images: dict[str, list[dict] | None] = {}
-    with open_archive(MIRROR / "cats_and_dogs_filtered.zip") as archive:
+    with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
         names = [name for name in archive.zip_file.namelist() if name.endswith(".jpg")]
         for number, name in enumerate(names[-1000:]):
             sides = rng.uniform(0.6, 0.9, 2)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,10 +21,14 @@ AUTHOR = {
 
 CONTROL = re.compile(r"\x1b\[[\d;?]*[a-zA-Z]")  # of a terminal, such as a colour
 # Bars, whose numbers are times, and what `init` prints about how this package was installed.
-NOT_KEPT = re.compile(r"\[\d\d:\d|^ +\d+% |^[!⠋]|^Adding\.\.\.|line of requirements\.txt")
+NOT_KEPT = re.compile(
+    r"\[\d\d:\d|^Checking out|^ +\d+% |^[!⠋]|^Adding\.\.\.|line of requirements\.txt"
+)
 
 # If another program sets a Matplotlib backend, the notebook lacks figures.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+# Its cells call `dvc` and `pawprint` of this environment, which may not be activated.
+ENVIRONMENT["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
