@@ -247,7 +247,7 @@ FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
 OWN_LINE = re.compile(rf"^(# )?{DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
-ENTRY = re.compile(r"(?:^  #.*\n)*^  (\w+):.*\n(?:^   .*\n)*", re.MULTILINE)
+ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
 COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
@@ -300,8 +300,13 @@ def renewed_pipeline(own: str, new: str) -> str:
         text = text.replace(template[f"stages.{name}"], renewed)
     after = parse_mapping(text, PIPELINE.name)["stages"]
     for name, stage in before.items():
-        if after.get(name, {}).get("cmd") != stage.get("cmd"):
-            raise InputError(f"{PIPELINE}: stages.{name}: expected an indent of two spaces.")
+        carried = after.get(name) or {}
+        is_ours = f"stages.{name}" in template
+        if carried.get("cmd") != stage.get("cmd") or not (is_ours or carried == stage):
+            raise InputError(
+                f"{PIPELINE}: stages.{name}: cannot carry this stage over. Indent it as DVC does: "
+                "two spaces, and two more on each level."
+            )
     return text
 
 

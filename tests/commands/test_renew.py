@@ -57,7 +57,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
     assert renewed_pipeline(new.replace("desc: Bring", "desc: Fetch"), new) == new
     own = new
     for old, text in (
-        ("stages:\n", "stages:\n  # Ours\n  ours:\n    cmd: echo ours\n    deps: [a]\n\n"),
+        ("stages:\n", "stages:\n  # Ours\n  our-own:\n    cmd: echo ours\n\n    deps: [a]\n\n"),
         ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
         ("      - plots/unusual.jpg\n    params", "      - stages/plot.py\n    params"),
         (
@@ -70,7 +70,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
         own = own.replace(old, text, 1)
     text = renewed_pipeline(own, new)
     expected = parse_mapping(new, "")
-    expected["stages"]["ours"] = {"cmd": "echo ours", "deps": ["a"]}
+    expected["stages"]["our-own"] = {"cmd": "echo ours", "deps": ["a"]}
     for name, command in (
         ("plot", "python -m stages.plot"),
         ("split", ["echo", "python -m stages.split"]),
@@ -79,7 +79,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
         expected["stages"][name]["deps"].insert(0, f"stages/{name}.py")
     assert parse_mapping(text, "") == expected and "  # Ours\n" in text
     assert renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
-    with refused("dvc.yaml: stages.ours: expected an indent of two spaces"):
+    with refused("dvc.yaml: stages.ours: cannot carry this stage over"):
         renewed_pipeline("stages:\n    ours:\n        cmd: echo\n", new)
 
 
