@@ -136,7 +136,7 @@ def show_verdict() -> None:
     text = compare(INPUTS, current_commit())
     sentence, _, rest = text.partition("\n")
     st.markdown(f"**{plain(sentence[0].upper() + sentence[1:])}**")
-    st.code(rest.strip(), language=None, wrap_lines=True)
+    st.code(rest.strip("\n"), language=None, wrap_lines=True)
 
 
 # The arguments are cache keys, so the result is kept until a file or the commit changes.
