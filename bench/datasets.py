@@ -36,7 +36,7 @@ from pawprint.base.columns import SCORES, SPLIT
 from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
-from pawprint.commands.given import open_given
+from pawprint.commands.given_images import open_given
 from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import NEW, read_recipe
 from pawprint.data.archive import members, open_archive, read_member

@@ -29,7 +29,7 @@ MAY_IMPORT = {
 }
 # The names of the core that modules above the door take past it.
 EXCEPTIONS = {
-    "crop init given forms table_forms params_file": (
+    "crop init given_images label_tables params_file": (
         "AUTO Archive BROKEN CROPS EMPTY_TABLES FILE_NAME FORMATS INNER MAX_LEFT_OUT OUTER Params "
         "READINGS SPLIT_OF_FOLDER check_content count_suffixes describe_class_counts "
         "describe_empty describe_encoding describe_names describe_param_changes describe_unsafe "

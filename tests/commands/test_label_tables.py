@@ -6,8 +6,8 @@ import pytest
 from classes_of import describe_classes
 from conftest import photos_of, refused, tarred, write_files
 
-from pawprint.commands.forms import NOTHING, Asked
 from pawprint.commands.init import create
+from pawprint.commands.label_tables import NOTHING, Asked
 
 NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
