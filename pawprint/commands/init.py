@@ -164,7 +164,7 @@ def find_classes(
     `find_layout`.
     """
     given = with_table(given, asked, labels)
-    unread = name_some(label_files(given))
+    unread = label_files(given)
     if given.path.suffix in OF_URLS:
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
@@ -182,10 +182,10 @@ def find_classes(
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
-                f"labels: {unread}. Name a table with --table, or write a metadata.csv as in "
-                "docs/images.md; or add --labels outer and label the photos in the app."
+                f"labels: {name_some(unread)}. Name a table with --table, or write a metadata.csv "
+                "as in docs/images.md; or add --labels outer and label the photos in the app."
             )
-        notes.append(f"files that may hold labels are not read: {unread}")
+        notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
 
 

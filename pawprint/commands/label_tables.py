@@ -22,7 +22,7 @@ from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
 from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
-from pawprint.data.folders import AUTO, INNER, OUTER, find_layout
+from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata
 from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.user_tables import parse_csv
@@ -94,7 +94,6 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
     found = find_labels(given, asked, labels)
     if not found:
         return given
-    table = metadata_csv(found.photos).encode()
     for name in found.photos:
         source = given.files[name]
         if not source.resolve().is_relative_to(given.path.resolve()) and not is_link_of_dvc(source):
@@ -102,6 +101,7 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
                 f"{printable(str(source))}: expected a file. Received: a link that leads outside "
                 f"{given.path}. Replace it with a copy."
             )
+    table = metadata_csv(found.photos).encode()
     return given._replace(
         files={name: given.files[name] for name in found.photos},
         names=[FILE_NAME, *found.photos],
@@ -201,13 +201,11 @@ def _require_same_classes(images: Path, folders: Mapping[str, str], tables: list
             for cells in values.values()
         )
         if 2 * len(photos) > len(folders) and is_labelled and not agrees:
-            outer = find_layout([*folders], None, OUTER, str(images)).places
-            is_outer = all(outer[name].label == label for name, label in folders.items())
             raise InputError(
                 f"{images}: expected classes as folders or in a table. Received: folders, and "
                 f"{printable(table.name)}, with rows for {len(photos):,} of their images. Use the "
-                "table with --table FILE or --label COLUMN, or the folders with --labels "
-                f"{OUTER if is_outer else INNER}."
+                "table with --table FILE or --label COLUMN, or the folders with --labels outer, or "
+                "inner if they are nested."
             )
 
 
