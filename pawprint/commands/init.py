@@ -1,15 +1,27 @@
 """The `init` command."""
 
 import argparse
+import contextlib
+import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import copy_file, read_text, reading, write_json, write_text, writing
+from pawprint.base.files import (
+    OF_SYSTEMS,
+    copy_file,
+    read_text,
+    reading,
+    write_json,
+    write_text,
+    writing,
+)
+from pawprint.base.git import git, ignored, work_tree
 from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version, template
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -18,15 +30,14 @@ from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_tab
 from pawprint.commands.params_file import set_values
 from pawprint.commands.project_files import (
     CONFIG,
+    DEFAULT_RECIPE,
     IGNORE,
-    building,
+    default_params,
     files,
     names_in_git,
-    override_rules,
     renew,
-    require_room,
 )
-from pawprint.commands.recipes import NEW, new_params, recipe_names
+from pawprint.commands.recipes import recipe_names
 from pawprint.data.folder_messages import describe_class_counts, describe_names
 from pawprint.data.folders import AUTO, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
@@ -92,6 +103,10 @@ def run(arguments: argparse.Namespace) -> None:
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
+PARTIAL = ".init.part"
+# What may be in the folder of a new project.
+NEUTRAL = {*OF_SYSTEMS, ".git", ".idea", ".venv", ".vscode", PARTIAL}
+COMMENT = "# Files of the project that other rules ignore\n"
 
 
 def create(
@@ -113,7 +128,7 @@ def create(
     tracked with Git. Without `images`, the recipe determines them. Raises InputError, and leaves
     the folder unchanged, if images are missing or the folder is not empty.
     """
-    params = new_params(recipe or NEW)
+    params = default_params(recipe or DEFAULT_RECIPE)
     if images or labels != AUTO:
         params = set_values(params, {"clean.labels": labels})
     path = images or _images_of(params, recipe)
@@ -229,6 +244,86 @@ def _write_project(folder: Path, place: Path, params: str, images: Path, source:
         write_text(place / name, text)
     write_json(place / STATE, {"version": installed_version()})
     return rules
+
+
+def require_room(folder: Path) -> None:
+    """Raise InputError unless a folder is new, or empty but for NEUTRAL."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder. Received: a file. Nothing is overwritten.")
+    if (folder / STATE).is_file():
+        raise InputError(
+            f"{folder} is already a project. Continue in this folder, or choose another folder."
+        )
+    if found := {path.name for path in folder.iterdir()} - NEUTRAL:
+        raise InputError(
+            f"{folder}: expected a new or an empty folder. Received: {name_some(sorted(found))}. "
+            "Choose another folder, such as a new one in this folder. Nothing is overwritten."
+        )
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Provide a temporary folder with a Git repository, whose entries move to `folder` at the end.
+
+    `folder` and its parents are made. If it lies in a repository, that one is used in the end. A
+    user's own entry, such as `.vscode`, is kept. If the block fails, `folder` is as it was; file
+    system errors are converted to InputError.
+    """
+    place = folder / PARTIAL
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # of a killed process
+        place.mkdir()
+        git("init", "--quiet", folder=place)
+        yield place
+        if work_tree(folder):
+            shutil.rmtree(place / ".git")
+        for path in place.iterdir():
+            if not os.path.lexists(folder / path.name):
+                path.rename(folder / path.name)
+    except InputError as error:
+        raise InputError(str(error).replace(str(place), str(folder))) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"{folder}: cannot create a project: {error.strerror or error}{where}."
+        message = message.replace(str(place), str(folder))
+        raise InputError(f"{message} Check permissions and free space.") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # the folder has a project
+                folder.rmdir()
+
+
+def override_rules(folder: Path, place: Path, names: Iterable[str]) -> list[str]:
+    """Add rules to the .gitignore in `place` so that Git ignores no file with these names there.
+
+    `place` becomes `folder`. Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises
+    InputError for a rule that ignores the folder itself, which no .gitignore can undo.
+    """
+    top = work_tree(folder)
+    inner = os.path.relpath(folder.resolve(), top.resolve()) if top else "."
+    if inner != "." and top and (rules := ignored(top, [inner])):
+        raise InputError(
+            f"{folder}: expected a folder that Git does not ignore. Received: the rule "
+            f"{rules[inner]}. Change the rule, or choose another folder."
+        )
+    found = ignored(folder if top else place, names)
+    if found:
+        parts = dict.fromkeys(part for name in found for part in _with_parents(name))
+        escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in parts)
+        lines = [read_text(place / IGNORE), COMMENT, *(f"!/{part}\n" for part in escaped)]
+        write_text(place / IGNORE, "".join(lines))
+    return list(dict.fromkeys(found.values()))
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return the folders above a file, starting with the outermost, and the file."""
+    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
+    return [*(folder.as_posix() for folder in reversed(folders)), name]
 
 
 def _source_of(images: Path) -> str:

@@ -10,10 +10,9 @@ import pytest
 from conftest import commit, git_init, photos_of, refused, set_author, succeed, write_files
 
 from pawprint import __main__ as command_line
-from pawprint.base.git import current_commit
-from pawprint.commands.init import create
-from pawprint.commands.project_files import PARTIAL, names_in_git
-from pawprint.commands.recipes import require_committed
+from pawprint.base.git import current_commit, require_committed
+from pawprint.commands.init import PARTIAL, create
+from pawprint.commands.project_files import names_in_git
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.
@@ -88,7 +87,7 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     assert listing(tmp_path) == before
     monkeypatch.chdir(tmp_path)
     with refused("dubious ownership", "safe.directory"):
-        require_committed(Path())
+        require_committed(Path(), [Path("params.yaml")])
     with refused("dubious ownership", "safe.directory"):
         read_revision(Path(), "HEAD", Path("params.yaml"), bytes)
     assert current_commit() is None
