@@ -7,10 +7,23 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import commit, git_init, photos_of, refused, set_author, succeed, write_files
+from conftest import (
+    commit,
+    encode,
+    git_init,
+    photos_of,
+    refused,
+    set_author,
+    succeed,
+    tarred,
+    write_files,
+)
+from PIL import Image
 
 from pawprint import __main__ as command_line
+from pawprint.base.files import pack
 from pawprint.base.git import current_commit, require_committed
+from pawprint.base.yaml_file import read_yaml
 from pawprint.commands.init import PARTIAL, create
 from pawprint.commands.project_files import names_in_git
 from pawprint.pipeline.dvc import read_revision
@@ -192,6 +205,18 @@ def test_two_projects_share_a_repository(tmp_path, images):
         assert {f"{given / label} has no files" for label in ("bird", "fox")} <= {*notes}
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
+
+
+@pytest.mark.parametrize("name", ["long", "long.zip", "long.tar.gz"])
+def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(tmp_path, name):
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(3)]
+    long = encode(Image.new("RGB", (90, 45)), "PNG")
+    contents = {**dict.fromkeys(names, long), "cat/broken.png": b"no image"}
+    write_files(tmp_path / "long", contents)
+    pack(tmp_path / "long.zip", contents.items())
+    tarred(tmp_path / "long.tar.gz", contents.items())
+    assert any("50%" in note for note in create(tmp_path / "p", tmp_path / name))
+    assert read_yaml(tmp_path / "p/params.yaml")["model"]["resize"] == "stretch"
 
 
 def test_full_disk_is_called_one(tmp_path, images):

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 from classes_of import describe_classes
-from conftest import photos_of, refused, tarred, write_files
+from conftest import photos_of, refused, write_files
 
 from pawprint.commands.init import create
 from pawprint.commands.label_tables import NOTHING, Asked
@@ -202,13 +202,6 @@ def test_photos_without_labels_beside_a_file_of_labels_are_refused(tmp_path, nam
         describe_classes(photos, "auto")
     (line,) = (line for line in describe_classes(photos, "outer") if name in line)
     assert "not read" in line
-
-
-def test_tar_with_files_of_labels_is_refused(tmp_path):
-    files = {**photos_of(THREE), "0.xlsx": b"PK", "1.xlsx": b"PK"}
-    tar = tarred(tmp_path / "a.tar", files.items())
-    with refused("a.tar", "0.xlsx, 1.xlsx"):
-        describe_classes(tar, "auto")
 
 
 @pytest.mark.parametrize("name", ["4.txt", "a.md", ".cache/a.csv", "1.jpg.txt", "@eaDir/1.json"])
