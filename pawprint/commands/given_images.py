@@ -104,11 +104,7 @@ def _read_folder(folder: Path) -> Given:
     images = [files[name] for name in given.images]
     _require_content((path, pointer_at(path)) for path in images)
     require_utf8(path for path in files.values() if path.is_file())
-    return given._replace(sizes=_sizes_of([functools.partial(_open, path) for path in images]))
-
-
-def _open(path: Path) -> IO[bytes]:
-    return path.open("rb")
+    return given._replace(sizes=_sizes_of([functools.partial(io.FileIO, path) for path in images]))
 
 
 def _of_dataset(path: Path, names: Iterable[str]) -> InputError:

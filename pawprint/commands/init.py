@@ -22,14 +22,13 @@ from pawprint.base.files import (
     writing,
 )
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version, template
+from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.given_images import Given, open_given
 from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
 from pawprint.commands.params_file import set_values
 from pawprint.commands.project_files import (
-    CONFIG,
     DEFAULT_RECIPE,
     IGNORE,
     default_params,
@@ -233,13 +232,12 @@ def _write_project(folder: Path, place: Path, params: str, images: Path, source:
     for path in copied:
         shutil.copy(path, place)
     texts = files(source)
-    write_text(
-        place / IGNORE, texts.pop(IGNORE)
-    )  # written first, because DVC refuses ignored files
+    # This file is written first, because DVC refuses ignored files.
+    write_text(place / IGNORE, texts.pop(IGNORE))
     in_git = [*names_in_git(source), *(path.name for path in copied)]
     rules = override_rules(folder, place, in_git)
     make_project(place)
-    texts |= {CONFIG: template(CONFIG), PARAMS.name: set_values(params, changes)}
+    texts[PARAMS.name] = set_values(params, changes)
     for name, text in (texts | EMPTY_TABLES).items():
         write_text(place / name, text)
     write_json(place / STATE, {"version": installed_version()})

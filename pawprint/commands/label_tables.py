@@ -131,15 +131,14 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
     a metadata.csv, and photos without labels. A table or column that is asked for takes precedence.
     Raises InputError if labels are missing or need a choice.
     """
-    is_folder = given.path.is_dir()
-    if any(asked) and not is_folder:
+    if any(asked) and not given.path.is_dir():
         raise InputError(f"{given.path}: expected a folder to use a table with. Unpack the images.")
-    are_given = labels != AUTO or any(map(is_metadata, given.others))
-    if not any(asked) and (are_given or not is_folder):
-        return None
-    others = [given.files[name] for name in given.others]
+    others = [given.files[name] for name in given.others if name in given.files]
     paths = [asked.table] if asked.table else [*filter(_may_be_table, others)]
-    folders = _labels_of_folders(given.images) if paths and not any(asked) else {}
+    are_given = labels != AUTO or any(map(is_metadata, given.others))
+    if not any(asked) and (are_given or not paths):
+        return None
+    folders = {} if any(asked) else _labels_of_folders(given.images)
     classes = {*folders.values()} - {UNKNOWN}
     if classes and not _are_parts(classes):
         paths = [path for path in paths if path.stat().st_size <= MAX_CHECKED]

@@ -26,7 +26,6 @@ from pawprint.base.package import (
     PACKAGE,
     ROOT,
     installed_version,
-    lies_outside,
     line_of_requirement,
     outputs_of,
     pipeline,
@@ -105,36 +104,22 @@ IGNORED = """\
 /plots/report.html
 __pycache__/
 """
-CONFIG = ".dvc/config"
 EXTENSIONS = {"recommendations": ["lakeFS.lakefs-dvc"]}  # of Visual Studio Code
-
-
-def is_tracked(source: str) -> bool:
-    """Return whether DVC tracks the images. Images elsewhere stay where they are."""
-    return not lies_outside(source) and not source.endswith(paths.OF_URLS)
-
-
-def file_of_images(source: str) -> list[str]:
-    """Return the file in Git that identifies the images, or none for images outside.
-
-    A file with a URL is in Git itself.
-    """
-    if is_tracked(source):
-        return [f"{source}.dvc"]
-    return [] if lies_outside(source) else [source]
 
 
 def files(source: str) -> dict[str, str]:
     """Return the text of each file by its path.
 
-    `params.yaml`, the user's tables, and CONFIG are not included. `source` is the source of the
-    images, relative to the project.
+    `params.yaml` and the user's tables are not included. `source` is the source of the images,
+    relative to the project. DVC tracks the images; only a file with their URL is in Git itself.
     """
+    is_in_git = source.endswith(paths.OF_URLS)
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
     return {
         DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
         ".gitattributes": template(".gitattributes"),
-        IGNORE: f"{IGNORED}/{source}\n" if is_tracked(source) else IGNORED,
+        IGNORE: IGNORED if is_in_git else f"{IGNORED}/{source}\n",
+        ".dvc/config": template(".dvc/config"),
         ".vscode/extensions.json": f"{json.dumps(EXTENSIONS, indent=2)}\n",
         "README.md": README_TEXT.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(),
@@ -161,9 +146,9 @@ def names_in_git(source: str) -> list[str]:
     """
     outs = [out for stage in stages().values() for out in outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
-    names = [*files(source), *results, CONFIG, ".dvc/.gitignore"]
+    names = [*files(source), *results, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
-    return names + file_of_images(source)
+    return [*names, source if source.endswith(paths.OF_URLS) else f"{source}.dvc"]
 
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
