@@ -105,14 +105,6 @@ def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, la
         create(tmp_path / "p", given)
 
 
-def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
-    files = photos_of([f"{number}/original.jpg" for number in range(4)])
-    table = "image_url,name\n" + "".join(f"https://x.org/{n},oak\n" for n in range(4))
-    given = write_files(tmp_path / "given", files | {"observations.csv": table})
-    with refused(str(given), "named name", "names of files"):
-        create(tmp_path / "p", given, asked=Asked(label="name"))
-
-
 @pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
 def test_parquet_is_named_with_what_reads_it(tmp_path, name):
     given = write_files(tmp_path / "given", {name: b"PAR1"})
@@ -146,6 +138,7 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
         ({"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
         ({}, {"label": "breed"}, ["no table", "breed"]),
+        ({"a.csv": "url,name\nhttps://x.org/9,oak\n"}, {"label": "name"}, ["named name"]),
     ],
 )
 def test_table_in_doubt_is_refused_and_nothing_is_written(tmp_path, files, asked, words):
