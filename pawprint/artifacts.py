@@ -23,8 +23,8 @@ from pawprint.data.archive import Archive, members, open_archive
 from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import read_metadata_csv
 from pawprint.data.reading import open_image
-from pawprint.model.detector import Detector, read_detector
 from pawprint.model.metadata import Metadata
+from pawprint.model.unknown_score import Detector, read_detector
 from pawprint.network.cross_validation import view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.store import open_features

@@ -29,10 +29,10 @@ from pawprint.base.yaml_file import read_mapping
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.data.user_tables import reviewed_images
-from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
+from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold

@@ -25,10 +25,10 @@ from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.data.archive import open_archive
-from pawprint.model.detector import DETECTOR_IMAGES
-from pawprint.network import shards
+from pawprint.model.unknown_score import DETECTOR_IMAGES
+from pawprint.network import feature_reuse
+from pawprint.network.feature_reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.network.rows import row_function
-from pawprint.network.shards import earlier_shards, origin_of, place_of_rows
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.mapping import VARIABLE as DASK
@@ -80,16 +80,18 @@ def compute(kernels: str, splits: Iterable[str]) -> tuple[dict[str, Path], set[s
     earlier = earlier_shards(origin, stored_features())
     numbers = images["split"].value_counts().to_dict()
     folders = {split: path / split / str(count_shards(numbers.get(split, 0))) for split in splits}
-    todo = [task for each in folders.items() for task in shards.tasks(images, *each, earlier)]
+    todo = [
+        task for each in folders.items() for task in feature_reuse.tasks(images, *each, earlier)
+    ]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
         rows_of = row_function(network, resize, is_native=kernels == "native")
         views = views_to_store(images, image_size_of(network))
-        computer = shards.ShardComputer(archive, rows_of, output_shapes(network), views)
-        shards.require_space(
+        computer = feature_reuse.ShardComputer(archive, rows_of, output_shapes(network), views)
+        feature_reuse.require_space(
             paths.FEATURES, computer.size_of(images[images["split"].isin(folders)])
         )
-        return folders, shards.write_shards(computer, todo)
+        return folders, feature_reuse.write_shards(computer, todo)
 
 
 def read_images() -> pd.DataFrame:
@@ -100,7 +102,7 @@ def read_images() -> pd.DataFrame:
     return pd.concat(images, ignore_index=True)
 
 
-def views_to_store(images: pd.DataFrame, size: int) -> shards.ViewsOf:
+def views_to_store(images: pd.DataFrame, size: int) -> feature_reuse.ViewsOf:
     """Return the views of an image to store, for squares of `size` pixels.
 
     The detector of unknown inputs is fitted to unchanged training images. If no training view is
@@ -110,7 +112,7 @@ def views_to_store(images: pd.DataFrame, size: int) -> shards.ViewsOf:
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])
-    return partial(shards.views_of, augment, size, themselves)
+    return partial(feature_reuse.views_of, augment, size, themselves)
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:

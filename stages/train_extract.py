@@ -14,9 +14,9 @@ import pandas as pd
 from pawprint.base import paths
 from pawprint.base.classes import problem_of_labels
 from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
-from pawprint.base.draws import FOLDS
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
+from pawprint.base.folds import FOLDS
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (

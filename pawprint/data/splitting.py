@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import SPLITS
-from pawprint.base.draws import hash_keys
 from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.folds import hash_keys
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split

@@ -10,8 +10,8 @@ import openvino
 
 from pawprint.base.files import digest, replacing, write_arrays
 from pawprint.base.runtime import image_size_of, read_network, take_uint8, write_network
-from pawprint.model.detector import DETECTOR_FILE, Detector, unknown_score
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.unknown_score import DETECTOR_FILE, Detector, unknown_score
 
 operations = openvino.opset15
 

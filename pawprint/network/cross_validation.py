@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pawprint.base.classes import Difference, log_losses
-from pawprint.base.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.base.errors import InputError
+from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.network.heads import Standardisation, kinds_of, sample_weights
 from pawprint.network.logistic_regression import (
     Regression,
@@ -150,7 +150,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/base/draws.py).
+    pawprint/base/folds.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Values are tried from the lowest until the loss has risen by RISE. Only fits with a

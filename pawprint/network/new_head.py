@@ -11,8 +11,8 @@ import pandas as pd
 
 from pawprint.base.columns import HISTORY
 from pawprint.base.cores import count_cores
-from pawprint.base.draws import draw_places, hash_keys
 from pawprint.base.errors import counted
+from pawprint.base.folds import draw_places, hash_keys
 from pawprint.network.cross_validation import (
     BLOCK,
     MIN_SIZE_FOR_THREADS,

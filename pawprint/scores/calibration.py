@@ -10,9 +10,9 @@ import numpy as np
 
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.rounding import significant
-from pawprint.model.detector import choose_unknown_threshold
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.evaluation import predict

@@ -9,7 +9,7 @@ from made_up_examples import examples_of
 from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.base.draws import FOLDS
+from pawprint.base.folds import FOLDS
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
