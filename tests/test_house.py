@@ -44,8 +44,8 @@ EXCEPTIONS = {
     ),
     "candidates": (
         "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
-        "check_content count_shards cross_validate keras load_extractor load_params needs_keras "
-        "open_archive open_examples row_function shards stored_features"
+        "check_content count_shards cross_validate feature_reuse keras load_extractor "
+        "load_params needs_keras open_archive open_examples row_function stored_features"
     ),
     "groups labelling page_label page_try photos": (
         "Archive Cells FORMATS HOW LABEL_COLUMNS MARKS Metadata OF_PAGE USUAL_C "

@@ -14,7 +14,8 @@ import numpy as np
 from pawprint.base.classes import Difference, log_losses
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.network.heads import Standardisation, kinds_of, sample_weights
+from pawprint.network.class_weights import sample_weights
+from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
     Regression,
     fit_exactly,
