@@ -19,6 +19,7 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
 from pawprint.base.tables import read_table
+from pawprint.base.threads import map_in_threads
 from pawprint.data.archive import Archive, members, open_archive
 from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import read_metadata_csv
@@ -29,7 +30,6 @@ from pawprint.network.cross_validation import view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.store import open_features
 from pawprint.network.views import resize
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
 

@@ -24,6 +24,7 @@ from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
+from pawprint.base.threads import VARIABLE as DASK
 from pawprint.data.archive import open_archive
 from pawprint.model.unknown_score import DETECTOR_IMAGES
 from pawprint.network import feature_reuse
@@ -31,7 +32,6 @@ from pawprint.network.feature_reuse import earlier_shards, origin_of, place_of_r
 from pawprint.network.rows import row_function
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.mapping import VARIABLE as DASK
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Hardware, Model
 from pawprint.pipeline.recorded import stored_features

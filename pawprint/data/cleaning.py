@@ -17,6 +17,7 @@ from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
 from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.progress import track
+from pawprint.base.threads import map_in_threads, map_items
 from pawprint.data.archive import (
     Archive,
     UnusableImageError,
@@ -33,7 +34,6 @@ from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
 from pawprint.data.reading import usable
 from pawprint.data.user_tables import Correction
-from pawprint.pipeline.mapping import map_in_threads, map_items
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"

@@ -14,6 +14,7 @@ import numpy as np
 from pawprint.base.classes import Difference, log_losses
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.base.threads import map_in_threads
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -23,7 +24,6 @@ from pawprint.network.logistic_regression import (
     threads_of_fits,
 )
 from pawprint.network.store import Features, StoredExamples
-from pawprint.pipeline.mapping import map_in_threads
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

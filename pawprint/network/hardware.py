@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from pawprint.base import quick_imports
-from pawprint.base.cores import count_cores
 from pawprint.base.errors import silent_stderr
 from pawprint.base.runtime import LIMITS
+from pawprint.base.threads import count_cores
 from pawprint.pipeline.params.model import Hardware
 
 # Use every available core, but at least four threads. The number of threads changes the last bits

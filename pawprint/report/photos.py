@@ -12,10 +12,10 @@ from PIL import Image, ImageOps
 
 from pawprint.base.errors import name_in_folder
 from pawprint.base.tables import spread
+from pawprint.base.threads import map_in_threads
 from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.report.drawing import BLUE, GREY, RED, render, shorten, use_fonts
 from pawprint.scores.prediction_table import rank_predictions, with_confidence
 

@@ -10,6 +10,7 @@ from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.base.folds import FOLDS
+from pawprint.base.threads import map_in_threads
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.class_weights import sample_weights
@@ -25,7 +26,6 @@ from pawprint.network.cross_validation import (
 from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
 from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
-from pawprint.pipeline.mapping import map_in_threads
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
