@@ -27,9 +27,8 @@ from pawprint.data.archive import (
     require_safe,
 )
 from pawprint.data.decoding.row import decode_row
-from pawprint.data.folder_messages import SHOWN
 from pawprint.data.folder_names import is_unlabelled, lies_unlabelled
-from pawprint.data.folders import Layout
+from pawprint.data.folders import SHOWN, Layout
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
 from pawprint.data.reading import usable
