@@ -37,14 +37,13 @@ from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.scores import metrics
-from pawprint.scores.calibration import describe_rules, fit_rules
-from pawprint.scores.decided import tabulate_decided
-from pawprint.scores.evaluation import measure_apart, predict, tabulate_images
+from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
     probabilities_in,
+    tabulate,
     with_image,
     write_probabilities,
 )
@@ -114,7 +113,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     }
     write_predictions(tables)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    apart = measure_apart(tables["test"], near_duplicates)
+    apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
     groups = np.append(np.arange(len(of_unknown)).astype(str), predictions["test"].groups)
     threshold = metadata.unknown_threshold
@@ -139,6 +138,19 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
         f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
     )
     report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
+
+
+def tabulate_images(
+    rows: pd.DataFrame, outputs: Outputs, predictions: metrics.Predictions
+) -> pd.DataFrame:
+    """Return a PROBABILITIES table for a split's images, `rows` of a SPLIT table.
+
+    Additional columns are `group` and `correct`.
+    """
+    probabilities, predicted = predictions.probabilities, predictions.predicted
+    unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
+    table = tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores)
+    return table.assign(group=rows["group"].array, correct=predictions.is_right)
 
 
 def write_predictions(tables: dict[str, pd.DataFrame]) -> None:

@@ -26,13 +26,13 @@ from pawprint.pipeline.params.data import Augment
 from pawprint.pipeline.params.section import Resize
 from pawprint.report.drawing import BLUE, GREY, ORANGE, RED, shorten, use_fonts
 from pawprint.report.photos import photo_grid
-from pawprint.scores.decided import STEPS
 from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
 
 MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
 MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
 PAIRS = 10  # class pairs listed below the matrix
+POINTS = 20  # maximum number of points of a curve of precision and recall
 BLUES = matplotlib.colormaps["Blues"]
 
 
@@ -190,7 +190,7 @@ def draw_decided(
         found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
         hits = (is_class & is_predicted).sum()
         images = max(is_class.sum(), 1)
-        ends = np.unique(np.linspace(1, len(found), min(STEPS, len(found))).astype(int))
+        ends = np.unique(np.linspace(1, len(found), min(POINTS, len(found))).astype(int))
         axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
         axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
         axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
