@@ -1,4 +1,4 @@
-"""Save pictures, and choose colours and fonts: what figures, photos and their pages share."""
+"""Save pictures and choose fonts: what figures, photos and their pages share."""
 
 import sys
 import unicodedata
@@ -16,11 +16,6 @@ from PIL import Image
 from pawprint.base.errors import name_some
 from pawprint.base.files import replacing
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart:
-# https://jfly.uni-koeln.de/color/
-BLUE = "#0072B2"
-ORANGE = "#E69F00"
-RED = "#D55E00"
 GREY = "#666666"
 
 matplotlib.rcdefaults()  # ignore the user's matplotlibrc

@@ -1,7 +1,10 @@
-"""Draw photo grids: the data before training, the views of a photo, and predictions."""
+"""Draw photo grids, and those that show the data before training.
+
+charts.py draws the photos of the results, so that `split` does not follow it.
+"""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -16,8 +19,7 @@ from pawprint.base.threads import map_in_threads
 from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
-from pawprint.report.drawing import BLUE, GREY, RED, render, shorten, use_fonts
-from pawprint.scores.prediction_table import rank_predictions, with_confidence
+from pawprint.report.drawing import GREY, render, shorten, use_fonts
 
 PHOTOS_PER_ROW = 6
 PHOTO_SIZE = (224, 224)  # photo size in the grid, in pixels
@@ -26,13 +28,9 @@ CELL_HEIGHT = 292
 TITLE_HEIGHT = 40
 MARGIN = 4
 MAX_TITLE = 22  # maximum characters per title line
-MAX_LABEL = 16  # maximum length of a label in front of a probability
 # Maximum number of photos per figure.
 SAMPLES = 18
 MAX_NEAR_DUPLICATES = 24
-PREDICTIONS = 24
-ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
-MAX_TO_REVIEW = 24
 UNUSUAL = 12
 
 # A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
@@ -78,7 +76,8 @@ def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
     return ImageOps.pad(read(), PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
 
 
-def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
+def reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
+    """Return a function that reads a photo, in about the size of a cell."""
     return partial(open_image, archive, name, decoded_side(max(PHOTO_SIZE)))
 
 
@@ -97,7 +96,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
     """
     rows = samples(train, SAMPLES)
     titles = [f"{row.label}\n{row.width}×{row.height}" for row in rows.itertuples()]
-    return _draw_first(archive, "Training images", rows, len(train), titles)
+    return draw_first(archive, "Training images", rows, len(train), titles)
 
 
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Image.Image:
@@ -105,17 +104,17 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame) -> Ima
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(MAX_NEAR_DUPLICATES)
     titles = [f"group {row.group}\n{row.label}, {row.split}" for row in rows.itertuples()]
-    return _draw_first(archive, "Near-duplicates", rows, len(near_duplicates), titles)
+    return draw_first(archive, "Near-duplicates", rows, len(near_duplicates), titles)
 
 
 def draw_unusual(archive: Archive, found: pd.DataFrame) -> Image.Image:
     """Draw the first images from `find_unusual`, with their places and how they look."""
     rows = found.head(UNUSUAL)
     titles = [f"{name_in_folder(row.path)}\n{row.looks}" for row in rows.itertuples()]
-    return _draw_first(archive, "Unusual images", rows, len(found), titles)
+    return draw_first(archive, "Unusual images", rows, len(found), titles)
 
 
-def _draw_first(
+def draw_first(
     archive: Archive,
     heading: str,
     rows: pd.DataFrame,
@@ -124,53 +123,6 @@ def _draw_first(
     colour: str = GREY,
 ) -> Image.Image:
     """Draw these of `total` images, each with its title."""
-    readers = (_reader(archive, path) for path in rows["path"])
+    readers = (reader(archive, path) for path in rows["path"])
     cells = zip(readers, titles, itertools.repeat(colour))
     return photo_grid({f"{heading} ({len(rows):,} of {total:,})": cells})
-
-
-def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
-    rows = spread(with_confidence(predictions), PREDICTIONS)
-    title = f"Test images ({len(rows):,} of {len(predictions):,})"
-    return photo_grid({title: _cells(archive, rows)})
-
-
-def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw the most confident errors and the least confident correct predictions.
-
-    `predictions` is a PROBABILITIES table. Confidence is the predicted label's probability.
-    """
-    ranked = rank_predictions(predictions)
-    wrong = ranked[ranked["wrong"]]
-    errors = wrong.head(ERRORS_SHOWN)
-    rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
-    unsure = rest.head(ERRORS_SHOWN)
-    first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
-    return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
-
-
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images in LABELS_TO_REVIEW: place, label, its probability and a reason.
-
-    The reason is `likely`, the most probable other label, or a near-duplicate with a different
-    label.
-    """
-    rows = suspects.head(MAX_TO_REVIEW)
-    titles = []
-    for row in rows.itertuples():
-        label = shorten(row.label, MAX_LABEL)
-        why = f"perhaps {row.likely}"
-        if row.contradicts:
-            why = f"≈ {name_in_folder(row.contradicts)}"
-        titles.append(f"{name_in_folder(row.path)}\n{label} {row.probability:.1%}\n{why}")
-    return _draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
-
-
-def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
-    for row in predictions.itertuples():
-        is_right = row.actual == row.predicted
-        title = f"{shorten(row.predicted, MAX_LABEL)} {row.confidence:.0%}"
-        title += "" if is_right else f"\n✗ label: {row.actual}"
-        yield _reader(archive, row.path), title, BLUE if is_right else RED
