@@ -28,8 +28,15 @@ from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
 from pawprint.pipeline.params.section import Resize
-from pawprint.report.drawing import GREY, shorten, use_fonts
-from pawprint.report.photos import Cell, draw_first, photo_grid, reader
+from pawprint.report.pictures import (
+    GREY,
+    Cell,
+    draw_first,
+    photo_grid,
+    reader,
+    shorten,
+    use_fonts,
+)
 from pawprint.scores.prediction_table import (
     confusion,
     most_confused,
