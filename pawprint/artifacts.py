@@ -31,7 +31,7 @@ from pawprint.network.heads import kinds_of
 from pawprint.network.store import open_features
 from pawprint.network.views import resize
 from pawprint.pipeline.params.data import Clean
-from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.recorded import Recorded, original_of
 
 
 class Run(NamedTuple):
@@ -65,8 +65,7 @@ def open_run(folder: Path, metadata: Metadata) -> Run:
 
 def project_name(folder: Path = Path()) -> str:
     """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
-    path, _, _ = folder.absolute().as_posix().partition(paths.COPIES)
-    return printable(Path(path).name)
+    return printable(original_of(folder).name)
 
 
 def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:

@@ -28,7 +28,6 @@ from pawprint.base.threads import VARIABLE as DASK
 from pawprint.data.archive import open_archive
 from pawprint.model.unknown_score import DETECTOR_IMAGES
 from pawprint.network import feature_reuse
-from pawprint.network.feature_reuse import earlier_shards, origin_of, place_of_rows
 from pawprint.network.rows import row_function
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
@@ -43,8 +42,9 @@ def main() -> Callable[[], None]:
     A process has one kind of kernels, so another one computes native rows.
     """
     kernels = Hardware.load().kernels
+    images = read_images()
     if kernels == "portable":
-        folders, computed = compute(kernels, STORED_SPLITS)
+        folders, computed = compute(images, kernels, STORED_SPLITS)
     elif os.environ.get(DASK):
         raise InputError(
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
@@ -52,10 +52,10 @@ def main() -> Callable[[], None]:
         )
     else:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            native = process.submit(compute, kernels, [TRAIN]).result()
-        others = compute("portable", [split for split in STORED_SPLITS if split != TRAIN])
+            native = process.submit(compute, images, kernels, [TRAIN]).result()
+        others = compute(images, "portable", [split for split in STORED_SPLITS if split != TRAIN])
         folders, computed = native[0] | others[0], native[1] | others[1]
-    reused = read_images()["pixels_sha256"].nunique() - len(computed)
+    reused = images["pixels_sha256"].nunique() - len(computed)
     print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
     # If an input has changed and this is not called, the next run finds the shards.
     return partial(publish, folders, origin_with(kernels))
@@ -64,20 +64,21 @@ def main() -> Callable[[], None]:
 def origin_with(kernels: str) -> dict[str, object]:
     """Return `origin_of` for the extractor and the recorded code."""
     code = read_text(paths.FEATURE_ROW_CODE)
-    return origin_of(paths.EXTRACTOR, Model.load().resize, code, kernels)
+    return feature_reuse.origin_of(paths.EXTRACTOR, Model.load().resize, code, kernels)
 
 
-def compute(kernels: str, splits: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
-    """Compute the rows of some splits with one kind of kernels.
+def compute(
+    images: pd.DataFrame, kernels: str, splits: Iterable[str]
+) -> tuple[dict[str, Path], set[str]]:
+    """Compute the rows of some splits of the `images` with one kind of kernels.
 
     Returns the folder of each split, and the `pixels_sha256` of images that had to be computed.
     """
     resize = Model.load().resize
     network = read_network(paths.EXTRACTOR)
-    images = read_images()
     origin = origin_with(kernels)
-    path = place_of_rows(paths.INTERRUPTED_FEATURES, origin)
-    earlier = earlier_shards(origin, stored_features())
+    path = feature_reuse.place_of_rows(paths.INTERRUPTED_FEATURES, origin)
+    earlier = feature_reuse.earlier_shards(origin, stored_features())
     numbers = images["split"].value_counts().to_dict()
     folders = {split: path / split / str(count_shards(numbers.get(split, 0))) for split in splits}
     todo = [
