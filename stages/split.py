@@ -65,10 +65,8 @@ def main() -> None:
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
         report("split", [splitting.describe_dates(rows, dates, params.date)])
-    uses_archive = params.use_archive_split and not params.date
-    archive_split = rows["archive_split"] if uses_archive else ""
-    report("split", splitting.describe_completed(rows.assign(archive_split=archive_split)))
     lines = [
+        *splitting.describe_lacking(rows),
         splitting.describe_few(rows),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),

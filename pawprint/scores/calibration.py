@@ -20,7 +20,7 @@ from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import independent_counts
-from pawprint.scores.metrics import Predictions, describe_found, tabulate_scores
+from pawprint.scores.metrics import Predictions, describe_found
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
 # 0.6 and 1.65.
@@ -265,33 +265,25 @@ def describe_rules(
         wrong = (predictions.is_decided & ~predictions.is_right).sum()
         yield (
             f"{predictions.is_decided.sum():,} of {images:,} validation images are decided, with a "
-            f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong, so "
-            f"a one-sided {1 - LEVEL:.0%} interval is within max_error, {params.max_error:.2%}"
+            f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong"
         )
-    scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g}: {counts} of validation"
-        rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
-        for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
-            yield describe_recall(label, recalls.get(label, 0), *row)
+        is_class = predictions.actual == index
+        if is_class.any():
+            recall = (predictions.predicted[is_class] == index).mean()
+            yield describe_recall(label, recalls.get(label, 0), recall)
 
 
-def describe_recall(
-    label: str, expected: float, value: float, low: float, high: float, images: int
-) -> str:
-    """Explain why validation recall is, or may be, below the expected recall, or return ""."""
-    if value < expected:
-        return (
-            f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes "
-            "take the other images. List this class first if it must not be missed"
-        )
-    if low < expected:
-        return (
-            f"with {images} images, a validation recall of {value:.1%} means {low:.0%} to "
-            f"{high:.0%}. More validation images narrow this range"
-        )
-    return ""
+def describe_recall(label: str, expected: float, recall: float) -> str:
+    """Explain why validation recall is below the expected recall, or return ""."""
+    if recall >= expected:
+        return ""
+    return (
+        f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes take "
+        "the other images. List this class first if it must not be missed"
+    )
