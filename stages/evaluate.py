@@ -143,22 +143,23 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 def tabulate_images(
     rows: pd.DataFrame, outputs: Outputs, predictions: metrics.Predictions
 ) -> pd.DataFrame:
-    """Return a PROBABILITIES table for a split's images, `rows` of a SPLIT table.
+    """Return the tables PROBABILITIES and PREDICTED_CLASSES in one, for rows of a SPLIT table.
 
     Additional columns are `group` and `correct`.
     """
     probabilities, predicted = predictions.probabilities, predictions.predicted
     unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
-    table = tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores)
-    return table.assign(group=rows["group"].array, correct=predictions.is_right)
+    table = with_image(tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores))
+    return table.assign(
+        loss=losses_in(table), group=rows["group"].array, correct=predictions.is_right
+    )
 
 
 def write_predictions(tables: dict[str, pd.DataFrame]) -> None:
-    """Write the probabilities and the predicted classes; `tables` has PROBABILITIES by split."""
+    """Write the probabilities and the predicted classes, given the tables by split."""
     for name, table in tables.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
-        classes = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
+        write_table(paths.PREDICTED_CLASSES_CSV[name], table, columns.PREDICTED_CLASSES)
 
 
 def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str]) -> None:
