@@ -1,4 +1,4 @@
-"""Apply a function to many images, using a thread per core or a Dask cluster."""
+"""Apply a function to many images, using a thread per core or a Dask cluster; show progress."""
 
 import contextlib
 import math
@@ -7,8 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pawprint.base.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 CORES = "PAWPRINT_CORES"  # set on a worker of a cluster, to its number of threads
 # Files with a container's CPU time in each period and the period, in microseconds. Without a limit,
@@ -88,3 +92,17 @@ def map_items(
             ) from None
         return map_on_cluster(scheduler, function, items, chunk)
     return map_in_threads(function, items, waits)
+
+
+def track(
+    items: Iterable | None, title: str, total: int | None = None, unit: str = "image"
+) -> "tqdm":
+    """Yield the items and show on a bar how many are taken.
+
+    `total` is needed if they have no length. Without items, the bar's `update` counts up to
+    `total`, or without an end if it is None. The unit "B" is shown with prefixes, such as "MB".
+    There is no bar if the output is not a terminal.
+    """
+    from tqdm import tqdm  # imported here because most stages show no bar
+
+    return tqdm(items, title, total, unit=unit, unit_scale=unit == "B", disable=None)

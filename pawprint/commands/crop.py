@@ -10,8 +10,7 @@ from pathlib import Path
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.files import replacing, write_text
-from pawprint.base.progress import track
-from pawprint.base.threads import map_in_threads
+from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given

@@ -13,8 +13,8 @@ from pawprint.artifacts import open_run, project_name
 from pawprint.base import paths
 from pawprint.base.columns import SCORES
 from pawprint.base.errors import InputError
-from pawprint.base.progress import track
 from pawprint.base.tables import read_table
+from pawprint.base.threads import track
 from pawprint.commands import exports
 from pawprint.commands.html_page import About, whose_weights
 from pawprint.model.metadata import Metadata

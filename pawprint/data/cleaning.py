@@ -16,8 +16,7 @@ import pandas as pd
 from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
 from pawprint.base.errors import InputError, counted, printable
-from pawprint.base.progress import track
-from pawprint.base.threads import map_in_threads, map_items
+from pawprint.base.threads import map_in_threads, map_items, track
 from pawprint.data.archive import (
     Archive,
     UnusableImageError,

@@ -24,8 +24,7 @@ from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
-from pawprint.base.progress import track
-from pawprint.base.threads import map_items
+from pawprint.base.threads import map_items, track
 from pawprint.data.archive import Archive
 from pawprint.data.reading import open_image
 from pawprint.network import store

@@ -22,9 +22,7 @@ DECIDE_NO_BYTE = {
     "pawprint/__init__.py",  # loads models for other programs
     "pawprint/base/paths.py",  # dvc.yaml has the same paths, so changing only one is an error
     "pawprint/pipeline/dvc.py",  # calls DVC
-    "pawprint/pipeline/entry.py",  # starts and ends a stage
-    "pawprint/base/progress.py",  # shows progress
-    "pawprint/base/quick_imports.py",  # imports the same modules sooner
+    "pawprint/pipeline/entry.py",  # starts and ends a stage, imports the same modules sooner
     "pawprint/base/threads.py",  # uses threads or a cluster; a test compares the bytes
     *("filelock", "platformdirs"),  # lock and find the folder of downloads, which have a hash
     *("pydantic", "pydantic_core"),  # check params, whose values DVC compares

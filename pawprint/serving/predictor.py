@@ -18,9 +18,8 @@ from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
 from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
-from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
-from pawprint.base.threads import map_items
+from pawprint.base.threads import map_items, track
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
