@@ -10,7 +10,15 @@ from conftest import refused
 
 from pawprint.network import feature_reuse as module
 from pawprint.network.augmentation import LAYERS
-from pawprint.network.feature_reuse import ShardComputer, Task, tasks, views_of, write_shards
+from pawprint.network.feature_reuse import (
+    ShardComputer,
+    Task,
+    earlier_shards,
+    origin_of,
+    tasks,
+    views_of,
+    write_shards,
+)
 from pawprint.network.rows import Row
 from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
@@ -209,3 +217,17 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert len(moved.asked) == new * len(IMAGES), (before, after)
         written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
         assert content(second) == content(nothing)
+
+
+@pytest.mark.parametrize("recorded", ["portable", "native"])
+@pytest.mark.parametrize("kernels", ["portable", "native"])
+def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, recorded, kernels):
+    """Rows of other images are always portable, so native ones can only come from `train/`."""
+    network = tmp_path / "network.xml"
+    for path in (network, network.with_suffix(".bin")):
+        path.touch()
+    last = origin_of(network, "crop", "code", recorded)
+    stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
+    found = earlier_shards(origin_of(network, "crop", "code", kernels), [(tmp_path, last, stored)])
+    others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
+    assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
