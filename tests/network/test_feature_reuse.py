@@ -10,15 +10,7 @@ from conftest import refused
 
 from pawprint.network import feature_reuse as module
 from pawprint.network.augmentation import LAYERS
-from pawprint.network.feature_reuse import (
-    ShardComputer,
-    Task,
-    earlier_shards,
-    origin_of,
-    tasks,
-    views_of,
-    write_shards,
-)
+from pawprint.network.feature_reuse import ShardComputer, Task, tasks, views_of, write_shards
 from pawprint.network.rows import Row
 from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
@@ -226,8 +218,9 @@ def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, 
     network = tmp_path / "network.xml"
     for path in (network, network.with_suffix(".bin")):
         path.touch()
-    last = origin_of(network, "crop", "code", recorded)
+    last = module.origin_of(network, "crop", "code", recorded)
     stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
-    found = earlier_shards(origin_of(network, "crop", "code", kernels), [(tmp_path, last, stored)])
+    origin = module.origin_of(network, "crop", "code", kernels)
+    found = module.earlier_shards(origin, [(tmp_path, last, stored)])
     others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
     assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
