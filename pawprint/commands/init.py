@@ -37,8 +37,7 @@ from pawprint.commands.project_files import (
     renew,
 )
 from pawprint.commands.recipes import recipe_names
-from pawprint.data.folder_messages import describe_class_counts, describe_names
-from pawprint.data.folders import AUTO, find_layout
+from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out

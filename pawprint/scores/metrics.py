@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
 from pawprint.base.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
-Classes = TypeVar("Classes", np.ndarray, pd.Series)
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -233,6 +232,22 @@ def score_rows(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
+def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
+    """Return a SCORES row: test accuracy without images that resemble images in other splits.
+
+    The result is empty if no test images, or all of them, resemble images in other splits. `test`
+    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
+    """
+    split_of = near_duplicates.set_index("path")["split"]
+    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
+    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
+    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
+    if not 0 < is_apart.sum() < len(test):
+        return score_rows([])
+    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
+    return score_rows([("", APART, *fraction_cells(is_right, groups))])
+
+
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float | None, groups: np.ndarray
 ) -> pd.DataFrame:
@@ -264,21 +279,6 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
         split: overall.loc[split].reindex(names).dropna().to_dict()
         for split, names in IN_METRICS.items()
     }
-
-
-def describe_found(actual: Classes, predicted: Classes, before: Classes, name: int | str) -> str:
-    """Count a class's correctly detected images, and its false alarms, before and after a change.
-
-    All arguments contain classes, as indices or labels, `(images,)`. `before` contains another
-    model's predictions, or predictions without thresholds.
-    """
-    is_class = actual == name
-    found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
-    alarms, were_alarms = ((each[~is_class] == name).sum() for each in (predicted, before))
-    return (
-        f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
-        f"(was {were_alarms})"
-    )
 
 
 def tabulate_reliability(
