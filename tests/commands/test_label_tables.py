@@ -69,16 +69,14 @@ def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp
 def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(tmp_path):
     """pandas writes the index as a first column without a name."""
     rows = "".join(f"{5 - n},{name},{LABELS[name]},fold{n}\n" for n, name in enumerate(NAMES))
-    given = write_files(
-        tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
-    )
+    files = photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
+    given = write_files(tmp_path / "given", files)
     notes = create(tmp_path / "p", given, None)
     assert "found t.csv, with the files in file, labels in label" in notes
     assert any("split is not used" in note and "fold0" in note for note in notes)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
-    assert [row.split(",")[:2] for row in table.split()[1:]] == [
-        list(each) for each in LABELS.items()
-    ]
+    labels = [tuple(row.split(",")[:2]) for row in table.split()[1:]]
+    assert labels == [*LABELS.items()]
 
 
 @pytest.mark.parametrize("column", ["mask", "original"])

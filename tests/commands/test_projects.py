@@ -109,12 +109,6 @@ def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(pr
     assert "nothing to change" in newer.succeed("pawprint", "init", "--renew", cwd=project)
 
 
-def test_outside_of_a_project_renew_is_one_line(installed, tmp_path):
-    result = installed.run("pawprint", "init", "--renew", cwd=tmp_path)
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "expected a project that `pawprint init` made" in result.stderr
-
-
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
     replace(project / "dvc.yaml", "data/raw/archives, labels.csv", "labels.csv")
     result = installed.run("dvc", "repro", "code", cwd=project)

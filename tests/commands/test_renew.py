@@ -10,6 +10,7 @@ from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.params_file import flat
 from pawprint.commands.project_files import (
     default_params,
+    renew,
     renewed_params,
     renewed_pipeline,
     renewed_requirements,
@@ -85,6 +86,11 @@ def test_own_stages_commands_and_scripts_are_carried_over():
     assert renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
     with refused("dvc.yaml: stages.ours: cannot carry this stage over"):
         renewed_pipeline("stages:\n    ours:\n        cmd: echo\n", new)
+
+
+def test_only_a_project_is_renewed(tmp_path):
+    with refused("expected a project that `pawprint init` made"):
+        renew(tmp_path)
 
 
 @pytest.mark.parametrize(
