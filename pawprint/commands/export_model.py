@@ -13,12 +13,12 @@ from pawprint.artifacts import open_run, project_name
 from pawprint.base import paths
 from pawprint.base.columns import SCORES
 from pawprint.base.errors import InputError
-from pawprint.base.progress import track
 from pawprint.base.tables import read_table
+from pawprint.base.threads import track
 from pawprint.commands import exports
 from pawprint.commands.html_page import About, whose_weights
 from pawprint.model.metadata import Metadata
-from pawprint.model.served_model import is_mirrored
+from pawprint.model.mirror_image import is_mirrored
 from pawprint.network.extractor import needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights

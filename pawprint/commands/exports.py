@@ -22,8 +22,8 @@ from pawprint.base.files import FIXED_DATE, replacing, write_text
 from pawprint.base.runtime import CORES
 from pawprint.commands.html_page import PAGE_FILE, About, network_in, page_of, with_half_weights
 from pawprint.data.archive import open_archive
-from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import activation_for, save_model, with_features
 from pawprint.serving.predictor import RunNetwork

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pawprint.network.shards import earlier_shards, origin_of
+from pawprint.network.feature_reuse import earlier_shards, origin_of
 from pawprint.network.store import STORED_SPLITS
 
 
