@@ -209,3 +209,18 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert len(moved.asked) == new * len(IMAGES), (before, after)
         written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
         assert content(second) == content(nothing)
+
+
+@pytest.mark.parametrize("recorded", ["portable", "native"])
+@pytest.mark.parametrize("kernels", ["portable", "native"])
+def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, recorded, kernels):
+    """Rows of other images are always portable, so native ones can only come from `train/`."""
+    network = tmp_path / "network.xml"
+    for path in (network, network.with_suffix(".bin")):
+        path.touch()
+    last = module.origin_of(network, "crop", "code", recorded)
+    stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
+    origin = module.origin_of(network, "crop", "code", kernels)
+    found = module.earlier_shards(origin, [(tmp_path, last, stored)])
+    others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
+    assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
