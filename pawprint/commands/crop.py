@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
     as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
     rules.add_argument("--as-is", action="store_true", help=as_is)
-    table = "use the labels in this table: CSV or TSV"
+    table = "use the labels in this table: CSV, TSV or a JSON of COCO Camera Traps"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
@@ -98,6 +98,9 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
         return {}
+    if table and table.suffix.lower() == ".json":
+        photos, *_ = read_boxes(table, folder)
+        return {each.file: _own_cells(each) for each in photos}
     with open_given(folder) as given:
         if table or arguments.label:
             form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
@@ -105,6 +108,10 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
         places = find_layout(given.names, None, labels, str(folder)).places
     # These folders are classes, not locations.
     return {name: {"label": place.label, "location": ""} for name, place in places.items()}
+
+
+def _own_cells(photo: Photo) -> Cells:
+    return {"group": photo.group, "location": photo.location, "label": photo.label}
 
 
 def _crop_photo(
@@ -115,8 +122,7 @@ def _crop_photo(
         crops = cut(folder, photo, rule)
     except FAILURES as error:
         return {}, why(error)
-    own = {"group": photo.group, "location": photo.location, "label": ""}
-    cells = own | cells_of.get(photo.file, {})
+    cells = _own_cells(photo) | cells_of.get(photo.file, {})
     rows = {}
     for box, crop in zip(photo.boxes, crops):
         label = box.label or cells["label"]

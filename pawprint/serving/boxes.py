@@ -55,6 +55,7 @@ class Photo(NamedTuple):
     `position` is its place in the JSON's `images`, and `file` its path below the photos' folder,
     with slashes. All crops of a `group` belong in one split. `location` may be "". `size` is the
     width and height that the JSON has, or None. If `problem` is not "", the photo cannot be used.
+    `label` is the only one that COCO has for it, or "".
     """
 
     position: int
@@ -64,6 +65,7 @@ class Photo(NamedTuple):
     group: str = ""
     location: str = ""
     size: tuple[float, float] | None = None
+    label: str = ""
 
 
 def read_boxes(
@@ -142,27 +144,29 @@ def _read_coco(content: dict[str, Any], threshold: float) -> list[Photo]:
     names = {category["id"]: category["name"] for category in content["categories"]}
     annotations = defaultdict(list)
     for each in content["annotations"]:
-        has_box = each.get("bbox") or each.get("bbox_relative")
-        if has_box and each.get("score", 1) >= threshold:
-            annotations[each["image_id"]].append(each)
+        # The animal may be in another photo of the sequence.
+        label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
+        annotations[each["image_id"]].append((label, each))
     photos = []
     for position, image in enumerate(content["images"]):
         of_photo = annotations[image["id"]]
         size = (image["width"], image["height"]) if image.get("width") else None
         problem = "marked as corrupt" if image.get("corrupt") else ""
-        if not size and any("bbox_relative" not in each for each in of_photo):
-            problem = "the JSON has its boxes in pixels, but not its width and height"
         boxes = []
-        for place, each in enumerate(of_photo):
-            # Boxes in pixels may have further numbers.
-            pixels = zip(each.get("bbox") or (), (size or (1, 1)) * 2)
-            bbox = each.get("bbox_relative") or (value / whole for value, whole in pixels)
-            # The animal may be in another photo of the sequence.
-            label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
-            boxes.append(Box(place, tuple(bbox), each.get("score"), label))
+        for place, (label, each) in enumerate(of_photo):
+            pixels = each.get("bbox") or ()  # perhaps with further numbers
+            if pixels and not size:
+                problem = "the JSON has its boxes in pixels, but not its width and height"
+            in_pixels = [value / whole for value, whole in zip(pixels, (size or (1, 1)) * 2)]
+            bbox = tuple(each.get("bbox_relative") or in_pixels)
+            if bbox and each.get("score", 1) >= threshold:
+                boxes.append(Box(place, bbox, each.get("score"), label))
+        labels = {label for label, _ in of_photo}
+        label = labels.pop() if len(labels) == 1 else ""
         values = (image.get(key) for key in ("seq_id", "location"))
         group, location = ("" if value is None else str(value) for value in values)
-        photos.append(Photo(position, image["file_name"], boxes, problem, group, location, size))
+        file = image["file_name"]
+        photos.append(Photo(position, file, boxes, problem, group, location, size, label))
     return photos
 
 

@@ -218,16 +218,23 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     write_files(tmp_path / "photos", dict.fromkeys(names, scene()))
     write_files(tmp_path, {"md.json": md({name: [found()] for name in names})})
     write_files(tmp_path, {"t.csv": "file,species,season\nfox/a.jpg,cat,dry\nowl/b.jpg,dog,wet\n"})
+    images = [{"id": name, "file_name": name, "location": "l"} for name in names]
+    pairs = ((names[0], 7), (names[1], 7), (names[1], 9))  # two labels are none
+    annotations = [{"image_id": name, "category_id": number} for name, number in pairs]
+    of_photos = COCO | {"images": images, "annotations": annotations}
+    write_files(tmp_path, {"cct.json": json.dumps(of_photos)})
     labels = {}
     for out, options in {
         "folders": ["--labels", "outer", "--margin", "0.1"],
         "table": ["--table", "t.csv", "--label", "species", "--as-is"],
+        "json": ["--table", "cct.json"],
     }.items():
         printed(tmp_path, "crop", "md.json", "photos", out, *options)
         rows = [*rows_of(tmp_path / out).values()]
         labels[out] = [(row["label"], row["location"], row["crop_rule"]) for row in rows]
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
     assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl", AS_IS)]
+    assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
 
 
 def test_dialects_are_read_by_name_or_refused(tmp_path):
@@ -281,12 +288,13 @@ def test_predict_adds_labels_to_the_json_and_keeps_the_rest(tmp_path):
     write_files(tmp_path / "photos", {"a.jpg": scene()})
     boxes = [found(x=1), found(BLUE, 1), found(conf=0.1), found(category="2")]
     images = {"a.jpg": boxes, "gone.jpg": [found()], "broken.jpg": None}
-    text = md(images, classification_categories={"4": "dog"}, own={"z": [1, 2.0]})
-    write_files(tmp_path, {"md.json": text})
+    before = json.loads(md(images, classification_categories={"4": "dog"}, own={"z": [1, 2.0]}))
+    before["images"].append({"file": "old.jpg", "detections": [], "failure": "as of old"})
+    write_files(tmp_path, {"md.json": json.dumps(before)})
     command = ("predict", "--model", model, "photos", "--boxes", "md.json")
     result = pawprint_here(tmp_path, *command, "--format", "megadetector", "--output", "new.json")
     assert result.returncode == 1 and "gone.jpg: no such file" in result.stderr
-    before, after = (json.loads((tmp_path / name).read_text()) for name in ("md.json", "new.json"))
+    after = json.loads((tmp_path / "new.json").read_text())
     validate(after)
     assert after["classification_categories"] == {"4": "dog", "5": "cat"}
     first, second, *others = after["images"][0]["detections"]
@@ -294,6 +302,7 @@ def test_predict_adds_labels_to_the_json_and_keeps_the_rest(tmp_path):
     assert second.pop("classifications")[0] == ["5", 1.0]
     for key in ("classification_categories", "info"):
         before.pop(key), after.pop(key)
+    before["images"][-1]["detections"] = None  # as the format requires
     assert before == after and [*first] == [*boxes[0]] and others == boxes[2:]
     result = pawprint_here(tmp_path, *command)
     assert [line.split()[:1] + line.split()[-1:] for line in result.stdout.splitlines()[:2]] == [
