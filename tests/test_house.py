@@ -30,12 +30,12 @@ MAY_IMPORT = {
 # The names of the core that modules above the door take past it.
 EXCEPTIONS = {
     "crop init given forms table_forms params_file": (
-        "AUTO Archive BROKEN CROPS EMPTY_TABLES FILE_NAME FORMATS INNER MAX_LEFT_OUT OUTER Params "
+        "AUTO Archive BROKEN EMPTY_TABLES FILE_NAME FORMATS INNER MAX_LEFT_OUT OUTER Params "
         "READINGS SPLIT_OF_FOLDER check_content count_suffixes describe_class_counts "
         "describe_empty describe_encoding describe_names describe_param_changes describe_unsafe "
         "find_layout folder_of is_image_name is_metadata is_tar is_visible left_out make_project "
-        "map_in_threads members open_archive parse_csv parse_metadata_csv read_member "
-        "require_utf8 split_in_words tar_files track what_is"
+        "map_in_threads members open_archive parse_csv parse_metadata_csv read_exif read_file "
+        "read_member require_utf8 split_in_words tar_files track what_is"
     ),
     "export export_model exports html_page": (
         "Detector Head HeadWeights IMAGENET Metadata Model ONNX PACKAGES Weights activation_for "

@@ -4,19 +4,25 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from PIL import ExifTags, Image
+
 from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.files import replacing, write_text
 from pawprint.base.progress import track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given
+from pawprint.data.decoding.row import read_exif
 from pawprint.data.folder_messages import describe_class_counts
 from pawprint.data.folders import AUTO, READINGS, find_layout
-from pawprint.data.metadata_csv import CROPS, FILE_NAME
+from pawprint.data.metadata_csv import FILE_NAME
+from pawprint.data.reading import read_file
 from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
@@ -120,6 +126,7 @@ def _crop_photo(
     """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
         crops = cut(folder, photo, rule)
+        exif = _exif_of(folder / photo.file) if crops else b""
     except FAILURES as error:
         return {}, why(error)
     cells = _own_cells(photo) | cells_of.get(photo.file, {})
@@ -128,8 +135,20 @@ def _crop_photo(
         label = box.label or cells["label"]
         name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0)
+        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0, exif=exif)
         row = cells | {"label": label or UNLABELLED}
         confidence = "" if box.confidence is None else str(box.confidence)
         rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
     return rows, ""
+
+
+def _exif_of(photo: Path) -> bytes:
+    """Return when and with which camera a photo was taken, by which `split` finds bursts."""
+    found = read_exif(read_file(photo))
+    if not found["taken"]:
+        return b""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = found["camera"]
+    taken = f"{datetime.fromisoformat(found['taken']):%Y:%m:%d %H:%M:%S}"
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: taken}
+    return exif.tobytes()

@@ -19,12 +19,13 @@ from conftest import (
 )
 from networks import write_colour_model
 from pages import blocks, commands
-from PIL import Image
+from PIL import ExifTags, Image
 
 from pawprint.base.columns import METADATA
 from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.paths import SERVED_MODEL
 from pawprint.data.archive import open_archive, read_member
+from pawprint.data.decoding.row import read_exif
 from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.model.metadata import read_metadata
 from pawprint.serving.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
@@ -113,7 +114,9 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
         "video.mp4": [],
         "../outside.jpg": [found()],
     }
-    write_files(tmp_path / "photos", dict.fromkeys([*photos][:3], scene()))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model], exif[ExifTags.IFD.Exif] = "K1", {36867: "2026:10:01 08:00:01"}
+    write_files(tmp_path / "photos", dict.fromkeys([*photos][:3], scene(exif=exif)))
     write_files(tmp_path, {"md.json": md(photos)})
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
@@ -134,6 +137,8 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     for name, size, colour in ((first, 75, "red"), (second, 100, "blue")):
         with Image.open(tmp_path / "crops" / name) as crop:
             assert (crop.size, colour_of(crop)) == ((size, size), colour)
+        taken = read_exif((tmp_path / "crops" / name).read_bytes())  # by which bursts are found
+        assert taken == {"taken": "2026-10-01T08:00:01.000", "camera": "K1"}
     text = printed(tmp_path, "init", "project", "--images", "crops")
     assert "no classes; 3 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
