@@ -25,8 +25,9 @@ from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
 
 # What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
-# a box without an end.
+# a box that is infinitely far away.
 FAILURES = (InputError, OSError, ValueError, ArithmeticError)
+MALFORMED = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
@@ -88,14 +89,7 @@ def read_boxes(
         else:
             photos, notes = _read_megadetector(content, threshold)
         photos = list(_below(folder, photos))
-    except (
-        ArithmeticError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         received = f"no {error}" if isinstance(error, KeyError) else reason(error)
         raise InputError(
             f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
@@ -182,11 +176,16 @@ def _below(folder: Path, photos: list[Photo]) -> Iterator[Photo]:
         site = "/".join(part for part in above if not OF_CAMERAS.fullmatch(part))
         yield photo._replace(
             file=file,
-            boxes=[box for box in photo.boxes if 0 < math.prod(box.bbox[2:]) < math.inf],
+            boxes=[box for box in photo.boxes if _has_area(box.bbox)],
             problem=printable(photo.problem or problem_of_name(file) or repeated),
             group=photo.group or file,
             location=photo.location or site,
         )
+
+
+def _has_area(bbox: tuple[float, ...]) -> bool:
+    left, top, width, height = bbox
+    return min(width, height) > 0 and math.isfinite(left + top + width + height)
 
 
 def crop_name(photo: Photo, box: Box) -> str:

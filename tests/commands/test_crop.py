@@ -265,6 +265,7 @@ def test_dialects_are_read_by_name_or_refused(tmp_path):
         json.dumps([{"file": "a.jpg"}]): "in pixels",
         json.dumps({"predictions": []}): "speciesnet_to_md",
         md({"a.jpg": [found((100, 100, 50, 50))]}): "in pixels",
+        md({"a.jpg": [found((0, 0, 1))]}): "expected 4, got 3",
         json.dumps({"images": []}): "no 'detection_categories'",
         "{": "Expecting",
     }.items():
