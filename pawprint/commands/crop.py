@@ -4,7 +4,6 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -126,7 +125,7 @@ def _crop_photo(
     """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
         crops = cut(folder, photo, rule)
-        exif = _exif_of(folder / photo.file) if crops else b""
+        exif = _exif_of(folder / photo.file) if crops else None
     except FAILURES as error:
         return {}, why(error)
     cells = _own_cells(photo) | cells_of.get(photo.file, {})
@@ -142,13 +141,11 @@ def _crop_photo(
     return rows, ""
 
 
-def _exif_of(photo: Path) -> bytes:
+def _exif_of(photo: Path) -> Image.Exif:
     """Return when and with which camera a photo was taken, by which `split` finds bursts."""
     found = read_exif(read_file(photo))
-    if not found["taken"]:
-        return b""
+    taken = found["taken"][:19].replace("-", ":").replace("T", " ")
     exif = Image.Exif()
-    exif[ExifTags.Base.Model] = found["camera"]
-    taken = f"{datetime.fromisoformat(found['taken']):%Y:%m:%d %H:%M:%S}"
-    exif[ExifTags.IFD.Exif] = {ExifTags.Base.DateTimeOriginal: taken}
-    return exif.tobytes()
+    times = {ExifTags.Base.DateTimeOriginal: taken}
+    exif.update({ExifTags.Base.Model: found["camera"], ExifTags.IFD.Exif: times})
+    return exif
