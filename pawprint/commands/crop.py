@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             rows |= crops
             failed += [(printable(photo.file), error)] if error else []
         if not rows:
-            said = "; ".join([*notes, *map(": ".join, failed[:1])])
-            raise InputError(f"{arguments.boxes}: found no box to cut. {said}")
+            said = [f"{arguments.boxes}: no box to cut", *notes, *map(": ".join, failed[:1])]
+            raise InputError("; ".join(said))
         write_text(new / FILE_NAME, metadata_csv(rows))
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
