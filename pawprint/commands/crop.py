@@ -89,9 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
     print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
-    print(
-        f"{counted(len(rows), 'crop')} of {counted(len(photos), 'photo')}; {len(failed):,} failed"
-    )
+    number = counted(len(photos), "photo")
+    print(f"{counted(len(rows), 'crop')} of {number}; {len(failed):,} failed")
     print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
 

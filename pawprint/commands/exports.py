@@ -33,8 +33,7 @@ SLOTS = 8  # the largest number of slots of any table here
 IMAGE_PROPERTIES, NORMALIZATION, RGB, AXIS_LABELS = 2, 1, 1, 2
 # The tables of TensorFlow Lite's metadata_schema.fbs, by slot: RGB pixels that need no scaling, and
 # labels along the last axis.
-MEAN, STD = np.zeros(1, np.float32), np.ones(1, np.float32)
-UNIT = {0: NORMALIZATION, 1: {0: MEAN, 1: STD}}
+UNIT = {0: NORMALIZATION, 1: {0: np.zeros(1, np.float32), 1: np.ones(1, np.float32)}}
 PIXELS = {0: "pixels", 3: {0: IMAGE_PROPERTIES, 1: {0: RGB}}, 4: [UNIT]}
 PROBABILITY = {0: "probability", 6: [{0: LABELS_FILE, 2: AXIS_LABELS}]}
 DESCRIPTION = {0: "pawprint", 3: [{2: [PIXELS], 3: [PROBABILITY]}], 7: "1.0.0"}
