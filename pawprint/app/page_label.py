@@ -133,7 +133,8 @@ def show_pages(source: UnlabelledPhotos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(message(note))
         if not cells:
-            st.success(f"{describe_end(source, pages)} {ADVICE}")
+            unreadable = f"Only unreadable photos are left: {len(pages.missing):,}."
+            st.success(f"{unreadable if pages.missing else source.end} {ADVICE}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -170,13 +171,6 @@ def count_photos(
     images = [image for image in pool.all_images() if image not in missing]
     left = len(without(given, images))
     return len(images) - left, left
-
-
-def describe_end(source: UnlabelledPhotos, pages: Pages) -> str:
-    """Return why the pages end: all photos have an answer, except those that cannot get one."""
-    if pages.missing:
-        return f"Only unreadable photos are left: {len(pages.missing):,}."
-    return source.end
 
 
 def describe_progress(done: int, left: int) -> str:

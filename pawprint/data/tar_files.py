@@ -24,7 +24,8 @@ OPENERS: dict[bytes, Callable] = {
 # xz have no limit.
 MAX_RATIO = 1032
 MAX_NAME = 65_535  # the longest name in a zip, in bytes
-PADDING = 10  # records of zeros at the end that look damaged; most programs fill up only one
+# More zeros at the end look damaged. Most programs fill up only one record.
+PADDING = 10 * tarfile.RECORDSIZE
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
 )  # fmt: skip
@@ -119,16 +120,15 @@ def _require_padding(file: _BoundedFile, *, has_checksum: bool) -> None:
     Raises ReadError if more than zeros follow the end of the tar or, without a checksum, more zeros
     than PADDING: a header that was overwritten with zeros looks like the end.
     """
-    records = 0
+    start = file.tell()
     while record := file.read(tarfile.RECORDSIZE):
-        records += 1
         if any(record):
             raise tarfile.ReadError("data after the end, or a header is damaged")
-        if records == PADDING and not has_checksum:
-            raise tarfile.ReadError(
-                f"{PADDING * tarfile.RECORDSIZE:,} zeros at the end: files may be lost; a tar in "
-                "large blocks (`tar -b 512`) is only accepted if it is compressed"
-            )
+    if not has_checksum and (zeros := file.tell() - start) > PADDING:
+        raise tarfile.ReadError(
+            f"{zeros:,} zeros at the end, so files may be lost; a tar in large blocks (`tar -b "
+            "512`) is only accepted if it is compressed"
+        )
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:

@@ -106,15 +106,12 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         ) from None
     needed = max((1 + names.index(name) for name in columns), default=0)
     for line, cells in rows:
-        is_long = any(map(str.strip, cells[len(names) :]))
-        if is_long or len(cells) < needed:
-            expected = (
-                f"at most {len(names)} cells, in quotes if they contain {separator!r}"
-                if is_long
-                else f"at least {counted(needed, 'cell')}, separated by {separator!r} as in line 1"
-            )
+        if len(cells) < needed or any(map(str.strip, cells[len(names) :])):
             received = printable(repr(separator.join(cells)))
-            raise InputError(f"{where}: line {line}: expected {expected}. Received: {received}.")
+            raise InputError(
+                f"{where}: line {line}: expected {len(names)} cells, separated by {separator!r}, "
+                f"and in quotes if they contain it. Received: {received}."
+            )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]
     return WrittenTable(header, names, rows, separator)

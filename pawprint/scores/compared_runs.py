@@ -44,8 +44,8 @@ class Run(NamedTuple):
     `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
-    `epochs`, which is 1 for a head alone. `choices` are those of data/cross_validation.json, if it
-    is available. `missing` explains why data are missing, or is "".
+    `epochs`, which is 1 for a head alone. `choices` is the content of
+    data/cross_validation.json, or {}. `missing` explains why data are missing, or is "".
     """
 
     name: str
@@ -72,9 +72,9 @@ class ComparedRun(NamedTuple):
     `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
     for the older run. All sets but BESIDE decide; `kind` names their images. `margin` is MARGIN if
-    photos, labels or sets differ, else 0. `chosen` is a sentence about other choices of
-    cross-validation, and `left_out` a line about images that are not compared, or "". The older run
-    holds out `held_out` images.
+    photos, labels or sets differ, else 0. `chosen` is a sentence about other settings of
+    the head, and `left_out` a line about images that are not compared, or "". The older run holds
+    out `held_out` images.
     """
 
     old: str
@@ -238,19 +238,11 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 
 def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> str:
-    """Return a sentence that names what cross-validation chose otherwise for the new run, or ""."""
-    tried = ["C", *(name for name in ("blocks", "views") if f"{name}_loss_change" in new)]
-    changes = [
-        f"{name}: {old[name]:g} → {new[name]:g}"
-        for name in tried
-        if name in old and old[name] != new.get(name)
-    ]
-    if not changes:
-        return ""
-    return (
-        f" Cross-validation chose otherwise ({', '.join(changes)}), which may be a part of this "
-        "difference."
-    )
+    """Return a sentence that names the head's settings that differ, such as C, or ""."""
+    known = [name for name in ("C", "blocks", "views") if name in old and name in new]
+    changes = [f"{name}: {old[name]:g} → {new[name]:g}" for name in known if old[name] != new[name]]
+    found = f" The head's settings differ, too ({', '.join(changes)}), and may be the reason."
+    return found if changes else ""
 
 
 def _describe_left_out(old: Run, new: Run, pairs: Mapping[str, pd.DataFrame]) -> str:

@@ -214,7 +214,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     assert "on 96 validation images and training images (in folds)." in verdict
     assert "deciding nothing, 24 test images: " in beside
     predict(committed, 15, c=30)
-    assert since(committed)[1].startswith(f"{verdict} Cross-validation chose otherwise (C: 1 → 30)")
+    assert since(committed)[1].startswith(f"{verdict} The head's settings differ, too (C: 1 → 30)")
     predict(committed, 15, is_tuned=True)
     assert "on 24 validation images, which have also chosen the epoch" in since(committed)[1]
     predict(committed, 15)
