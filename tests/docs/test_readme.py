@@ -111,7 +111,8 @@ def project(installed, finished) -> Iterator[Path]:
     yield finished
     succeed("git", "reset", "-q", "--hard", start, cwd=finished)
     succeed("git", "clean", "-fdq", cwd=finished)
-    installed.succeed("dvc", "checkout", "-q", cwd=finished)
+    shutil.rmtree(finished / "stages", ignore_errors=True)  # with compiled modules
+    installed.succeed("dvc", "checkout", "-qf", cwd=finished)
 
 
 @pytest.mark.slow
