@@ -42,7 +42,7 @@ def typed(text: str) -> list[str]:
 
 
 COMMANDS = typed(PAGE)
-# Not typed: servers (app, use), a cluster and a program for the clone (costs), and downloads (install).
+# Not typed: servers (app, use), a cluster and a script of the clone (costs), a download (install).
 # README has the command of backbones; boxes and the tutorial have tests of their own.
 ELSEWHERE = re.compile("app|backbones## Candidates|boxes|costs|install|tutorial|use### A service")
 SECTIONS = {
