@@ -102,7 +102,7 @@ def project(installed, finished) -> Iterator[Path]:
     succeed("git", "reset", "-q", "--hard", start, cwd=finished)
     succeed("git", "clean", "-fdq", cwd=finished)
     shutil.rmtree(finished / "stages", ignore_errors=True)  # with compiled modules
-    installed.succeed("dvc", "checkout", "-qf", cwd=finished)
+    installed.succeed("dvc", "checkout", "-q", "-f", cwd=finished)
 
 
 @pytest.mark.slow
