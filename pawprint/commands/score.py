@@ -119,7 +119,7 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
 
 
 def _measure(image: Image.Image, prediction: Prediction) -> dict:
-    return {"prediction": prediction, "perceptual_hash": perceptual_hash(image)}
+    return {"prediction": prediction, "perceptual_hash": perceptual_hash(np.asarray(image))}
 
 
 def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:

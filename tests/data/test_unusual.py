@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from pawprint.data.decoding.row import measure
+from pawprint.data.decoding.row import grey_square, measure
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
 
 
@@ -23,8 +23,8 @@ def pictures() -> dict[str, Image.Image]:
 
 
 def table_of(drawn: dict[str, Image.Image]) -> pd.DataFrame:
-    rows = [{"path": path} | measure(picture) for path, picture in drawn.items()]
-    return pd.DataFrame(rows)
+    squares = {path: grey_square(np.asarray(drawn[path].convert("RGB"))) for path in drawn}
+    return pd.DataFrame([{"path": path} | measure(square) for path, square in squares.items()])
 
 
 def test_dark_bright_blurred_and_empty_pictures_stand_out_and_no_others():

@@ -7,22 +7,32 @@ brightness, contrast, sharpness, entropy, and colour.
 import contextlib
 from datetime import datetime
 
+import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
 from pawprint.data.decoding import formats
 from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
-from pawprint.data.decoding.jpeg import scale_for
 from pawprint.data.decoding.limits import DecodingError
 
 SIDE = 256  # side of the measured square, in pixels; close to a network's input size
 HASH_SIDE = 16  # bits per side of the square hash
-HASHED = 512  # minimum side of the reduced image before hashing, in pixels
+HASHED = 64  # side of the square that is hashed
+# The lowest frequencies of a discrete cosine transform. Whole numbers, whose products and sums
+# float64 holds exactly, so that bits are the same on every processor.
+WAVES = np.pi / HASHED * np.outer(np.arange(HASH_SIDE), np.arange(HASHED) + 0.5)
+WAVES = np.round(2**12 * np.cos(WAVES))
 STEP = 8  # pixels per side for each one whose colour is measured
 
 
+def grey_square(pixels: np.ndarray) -> Image.Image:
+    """Return an image of any size, uint8 `(height, width, 3)`, as a grey square of 256 pixels."""
+    grey = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+    return grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2)
+
+
 def measure(grey: Image.Image) -> dict[str, float]:
-    """Measure the appearance of a grey image of any size.
+    """Measure the appearance of a grey square.
 
     `brightness` is the mean value of the square and `contrast` the standard deviation, both in [0,
     255]. `sharpness` is the Laplacian's variance (Pech-Pacheco and others, Diatom autofocusing in
@@ -30,7 +40,7 @@ def measure(grey: Image.Image) -> dict[str, float]:
     numbers are added, so the results are the same on every processor.
     """
     # 16 bits suffice for all numbers but squares, and larger arrays take longer.
-    square = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.int16)
+    square = np.asarray(grey, np.int16)
     inner = square[1:-1, 1:-1]
     around = square[:-2, 1:-1] + square[2:, 1:-1] + square[1:-1, :-2] + square[1:-1, 2:]
     counts = np.bincount(square.ravel(), minlength=256)
@@ -43,10 +53,15 @@ def measure(grey: Image.Image) -> dict[str, float]:
     }
 
 
-def measure_colour(image: Image.Image) -> float:
-    """Return the mean difference of a pixel's largest and smallest channel, in [0, 255]."""
-    pixels = np.asarray(image)[::STEP, ::STEP]
-    return round(float(np.ptp(pixels, axis=2).mean()), 1) if pixels.ndim == 3 else 0.0
+def measure_colour(pixels: np.ndarray) -> float:
+    """Return the mean difference of a pixel's largest and smallest channel, in [0, 255].
+
+    `pixels` is uint8 `(height, width, 3)`.
+    """
+    red, green, blue = np.moveaxis(pixels[::STEP, ::STEP], 2, 0)
+    largest = np.maximum(np.maximum(red, green), blue)
+    smallest = np.minimum(np.minimum(red, green), blue)
+    return round(float((largest - smallest).mean()), 1)
 
 
 def _variance(values: np.ndarray) -> float:
@@ -56,28 +71,18 @@ def _variance(values: np.ndarray) -> float:
     return (squares - total * total / values.size) / values.size
 
 
-def perceptual_hash(image: Image.Image) -> str:
+def perceptual_hash(pixels: np.ndarray) -> str:
     """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
 
-    The bits are in hexadecimal, row by row. For the square, imagehash 4.3.2 returns the same value
-    as `phash(image, hash_size=16)`; see docs/decisions/10.
+    The bits are in hexadecimal, row by row. `pixels` is uint8 `(height, width, 3)`.
     """
-    from scipy.fft import dctn  # imported here because it is slow and often not needed
+    return _hash_square(grey_square(pixels))
 
-    side = 4 * HASH_SIDE
-    square = _grey(reduced(image)).resize((side, side), Image.Resampling.LANCZOS)
-    lowest = dctn(np.asarray(square))[:HASH_SIDE, :HASH_SIDE]
+
+def _hash_square(grey: Image.Image) -> str:
+    """Return the perceptual hash of a grey square; docs/decisions/10 compares it with others."""
+    lowest = WAVES @ np.asarray(grey.reduce(SIDE // HASHED)) @ WAVES.T
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
-
-
-def reduced(image: Image.Image) -> Image.Image:
-    """Return a large image reduced; both sides keep at least HASHED pixels."""
-    scale = scale_for(image.size, HASHED)
-    return image.reduce(scale) if scale > 1 else image  # Pillow would copy it
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    return image if image.mode == "L" else image.convert("L")
 
 
 # TensorFlow Datasets drops files of PetImages that lack these letters in `peek(10)`:
@@ -112,18 +117,19 @@ def decode_row(data: bytes, rule: str, bits: int | None) -> dict:
 
     `rule` is `clean.rule`, and `bits` is `clean.bits`.
     """
-    with decoding(data, bits) as (image, *properties, _):
+    with decoding(data, bits) as decoded:
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise DecodingError("no_jfif_header", "clean.rule is jfif")
-        small = reduced(image)
-        grey = _grey(small)  # the perceptual hash stays the same
+        pixels = decoded.pixels
+        height, width, _ = pixels.shape
+        grey = grey_square(pixels)
         return {
-            "width": image.width,
-            "height": image.height,
-            "pixels_sha256": pixels_sha256(image),
-            "perceptual_hash": perceptual_hash(grey),
+            "width": width,
+            "height": height,
+            "pixels_sha256": pixels_sha256(pixels),
+            "perceptual_hash": _hash_square(grey),
             **read_exif(data),
             **measure(grey),
-            "colour": measure_colour(small),
-            **dict(zip(PROPERTIES, properties)),
+            "colour": measure_colour(pixels),
+            **dict(zip(PROPERTIES, decoded[1:])),
         }
