@@ -22,21 +22,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pi_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from pawprint.data.decoding import formats
-from pawprint.data.decoding.jpeg import (
-    MAX_SCANS,
-    ORIENTATION,
-    count_scans,
-    decode_jpeg,
-    scale_for,
-)
+from pawprint.data.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
 from pawprint.data.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
 
 JPEG = ("JPEG", "MPO")
+ORIENTATION = ExifTags.Base.Orientation
 # Wording of the errors that Pillow, libheif, libjpeg and numpy raise for truncated files.
 ENDS_EARLY = re.compile("truncated|end of file|premature end|buffer is smaller", re.IGNORECASE)
 # What Pillow reports for files that it recognises but cannot read.

@@ -11,7 +11,6 @@ import numpy as np
 import simplejpeg
 from PIL import ExifTags, Image
 
-ORIENTATION = ExifTags.Base.Orientation
 # Markers that begin a segment. Other markers occur inside a scan or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 END_OF_IMAGE = b"\xff\xd9"
@@ -83,7 +82,7 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> np.ndarray | Ima
         return image
     if pixels.shape != buffer.shape:
         raise ValueError(f"a second image, of {pixels.shape[1]}x{pixels.shape[0]} pixels")
-    is_upright = image.getexif().get(ORIENTATION, 1) == 1
+    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
     if image.mode == "RGB" and is_upright and "icc_profile" not in image.info:
         return pixels
     if image.mode == "CMYK":  # Adobe stores inverted values
