@@ -77,8 +77,7 @@ def test_hash_is_nearly_that_of_imagehash(size):
 
 
 def test_hash_of_one_colour_is_not_decided_by_rounding():
-    for value in (1, 90, 255):
-        assert hash_of(Image.new("RGB", (50, 70), (value, value, 0))) == "8" + "0" * 63
+    assert hash_of(Image.new("RGB", (50, 70), (1, 90, 200))) == "8" + "0" * 63
 
 
 def test_mirror_image_is_a_near_duplicate():
