@@ -69,7 +69,7 @@ def _variance(values: np.ndarray) -> float:
 def _perceptual_hash(grey: Image.Image) -> str:
     """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
 
-    The bits are in hexadecimal, row by row. They are nearly those of imagehash 4.3.2's
+    The bits are in hexadecimal, row by row. Nearly all equal imagehash 4.3.2's
     `phash(image, hash_size=16)`; see docs/decisions/10.
     """
     lowest = WAVES @ np.asarray(grey.reduce(SIDE // HASHED)) @ WAVES.T
