@@ -49,7 +49,8 @@ SERIES = texts("series", "finer_series", "metadata_series", "burst", "crossed")
 SPLIT = texts("path", "label", "split", "group") | SERIES | texts("pixels_sha256")
 CLASSES = texts("label") | counts(*SPLITS)  # numbers of images
 PATHS = texts("path", "split", "pixels_sha256")  # columns of SPLIT
-# `contradicts` is the path of the nearest image with a different label, or "".
+# `contradicts` is the path of the nearest image with a different label, or "". `distance` is the
+# number of differing bits among all 256, at most six times `split.near_duplicate_distance`.
 NEAR_DUPLICATES = texts("group", "path", "label", "split", "nearest", "contradicts")
 NEAR_DUPLICATES |= counts("distance")
 HISTORY: Columns = {

@@ -17,7 +17,7 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
-from pawprint.data.decoding.row import perceptual_hash
+from pawprint.data.decoding.row import measure
 from pawprint.data.folders import OUTER, folders_of, label_and_split
 from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.data.near_duplicates import near_duplicates
@@ -119,7 +119,8 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
 
 
 def _measure(image: Image.Image, prediction: Prediction) -> dict:
-    return {"prediction": prediction, "perceptual_hash": perceptual_hash(image)}
+    perceptual_hash = measure(np.asarray(image))["perceptual_hash"]
+    return {"prediction": prediction, "perceptual_hash": perceptual_hash}
 
 
 def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:

@@ -45,9 +45,9 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
 def sha256_of_all_pixels(decoded: DecodedImage, data: bytes, bits: int | None) -> str:
     """Return `pixels_sha256` of the full image, even if `decoded` is smaller."""
     if decoded.scale == 1:
-        return pixels_sha256(decoded.image)
+        return pixels_sha256(decoded.pixels)
     with usable(), decoding(data, bits) as whole:
-        return pixels_sha256(whole.image)
+        return pixels_sha256(whole.pixels)
 
 
 def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:

@@ -359,13 +359,13 @@ def _predict_file(
     name, path = item
     try:
         decoded = predictor.decode(data := read_file(path))
-        prediction = predictor.predict(decoded.image)
+        prediction = predictor.predict(image := decoded.image)
     except FAILURES as error:
         return _row(predictor, name, error=why(error))
     row = _row(predictor, name, prediction)
     if has_hashes:
         row["pixels_sha256"] = sha256_of_all_pixels(decoded, data, predictor.metadata.bits)
-    return row | further(decoded.image, prediction) if further else row
+    return row | further(image, prediction) if further else row
 
 
 def _row(

@@ -56,7 +56,7 @@ def made(tmp_path_factory) -> Path:
     for number in range(48):
         label, split = ("dark", "light")[number % 2], ("train", "train", "test", "validation")
         image, name = wide_image(label, number), f"{label}/{number}.png"
-        rows.append((name, label, split[number // 2 % 4], name, pixels_sha256(image)))
+        rows.append((name, label, split[number // 2 % 4], name, pixels_sha256(np.asarray(image))))
         data = encode(image, "PNG") if rows[-1][2] == "train" else b"opened"
         members.append((name, data))
     archive = folder / paths.RAW_IMAGES

@@ -62,7 +62,7 @@ def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_pat
 
 
 def pixels_of(number: int) -> str:
-    return pixels_sha256(decode(photo(number)))
+    return pixels_sha256(np.asarray(decode(photo(number))))
 
 
 def page_of(path: str, label: str, number: int) -> Correction:

@@ -1,5 +1,6 @@
 """Test what becomes of a file, by one table, and the rules for depth, colours and size."""
 
+import hashlib
 import io
 import struct
 import threading
@@ -43,6 +44,8 @@ def test_file_is_kept_with_its_mean_colour_or_has_its_reason(name):
     else:
         difference = np.subtract(mean_colour(image), fault.colour or mean_colour(PHOTO))
         assert np.abs(difference).max() < 3
+        sha256 = hashlib.sha256(b"%dx%d:" % image.size + image.tobytes()).hexdigest()
+        assert decode_row(fault.made, "decodes", None)["pixels_sha256"] == sha256
     assert outcome == fault.promise
 
 
@@ -159,6 +162,16 @@ def test_jpeg_is_decoded_as_far_as_its_square_needs(mode):
         assert (decoded.scale, decoded.image.tobytes()) == (scale, expected.tobytes())
     if mode != "CMYK":
         assert decode(encode(image, "PNG"), side=10).size == image.size
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_row_of_a_turned_jpeg_is_that_of_its_upright_picture(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(PHOTO, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    of_jpeg, of_png = (decode_row(file, "decodes", None) for file in (data, encode(upright, "PNG")))
+    assert of_jpeg == of_png
 
 
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])

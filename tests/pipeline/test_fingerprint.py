@@ -133,7 +133,7 @@ def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line
 def test_every_stage_has_the_versions_that_decide_its_bytes():
     for stage, packages in (
         ("train_finetune", {"keras", "numpy", "openvino", "tensorflow"}),
-        ("clean", {"numpy", "PIL", "scipy"}),
+        ("clean", {"cv2", "numpy", "PIL"}),
         ("train_extract", {"numpy", "threadpoolctl"}),
     ):
         found = {name.partition("==")[0] for name in names(CODE.fingerprint(f"stages/{stage}.py"))}

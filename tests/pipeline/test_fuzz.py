@@ -22,7 +22,7 @@ from pawprint.base.tables import read_table, write_table
 from pawprint.data.archive import UnusableImageError, open_archive
 from pawprint.data.decoding.decoder import pixels_sha256
 from pawprint.data.metadata_csv import parse_metadata_csv
-from pawprint.data.reading import decode, open_image
+from pawprint.data.reading import decode, decode_file, open_image
 from pawprint.data.sources import fetch
 from pawprint.data.user_tables import read_corrections
 from pawprint.model.metadata import read_metadata
@@ -76,7 +76,7 @@ def pixels_of_images() -> set[str]:
     found = set()
     for fault in IMAGES.values():
         try:
-            found.add(pixels_sha256(decode(fault.made)))
+            found.add(pixels_sha256(decode_file(fault.made, None).pixels))
         except UnusableImageError:
             continue
     return found

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.data.decoding.row import measure_colour, perceptual_hash
+from pawprint.data.decoding.row import measure, measure_colour
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
@@ -125,7 +125,8 @@ def hashes_of(width: int, colour: int, seed: int) -> list[str]:
     for _ in range(30):
         noise = Image.fromarray(rng.integers(0, 256, (6, 8), np.uint8)).resize((320, 240), 3)
         inner = noise.crop((width, width, 320 - width, 240 - width))
-        hashes.append(perceptual_hash(ImageOps.expand(inner, width, colour)))
+        picture = ImageOps.expand(inner, width, colour).convert("RGB")
+        hashes.append(measure(np.asarray(picture))["perceptual_hash"])
     return hashes
 
 
@@ -158,6 +159,5 @@ def test_class_of_files_of_its_own_is_known_by_them(name, seen, values):
 
 
 def test_colour_is_the_distance_of_the_channels():
-    assert measure_colour(Image.new("L", (64, 48), 90)) == 0
-    assert measure_colour(Image.new("RGB", (64, 48), (90, 90, 90))) == 0
-    assert measure_colour(Image.new("RGB", (64, 48), (200, 120, 50))) == 150
+    for colour, distance in (((90, 90, 90), 0), ((200, 120, 50), 150)):
+        assert measure_colour(np.full((48, 64, 3), colour, np.uint8)) == distance

@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pi_heif
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
@@ -72,16 +73,36 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 class DecodedImage(NamedTuple):
     """An image, upright and in RGB, and for images above 8 bits the number of bits.
 
+    `content` has the pixels in the form in which they were decoded.
     `used_bits` are enough for the largest value in the image, and `file_bits` for the largest value
     that the file format allows. Both are 8 for all other images. `has_more` is True if the file has
     further pages or frames. The original width and height were divided by `scale`.
     """
 
-    image: Image.Image
+    content: np.ndarray | Image.Image
     used_bits: int = 8
     file_bits: int = 8
     has_more: bool = False
     scale: int = 1
+
+    @property
+    def image(self) -> Image.Image:
+        """A Pillow image, possibly a new one each time."""
+        content = self.content
+        return content if isinstance(content, Image.Image) else Image.fromarray(content)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The pixels, uint8 `(height, width, 3)`."""
+        if isinstance(self.content, np.ndarray):
+            return self.content
+        width, height = self.content.size
+        pixels = np.empty((height, width, 3), np.uint8)
+        rows = STRIP // (3 * width) + 1
+        for top in range(0, height, rows):  # copying a large image at once would take longer
+            strip = self.content.crop((0, top, width, min(top + rows, height)))
+            pixels[top : top + rows] = np.asarray(strip)
+        return pixels
 
 
 @contextlib.contextmanager
@@ -166,10 +187,11 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
         formats.scale_transparency(image, data, bits)
     depths = formats.scale_colours(image, data, bits)
     loaded = decode_jpeg(image, data, scale) if image.format in JPEG else image
-    ImageOps.exif_transpose(loaded, in_place=True)
-    rgb = _to_rgb(loaded)
-    rgb.info.pop("icc_profile", None)  # the profile has been applied
-    return DecodedImage(rgb, *depths, has_more, scale)
+    if isinstance(loaded, Image.Image):
+        ImageOps.exif_transpose(loaded, in_place=True)
+        loaded = _to_rgb(loaded)
+        loaded.info.pop("icc_profile", None)  # the profile has been applied
+    return DecodedImage(loaded, *depths, has_more, scale)
 
 
 def _unusable(error: Exception, data: bytes) -> DecodingError:
@@ -334,14 +356,12 @@ def to_upright_rgb(image: Image.Image) -> Image.Image:
     return _to_rgb(image if orientation == 1 else ImageOps.exif_transpose(image))
 
 
-def pixels_sha256(image: Image.Image) -> str:
+def pixels_sha256(pixels: np.ndarray) -> str:
     """Return a hash that is the same for images with the same RGB pixels, whatever their files.
 
-    Pass an image that was decoded at full size.
+    Pass the pixels of an image that was decoded at full size, uint8 `(height, width, 3)`.
     """
-    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
-    rows = STRIP // (3 * image.width) + 1
-    for top in range(0, image.height, rows):  # copying a large image at once would take longer
-        strip = (0, top, image.width, min(top + rows, image.height))
-        digest.update(image.reduce(1, strip).tobytes())
+    height, width, _ = pixels.shape
+    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    digest.update(pixels.data)
     return digest.hexdigest()

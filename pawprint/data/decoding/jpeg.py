@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import ExifTags, Image
 
 # Markers that begin a segment. Other markers occur inside a scan or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
@@ -62,10 +62,12 @@ def count_scans(data: bytes) -> int:
     return scans
 
 
-def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
-    """Decode an opened JPEG at 1/`scale` in its own mode and keep its EXIF data and profile.
+def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> np.ndarray | Image.Image:
+    """Decode an opened JPEG at 1/`scale`.
 
-    Raises ValueError if data are missing, and any exception that Pillow raises.
+    Returns the pixels of an upright RGB image without a profile, uint8 `(height, width, 3)`. Other
+    images keep their mode, EXIF data and profile. Raises ValueError if data are missing, and any
+    exception that Pillow raises.
     """
     width, height = (-(-side // scale) for side in image.size)
     buffer = np.empty((height, width, len(image.getbands())), np.uint8)
@@ -80,6 +82,9 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
         return image
     if pixels.shape != buffer.shape:
         raise ValueError(f"a second image, of {pixels.shape[1]}x{pixels.shape[0]} pixels")
+    is_upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    if image.mode == "RGB" and is_upright and "icc_profile" not in image.info:
+        return pixels
     if image.mode == "CMYK":  # Adobe stores inverted values
         pixels = 255 - pixels
     decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)
