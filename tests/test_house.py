@@ -44,7 +44,7 @@ EXCEPTIONS = {
     ),
     "candidates": (
         "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
-        "check_content count_shards cross_validate keras load_extractor load_params needs_keras "
+        "check_content count_shards cross_validate keras load_extractor needs_keras "
         "open_archive open_examples row_function shards stored_features"
     ),
     "groups labelling page_label page_try photos": (

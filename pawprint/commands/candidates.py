@@ -43,7 +43,7 @@ from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
 from pawprint.scores.verdict import (
@@ -90,12 +90,12 @@ def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
     `choices` maps keys, such as `model.image_size`, to values. Raises InputError if they are wrong.
     """
     content = read_mapping(folder / paths.PARAMS)
-    found = [_candidate(TODAY, {}, content)]
+    found = [_candidate(TODAY, {}, content, folder)]
     today = found[0].params
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     wanted = _combinations(choices) if choices else _defaults(today, images)
     for name, values in wanted.items():
-        candidate = _candidate(name, values, content)
+        candidate = _candidate(name, values, content, folder)
         if all(candidate.changes != other.changes for other in found):
             found.append(candidate)
     return found
@@ -143,7 +143,7 @@ def _is_solved(params: Params) -> bool:
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
-def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
+def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path) -> Candidate:
     """Return a candidate. Another network uses its published weights, unless `weights` are set.
 
     If another backbone lacks the layer in `fine_tune_at`, the param is set to AUTO.
@@ -161,7 +161,9 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
         if content[section].get(inner) != value:
             changes[key] = value
         merged[section][inner] = value
-    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
+    params = check_content(Params, merged, Path(name), [])
+    weights = params.weights.in_folder(folder)
+    return Candidate(name, changes, params.model_copy(update={"weights": weights}))
 
 
 def describe_params(candidate: Candidate) -> str:
@@ -198,8 +200,8 @@ def require_images(folder: Path) -> None:
         raise InputError(f"{needed[0]}: expected images. In a clone, run `dvc pull` first.")
 
 
-def draw_sample(folder: Path) -> Sample:
-    """Return at most MAX_IMAGES training images of a project."""
+def draw_sample(folder: Path, params: Params) -> Sample:
+    """Return at most MAX_IMAGES training images of a project with these params."""
     labels: list[str] = read_json(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
@@ -207,7 +209,6 @@ def draw_sample(folder: Path) -> Sample:
             "app`."
         )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()
     training = int((split["split"] == "train").sum())
@@ -308,11 +309,10 @@ def _measure(
     `cpu_ms` caches the times of networks, so that each one is measured only once.
     """
     model = params.model
-    weights = params.weights.in_folder(sample.folder)
     images = sample.images
     if left <= 0:
         raise InputError("no time left to measure it; see --minutes")
-    if needs_keras(model, weights):
+    if needs_keras(model, params.weights):
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
@@ -320,7 +320,7 @@ def _measure(
         keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
-        extractor = load_extractor(model, weights)
+        extractor = load_extractor(model, params.weights)
         # This writes the same bytes as the `backbone` stage.
         write_network(extractor.network, path, extractor.outputs)
         code = Code(sample.folder).fingerprint(FEATURE_ROW)
@@ -406,6 +406,10 @@ def describe_choice(best: Measured, rows: Sequence[Measured], choices: Sequence[
     base = first.candidate.name
     if best.comparison:
         verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
+        if best.verdict != "better" and choose(rows) is best:
+            verdict += (
+                f" {name} is chosen because it is faster; its log loss is at most {MARGIN} higher."
+            )
         return (
             f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
             f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = candidates.candidates_of(folder, _choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    sample = candidates.draw_sample(folder)
+    sample = candidates.draw_sample(folder, options[0].params)
     about = f"{counted(len(options), 'candidate')} on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"

@@ -1,9 +1,12 @@
+import os
 from pathlib import Path
 
 import pytest
+from conftest import refused
 
 from pawprint.network.shards import earlier_shards, origin_of
 from pawprint.network.store import STORED_SPLITS
+from stages import features
 
 
 @pytest.mark.parametrize("recorded", ["portable", "native"])
@@ -18,3 +21,14 @@ def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, 
     found = earlier_shards(origin_of(network, "crop", "code", kernels), [(tmp_path, last, stored)])
     others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
     assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
+
+
+def killed(*_: object) -> None:
+    """Stand in for `compute` in a process that is killed."""
+    os._exit(9)
+
+
+def test_killed_process_of_native_kernels_is_one_line(monkeypatch):
+    monkeypatch.setattr(features, "compute", killed)
+    with refused("hardware.kernels: ", "memory"):
+        features.compute_elsewhere("native", [])
