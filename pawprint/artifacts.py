@@ -52,14 +52,11 @@ def open_run(folder: Path, metadata: Metadata) -> Run:
 
     Raises InputError if a file is missing or damaged.
     """
-    images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
-    origin = {
-        "data_md5": images or md5(folder / paths.SPLIT_CSV),
-        "commit": current_commit(folder=folder),
-    }
+    commit = current_commit(folder=folder)
+    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
+    origin = {"data_md5": md5(folder / paths.SPLIT_CSV), "commit": commit}
     has_detector = metadata.unknown_threshold is not None
     detector = read_detector(folder / paths.SERVED_MODEL) if has_detector else None
-    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     return Run(folder, metadata.model_copy(update=origin), detector, split)
 
 
@@ -92,9 +89,10 @@ def open_photos(folder: Path) -> Archive:
     return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)
 
 
-def pixels_for(archive: Archive, metadata: Metadata, photos: pd.Series) -> Iterator[np.ndarray]:
-    """Yield the pixels of each photo as the model takes them, uint8 `(size, size, 3)`."""
-    yield from map_in_threads(partial(_pixels_of, archive, metadata), photos)
+def read_pixels(run: Run, photos: pd.Series) -> Iterator[np.ndarray]:
+    """Yield the pixels of each photo as a run's model takes them, uint8 `(size, size, 3)`."""
+    with open_archive(run.folder / paths.RAW_ARCHIVES, run.metadata.bits) as archive:
+        yield from map_in_threads(partial(_pixels_of, archive, run.metadata), photos)
 
 
 def _pixels_of(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:

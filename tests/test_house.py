@@ -37,10 +37,10 @@ EXCEPTIONS = {
         "map_in_threads members open_archive parse_csv parse_metadata_csv read_member "
         "require_utf8 split_in_words tar_files track what_is"
     ),
-    "export export_model exports html_page": (
-        "Detector Head HeadWeights IMAGENET Metadata Model ONNX PACKAGES Weights activation_for "
-        "describe_score headline_of is_mirrored keras load_backbone load_model needs_keras "
-        "open_archive save_model score_of with_features with_head write_metadata"
+    "export export_formats export_litert export_page": (
+        "Detector HeadWeights IMAGENET Metadata ONNX PACKAGES Params activation_for "
+        "describe_score is_mirrored keras load_backbone load_model load_params save_model "
+        "with_features with_head write_metadata"
     ),
     "candidates": (
         "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
@@ -55,7 +55,7 @@ EXCEPTIONS = {
     "boxes predictor saliency": (
         "DecodedImage MAX_BYTES METADATA_FILE Metadata UnusableImageError count_suffixes "
         "decode_file is_image_name is_mirrored map_in_threads map_items output_names "
-        "problem_of_name read_again read_file read_metadata require_files resize served_model "
+        "problem_of_name read_again read_file read_metadata resize served_model "
         "sha256_of_all_pixels single to_upright_rgb"
     ),
     "check compare discard page_run": (
