@@ -11,7 +11,6 @@ Only the features are kept, where the `features` stage finds them.
 
 import functools
 import itertools
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -50,7 +49,6 @@ from pawprint.scores.verdict import (
     NOT_SHOWN,
     ModelComparison,
     compare,
-    describe_verdict,
     pair_probabilities,
 )
 
@@ -164,12 +162,6 @@ def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path
     params = check_content(Params, merged, Path(name), [])
     weights = params.weights.in_folder(folder)
     return Candidate(name, changes, params.model_copy(update={"weights": weights}))
-
-
-def describe_params(candidate: Candidate) -> str:
-    """Return text such as "alpha=0.35 image_size=160"."""
-    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
-    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
 
 
 class Sample(NamedTuple):
@@ -391,65 +383,3 @@ def choose(rows: Sequence[Measured]) -> Measured:
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
     return min(good, key=lambda row: (row.seconds, row.loss))
-
-
-def use_command(name: str, choices: Sequence[str]) -> str:
-    """Return the command that writes a candidate's params, given the `-S` options of this one."""
-    options = [("-S", choice) for choice in choices]
-    return shlex.join(("pawprint", "try", *itertools.chain(*options), "--use", name))
-
-
-def describe_choice(best: Measured, rows: Sequence[Measured], choices: Sequence[str] = ()) -> str:
-    """Explain which candidate to use, and why, given the `-S` options of the command."""
-    first = rows[0]
-    name = best.candidate.name
-    base = first.candidate.name
-    if best.comparison:
-        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
-        if best.verdict != "better" and choose(rows) is best:
-            verdict += (
-                f" {name} is chosen because it is faster; its log loss is at most {MARGIN} higher."
-            )
-        return (
-            f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
-            f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
-        )
-    if base != TODAY:
-        return f"Use {name}: the current network's weights are not available."
-    lowest = min(rows, key=lambda row: row.loss)
-    lower = first.loss - lowest.loss
-    if lower <= MARGIN:
-        return "Keep the current params."
-    name = lowest.candidate.name
-    return (
-        f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
-        f"`{use_command(name, choices)}` tests it alone and writes it."
-    )
-
-
-def tabulate(
-    options: Sequence[Candidate],
-    rows: Sequence[Measured],
-    failed: Mapping[str, InputError],
-    best: Measured,
-) -> list[dict]:
-    """Return a row for each candidate, for JSON and for the printed table.
-
-    Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
-    first row of all has no `difference`. `chosen` marks the candidate of `best`.
-    """
-    row_of_name = {row.candidate.name: row for row in rows}
-    table = []
-    for option in options:
-        row = row_of_name.get(option.name)
-        test = row.comparison.test if row and row.comparison else None
-        record: dict[str, object] = {"candidate": option.name}
-        record["accuracy"] = row and float(row.accuracy)
-        record["log_loss"] = row and float(row.loss)
-        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-        record["verdict"] = row.verdict if row else ""
-        record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
-        record["chosen"] = option is best.candidate
-        record["params"] = option.changes
-        table.append(record | {"error": str(failed.get(option.name, ""))})
-    return table

@@ -25,12 +25,11 @@ from pawprint.commands.candidates import (
     Candidate,
     Measured,
     choose,
-    describe_choice,
     in_sequence,
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
-from pawprint.commands.try_ import _choices
+from pawprint.commands.try_ import _choices, describe_choice
 from pawprint.data.decoding.decoder import pixels_sha256
 from pawprint.network.shards import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
