@@ -3,7 +3,7 @@
 Prints a row for each network and number of classes: the fits that a run records and their weights;
 the largest difference between the weights of two of OpenBLAS's kernels, before rounding, as a
 fraction of the step; the number of weights to be expected on either side of a boundary; and the
-number that were. The images are altered parts of those in the archive at 96 px, as in bench.growth.
+number that were. The images are altered parts of those in the archive, as in bench.growth.
 The weights of MobileNetV2 are `imagenet` in KERAS_HOME. Run this after `dvc repro`.
 """
 
@@ -17,7 +17,7 @@ from multiprocessing import get_context
 import numpy as np
 from PIL import Image
 
-from bench.growth import SIZE, altered, originals
+from bench.growth import altered, originals
 from pawprint.base.rounding import step_of
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import Examples, cross_validate, learning_curve
@@ -27,6 +27,7 @@ from pawprint.network.rows import row_function
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.params.model import Model, Weights
 
+SIZE = 96  # in pixels
 IMAGES = 300  # small projects have the smallest fits, which differ most
 CLASSES = (2, 6, 40)
 NETWORKS = {
@@ -96,13 +97,13 @@ def main() -> None:
     print("| network | classes | fits | weights | largest difference | expected | found |")
     print("|---|---|---|---|---|---|---|")
     for classes in CLASSES:
-        sources = originals()
+        sources = originals(SIZE)
         if classes > 2:  # the parts of each original image form a class
             sources = [
                 (f"{number:04}", image) for number, (_, image) in enumerate(sources[:classes])
             ]
-        names, files = zip(*altered(sources, 0, IMAGES))
-        labels, actual = np.unique([name.split("/")[0] for name in names], return_inverse=True)
+        names, files = zip(*altered(sources, SIZE, 0, IMAGES))
+        labels, actual = np.unique([name.split("/")[1] for name in names], return_inverse=True)
         images = np.arange(IMAGES)
         for backbone, widths in NETWORKS.items():
             for alpha in widths:

@@ -8,11 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint.base import quick_imports
 from pawprint.base.errors import InputError
 from pawprint.base.package import installed_version
 from pawprint.base.paths import LOCK, PARAMS
-from pawprint.pipeline.entry import run
+from pawprint.pipeline.entry import quick_imports, run
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {
@@ -63,7 +62,7 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
-            with quick_imports.block():
+            with quick_imports():
                 module = importlib.import_module(module_of(name))
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)

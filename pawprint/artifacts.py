@@ -20,19 +20,19 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
 from pawprint.base.tables import read_table
+from pawprint.base.threads import map_in_threads
 from pawprint.data.archive import Archive, members, open_archive
 from pawprint.data.folders import find_layout
 from pawprint.data.metadata_csv import read_metadata_csv
 from pawprint.data.reading import open_image
-from pawprint.model.detector import Detector, read_detector
 from pawprint.model.metadata import Metadata
+from pawprint.model.unknown_score import Detector, read_detector
 from pawprint.network.cross_validation import view_of
 from pawprint.network.heads import kinds_of
 from pawprint.network.store import open_features
 from pawprint.network.views import resize
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.pipeline.params.data import Clean
-from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.recorded import Recorded, original_of
 
 
 class Run(NamedTuple):
@@ -63,8 +63,7 @@ def open_run(folder: Path, metadata: Metadata) -> Run:
 
 def project_name(folder: Path = Path()) -> str:
     """Return the project folder's name, even in a copy made by `dvc exp run --temp`."""
-    path, _, _ = folder.absolute().as_posix().partition(paths.COPIES)
-    return printable(Path(path).name)
+    return printable(original_of(folder).name)
 
 
 def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:

@@ -2,9 +2,8 @@
 
 import sys
 
-from pawprint.base import quick_imports
-from pawprint.pipeline.entry import shorten_ctrl_c
+from pawprint.pipeline.entry import begin_imports, shorten_ctrl_c
 
 sys.excepthook = shorten_ctrl_c  # set this before a script's imports, which take seconds
 if sys.argv[0] == "-m":  # Python is still looking for the script to run
-    quick_imports.begin()  # until `run_stage`
+    begin_imports()  # until `run_stage`

@@ -21,8 +21,7 @@ from pawprint.base.files import read_text, write_json
 from pawprint.base.tables import write_table
 from pawprint.data import cleaning
 from pawprint.data.archive import describe_encoding, members, open_archive
-from pawprint.data.folder_messages import describe_alike, describe_class_counts, describe_names
-from pawprint.data.folders import find_layout
+from pawprint.data.folders import describe_alike, describe_class_counts, describe_names, find_layout
 from pawprint.data.metadata_csv import further_columns, read_metadata_csv
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
 from pawprint.data.user_tables import classes_given, read_corrections

@@ -29,22 +29,21 @@ from pawprint.base.yaml_file import read_mapping
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.metadata_csv import crop_rule_of
 from pawprint.data.user_tables import reviewed_images
-from pawprint.model.detector import read_detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
+from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.scores import metrics
-from pawprint.scores.calibration import describe_rules, fit_rules
-from pawprint.scores.decided import tabulate_decided
-from pawprint.scores.evaluation import measure_apart, predict, tabulate_images
+from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.prediction_table import (
     losses_in,
     predicted_labels,
     probabilities_in,
+    tabulate,
     with_image,
     write_probabilities,
 )
@@ -114,7 +113,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     }
     write_predictions(tables)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    apart = measure_apart(tables["test"], near_duplicates)
+    apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
     groups = np.append(np.arange(len(of_unknown)).astype(str), predictions["test"].groups)
     threshold = metadata.unknown_threshold
@@ -141,12 +140,26 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
 
 
+def tabulate_images(
+    rows: pd.DataFrame, outputs: Outputs, predictions: metrics.Predictions
+) -> pd.DataFrame:
+    """Return the tables PROBABILITIES and PREDICTED_CLASSES in one, for rows of a SPLIT table.
+
+    Additional columns are `group` and `correct`.
+    """
+    probabilities, predicted = predictions.probabilities, predictions.predicted
+    unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
+    table = with_image(tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores))
+    return table.assign(
+        loss=losses_in(table), group=rows["group"].array, correct=predictions.is_right
+    )
+
+
 def write_predictions(tables: dict[str, pd.DataFrame]) -> None:
-    """Write the probabilities and the predicted classes; `tables` has PROBABILITIES by split."""
+    """Write the probabilities and the predicted classes, given the tables by split."""
     for name, table in tables.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
-        classes = with_image(table).assign(loss=losses_in(table))
-        write_table(paths.PREDICTED_CLASSES_CSV[name], classes, columns.PREDICTED_CLASSES)
+        write_table(paths.PREDICTED_CLASSES_CSV[name], table, columns.PREDICTED_CLASSES)
 
 
 def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str]) -> None:

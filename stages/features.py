@@ -25,14 +25,13 @@ from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
+from pawprint.base.threads import VARIABLE as DASK
 from pawprint.data.archive import open_archive
-from pawprint.model.detector import DETECTOR_IMAGES
-from pawprint.network import shards
+from pawprint.model.unknown_score import DETECTOR_IMAGES
+from pawprint.network import feature_reuse
 from pawprint.network.rows import row_function
-from pawprint.network.shards import earlier_shards, origin_of, place_of_rows
 from pawprint.network.store import STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.mapping import VARIABLE as DASK
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Hardware, Model
 from pawprint.pipeline.recorded import stored_features
@@ -44,18 +43,19 @@ def main() -> Callable[[], None]:
     A process has one kind of kernels, so another one computes native rows.
     """
     kernels = Hardware.load().kernels
+    images = read_images()
     if kernels == "portable":
-        folders, computed = compute(kernels, STORED_SPLITS)
+        folders, computed = compute(images, kernels, STORED_SPLITS)
     elif os.environ.get(DASK):
         raise InputError(
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
             "kernels. Received: native. Change it, or unset the variable."
         )
     else:
-        native = compute_elsewhere(kernels, [TRAIN])
-        others = compute("portable", [split for split in STORED_SPLITS if split != TRAIN])
+        native = compute_elsewhere(images, kernels, [TRAIN])
+        others = compute(images, "portable", [split for split in STORED_SPLITS if split != TRAIN])
         folders, computed = native[0] | others[0], native[1] | others[1]
-    reused = read_images()["pixels_sha256"].nunique() - len(computed)
+    reused = images["pixels_sha256"].nunique() - len(computed)
     print(f"features: {counted(len(computed), 'image')} computed, {reused:,} reused")
     # If an input has changed and this is not called, the next run finds the shards.
     return partial(publish, folders, origin_with(kernels))
@@ -64,39 +64,44 @@ def main() -> Callable[[], None]:
 def origin_with(kernels: str) -> dict[str, object]:
     """Return `origin_of` for the extractor and the recorded code."""
     code = read_text(paths.FEATURE_ROW_CODE)
-    return origin_of(paths.EXTRACTOR, Model.load().resize, code, kernels)
+    return feature_reuse.origin_of(paths.EXTRACTOR, Model.load().resize, code, kernels)
 
 
-def compute(kernels: str, splits: Iterable[str]) -> tuple[dict[str, Path], set[str]]:
-    """Compute the rows of some splits with one kind of kernels.
+def compute(
+    images: pd.DataFrame, kernels: str, splits: Iterable[str]
+) -> tuple[dict[str, Path], set[str]]:
+    """Compute the rows of some splits of the `images` with one kind of kernels.
 
     Returns the folder of each split, and the `pixels_sha256` of images that had to be computed.
     """
     resize = Model.load().resize
     network = read_network(paths.EXTRACTOR)
-    images = read_images()
     origin = origin_with(kernels)
-    path = place_of_rows(paths.INTERRUPTED_FEATURES, origin)
-    earlier = earlier_shards(origin, stored_features())
+    path = feature_reuse.place_of_rows(paths.INTERRUPTED_FEATURES, origin)
+    earlier = feature_reuse.earlier_shards(origin, stored_features())
     numbers = images["split"].value_counts().to_dict()
     folders = {split: path / split / str(count_shards(numbers.get(split, 0))) for split in splits}
-    todo = [task for each in folders.items() for task in shards.tasks(images, *each, earlier)]
+    todo = [
+        task for each in folders.items() for task in feature_reuse.tasks(images, *each, earlier)
+    ]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
         rows_of = row_function(network, resize, is_native=kernels == "native")
         views = views_to_store(images, image_size_of(network))
-        computer = shards.ShardComputer(archive, rows_of, output_shapes(network), views)
-        shards.require_space(
+        computer = feature_reuse.ShardComputer(archive, rows_of, output_shapes(network), views)
+        feature_reuse.require_space(
             paths.FEATURES, computer.size_of(images[images["split"].isin(folders)])
         )
-        return folders, shards.write_shards(computer, todo)
+        return folders, feature_reuse.write_shards(computer, todo)
 
 
-def compute_elsewhere(kernels: str, splits: list[str]) -> tuple[dict[str, Path], set[str]]:
+def compute_elsewhere(
+    images: pd.DataFrame, kernels: str, splits: list[str]
+) -> tuple[dict[str, Path], set[str]]:
     """Return the result of `compute` in a process of its own. Raises InputError if it is killed."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            return process.submit(compute, kernels, splits).result()
+            return process.submit(compute, images, kernels, splits).result()
     except BrokenProcessPool:
         raise InputError(
             f"hardware.kernels: the process for {kernels} kernels was killed, probably because "
@@ -112,7 +117,7 @@ def read_images() -> pd.DataFrame:
     return pd.concat(images, ignore_index=True)
 
 
-def views_to_store(images: pd.DataFrame, size: int) -> shards.ViewsOf:
+def views_to_store(images: pd.DataFrame, size: int) -> feature_reuse.ViewsOf:
     """Return the views of an image to store, for squares of `size` pixels.
 
     The detector of unknown inputs is fitted to unchanged training images. If no training view is
@@ -122,7 +127,7 @@ def views_to_store(images: pd.DataFrame, size: int) -> shards.ViewsOf:
     themselves: frozenset[str] = frozenset()
     if not augment.keep_original:
         themselves = frozenset(training_images(images, DETECTOR_IMAGES)["pixels_sha256"])
-    return partial(shards.views_of, augment, size, themselves)
+    return partial(feature_reuse.views_of, augment, size, themselves)
 
 
 def publish(folders: dict[str, Path], origin: dict) -> None:

@@ -30,7 +30,8 @@ from pawprint.data.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
-from pawprint.report import charts, drawing, pages, photos
+from pawprint.report import charts, pages
+from pawprint.report.pictures import render, save
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
@@ -78,7 +79,7 @@ def main() -> None:
         errors = list_errors(run.judged, run.predictions)
         gallery = pages.show_errors(archive, errors, run.metadata["labels"])
     for name, picture in pictures.items():
-        drawing.save(picture, paths.PLOTS / name)
+        save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
     both = values_of_both(run)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **both))
@@ -175,10 +176,10 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
         "reliability": charts.draw_reliability(reliability),
         "decided": charts.draw_decided(run.decided, test, metadata["min_confidence"], named),
     }
-    return {f"{name}.png": drawing.render(figure) for name, figure in figures.items()} | {
-        "predictions.jpg": photos.draw_predictions(archive, test),
-        "errors.jpg": photos.draw_errors(archive, held_out),
-        "labels_to_review.jpg": photos.draw_labels_to_review(archive, run.to_review),
+    return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
+        "predictions.jpg": charts.draw_predictions(archive, test),
+        "errors.jpg": charts.draw_errors(archive, held_out),
+        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

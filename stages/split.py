@@ -38,8 +38,7 @@ from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model
-from pawprint.report import photos
-from pawprint.report.drawing import save
+from pawprint.report import pictures
 
 
 def main() -> None:
@@ -66,10 +65,8 @@ def main() -> None:
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
         report("split", [splitting.describe_dates(rows, dates, params.date)])
-    uses_archive = params.use_archive_split and not params.date
-    archive_split = rows["archive_split"] if uses_archive else ""
-    report("split", splitting.describe_completed(rows.assign(archive_split=archive_split)))
     lines = [
+        *splitting.describe_lacking(rows),
         splitting.describe_few(rows),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
@@ -102,13 +99,13 @@ def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame
     sizes = images[["path", "width", "height"]]
     train = rows.loc[rows["split"] == "train", list(SPLIT)].merge(sizes, on="path")
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
-        pictures = {
-            "samples": photos.draw_samples(archive, train),
-            "unusual": photos.draw_unusual(archive, find_unusual(images)),
-            "near_duplicates": photos.draw_near_duplicates(archive, near_duplicates),
+        drawn = {
+            "samples": pictures.draw_samples(archive, train),
+            "unusual": pictures.draw_unusual(archive, find_unusual(images)),
+            "near_duplicates": pictures.draw_near_duplicates(archive, near_duplicates),
         }
-    for name, picture in pictures.items():
-        save(picture, paths.PLOTS / f"{name}.jpg")
+    for name, picture in drawn.items():
+        pictures.save(picture, paths.PLOTS / f"{name}.jpg")
 
 
 def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:

@@ -14,9 +14,9 @@ import pandas as pd
 from pawprint.base import paths
 from pawprint.base.classes import problem_of_labels
 from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
-from pawprint.base.draws import FOLDS
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
+from pawprint.base.folds import FOLDS
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
@@ -61,7 +61,8 @@ def main() -> None:
     in_curve, fits = learning_curve(examples, cross_validation)
     halved = np.full_like(cross_validation.probabilities, np.nan)
     if fits:
-        halved[in_curve] = [*fits.values()][-2:][0]  # of fits to about half of the images
+        half = sorted(fits)[-2:][0]  # the largest number of images but one, if there are several
+        halved[in_curve] = fits[half]
     by_series = compare_series(images, examples, cross_validation, halved)
     curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(paths.HEAD)

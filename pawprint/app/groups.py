@@ -21,9 +21,9 @@ from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import IMAGES, REJECTED, SPLIT, TRAIN
 from pawprint.base.tables import read_table, training_images
-from pawprint.model.detector import unit_length
+from pawprint.model.unknown_score import unit_length
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import USUAL_C, standardise
-from pawprint.network.heads import sample_weights
 from pawprint.network.logistic_regression import fit_regressions
 
 PER_PAGE = 24

@@ -17,7 +17,7 @@ from urllib3 import Retry
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import digest, replacing
-from pawprint.base.progress import track
+from pawprint.base.threads import track
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without receiving any data

@@ -17,7 +17,7 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.base.cores import count_cores
+from pawprint.base.threads import count_cores
 
 operations = openvino.opset15
 CORES = count_cores()  # number of cores available to this process

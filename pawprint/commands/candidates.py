@@ -35,7 +35,7 @@ from pawprint.base.runtime import CORES, output_shapes, read_network, write_netw
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
-from pawprint.network import shards
+from pawprint.network import feature_reuse
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.rows import row_function
@@ -317,7 +317,7 @@ def _measure(
         write_network(extractor.network, path, extractor.outputs)
         code = Code(sample.folder).fingerprint(FEATURE_ROW)
         network = read_network(path)
-        origin = shards.origin_of(path, model.resize, code)
+        origin = feature_reuse.origin_of(path, model.resize, code)
     compute = row_function(network, model.resize)
     key = str(origin["network"])
     if key not in cpu_ms:
@@ -330,14 +330,14 @@ def _measure(
         raise InputError(
             f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
         )
-    rows = shards.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
+    rows = feature_reuse.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
     place = rows / "try" / str(count_shards(len(images)))
     one = augment.model_copy(update={"views": 1, "keep_original": True})
     learned = augment if is_solved else one
-    views_here = functools.partial(shards.views_of, learned, model.image_size, ())
-    computer = shards.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier = shards.earlier_shards(origin, stored_features(sample.folder))
-    shards.write_shards(computer, shards.tasks(images, TRAIN, place, earlier))
+    views_here = functools.partial(feature_reuse.views_of, learned, model.image_size, ())
+    computer = feature_reuse.ShardComputer(archive, compute, output_shapes(network), views_here)
+    earlier = feature_reuse.earlier_shards(origin, stored_features(sample.folder))
+    feature_reuse.write_shards(computer, feature_reuse.tasks(images, TRAIN, place, earlier))
     store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     training, others = sample.sizes

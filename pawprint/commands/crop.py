@@ -10,14 +10,12 @@ from pathlib import Path
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.files import replacing, write_text
-from pawprint.base.progress import track
+from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given
-from pawprint.data.folder_messages import describe_class_counts
-from pawprint.data.folders import AUTO, READINGS, find_layout
+from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import CROPS, FILE_NAME
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours

@@ -20,8 +20,8 @@ from pawprint.base import paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
-from pawprint.base.progress import track
 from pawprint.base.runtime import CORES
+from pawprint.base.threads import track
 from pawprint.commands.export_litert import add_metadata, for_litert
 from pawprint.commands.export_page import (
     PAGE_FILE,
@@ -30,9 +30,9 @@ from pawprint.commands.export_page import (
     page_of,
     with_half_weights,
 )
-from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.served_model import is_mirrored
+from pawprint.model.mirror_image import is_mirrored
+from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import load_backbone

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import copy_file, is_link_of_dvc, write_text
-from pawprint.data.folder_messages import describe_class_counts
-from pawprint.data.folders import AUTO, find_layout
+from pawprint.data.folders import AUTO, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata, parse_metadata_csv
 from pawprint.data.names import is_image_name, is_visible
 

@@ -25,7 +25,7 @@ from pawprint.data.archive import (
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import describe_unsafe, is_image_name, require_utf8
-from pawprint.data.tar_files import is_tar, tar_files
+from pawprint.data.sources import is_tar, tar_files
 
 MAX_READ = 2000  # number of evenly spaced images for which `_sizes_of` reads the header
 

@@ -27,8 +27,7 @@ from pawprint.commands.project_files import (
     require_room,
 )
 from pawprint.commands.recipes import NEW, new_params, recipe_names
-from pawprint.data.folder_messages import describe_class_counts, describe_names
-from pawprint.data.folders import AUTO, find_layout
+from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
 from pawprint.data.metadata_csv import parse_metadata_csv
 from pawprint.data.names import describe_unsafe
 from pawprint.data.sources import describe_empty

@@ -24,7 +24,7 @@ from pawprint.data.near_duplicates import near_duplicates
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.report.pages import describe_score
 from pawprint.scores import metrics
-from pawprint.scores.evaluation import decide
+from pawprint.scores.calibration import decide
 from pawprint.serving.predictor import (
     Prediction,
     Predictor,

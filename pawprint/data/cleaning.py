@@ -16,7 +16,7 @@ import pandas as pd
 from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
 from pawprint.base.errors import InputError, counted, printable
-from pawprint.base.progress import track
+from pawprint.base.threads import map_in_threads, map_items, track
 from pawprint.data.archive import (
     Archive,
     UnusableImageError,
@@ -26,14 +26,12 @@ from pawprint.data.archive import (
     require_safe,
 )
 from pawprint.data.decoding.row import decode_row
-from pawprint.data.folder_messages import SHOWN
 from pawprint.data.folder_names import is_unlabelled, lies_unlabelled
-from pawprint.data.folders import Layout
+from pawprint.data.folders import SHOWN, Layout
 from pawprint.data.metadata_csv import is_metadata
 from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
 from pawprint.data.reading import usable
 from pawprint.data.user_tables import Correction
-from pawprint.pipeline.mapping import map_in_threads, map_items
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pawprint.pipeline.mapping import map_in_threads
+from pawprint.base.threads import map_in_threads
 
 # A hash is a 16 x 16 square of bits: the signs of an image's lowest vertical (rows) and horizontal
 # (columns) frequencies. Written in hexadecimal, each byte is half a row.

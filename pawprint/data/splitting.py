@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import SPLITS
-from pawprint.base.draws import hash_keys
 from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.folds import hash_keys
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -423,27 +423,16 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
     return f"{column}: {', '.join(ranges)}"
 
 
-def describe_completed(images: pd.DataFrame) -> list[str]:
-    """Return a line on validation, and one on test, if the archive's split lacks some classes.
-
-    `images` has the columns `label`, `split` and `archive_split` ("" if the archive's split is not
-    used).
-    """
-    lines = []
+def describe_lacking(images: pd.DataFrame) -> list[str]:
+    """Return a line on validation, and one on test, if some classes have no images there."""
     classes = images["label"].nunique()
-    for name in ("validation", "test"):
-        in_archive = set(images["label"][images["archive_split"] == name])
-        in_split = set(images["label"][images["split"] == name])
-        few = classes - len(in_split)
-        if in_archive and len(in_archive) < classes:
-            lines.append(
-                f"{classes - len(in_archive)} of {classes} classes have no {name} images in the "
-                f"archive; {len(in_split - in_archive)} use their training images, {few} "
-                "have too few"
-            )
-        elif few:
-            lines.append(f"{few} of {classes} classes have too few images for {name}")
-    return lines
+    found = images.groupby("split")["label"].nunique()
+    few = {name: classes - found.get(name, 0) for name in ("validation", "test")}
+    return [
+        f"{number} of {classes} classes have too few images for {name}"
+        for name, number in few.items()
+        if number
+    ]
 
 
 def describe_few(images: pd.DataFrame) -> str:

@@ -15,8 +15,8 @@ from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_arrays, write_arrays
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, input_shapes, output_shapes
+from pawprint.base.threads import map_in_threads
 from pawprint.network.store import Features, open_features
-from pawprint.pipeline.mapping import map_in_threads
 
 BLOCK = 32  # number of rows of vectors that the network computes at once
 

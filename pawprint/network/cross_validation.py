@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pawprint.base.classes import Difference, log_losses
-from pawprint.base.draws import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.base.errors import InputError
-from pawprint.network.heads import Standardisation, kinds_of, sample_weights
+from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.base.threads import map_in_threads
+from pawprint.network.class_weights import sample_weights
+from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
     Regression,
     fit_exactly,
@@ -22,7 +24,6 @@ from pawprint.network.logistic_regression import (
     threads_of_fits,
 )
 from pawprint.network.store import Features, StoredExamples
-from pawprint.pipeline.mapping import map_in_threads
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -150,7 +151,7 @@ def cross_validate(examples: Examples) -> CrossValidation:
     """Choose C, features and views, and predict each image with a fit that excludes its group.
 
     When an image is added or removed, nearly all other images stay in their folds (see
-    pawprint/base/draws.py).
+    pawprint/base/folds.py).
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Values are tried from the lowest until the loss has risen by RISE. Only fits with a

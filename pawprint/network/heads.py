@@ -1,4 +1,4 @@
-"""Define heads: weights of classes and of the head, their files, and the head in OpenVINO.
+"""Define heads: their weights, their files, and the head as a network in OpenVINO.
 
 The part of a network after the frozen layers runs on stored features. This module does not need
 TensorFlow.
@@ -10,33 +10,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import openvino
-import pandas as pd
 
 from pawprint.base.files import read_arrays, write_arrays
 from pawprint.base.runtime import product
 from pawprint.pipeline.params.model import Head
-
-
-def balanced_weights(targets: np.ndarray) -> dict[int, float]:
-    """Return a weight for each class that is inversely proportional to its number of images.
-
-    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
-    """
-    classes, images = np.unique(targets, return_counts=True)
-    weights = len(targets) / (len(classes) * images)
-    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
-
-
-def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
-    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
-
-    With "balanced", all classes that have images weigh the same. With None, all images do.
-    """
-    if class_weight is None:
-        return np.ones(len(targets))
-    numbers = np.unique(targets, return_inverse=True)[1]
-    return np.array([*balanced_weights(targets).values()])[numbers]
-
 
 EPSILON = 1e-3  # for Keras' BatchNormalization
 FLOOR = 0.25  # 0.1 to 0.5 result in about the same loss on seven data sets
@@ -131,18 +108,6 @@ class HeadWeights(NamedTuple):
         terms = self.standardisation._asdict() if self.standardisation else {}
         facts = {"has_blocks": np.array(self.has_blocks), "views": np.array(self.views)}
         write_arrays(path, *self.arrays, **facts, **terms)
-
-
-class NewHead(NamedTuple):
-    """Weights, validation metrics after training, the HISTORY table, and the training method.
-
-    The method is text such as "by logistic regression".
-    """
-
-    weights: HeadWeights
-    validation: dict[str, float]
-    history: pd.DataFrame
-    method: str
 
 
 OUTPUTS = ("logits", "features")

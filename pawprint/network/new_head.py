@@ -5,14 +5,16 @@ need Keras.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import HISTORY
-from pawprint.base.cores import count_cores
-from pawprint.base.draws import draw_places, hash_keys
 from pawprint.base.errors import counted
+from pawprint.base.folds import draw_places, hash_keys
+from pawprint.base.threads import count_cores
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     MIN_SIZE_FOR_THREADS,
@@ -24,12 +26,24 @@ from pawprint.network.cross_validation import (
     standardise,
     view_of,
 )
-from pawprint.network.heads import HeadWeights, NewHead, Standardisation, kinds_of, sample_weights
+from pawprint.network.heads import HeadWeights, Standardisation, kinds_of
 from pawprint.network.logistic_regression import fit_exactly, threads_of_fits
 from pawprint.network.store import Features, StoredExamples
 from pawprint.pipeline.params.model import IN_BATCHES, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
+
+
+class NewHead(NamedTuple):
+    """Weights, validation metrics after training, the HISTORY table, and the training method.
+
+    The method is text such as "by logistic regression".
+    """
+
+    weights: HeadWeights
+    validation: dict[str, float]
+    history: pd.DataFrame
+    method: str
 
 
 def learn_head(

@@ -29,7 +29,7 @@ from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import SPLITS, TRAIN
 from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
-from pawprint.pipeline.mapping import map_in_threads
+from pawprint.base.threads import map_in_threads
 
 Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)

@@ -7,9 +7,10 @@ import pandas as pd
 
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError
-from pawprint.base.progress import track
+from pawprint.base.threads import track
+from pawprint.network.class_weights import balanced_weights
 from pawprint.network.hardware import computing_in, keras
-from pawprint.network.heads import HeadWeights, balanced_weights
+from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_model import (
     build_model,
     first_trained,

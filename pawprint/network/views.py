@@ -32,7 +32,7 @@ def resize(image: Image.Image, size: int, method: str) -> np.ndarray:
     return np.asarray(padded)
 
 
-# Several images are processed in parallel (see engine/), so one image needs only one thread.
+# base/threads.py processes several images in parallel, so one image needs only one thread.
 cv2.setNumThreads(1)
 
 

@@ -20,13 +20,10 @@ from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
 # results. Modules that only they import do not count either.
 DECIDE_NO_BYTE = {
     "pawprint/__init__.py",  # loads models for other programs
-    "pawprint/base/cores.py",  # counts cores
-    "pawprint/pipeline/mapping.py",  # uses threads or a cluster; a test compares the bytes
     "pawprint/base/paths.py",  # dvc.yaml has the same paths, so changing only one is an error
     "pawprint/pipeline/dvc.py",  # calls DVC
-    "pawprint/pipeline/entry.py",  # starts and ends a stage
-    "pawprint/base/progress.py",  # shows progress
-    "pawprint/base/quick_imports.py",  # imports the same modules sooner
+    "pawprint/pipeline/entry.py",  # starts and ends a stage, imports the same modules sooner
+    "pawprint/base/threads.py",  # uses threads or a cluster; a test compares the bytes
     *("filelock", "platformdirs"),  # lock and find the folder of downloads, which have a hash
     *("pydantic", "pydantic_core"),  # check params, whose values DVC compares
 }

@@ -141,16 +141,20 @@ class Recorded:
         return _hashes_by("relpath", self.json(md5))
 
 
+def original_of(folder: Path) -> Path:
+    """Return the project that DVC has copied to a folder for an experiment, or else the folder."""
+    return Path(folder.absolute().as_posix().partition(COPIES)[0])
+
+
 def stored_features(folder: Path = Path()) -> list[tuple[Path, dict | list, dict[str, Path]]]:
     """Return where rows of features may be stored: by a project and, in a copy, by its original.
 
-    DVC copies a project for an experiment. Each place has the folder for interrupted runs, the
-    origin of the recorded features, and where the cache has their files, by path. The origin is
-    empty without a recorded result, and the files may be missing.
+    Each place has the folder for interrupted runs, the origin of the recorded features, and where
+    the cache has their files, by path. The origin is empty without a recorded result, and the files
+    may be missing.
     """
-    original, is_copy, _ = folder.absolute().as_posix().partition(COPIES)
     places = []
-    for project in [folder, Path(original)] if is_copy else [folder]:
+    for project in dict.fromkeys((folder.absolute(), original_of(folder))):
         recorded = Recorded(folder=project)
         origin = recorded.json(recorded.hash_of("features", FEATURES_ORIGIN))
         files = recorded.files(recorded.hash_of("features", FEATURES))

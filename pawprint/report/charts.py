@@ -1,11 +1,13 @@
 """Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
 
-`draw_augmented` draws the views of a photo. `pawprint.base.columns` describes the tables.
+Also draw photos with their predictions, and the views of a photo. `pawprint.base.columns` describes
+the tables.
 scikit-learn's displays are not used, because importing scikit-learn takes longer than drawing all
 charts. Charts for many classes grow in height or leave out numbers, so that their text stays
 legible.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 import matplotlib
@@ -17,6 +19,8 @@ from PIL import Image
 
 from pawprint.base.classes import PREDICTED
 from pawprint.base.columns import PROBABILITY
+from pawprint.base.errors import name_in_folder
+from pawprint.base.tables import spread
 from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
@@ -24,15 +28,33 @@ from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
 from pawprint.pipeline.params.section import Resize
-from pawprint.report.drawing import BLUE, GREY, ORANGE, RED, shorten, use_fonts
-from pawprint.report.photos import photo_grid
-from pawprint.scores.decided import STEPS
-from pawprint.scores.prediction_table import confusion, most_confused, predicted_labels
+from pawprint.report.pictures import (
+    GREY,
+    Cell,
+    draw_first,
+    photo_grid,
+    reader,
+    shorten,
+    use_fonts,
+)
+from pawprint.scores.prediction_table import (
+    confusion,
+    most_confused,
+    predicted_labels,
+    rank_predictions,
+    with_confidence,
+)
 
+# Okabe and Ito's colours, which colour-blind readers can tell apart:
+# https://jfly.uni-koeln.de/color/
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+RED = "#D55E00"
 MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
 MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
 PAIRS = 10  # class pairs listed below the matrix
+POINTS = 20  # maximum number of points of a curve of precision and recall
 BLUES = matplotlib.colormaps["Blues"]
 
 
@@ -190,7 +212,7 @@ def draw_decided(
         found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
         hits = (is_class & is_predicted).sum()
         images = max(is_class.sum(), 1)
-        ends = np.unique(np.linspace(1, len(found), min(STEPS, len(found))).astype(int))
+        ends = np.unique(np.linspace(1, len(found), min(POINTS, len(found))).astype(int))
         axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
         axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
         axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
@@ -242,3 +264,57 @@ def draw_augmented(
         title = f"view {number}: original" if is_original else f"view {number}"
         cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
     return photo_grid({"The views of one training image": cells})
+
+
+# Maximum number of photos per picture.
+PREDICTIONS = 24
+ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
+MAX_TO_REVIEW = 24
+MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
+
+
+def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
+    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
+    rows = spread(with_confidence(predictions), PREDICTIONS)
+    title = f"Test images ({len(rows):,} of {len(predictions):,})"
+    return photo_grid({title: _cells(archive, rows)})
+
+
+def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
+    """Draw the most confident errors and the least confident correct predictions.
+
+    `predictions` is a PROBABILITIES table. Confidence is the predicted label's probability.
+    """
+    ranked = rank_predictions(predictions)
+    wrong = ranked[ranked["wrong"]]
+    errors = wrong.head(ERRORS_SHOWN)
+    rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
+    unsure = rest.head(ERRORS_SHOWN)
+    first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
+    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
+    return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
+
+
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
+    """Draw the first images in LABELS_TO_REVIEW: place, label, its probability and a reason.
+
+    The reason is `likely`, the most probable other label, or a near-duplicate with a different
+    label.
+    """
+    rows = suspects.head(MAX_TO_REVIEW)
+    titles = []
+    for row in rows.itertuples():
+        label = shorten(row.label, MAX_TITLE_LABEL)
+        why = f"perhaps {row.likely}"
+        if row.contradicts:
+            why = f"≈ {name_in_folder(row.contradicts)}"
+        titles.append(f"{name_in_folder(row.path)}\n{label} {row.probability:.1%}\n{why}")
+    return draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
+
+
+def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
+    for row in predictions.itertuples():
+        is_right = row.actual == row.predicted
+        title = f"{shorten(row.predicted, MAX_TITLE_LABEL)} {row.confidence:.0%}"
+        title += "" if is_right else f"\n✗ label: {row.actual}"
+        yield reader(archive, row.path), title, BLUE if is_right else RED

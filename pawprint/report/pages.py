@@ -19,6 +19,7 @@ from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
 from pawprint.data.splitting import FEW
+from pawprint.report import templates
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import (
     CATALOGUE,
@@ -29,9 +30,8 @@ from pawprint.scores.metrics import (
 )
 from pawprint.scores.prediction_table import confusion, most_confused, with_image
 
-TEMPLATES = Path(__file__).parent / "templates"
-MODEL_CARD = TEMPLATES / "model_card.md"
-REPORT = TEMPLATES / "report.html"
+MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
+REPORT = MODEL_CARD.with_name("report.html")
 DIGITS = 8  # MD5 digits shown for the images
 WEBP_QUALITY = 85
 WEBP_SIDE = 16_383  # maximum, in pixels

@@ -1,22 +1,26 @@
 """Calibrate the served model: fit its temperature and thresholds to validation images.
 
-`fit_rules` fits them, and `describe_rules` describes their effect on the validation images.
+`fit_rules` fits these rules, `predict` applies them, and `describe_rules` describes their effect on
+the validation images. `choose_min_confidence` chooses the confidence below which predictions are
+unsure, so that few other ones are wrong.
 """
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from pawprint.base.classes import SIGNIFICANT, log_losses
+from pawprint.base.columns import DECIDED
+from pawprint.base.errors import InputError
 from pawprint.base.rounding import significant
-from pawprint.model.detector import choose_unknown_threshold
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
-from pawprint.scores.decided import LEVEL, choose_min_confidence
-from pawprint.scores.evaluation import predict
-from pawprint.scores.metrics import describe_found, tabulate_scores
+from pawprint.scores.intervals import independent_counts
+from pawprint.scores.metrics import Predictions, describe_found
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
 # 0.6 and 1.65.
@@ -24,6 +28,10 @@ PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # the range to search
 DIGITS = 4  # significant digits of a temperature
 PRECISION = 1e-6  # of its logarithm
+LEVEL = 0.1  # maximum probability that the error of decided images exceeds the limit
+STEPS = 20  # number of steps in the curve of decided images and in the sequence of tests
+CONFIDENCE_DIGITS = 4  # number of digits in a confidence, as in `pawprint predict`
+ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 
 
 def fit_rules(
@@ -144,6 +152,101 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
     return float(best[np.abs(best - 0.5).argmin()])
 
 
+def enough_images(max_error: float) -> int:
+    """Return how many independent images, all correct, show that at most `max_error` are wrong."""
+    return math.ceil(math.log(LEVEL) / math.log1p(-max_error))
+
+
+def choose_min_confidence(
+    confidence: np.ndarray, is_wrong: np.ndarray, groups: np.ndarray, max_error: float
+) -> float:
+    """Return the confidence in [0, 1) from which predictions are decided; with 0, all are decided.
+
+    `is_wrong` is bool. Images in the same group are not independent. Starting with the most
+    confident images, each of the STEPS with `enough_images` is tested: a binomial test at LEVEL
+    must reject the hypothesis that more than `max_error` are wrong. Images before the first failure
+    are decided, so the number of tests needs no correction. This is fixed sequence testing as in
+    Angelopoulos et al., Learn then Test, 2021 (https://arxiv.org/abs/2110.01052).
+
+    Raises InputError, with the smallest possible `max_error` for these images, if none is decided.
+    """
+    confidence = confidence.round(CONFIDENCE_DIGITS)
+    number = len(confidence)
+    order, ends = _steps(confidence)
+    counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
+    wrong, images = np.transpose(counts)
+    passed = ends[_passing(wrong, images, max_error)]
+    if not len(passed):
+        possible = (error for error in ERRORS if len(_passing(wrong, images, error)))
+        smallest = next(possible, ERRORS[-1])
+        tested = np.flatnonzero(images >= enough_images(max_error))
+        why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
+        if len(tested):
+            why = f"{wrong[tested[0]]:,} of the {ends[tested[0]]:,} most confident are wrong"
+        groups_as = f", as {images[-1]:,} independent ones," if images[-1] < number else ""
+        raise InputError(
+            f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
+            f"that {number:,} validation images{groups_as} allow ({why}). Received: {max_error:g}"
+        )
+    last = passed[-1]
+    return float(confidence[order[last - 1 : last + 1]].mean()) if last < number else 0.0
+
+
+def _passing(wrong: np.ndarray, images: np.ndarray, error: float) -> np.ndarray:
+    """Return the indices of the steps before the first one that fails the test, int `(steps,)`."""
+    from scipy.special import bdtr  # imported here because it is slow and rarely needed
+
+    tested = np.flatnonzero(images >= enough_images(error))
+    passes = bdtr(wrong[tested], images[tested], error) <= LEVEL
+    return tested[np.logical_and.accumulate(passes)]
+
+
+def tabulate_decided(confidence: np.ndarray, is_wrong: np.ndarray) -> pd.DataFrame:
+    """Return the DECIDED table: the error on the most confident images, in at most STEPS parts."""
+    order, ends = _steps(confidence)
+    return pd.DataFrame(
+        {
+            "decided": ends / len(order),
+            "error": np.cumsum(is_wrong[order])[ends - 1] / ends,
+            "confidence": confidence[order[ends - 1]],
+        }
+    )[list(DECIDED)]
+
+
+def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the images by decreasing confidence, and cut them into at most STEPS equal parts.
+
+    Returns the order, int `(images,)`, and the ends of the parts, int `(parts,)`. Images with equal
+    confidence stay in the same part.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    ends = np.ceil(len(order) * np.arange(1, STEPS + 1) / STEPS).astype(int)
+    falling = -confidence[order]
+    return order, np.unique(np.searchsorted(falling, falling[ends - 1], side="right"))
+
+
+def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
+    """Return the served model's predictions from its outputs, given each image's group."""
+    probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
+
+
+def decide(
+    metadata: Metadata,
+    actual: np.ndarray,
+    probabilities: np.ndarray,
+    unknown_scores: np.ndarray,
+    groups: np.ndarray,
+) -> Predictions:
+    """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
+    predicted = metadata.classes(probabilities)
+    is_unknown = metadata.are_unknown(unknown_scores)
+    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
+    return Predictions(
+        actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
+    )
+
+
 def describe_rules(
     params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
 ) -> Iterator[str]:
@@ -162,33 +265,25 @@ def describe_rules(
         wrong = (predictions.is_decided & ~predictions.is_right).sum()
         yield (
             f"{predictions.is_decided.sum():,} of {images:,} validation images are decided, with a "
-            f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong, so "
-            f"a one-sided {1 - LEVEL:.0%} interval is within max_error, {params.max_error:.2%}"
+            f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong"
         )
-    scores = tabulate_scores(predictions)
     before = predictions.probabilities.argmax(axis=-1)
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
         counts = describe_found(predictions.actual, predictions.predicted, before, index)
         yield f"{label} from {threshold:.4g}: {counts} of validation"
-        rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
-        for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
-            yield describe_recall(label, recalls.get(label, 0), *row)
+        is_class = predictions.actual == index
+        if is_class.any():
+            recall = (predictions.predicted[is_class] == index).mean()
+            yield describe_recall(label, recalls.get(label, 0), recall)
 
 
-def describe_recall(
-    label: str, expected: float, value: float, low: float, high: float, images: int
-) -> str:
-    """Explain why validation recall is, or may be, below the expected recall, or return ""."""
-    if value < expected:
-        return (
-            f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes "
-            "take the other images. List this class first if it must not be missed"
-        )
-    if low < expected:
-        return (
-            f"with {images} images, a validation recall of {value:.1%} means {low:.0%} to "
-            f"{high:.0%}. More validation images narrow this range"
-        )
-    return ""
+def describe_recall(label: str, expected: float, recall: float) -> str:
+    """Explain why validation recall is below the expected recall, or return ""."""
+    if recall >= expected:
+        return ""
+    return (
+        f"calibrate.recall: {label}: {expected:g} cannot be reached, because earlier classes take "
+        "the other images. List this class first if it must not be missed"
+    )

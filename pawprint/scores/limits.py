@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.draws import draw_folds
 from pawprint.base.errors import counted
+from pawprint.base.folds import draw_folds
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
 from pawprint.scores.prediction_table import every_prediction

@@ -233,6 +233,22 @@ def score_rows(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
+def measure_apart(test: pd.DataFrame, near_duplicates: pd.DataFrame) -> pd.DataFrame:
+    """Return a SCORES row: test accuracy without images that resemble images in other splits.
+
+    The result is empty if no test images, or all of them, resemble images in other splits. `test`
+    has the columns `path`, `group` and `correct`, and `near_duplicates` is a NEAR_DUPLICATES table.
+    """
+    split_of = near_duplicates.set_index("path")["split"]
+    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
+    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
+    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
+    if not 0 < is_apart.sum() < len(test):
+        return score_rows([])
+    is_right, groups = (test.loc[is_apart, name].to_numpy() for name in ("correct", "group"))
+    return score_rows([("", APART, *fraction_cells(is_right, groups))])
+
+
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float | None, groups: np.ndarray
 ) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
 from pawprint.base.files import md5_of_folder, reading, walk
-from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
+from pawprint.base.threads import map_items, track
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding.decoder import DecodedImage
 from pawprint.data.decoding.limits import MAX_BYTES
@@ -33,7 +33,6 @@ from pawprint.data.reading import (
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.pipeline.mapping import map_items
 from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from PIL import Image
 from pawprint.base.classes import MIN_PROBABILITY, class_probabilities
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
-from pawprint.base.progress import track
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
+from pawprint.base.threads import map_in_threads, track
 from pawprint.data.reading import read_again
 from pawprint.model.metadata import Metadata
-from pawprint.model.served_model import is_mirrored, output_names, single
+from pawprint.model.mirror_image import is_mirrored, single
+from pawprint.model.served_model import output_names
 from pawprint.network.views import resize
-from pawprint.pipeline.mapping import map_in_threads
 from pawprint.serving.predictor import Predictor
 
 SAME = ("Convert", "Reshape", "Squeeze", "Transpose")  # operations that keep a vector's numbers

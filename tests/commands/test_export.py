@@ -24,9 +24,9 @@ from pawprint.commands.export import FORMATS, require_formats
 from pawprint.commands.export import run as run_export
 from pawprint.commands.export_formats import export_model
 from pawprint.data.archive import members, open_archive, read_member
-from pawprint.model.detector import fit_detector
 from pawprint.model.metadata import FORMAT, RELEASE, Metadata, read_metadata
 from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown_score import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
 from pawprint.pipeline.params.model import load_params

@@ -21,8 +21,12 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.init import WITHOUT_CLASSES
-from pawprint.data.folder_messages import describe_alike, describe_class_counts, describe_names
-from pawprint.data.folders import read_folders
+from pawprint.data.folders import (
+    describe_alike,
+    describe_class_counts,
+    describe_names,
+    read_folders,
+)
 from pawprint.data.sources import describe_empty, fetch
 from pawprint.data.user_tables import Correction, classes_given
 from pawprint.serving.predictor import find_images

@@ -12,8 +12,8 @@ from pawprint.base.columns import METADATA
 from pawprint.base.errors import InputError
 from pawprint.data.splitting import (
     describe_alike,
-    describe_completed,
     describe_dates,
+    describe_lacking,
     read_dates,
     split,
 )
@@ -233,8 +233,8 @@ def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_
     assert counts.loc["f"].to_dict() == {"train": 1, "validation": 1, "test": 0}
     kept = rows["archive_split"].isin(["validation", "test"]) | rows["label"].isin(["a", "b"])
     assert (rows["split"] == rows["archive_split"])[kept].all()
-    assert ["validation" in line for line in describe_completed(rows)] == [True, False]
-    assert describe_completed(run(CURATED)) == []
+    assert ["validation" in line for line in describe_lacking(rows)] == [True, False]
+    assert describe_lacking(run(CURATED)) == []
 
 
 @pytest.mark.parametrize(

@@ -127,13 +127,13 @@ NOTHING = [
     # The project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]
-COLOUR = [("pawprint/report/drawing.py", '"#0072B2"', '"#0072B3"')]
+COLOUR = [("pawprint/report/charts.py", '"#0072B2"', '"#0072B3"')]
 
 
 @pytest.mark.slow
 def test_renewal_runs_the_stages_that_it_changes(project, tmp_path):
     newer = Installed(tmp_path / "newer").create(*NOTHING)
-    for edits, ran in (((), []), (COLOUR, ["split", "plot"])):
+    for edits, ran in (((), []), (COLOUR, ["plot"])):
         if edits:
             newer.install(*edits)
         newer.succeed("pawprint", "init", "--renew", cwd=project)

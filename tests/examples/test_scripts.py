@@ -27,9 +27,9 @@ from pawprint.commands.export_formats import (
 )
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.reading import decode
-from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, with_features
 from pawprint.serving.predictor import Prediction, load_predictor

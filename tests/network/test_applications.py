@@ -10,8 +10,8 @@ from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.commands.export_formats import for_export
-from pawprint.model.detector import fit_detector
 from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation

@@ -7,7 +7,7 @@ from networks import DENSE, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.commands.export_formats import for_export
-from pawprint.model.detector import fit_detector
+from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras
 

@@ -9,9 +9,11 @@ from made_up_examples import examples_of
 from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.base.draws import FOLDS
+from pawprint.base.folds import FOLDS
+from pawprint.base.threads import map_in_threads
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
+from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     VALUES_OF_C,
     CrossValidation,
@@ -21,11 +23,9 @@ from pawprint.network.cross_validation import (
     open_examples,
     standardise,
 )
-from pawprint.network.heads import NewHead, sample_weights
 from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
-from pawprint.network.new_head import solve
+from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
-from pawprint.pipeline.mapping import map_in_threads
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +211,7 @@ from pathlib import Path
 import numpy as np
 from pawprint.base.files import write_arrays
 from pawprint.network.cross_validation import Examples, cross_validate
-from pawprint.network.new_head import solve
+from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
 rng = np.random.default_rng(0)
 actual = np.arange(600) % 3

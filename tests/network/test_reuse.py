@@ -1,10 +1,11 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.network.shards import earlier_shards, origin_of
+from pawprint.network.feature_reuse import earlier_shards, origin_of
 from pawprint.network.store import STORED_SPLITS
 from stages import features
 
@@ -31,4 +32,4 @@ def killed(*_: object) -> None:
 def test_killed_process_of_native_kernels_is_one_line(monkeypatch):
     monkeypatch.setattr(features, "compute", killed)
     with refused("hardware.kernels: ", "memory"):
-        features.compute_elsewhere("native", [])
+        features.compute_elsewhere(pd.DataFrame(), "native", [])

@@ -6,8 +6,8 @@ from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbo
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
-from pawprint.model.detector import fit_detector
 from pawprint.model.served_model import join, write_served_model
+from pawprint.model.unknown_score import fit_detector
 from pawprint.network.heads import OUTPUTS, Standardisation, on_features, on_maps
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import (

@@ -197,7 +197,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
         ("data/decoding/row.py", {"decoded"}),
         ("base/columns.py", set()),
         ("base/errors.py", set()),
-        ("network/shards.py", set()),
+        ("network/feature_reuse.py", set()),
         ("base/files.py", set()),
         ("base/git.py", set()),
         ("data/archive.py", set()),

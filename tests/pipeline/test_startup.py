@@ -73,7 +73,7 @@ def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_
 
 def test_stage_starts_without_openvino_converter_but_may_import_it_later():
     code = "import sys; sys.argv = ['-m']; import stages.predict; print('openvino.tools.ovc' in "
-    code += "sys.modules); from pawprint.base.quick_imports import end; end(); "
+    code += "sys.modules); from pawprint.pipeline.entry import end_imports; end_imports(); "
     code += "from openvino.tools.ovc import convert_model"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
 

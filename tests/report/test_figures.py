@@ -11,14 +11,13 @@ from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
 from pawprint.report.charts import draw_augmented, draw_confusion
-from pawprint.report.drawing import save
-from pawprint.report.photos import PHOTO_SIZE, samples
+from pawprint.report.pictures import PHOTO_SIZE, samples, save
 
 DRAW = """
 import sys
 from pathlib import Path
 from matplotlib.figure import Figure
-from pawprint.report.drawing import (render, save)
+from pawprint.report.pictures import (render, save)
 
 figure = Figure()
 axis = figure.subplots()

@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.text import Text
 
 from pawprint.base.columns import PROBABILITIES
-from pawprint.report import charts, drawing
+from pawprint.report import charts, pictures
 
 
 def write_font(path: Path, family: str, characters: str) -> str:
@@ -35,7 +35,7 @@ def fonts(tmp_path, monkeypatch) -> list[str]:
     """Return the paths of the computer's fonts, which are none at first."""
     paths = []
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(paths))
-    monkeypatch.setattr(drawing, "_looked_for", set())
+    monkeypatch.setattr(pictures, "_looked_for", set())
     with matplotlib.rc_context():
         yield paths
 
@@ -46,7 +46,7 @@ def draw(labels: list[str], path: Path) -> list[str]:
     names = [*PROBABILITIES, *(f"probability_{label}" for label in labels)]
     figure = charts.draw_confusion(pd.DataFrame(rows, columns=names))
     texts = [text for text in figure.findobj(Text) if text.get_text() in labels]
-    drawing.save(drawing.render(figure), path)
+    pictures.save(pictures.render(figure), path)
     assert {text.get_text() for text in texts} == set(labels)
     return texts[0].get_fontfamily()
 

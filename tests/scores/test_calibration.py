@@ -132,5 +132,5 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
     predicted = predicted_classes(to_probabilities(logits), order)
     first, second = ((predicted[actual == index] == index).mean() for index in (2, 0))
     assert first >= 0.9
-    warning = describe_recall("ant", of_second, second, second - 0.01, second + 0.01, 200)
+    warning = describe_recall("ant", of_second, second)
     assert ("cannot be reached" in warning) == (second < of_second) == (of_second == 0.9)

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from pawprint.base.errors import InputError
-from pawprint.scores.decided import choose_min_confidence, enough_images, tabulate_decided
+from pawprint.scores.calibration import choose_min_confidence, enough_images, tabulate_decided
 
 DRAWS = 200
 OF_ALL = 200_000  # images for which the true error above a confidence is known

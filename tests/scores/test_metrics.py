@@ -7,7 +7,7 @@ from pawprint.base.classes import headline, predicted_classes
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics
-from pawprint.scores.evaluation import predict
+from pawprint.scores.calibration import predict
 from pawprint.scores.intervals import fraction_interval
 
 LABELS = ["cat", "dog"]

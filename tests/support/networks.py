@@ -9,9 +9,9 @@ from conftest import SAMPLE_WEIGHTS
 
 from pawprint.base.columns import SERIES
 from pawprint.base.files import digest
-from pawprint.model.detector import Detector
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import application

@@ -1,4 +1,4 @@
-"""Draw with a hash, so that draws depend on the images and not on their number or order.
+"""Draw folds and splits with a hash, so that they depend on the images and not on their order.
 
 A generator with a fixed seed draws by position, so adding or removing an image changes nearly every
 draw. Here, images or groups are sorted by a hash of their keys, and the order is cut at certain

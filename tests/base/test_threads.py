@@ -4,9 +4,8 @@ import threading
 
 import pytest
 
-from pawprint.base import cores as module
-from pawprint.base.cores import CORES, count_cores
-from pawprint.pipeline.mapping import AHEAD, WAITING, map_in_threads
+from pawprint.base import threads as module
+from pawprint.base.threads import AHEAD, CORES, WAITING, count_cores, map_in_threads
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():

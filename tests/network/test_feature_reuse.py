@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.network import shards as module
+from pawprint.network import feature_reuse as module
 from pawprint.network.augmentation import LAYERS
+from pawprint.network.feature_reuse import ShardComputer, Task, tasks, views_of, write_shards
 from pawprint.network.rows import Row
-from pawprint.network.shards import ShardComputer, Task, tasks, views_of, write_shards
 from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
 from pawprint.pipeline.params.data import Augment

@@ -1,12 +1,46 @@
-"""Apply a function to many images, using threads or a Dask cluster."""
+"""Apply a function to many images, using a thread per core or a Dask cluster; show progress."""
 
+import contextlib
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pawprint.base.cores import count_cores
 from pawprint.base.errors import InputError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+CORES = "PAWPRINT_CORES"  # set on a worker of a cluster, to its number of threads
+# Files with a container's CPU time in each period and the period, in microseconds. Without a limit,
+# the time is "max" or -1.
+CGROUPS = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (
+        Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    ),
+)
+
+
+def count_cores() -> int:
+    """Return the number of cores that this process may use, also in a container.
+
+    joblib counts them as well, but stages would import it for this alone.
+    """
+    if CORES in os.environ:
+        return int(os.environ[CORES])
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    for files in CGROUPS:
+        with contextlib.suppress(OSError, ValueError):
+            time, period = (int(n) for file in files for n in file.read_text("ascii").split())
+            cores = min(cores, math.ceil(time / period)) if time > 0 else cores
+    return cores
+
 
 AHEAD = 64  # maximum number of results computed ahead of the caller
 WAITING = 2  # the number of further threads for functions that wait for a network
@@ -48,7 +82,7 @@ def map_items(
     """
     if scheduler := os.environ.get(VARIABLE):
         try:
-            from pawprint.pipeline.dask import map_on_cluster
+            from pawprint.base.dask import map_on_cluster
         except ModuleNotFoundError as error:
             from pawprint.base.package import install_command
 
@@ -58,3 +92,17 @@ def map_items(
             ) from None
         return map_on_cluster(scheduler, function, items, chunk)
     return map_in_threads(function, items, waits)
+
+
+def track(
+    items: Iterable | None, title: str, total: int | None = None, unit: str = "image"
+) -> "tqdm":
+    """Yield the items and show on a bar how many are taken.
+
+    `total` is needed if they have no length. Without items, the bar's `update` counts up to
+    `total`, or without an end if it is None. The unit "B" is shown with prefixes, such as "MB".
+    There is no bar if the output is not a terminal.
+    """
+    from tqdm import tqdm  # imported here because most stages show no bar
+
+    return tqdm(items, title, total, unit=unit, unit_scale=unit == "B", disable=None)

@@ -23,9 +23,9 @@ import dask
 from distributed import Client, Future, get_worker, wait
 from distributed.scheduler import KilledWorker
 
-from pawprint.base.cores import CORES
 from pawprint.base.errors import InputError, name_some, printable, reason, without_secrets
 from pawprint.base.package import DISTRIBUTION, installed_version
+from pawprint.base.threads import CORES
 
 AHEAD = 1000  # maximum number of tasks submitted ahead
 # Packages that affect the bytes of results, or that serialise functions and results.
@@ -39,7 +39,7 @@ _functions: dict[str, Callable] = {}  # the function of the current run, in a wo
 
 
 def map_on_cluster(scheduler: str, function: Callable, items: Iterable, chunk: int) -> Iterator:
-    """Map like `mapping.map_items`. No task is bound to a worker, because a nanny renames it."""
+    """Map like `threads.map_items`. No task is bound to a worker, because a nanny renames it."""
     client = connect(scheduler)
     run = functools.partial(
         compute_batch, uuid.uuid4().hex, _versions(), cloudpickle.dumps(function)

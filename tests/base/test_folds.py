@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from made_up_examples import sha256_of
 
-from pawprint.base.draws import FOLDS, draw_folds, draw_places
-from pawprint.model.detector import fit_with_scores
+from pawprint.base.folds import FOLDS, draw_folds, draw_places
+from pawprint.model.unknown_score import fit_with_scores
 from pawprint.network import cross_validation as validation
 
 EDITS = 200

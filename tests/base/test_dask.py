@@ -17,14 +17,14 @@ from networks import sample_backbone, write_colour_model
 from servers import HOST, free_port
 
 from examples.demo import write_archive
+from pawprint.base import dask as engine
 from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
+from pawprint.base.threads import map_items
 from pawprint.commands.params_file import overlay
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index
-from pawprint.pipeline import dask as engine
-from pawprint.pipeline.mapping import map_items
 from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow

@@ -24,7 +24,7 @@ from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
-from pawprint.base.progress import track
+from pawprint.base.threads import map_items, track
 from pawprint.data.archive import Archive
 from pawprint.data.reading import open_image
 from pawprint.network import store
@@ -32,7 +32,6 @@ from pawprint.network.augmentation import draw_view
 from pawprint.network.rows import Row, fits
 from pawprint.network.store import STORED_SPLITS, Kinds, Shard, shard_path
 from pawprint.network.views import IDENTITY, View, mirrored
-from pawprint.pipeline.mapping import map_items
 from pawprint.pipeline.params.data import Augment
 
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn

@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 
 from pawprint.base.files import write_arrays
-from pawprint.model.detector import (
+from pawprint.model.unknown_score import (
     choose_unknown_threshold,
     fit_detector,
     fit_with_scores,

@@ -106,7 +106,7 @@ def fit_with_scores(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[De
     float64 `(images,)`: the images in each fold are scored by a detector fitted on the other folds.
     They are NaN if there are fewer than three images.
     """
-    from pawprint.base.draws import draw_folds  # requires pandas, which may not be installed
+    from pawprint.base.folds import draw_folds  # requires pandas, which may not be installed
 
     fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)

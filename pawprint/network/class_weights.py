@@ -1,0 +1,27 @@
+"""Weigh classes in the loss, so that a class with few images counts as much as any other.
+
+Whether they are weighed is decided by `class_weight` (see pipeline/params/model.py).
+"""
+
+import numpy as np
+
+
+def balanced_weights(targets: np.ndarray) -> dict[int, float]:
+    """Return a weight for each class that is inversely proportional to its number of images.
+
+    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
+    """
+    classes, images = np.unique(targets, return_counts=True)
+    weights = len(targets) / (len(classes) * images)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
+
+
+def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
+    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
+
+    With "balanced", all classes that have images weigh the same. With None, all images do.
+    """
+    if class_weight is None:
+        return np.ones(len(targets))
+    numbers = np.unique(targets, return_inverse=True)[1]
+    return np.array([*balanced_weights(targets).values()])[numbers]
