@@ -127,7 +127,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_curves(predictions, metadata.labels)
     suspects = find_suspects(tables, near_duplicates)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
-    report("evaluate", describe_decisions(scores_of, metadata))
+    report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
         accuracy = apart["value"].iloc[0]
         report("evaluate", [f"test accuracy {accuracy:.4f} without near-duplicates"])
@@ -176,14 +176,12 @@ def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str])
     write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
 
 
-def describe_decisions(scores_of: dict[str, pd.DataFrame], metadata: Metadata) -> Iterator[str]:
-    """Yield lines about classes with a threshold and about decided images."""
-    for name, scores in scores_of.items():
-        for label in metadata.thresholds:
-            title = f"{name} {label}:"
-            yield metrics.describe_fractions(title, metrics.OF_A_CLASS, scores, label)
-        if metadata.min_confidence is not None:
-            yield metrics.describe_fractions(name, metrics.OF_DECIDED, scores)
+def describe_decisions(scores: pd.DataFrame, metadata: Metadata) -> Iterator[str]:
+    """Yield lines about classes with a threshold and about decided images, of test."""
+    for label in metadata.thresholds:
+        yield metrics.describe_fractions(f"test {label}:", metrics.OF_A_CLASS, scores, label)
+    if metadata.min_confidence is not None:
+        yield metrics.describe_fractions("test", metrics.OF_DECIDED, scores)
 
 
 def find_suspects(tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame) -> pd.DataFrame:

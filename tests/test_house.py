@@ -30,11 +30,11 @@ MAY_IMPORT = {
 # The names of the core that modules above the door take past it.
 EXCEPTIONS = {
     "crop init given forms table_forms params_file": (
-        "AUTO Archive BROKEN CROPS EMPTY_TABLES FILE_NAME FORMATS INNER MAX_LEFT_OUT OUTER Params "
+        "AUTO Archive BROKEN EMPTY_TABLES FILE_NAME FORMATS INNER MAX_LEFT_OUT OUTER Params "
         "READINGS SPLIT_OF_FOLDER check_content count_suffixes describe_class_counts "
         "describe_empty describe_encoding describe_names describe_param_changes describe_unsafe "
         "find_layout folder_of is_image_name is_metadata is_tar is_visible left_out make_project "
-        "members open_archive parse_csv parse_metadata_csv read_member "
+        "members open_archive parse_csv parse_metadata_csv read_exif read_file read_member "
         "require_utf8 split_in_words tar_files track what_is"
     ),
     "export export_formats export_litert export_page": (
@@ -125,6 +125,12 @@ def test_training_does_not_depend_on_the_scores_of_its_model_or_on_downloads():
     for stage in ("stages/train_extract.py", "stages/train_finetune.py"):
         modules = {"scores/metrics.py", "scores/calibration.py", "base/download.py"}
         assert not {f"pawprint/{name}" for name in modules} & CODE.closure(stage)
+
+
+def test_split_does_not_depend_on_the_report_of_the_results():
+    lines = CODE.fingerprint("stages/split.py").splitlines()
+    of_report = {line.split("/")[-1] for line in lines if "report/" in line}
+    assert of_report == {"__init__.py", "pictures.py", "pictures.mplstyle"}
 
 
 def test_one_module_imports_dvc():

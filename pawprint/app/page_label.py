@@ -29,6 +29,7 @@ class UnlabelledPhotos:
     """Images of the last run that have no label. Their labels are written to labels.csv."""
 
     name = "unlabelled"
+    end = "All photos have a label."
 
     def __init__(self, pool: groups.Pool) -> None:
         self.pool = pool
@@ -60,6 +61,7 @@ class SuspectPhotos(UnlabelledPhotos):
     """Images of the last run whose labels may be wrong. These are corrected in labels.csv."""
 
     name = "suspects"
+    end = "You have reviewed all labels of the list."
     accepts_new = False
 
     def given(self) -> dict[str, str]:
@@ -131,7 +133,8 @@ def show_pages(source: UnlabelledPhotos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(message(note))
         if not cells:
-            st.success(f"{describe_end(pages)} {ADVICE}")
+            unreadable = f"Only unreadable photos are left: {len(pages.missing):,}."
+            st.success(f"{unreadable if pages.missing else source.end} {ADVICE}")
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -168,13 +171,6 @@ def count_photos(
     images = [image for image in pool.all_images() if image not in missing]
     left = len(without(given, images))
     return len(images) - left, left
-
-
-def describe_end(pages: Pages) -> str:
-    """Return why the pages end: all photos have a label, except those that cannot get one."""
-    if pages.missing:
-        return f"Only unreadable photos are left: {len(pages.missing):,}."
-    return "All photos have a label."
 
 
 def describe_progress(done: int, left: int) -> str:

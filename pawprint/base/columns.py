@@ -38,6 +38,7 @@ DECODED: Columns = {
 REJECTED = texts("path", "reason", "detail")
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA = texts("path", "column", "value")
+CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
 # Candidates for series of photos; "" for a photo in none. `series` and `finer_series` are parts of

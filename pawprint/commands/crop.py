@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from PIL import ExifTags, Image
+
 from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
 from pawprint.commands.given import open_given
+from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
-from pawprint.data.metadata_csv import CROPS, FILE_NAME
+from pawprint.data.metadata_csv import FILE_NAME
+from pawprint.data.reading import read_file
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours
@@ -33,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
     as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
     rules.add_argument("--as-is", action="store_true", help=as_is)
-    table = "use the labels in this table: CSV or TSV"
+    table = "use the labels in this table: CSV, TSV or a JSON of COCO Camera Traps"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
@@ -76,15 +81,14 @@ def run(arguments: argparse.Namespace) -> int:
             rows |= crops
             failed += [(printable(photo.file), error)] if error else []
         if not rows:
-            said = "; ".join([*notes, *map(": ".join, failed[:1])])
-            raise InputError(f"{arguments.boxes}: found no box to cut. {said}")
+            said = [f"{arguments.boxes}: no box to cut", *notes, *map(": ".join, failed[:1])]
+            raise InputError("; ".join(said))
         write_text(new / FILE_NAME, metadata_csv(rows))
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
     print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
-    print(
-        f"{counted(len(rows), 'crop')} of {counted(len(photos), 'photo')}; {len(failed):,} failed"
-    )
+    number = counted(len(photos), "photo")
+    print(f"{counted(len(rows), 'crop')} of {number}; {len(failed):,} failed")
     print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
 
@@ -96,6 +100,9 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
         return {}
+    if table and table.suffix.lower() == ".json":
+        photos, *_ = read_boxes(table, folder)
+        return {each.file: _own_cells(each) for each in photos}
     with open_given(folder) as given:
         if table or arguments.label:
             form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
@@ -105,23 +112,37 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     return {name: {"label": place.label, "location": ""} for name, place in places.items()}
 
 
+def _own_cells(photo: Photo) -> Cells:
+    return {"group": photo.group, "location": photo.location, "label": photo.label}
+
+
 def _crop_photo(
     folder: Path, out: Path, rule: str, cells_of: Mapping[str, Cells], photo: Photo
 ) -> tuple[dict[str, Cells], str]:
     """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
         crops = cut(folder, photo, rule)
+        exif = _exif_of(folder / photo.file) if crops else None
     except FAILURES as error:
         return {}, why(error)
-    own = {"group": photo.group, "location": photo.location, "label": ""}
-    cells = own | cells_of.get(photo.file, {})
+    cells = _own_cells(photo) | cells_of.get(photo.file, {})
     rows = {}
     for box, crop in zip(photo.boxes, crops):
         label = box.label or cells["label"]
         name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0)
+        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0, exif=exif)
         row = cells | {"label": label or UNLABELLED}
         confidence = "" if box.confidence is None else str(box.confidence)
         rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
     return rows, ""
+
+
+def _exif_of(photo: Path) -> Image.Exif:
+    """Return when and with which camera a photo was taken, by which `split` finds bursts."""
+    found = read_exif(read_file(photo))
+    taken = found["taken"][:19].replace("-", ":").replace("T", " ")
+    exif = Image.Exif()
+    times = {ExifTags.Base.DateTimeOriginal: taken}
+    exif.update({ExifTags.Base.Model: found["camera"], ExifTags.IFD.Exif: times})
+    return exif

@@ -212,11 +212,10 @@ def write_litert(
         add_metadata(path, labels)
         write_text(new / LABELMAP_FILE, "".join(f"{label}\n" for label in labels))
         outputs = all_outputs(one_by_one(open_litert(path)), trained.pixels())
-        is_resized = metadata.image_size != served.image_size
-        of_keras = (
-            all_outputs(one_by_one(run_keras(model)), trained.pixels()) if is_resized else None
-        )
-        require_close(folder, outputs, of_keras or trained.expected)
+        required = trained.expected
+        if metadata.image_size != served.image_size:
+            required = all_outputs(one_by_one(run_keras(model)), trained.pixels())
+        require_close(folder, outputs, required)
     return _compared(trained, folder, outputs)
 
 

@@ -1,8 +1,9 @@
 """Make a LiteRT model that programs for phones and cameras take as it is: inputs and metadata."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -13,6 +14,12 @@ from pawprint.network.hardware import keras
 LABELS_FILE = "labels.txt"  # in the zip
 SLOTS = 8  # the largest number of slots of any table here
 IMAGE_PROPERTIES, NORMALIZATION, RGB, AXIS_LABELS = 2, 1, 1, 2
+# The tables of TensorFlow Lite's metadata_schema.fbs, by slot: RGB pixels that need no scaling, and
+# labels along the last axis.
+UNIT = {0: NORMALIZATION, 1: {0: np.zeros(1, np.float32), 1: np.ones(1, np.float32)}}
+PIXELS = {0: "pixels", 3: {0: IMAGE_PROPERTIES, 1: {0: RGB}}, 4: [UNIT]}
+PROBABILITY = {0: "probability", 6: [{0: LABELS_FILE, 2: AXIS_LABELS}]}
+DESCRIPTION = {0: "pawprint", 3: [{2: [PIXELS], 3: [PROBABILITY]}], 7: "1.0.0"}
 
 
 def add_metadata(path: Path, labels: Sequence[str]) -> None:
@@ -25,7 +32,9 @@ def add_metadata(path: Path, labels: Sequence[str]) -> None:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    buffer.data = np.frombuffer(_describe(), np.uint8)
+    builder = flatbuffers.Builder()
+    builder.Finish(_write(builder, DESCRIPTION), b"M001")
+    buffer.data = np.frombuffer(builder.Output(), np.uint8)
     model.metadata = [*(model.metadata or []), entry]
     model.buffers.append(buffer)
     builder = flatbuffers.Builder()
@@ -37,44 +46,28 @@ def add_metadata(path: Path, labels: Sequence[str]) -> None:
         archive.writestr(member, "".join(f"{label}\n" for label in labels))
 
 
-def _describe() -> bytes:
-    """Return the flatbuffer: RGB pixels that need no scaling, and labels along the last axis."""
-    builder = flatbuffers.Builder()
-    texts = {text: builder.CreateString(text) for text in ("pawprint", "pixels", LABELS_FILE)}
-    texts |= {text: builder.CreateString(text) for text in ("probability", "1.0.0")}
-    terms = [builder.CreateNumpyVector(np.array([value], np.float32)) for value in (0, 1)]
-    normalization = _table(builder, dict(enumerate(terms)))
-    unit = _table(builder, {1: normalization}, {0: NORMALIZATION})
-    image = _table(builder, {}, {0: RGB})
-    content = _table(builder, {1: image}, {0: IMAGE_PROPERTIES})
-    file = _table(builder, {0: texts[LABELS_FILE]}, {2: AXIS_LABELS})
-    units = _vector(builder, unit)
-    pixels = _table(builder, {0: texts["pixels"], 3: content, 4: units})
-    files = _vector(builder, file)
-    probability = _table(builder, {0: texts["probability"], 6: files})
-    tensors = [_vector(builder, tensor) for tensor in (pixels, probability)]
-    graphs = _vector(builder, _table(builder, {2: tensors[0], 3: tensors[1]}))
-    builder.Finish(_table(builder, {0: texts["pawprint"], 3: graphs, 7: texts["1.0.0"]}), b"M001")
-    return bytes(builder.Output())
+def _write(builder: flatbuffers.Builder, value: Any) -> int:
+    """Write a text, an array, a list of one table, or a table, and return its offset.
 
-
-def _table(
-    builder: flatbuffers.Builder, offsets: Mapping[int, int], numbers: Mapping[int, int] = {}
-) -> int:
-    """Write a table with these values, keyed by slot, and return its offset."""
+    Tables are keyed by slot, and their numbers are bytes.
+    """
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, np.ndarray):
+        return builder.CreateNumpyVector(value)
+    if isinstance(value, list):
+        table = _write(builder, value[0])
+        builder.StartVector(4, 1, 4)
+        builder.PrependUOffsetTRelative(table)
+        return builder.EndVector()
+    numbers = {slot: each for slot, each in value.items() if isinstance(each, int)}
+    offsets = {slot: _write(builder, each) for slot, each in value.items() if slot not in numbers}
     builder.StartObject(SLOTS)
     for slot, offset in offsets.items():
         builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
     for slot, number in numbers.items():
         builder.PrependUint8Slot(slot, number, 0)
     return builder.EndObject()
-
-
-def _vector(builder: flatbuffers.Builder, offset: int) -> int:
-    """Write a vector of one table and return its offset."""
-    builder.StartVector(4, 1, 4)
-    builder.PrependUOffsetTRelative(offset)
-    return builder.EndVector()
 
 
 def for_litert(model: keras.Model, size: int, fold: tuple[int, float] | None = None) -> keras.Model:

@@ -81,6 +81,8 @@ def print_megadetector(
             listed = [[number_of[label], value] for label, value in pairs.items()]
             box["classifications"] = listed[:top]
     for image in content["images"]:
+        if image.get("failure"):
+            image["detections"] = None  # older files have an empty list
         for box in image.get("detections") or []:
             box["conf"] = float(box["conf"])  # readers refuse 1
     info = {

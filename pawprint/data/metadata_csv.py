@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 
-from pawprint.base.columns import METADATA
+from pawprint.base.columns import CROPS, METADATA
 from pawprint.base.errors import InputError, printable
 from pawprint.data.archive import Archive, UnusableImageError, read_member
 from pawprint.data.folder_names import SPLIT_OF_FOLDER, first_split
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE_NAME = "metadata.csv"
-CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo
 OWN_COLUMNS = {"file_name", "label", "split", "group"}
 
 

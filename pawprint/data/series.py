@@ -8,9 +8,9 @@ import re
 
 import pandas as pd
 
+from pawprint.base.columns import CROPS
 from pawprint.base.errors import printable
 from pawprint.data.folder_names import split_in_words
-from pawprint.data.metadata_csv import CROPS
 
 # Fraction of all images; random hexadecimal names have fewer in series. Edited copies may be few.
 MIN_FRACTION = 0.4
@@ -159,11 +159,12 @@ def describe_single(images: pd.DataFrame) -> str:
 def _folders(images: pd.DataFrame) -> tuple[str, str]:
     """Return expressions for the folders that are not series: up to the split, and of the class."""
     paths = images["path"]
+    split_of = {*zip(paths.str.rpartition("/")[0], images["archive_split"])}
     splits = {
-        re.escape(folder)
-        for path, split in zip(paths, images["archive_split"])
-        for folder in path.split("/")[:-1]
-        if split and split_in_words(folder) == split
+        re.escape(name)
+        for folder, split in split_of
+        for name in folder.split("/")
+        if split and split_in_words(name) == split
     }
     start = f"^(?:.*/)?(?:{'|'.join(sorted(splits))})/" if splits else "^"
     folders = ""

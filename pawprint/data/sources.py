@@ -4,7 +4,6 @@ Also describe which files were added and removed, and read a tar.
 """
 
 import bz2
-import contextlib
 import gzip
 import lzma
 import os
@@ -211,7 +210,8 @@ OPENERS: dict[bytes, Callable] = {
 # xz have no limit.
 MAX_RATIO = 1032
 MAX_NAME = 65_535  # the longest name in a zip, in bytes
-PADDING = 10  # records of zeros that may follow the end; most programs fill up only one
+# More zeros at the end look damaged. Most programs fill up only one record.
+PADDING = 10 * tarfile.RECORDSIZE
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
 )  # fmt: skip
@@ -247,8 +247,9 @@ def is_tar(path: Path) -> bool:
     Raises OSError, with the file's name, if the file cannot be read.
     """
     try:
-        with _open_stream(path) as file:
-            tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+        with open_binary(path) as file:
+            start = _decompressed(file).read(tarfile.BLOCKSIZE)
+            tarfile.TarInfo.frombuf(start, "utf-8", "surrogateescape")
     except BROKEN_TAR as error:
         _require_read(error)
         return False
@@ -270,7 +271,8 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
     later, in `read_member`. Raises OSError, with the tar's name, if the tar cannot be read.
     """
     try:
-        with _open_stream(path) as stream:
+        with open_binary(path) as opened:
+            stream = _decompressed(opened)
             # The smallest tar consists of one record.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
             file = _BoundedFile(stream, limit)
@@ -289,7 +291,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("the end is missing, or a header is damaged")
-                _require_padding(file)
+                _require_padding(file, has_checksum=stream is not opened)
     except BROKEN_TAR as error:
         _require_read(error)
         raise InputError(
@@ -298,29 +300,29 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
-def _require_padding(file: _BoundedFile) -> None:
+def _require_padding(file: _BoundedFile, *, has_checksum: bool) -> None:
     """Read to the end of the stream, where gzip compares its checksum.
 
-    Raises ReadError if more than zeros, or more zeros than PADDING, follow the end of the tar: a
-    header that was overwritten with zeros looks like the end.
+    Raises ReadError if more than zeros follow the end of the tar or, without a checksum, more zeros
+    than PADDING: a header that was overwritten with zeros looks like the end.
     """
-    for _ in range(PADDING):
-        record = file.read(tarfile.RECORDSIZE)
-        if not record:
-            return
+    start = file.tell()
+    while record := file.read(tarfile.RECORDSIZE):
         if any(record):
             raise tarfile.ReadError("data after the end, or a header is damaged")
-    raise tarfile.ReadError(f"more than {PADDING * tarfile.RECORDSIZE:,} zeros at the end")
+    if not has_checksum and (zeros := file.tell() - start) > PADDING:
+        raise tarfile.ReadError(
+            f"{zeros:,} zeros at the end, so files may be lost; a tar in large blocks (`tar -b "
+            "512`) is only accepted if it is compressed"
+        )
 
 
-@contextlib.contextmanager
-def _open_stream(path: Path) -> Iterator[BinaryIO]:
-    with open_binary(path) as file:
-        start = file.read(6)
-        file.seek(0)
-        opener = next((each for magic, each in OPENERS.items() if start.startswith(magic)), None)
-        with opener(file, "rb") if opener else contextlib.nullcontext(file) as stream:
-            yield stream
+def _decompressed(file: BinaryIO) -> BinaryIO:
+    """Return the content of a file that may be compressed, or the file itself if it is not."""
+    start = file.read(6)
+    file.seek(0)
+    opener = next((each for magic, each in OPENERS.items() if start.startswith(magic)), None)
+    return opener(file, "rb") if opener else file
 
 
 def _require_regular(entry: tarfile.TarInfo) -> None:

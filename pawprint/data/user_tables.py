@@ -106,11 +106,11 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         ) from None
     needed = max((1 + names.index(name) for name in columns), default=0)
     for line, cells in rows:
-        is_long = any(map(str.strip, cells[len(names) :]))
-        if is_long or len(cells) < needed:
+        if len(cells) < needed or any(map(str.strip, cells[len(names) :])):
+            received = printable(repr(separator.join(cells)))
             raise InputError(
-                f"{where}: line {line}: expected {len(names)} cells. Received: {len(cells)}."
-                + (f" Put cells that contain {separator!r} in quotes." if is_long else "")
+                f"{where}: line {line}: expected {len(names)} cells, separated by {separator!r}, "
+                f"and in quotes if they contain it. Received: {received}."
             )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]
@@ -256,7 +256,7 @@ def read_corrections(
         if members is not None and not pixels and name not in member_of:
             likely = name_likely(name, [*members])
             problem = (
-                f"expected a path to a file in the archive, such as {min(members, default='')}. "
+                f"expected a path to a file in fetch.source, such as {min(members, default='')}. "
                 f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
         elif label != NEITHER and choices is None and is_reserved(label):

@@ -1,6 +1,6 @@
 """Average predictions over an image and its mirror image, in the served network.
 
-`augment` decides whether they are averaged (see `Augment.mirrors` in pipeline/params/data.py).
+`Augment.mirrors` in pipeline/params/data.py decides whether they are averaged.
 """
 
 from collections.abc import Sequence

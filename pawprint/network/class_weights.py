@@ -1,6 +1,6 @@
-"""Weigh classes in the loss, so that a class with few images counts as much as any other.
+"""Weigh images in the loss, so that a class with few images counts as much as any other.
 
-Whether they are weighed is decided by `class_weight` (see pipeline/params/model.py).
+`TrainExtract.weight_for` in pipeline/params/model.py decides whether they are weighed.
 """
 
 import numpy as np

@@ -42,13 +42,16 @@ version_of = functools.cache(version)
 
 
 @functools.cache  # to find imports, and to compute a hash
-def syntax_of(source: str) -> ast.Module:
-    """Return the syntax tree of a module without docstrings."""
+def syntax_of(source: str) -> tuple[ast.Module, list[ast.Import | ast.ImportFrom]]:
+    """Return the syntax tree of a module without docstrings, and the imports in it."""
     tree = ast.parse(source)
+    imports = []
     for node in ast.walk(tree):
         if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
-    return tree
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+    return tree, imports
 
 
 class Code:
@@ -132,15 +135,15 @@ class Code:
         """
         names = set()
         try:
-            tree = syntax_of(self.path_of(module).read_text(encoding="utf-8"))
+            _, imports = syntax_of(self.path_of(module).read_text(encoding="utf-8"))
         except (SyntaxError, ValueError) as error:
             raise InputError(f"{module}: expected Python. Received: {error}") from None
-        for node in ast.walk(tree):
+        for node in imports:
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                if node.level:
-                    raise InputError(f"{module}: line {node.lineno}: expected an absolute import.")
+            elif node.level:
+                raise InputError(f"{module}: line {node.lineno}: expected an absolute import.")
+            else:
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
         return names
 
@@ -179,7 +182,7 @@ class Code:
         if file.endswith(".py"):
             # The file may be a template, or an unfinished edit.
             with contextlib.suppress(SyntaxError, ValueError):
-                content = ast.dump(syntax_of(content.decode())).encode()
+                content = ast.dump(syntax_of(content.decode())[0]).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 

@@ -20,7 +20,7 @@ from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import independent_counts
-from pawprint.scores.metrics import Predictions, describe_found
+from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
 # 0.6 and 1.65.
@@ -271,12 +271,16 @@ def describe_rules(
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        counts = describe_found(predictions.actual, predictions.predicted, before, index)
-        yield f"{label} from {threshold:.4g}: {counts} of validation"
         is_class = predictions.actual == index
+        is_found = predictions.predicted == index
+        was_found = before == index
+        yield (
+            f"{label} from {threshold:.4g}: {is_found[is_class].sum()} of {is_class.sum()} found "
+            f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "
+            f"(was {was_found[~is_class].sum()}) of validation"
+        )
         if is_class.any():
-            recall = (predictions.predicted[is_class] == index).mean()
-            yield describe_recall(label, recalls.get(label, 0), recall)
+            yield describe_recall(label, recalls.get(label, 0), is_found[is_class].mean())
 
 
 def describe_recall(label: str, expected: float, recall: float) -> str:

@@ -44,7 +44,8 @@ class Run(NamedTuple):
     `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
-    `epochs`, which is 1 for a head alone. `missing` explains why data are missing, or is "".
+    `epochs`, which is 1 for a head alone. `choices` is the content of
+    data/cross_validation.json, or {}. `missing` explains why data are missing, or is "".
     """
 
     name: str
@@ -52,6 +53,7 @@ class Run(NamedTuple):
     split: pd.DataFrame | None = None
     split_md5: str | None = None
     epochs: int = 1
+    choices: Mapping[str, object] = {}
     missing: str = ""
 
     @property
@@ -70,8 +72,9 @@ class ComparedRun(NamedTuple):
     `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
     for the older run. All sets but BESIDE decide; `kind` names their images. `margin` is MARGIN if
-    photos, labels or sets differ, else 0. `left_out` is a line about images that are not compared,
-    or "". The older run holds out `held_out` images.
+    photos, labels or sets differ, else 0. `chosen` is a sentence about other settings of
+    the head, and `left_out` a line about images that are not compared, or "". The older run holds
+    out `held_out` images.
     """
 
     old: str
@@ -80,6 +83,7 @@ class ComparedRun(NamedTuple):
     pairs: dict[str, pd.DataFrame]
     kind: str
     margin: float
+    chosen: str
     left_out: str
     held_out: int
 
@@ -97,7 +101,7 @@ class ComparedRun(NamedTuple):
         if self.verdict == IDENTICAL:
             number = sum(map(len, self.pairs.values()))
             return [f"The predictions of {old} and {new} are identical on all {number:,} images."]
-        verdict = describe_verdict(old, new, self.comparison, self.kind, self.margin)
+        verdict = describe_verdict(old, new, self.comparison, self.kind, self.margin) + self.chosen
         if BESIDE not in self.pairs:
             return [verdict]
         row = tabulate_sets(self.comparison).iloc[-1]
@@ -179,6 +183,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 of_run,
                 kind,
                 0.0 if _have_same_photos(old, run) else MARGIN,
+                _describe_choices(old.choices, run.choices),
                 _describe_left_out(old, run, of_run),
                 sum(len(old.tables[name]) for name in HELD_OUT),
             )
@@ -232,6 +237,14 @@ def _have_same_photos(old: Run, new: Run) -> bool:
     return rows[0].equals(rows[1]) and (are_known or old.split_md5 == new.split_md5)
 
 
+def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> str:
+    """Return a sentence that names the head's settings that differ, such as C, or ""."""
+    known = [name for name in ("C", "blocks", "views") if name in old and name in new]
+    changes = [f"{name}: {old[name]:g} → {new[name]:g}" for name in known if old[name] != new[name]]
+    found = f" The head's settings differ, too ({', '.join(changes)}), and may be the reason."
+    return found if changes else ""
+
+
 def _describe_left_out(old: Run, new: Run, pairs: Mapping[str, pd.DataFrame]) -> str:
     """Return a line with the images of either run, by set, that are not compared, or ""."""
     counts = []
@@ -272,7 +285,7 @@ def read_run(read: Reader, name: str) -> Run:
         run = run._replace(epochs=1 + len(history) if is_tuned else 1)
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
-        run = run._replace(split=with_groups(split, choices))
+        run = run._replace(split=with_groups(split, choices), choices=choices)
         if not is_tuned:  # cross-validation does not describe a fine-tuned model
             tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:

@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_l
 from pawprint.base.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
-Classes = TypeVar("Classes", np.ndarray, pd.Series)
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -296,21 +295,6 @@ def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
 def headline_of(scores: pd.DataFrame) -> str:
     """Return the `headline` for the images in the test split."""
     return headline(recalls_of(scores)["images"])
-
-
-def describe_found(actual: Classes, predicted: Classes, before: Classes, name: int | str) -> str:
-    """Count a class's correctly detected images, and its false alarms, before and after a change.
-
-    All arguments contain classes, as indices or labels, `(images,)`. `before` contains another
-    model's predictions, or predictions without thresholds.
-    """
-    is_class = actual == name
-    found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
-    alarms, were_alarms = ((each[~is_class] == name).sum() for each in (predicted, before))
-    return (
-        f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
-        f"(was {were_alarms})"
-    )
 
 
 def tabulate_reliability(

@@ -25,8 +25,9 @@ from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
 
 # What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
-# a box without an end.
+# a box that is infinitely far away.
 FAILURES = (InputError, OSError, ValueError, ArithmeticError)
+MALFORMED = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
@@ -55,6 +56,7 @@ class Photo(NamedTuple):
     `position` is its place in the JSON's `images`, and `file` its path below the photos' folder,
     with slashes. All crops of a `group` belong in one split. `location` may be "". `size` is the
     width and height that the JSON has, or None. If `problem` is not "", the photo cannot be used.
+    `label` is the only one that COCO has for it, or "".
     """
 
     position: int
@@ -64,6 +66,7 @@ class Photo(NamedTuple):
     group: str = ""
     location: str = ""
     size: tuple[float, float] | None = None
+    label: str = ""
 
 
 def read_boxes(
@@ -86,14 +89,7 @@ def read_boxes(
         else:
             photos, notes = _read_megadetector(content, threshold)
         photos = list(_below(folder, photos))
-    except (
-        ArithmeticError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         received = f"no {error}" if isinstance(error, KeyError) else reason(error)
         raise InputError(
             f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
@@ -142,27 +138,29 @@ def _read_coco(content: dict[str, Any], threshold: float) -> list[Photo]:
     names = {category["id"]: category["name"] for category in content["categories"]}
     annotations = defaultdict(list)
     for each in content["annotations"]:
-        has_box = each.get("bbox") or each.get("bbox_relative")
-        if has_box and each.get("score", 1) >= threshold:
-            annotations[each["image_id"]].append(each)
+        # The animal may be in another photo of the sequence.
+        label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
+        annotations[each["image_id"]].append((label, each))
     photos = []
     for position, image in enumerate(content["images"]):
         of_photo = annotations[image["id"]]
         size = (image["width"], image["height"]) if image.get("width") else None
         problem = "marked as corrupt" if image.get("corrupt") else ""
-        if not size and any("bbox_relative" not in each for each in of_photo):
-            problem = "the JSON has its boxes in pixels, but not its width and height"
         boxes = []
-        for place, each in enumerate(of_photo):
-            # Boxes in pixels may have further numbers.
-            pixels = zip(each.get("bbox") or (), (size or (1, 1)) * 2)
-            bbox = each.get("bbox_relative") or (value / whole for value, whole in pixels)
-            # The animal may be in another photo of the sequence.
-            label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
-            boxes.append(Box(place, tuple(bbox), each.get("score"), label))
+        for place, (label, each) in enumerate(of_photo):
+            pixels = each.get("bbox") or ()  # perhaps with further numbers
+            if pixels and not size:
+                problem = "the JSON has its boxes in pixels, but not its width and height"
+            in_pixels = [value / whole for value, whole in zip(pixels, (size or (1, 1)) * 2)]
+            bbox = tuple(each.get("bbox_relative") or in_pixels)
+            if bbox and each.get("score", 1) >= threshold:
+                boxes.append(Box(place, bbox, each.get("score"), label))
+        labels = {label for label, _ in of_photo}
+        label = labels.pop() if len(labels) == 1 else ""
         values = (image.get(key) for key in ("seq_id", "location"))
         group, location = ("" if value is None else str(value) for value in values)
-        photos.append(Photo(position, image["file_name"], boxes, problem, group, location, size))
+        file = image["file_name"]
+        photos.append(Photo(position, file, boxes, problem, group, location, size, label))
     return photos
 
 
@@ -178,11 +176,16 @@ def _below(folder: Path, photos: list[Photo]) -> Iterator[Photo]:
         site = "/".join(part for part in above if not OF_CAMERAS.fullmatch(part))
         yield photo._replace(
             file=file,
-            boxes=[box for box in photo.boxes if 0 < math.prod(box.bbox[2:]) < math.inf],
+            boxes=[box for box in photo.boxes if _has_area(box.bbox)],
             problem=printable(photo.problem or problem_of_name(file) or repeated),
             group=photo.group or file,
             location=photo.location or site,
         )
+
+
+def _has_area(bbox: tuple[float, ...]) -> bool:
+    left, top, width, height = bbox
+    return min(width, height) > 0 and math.isfinite(left + top + width + height)
 
 
 def crop_name(photo: Photo, box: Box) -> str:

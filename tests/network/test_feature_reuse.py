@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from pawprint.network.rows import Row
 from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
 from pawprint.pipeline.params.data import Augment
+from stages import features
 
 ROTATE = Augment(
     **dict.fromkeys(LAYERS)
@@ -209,3 +211,29 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert len(moved.asked) == new * len(IMAGES), (before, after)
         written(nothing := tmp_path / f"{before} {after}", IMAGES.assign(split=after))
         assert content(second) == content(nothing)
+
+
+@pytest.mark.parametrize("recorded", ["portable", "native"])
+@pytest.mark.parametrize("kernels", ["portable", "native"])
+def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, recorded, kernels):
+    """Rows of other images are always portable, so native ones can only come from `train/`."""
+    network = tmp_path / "network.xml"
+    for path in (network, network.with_suffix(".bin")):
+        path.touch()
+    last = module.origin_of(network, "crop", "code", recorded)
+    stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
+    origin = module.origin_of(network, "crop", "code", kernels)
+    found = module.earlier_shards(origin, [(tmp_path, last, stored)])
+    others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
+    assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
+
+
+def killed(*_: object) -> None:
+    """Stand in for `compute` in a process that is killed."""
+    os._exit(9)
+
+
+def test_killed_process_of_native_kernels_is_one_line(monkeypatch):
+    monkeypatch.setattr(features, "compute", killed)
+    with refused("hardware.kernels: ", "memory"):
+        features.compute_elsewhere(IMAGES, "native", [])

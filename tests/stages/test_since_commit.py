@@ -178,7 +178,7 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
     )
 
 
-def predict(committed: Committed, wrong: int, *, is_tuned: bool = False) -> None:
+def predict(committed: Committed, wrong: int, *, is_tuned: bool = False, c: float = 1) -> None:
     """Write predictions of a run with `wrong` errors in each set."""
     rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
@@ -199,7 +199,7 @@ def predict(committed: Committed, wrong: int, *, is_tuned: bool = False) -> None
     write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, history, HISTORY)
     training = tables[tables["split"] == "train"]
     write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
-    write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {})
+    write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {"C": c})
 
 
 def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
@@ -213,6 +213,8 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     assert verdict.startswith("This run is worse than the last commit: log loss ")
     assert "on 96 validation images and training images (in folds)." in verdict
     assert "deciding nothing, 24 test images: " in beside
+    predict(committed, 15, c=30)
+    assert since(committed)[1].startswith(f"{verdict} The head's settings differ, too (C: 1 → 30)")
     predict(committed, 15, is_tuned=True)
     assert "on 24 validation images, which have also chosen the epoch" in since(committed)[1]
     predict(committed, 15)
