@@ -22,14 +22,8 @@ from pawprint.base.errors import InputError, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
+from pawprint.commands import export_page
 from pawprint.commands.export_litert import add_metadata, for_litert
-from pawprint.commands.export_page import (
-    PAGE_FILE,
-    describe,
-    network_in,
-    page_of,
-    with_half_weights,
-)
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.unknown_score import Detector
@@ -224,16 +218,18 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
     folder = trained.folder("page")
     with exporting(folder, trained.metadata) as new:
         network = onnx_of(trained.model)
-        small = with_half_weights(network)
+        small = export_page.with_half_weights(network)
         outputs = all_outputs(one_by_one(open_onnx(small)), trained.pixels())
         compared = _compared(trained, folder, outputs)
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
         chosen = small if is_half else network
-        text = page_of(chosen, trained.metadata, describe(trained.run, params), runtime)
-        write_text(new / PAGE_FILE, text)
+        text = export_page.page_of(
+            chosen, trained.metadata, export_page.describe(trained.run, params), runtime
+        )
+        write_text(new / export_page.PAGE_FILE, text)
         # With 16 bits, the network has already been run on all images.
         photos = trained.photos.iloc[: FEW if is_half else None]
-        run = one_by_one(open_onnx(network_in(new / PAGE_FILE)))
+        run = one_by_one(open_onnx(export_page.network_in(new / export_page.PAGE_FILE)))
         of_page = all_outputs(run, trained._replace(photos=photos).pixels())
         expected = {name: values[: len(photos)] for name, values in trained.expected.items()}
         require_close(folder, of_page, expected, HALF_TOLERANCE if is_half else TOLERANCE)

@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 import shutil
@@ -11,7 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, refused, sha256, write_files
+from conftest import PROJECT, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint.artifacts import Run, read_pixels
@@ -20,8 +19,7 @@ from pawprint.base.columns import SPLIT
 from pawprint.base.files import md5
 from pawprint.base.tables import write_table
 from pawprint.commands import export_formats, export_litert
-from pawprint.commands.export import FORMATS, require_formats
-from pawprint.commands.export import run as run_export
+from pawprint.commands.export import require_formats
 from pawprint.commands.export_formats import export_model
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.model.metadata import FORMAT, RELEASE, Metadata, read_metadata
@@ -251,22 +249,11 @@ def test_wrong_options_are_one_line(workspace, monkeypatch):
     monkeypatch.chdir(workspace)
     with refused("--unknown-as: expected one of the classes cat, dog", "bird"):
         export_model(Path(), PARAMS, ["litert"], {}, unknown_as="bird")
+    with refused("--format: cannot export", "OpenVINO"):
+        require_formats(["keras"], "onnx")
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_formats(["onnx"], "MobileNetV2")
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_network_of_an_onnx_file_has_no_export(tmp_path, monkeypatch, name):
-    shutil.copy(PROJECT / paths.PARAMS, tmp_path)
-    change(tmp_path, "weights: {source: a.onnx, sha256: null}")
-    onnx_keys = "{output: a, mean: [0, 0, 0], std: [1, 1, 1]}"
-    change(
-        tmp_path, f"model: {{backbone: onnx, alpha: null, fine_tune_at: null, onnx: {onnx_keys}}}"
-    )
-    monkeypatch.chdir(tmp_path)
-    with refused("--format: cannot export", "OpenVINO"):
-        run_export(argparse.Namespace(format=[name], size=None, unknown_as=None))
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
