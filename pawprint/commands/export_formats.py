@@ -54,11 +54,6 @@ class Trained(NamedTuple):
     photos: pd.Series
     expected: NamedOutputs
 
-    @property
-    def metadata(self) -> Metadata:
-        """The rules of the export."""
-        return self.run.metadata
-
     def folder(self, name: str) -> Path:
         """Return the folder of an export."""
         return self.run.folder / paths.EXPORT / name
@@ -71,7 +66,7 @@ class Trained(NamedTuple):
         """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""
         scores = outputs.get("unknown_score")
         scores = None if scores is None else scores[:, 0]
-        return self.metadata.answers(outputs["probability"], scores)
+        return self.run.metadata.answers(outputs["probability"], scores)
 
 
 class Compared(NamedTuple):
@@ -155,7 +150,7 @@ def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
 def write_keras(trained: Trained) -> Compared:
     """Write a Keras file, which always has the same bytes for the same model."""
     folder = trained.folder("keras")
-    with exporting(folder, trained.metadata) as new:
+    with exporting(folder, trained.run.metadata) as new:
         save_model(trained.model, new / "model.keras")
         outputs = all_outputs(one_by_one(open_keras(new / "model.keras")), trained.pixels())
         require_close(folder, outputs, trained.expected)
@@ -165,7 +160,7 @@ def write_keras(trained: Trained) -> Compared:
 def write_onnx(trained: Trained) -> Compared:
     """Write an ONNX file with tf2onnx."""
     folder = trained.folder("onnx")
-    with exporting(folder, trained.metadata) as new:
+    with exporting(folder, trained.run.metadata) as new:
         (new / "model.onnx").write_bytes(onnx_of(trained.model))
         outputs = all_outputs(one_by_one(open_onnx(new / "model.onnx")), trained.pixels())
         require_close(folder, outputs, trained.expected)
@@ -185,7 +180,7 @@ def write_litert(
             f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
             f"`pip install 'keras>={WRITES_LITERT}'`."
         )
-    served = trained.metadata
+    served = trained.run.metadata
     labels = served.labels
     expected = trained.expected["probability"]
     fold = None
@@ -216,7 +211,7 @@ def write_litert(
 def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> Compared:
     """Write an HTML page, with large arrays in float16 if this changes no label of the photos."""
     folder = trained.folder("page")
-    with exporting(folder, trained.metadata) as new:
+    with exporting(folder, trained.run.metadata) as new:
         network = onnx_of(trained.model)
         small = export_page.with_half_weights(network)
         outputs = all_outputs(one_by_one(open_onnx(small)), trained.pixels())
@@ -224,7 +219,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
         chosen = small if is_half else network
         text = export_page.page_of(
-            chosen, trained.metadata, export_page.describe(trained.run, params), runtime
+            chosen, trained.run.metadata, export_page.describe(trained.run, params), runtime
         )
         write_text(new / export_page.PAGE_FILE, text)
         # With 16 bits, the network has already been run on all images.

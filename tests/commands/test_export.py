@@ -280,17 +280,12 @@ def trained(model: keras.Model, folder: Path, images: tuple = ()) -> export_form
 BLACK = np.zeros((32, 32, 3), np.uint8)
 
 
-def test_model_with_other_probabilities_is_not_kept(tmp_path):
-    model = with_probabilities(colour_model(32, bias=3))
-    with refused("a difference of 0.45"):
+@pytest.mark.parametrize(("bias", "difference"), [(3, "0.45"), (np.nan, "nan")])
+def test_model_with_other_probabilities_is_not_kept(tmp_path, bias, difference):
+    model = with_probabilities(colour_model(32, bias=bias))
+    with refused(f"a difference of {difference}"):
         export_formats.write_keras(trained(model, tmp_path, (BLACK,)))
     assert not any((tmp_path / paths.EXPORT).iterdir())
-
-
-def test_difference_from_nan_is_nan():
-    zeros = {"probability": np.zeros((1, 2)), "unknown_score": np.zeros((1, 1))}
-    wrong = zeros | {"unknown_score": np.full((1, 1), np.nan)}
-    assert np.isnan(export_formats.largest_difference(wrong, zeros))
 
 
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
