@@ -36,9 +36,10 @@ from pawprint.base.columns import SCORES, SPLIT
 from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
-from pawprint.commands.given import open_given
+from pawprint.commands.given_images import open_given
 from pawprint.commands.params_file import overlay
-from pawprint.commands.recipes import NEW, read_recipe
+from pawprint.commands.project_files import DEFAULT_RECIPE
+from pawprint.commands.recipes import read_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
@@ -135,7 +136,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
     """Return the params that `pawprint init` writes for these images."""
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-    params = overlay(params, read_recipe(NEW))
+    params = overlay(params, read_recipe(DEFAULT_RECIPE))
     with open_given(archive) as given:
         out = left_out(*np.array(given.sizes).T)
     if out > MAX_LEFT_OUT:

@@ -94,6 +94,15 @@ def ignored(folder: Path, names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def require_committed(folder: Path, paths: Iterable[Path]) -> None:
+    """Raise InputError if one of these files, such as params.yaml, has uncommitted changes."""
+    names = [*map(str, paths)]
+    if try_git("status", "--porcelain", "--", *names, folder=folder) != "":
+        raise InputError(
+            f"{', '.join(names)}: cannot overwrite uncommitted changes. Commit them first."
+        )
+
+
 def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
     """Return the commit with at least this many digits, plus "-dirty" if tracked files changed.
 

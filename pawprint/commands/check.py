@@ -52,6 +52,8 @@ def require_reproduced(folder: Path, *stages: str) -> None:
     }
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
+    # Stages may read a section, such as params.yaml model, or one of its params.
+    names -= {name for name in names for other in names if other.startswith(f"{name}.")}
     if names:
         raise InputError(
             "workspace: the results are out of date, because these changed since the last run: "

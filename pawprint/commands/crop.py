@@ -15,8 +15,8 @@ from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
-from pawprint.commands.forms import Asked, Cells, find_form, metadata_csv
-from pawprint.commands.given import open_given
+from pawprint.commands.given_images import open_given
+from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_csv
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME
@@ -105,8 +105,8 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
         return {each.file: _own_cells(each) for each in photos}
     with open_given(folder) as given:
         if table or arguments.label:
-            form = find_form(folder, given.files, Asked(table, arguments.label), AUTO)
-            return form.photos if form else {}
+            found = find_labels(given, Asked(table, arguments.label), AUTO)
+            return found.photos if found else {}
         places = find_layout(given.names, None, labels, str(folder)).places
     # These folders are classes, not locations.
     return {name: {"label": place.label, "location": ""} for name, place in places.items()}

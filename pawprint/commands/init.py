@@ -1,35 +1,44 @@
 """The `init` command."""
 
 import argparse
+import contextlib
+import os
 import re
 import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pawprint.base.errors import InputError
-from pawprint.base.files import copy_file, read_text, reading, write_json, write_text, writing
-from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version, template
+from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.files import (
+    OF_SYSTEMS,
+    copy_file,
+    read_text,
+    reading,
+    write_json,
+    write_text,
+    writing,
+)
+from pawprint.base.git import git, ignored, work_tree
+from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
-from pawprint.commands import forms
-from pawprint.commands.forms import Asked
-from pawprint.commands.given import Given, open_given
+from pawprint.commands.given_images import Given, open_given
+from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
 from pawprint.commands.params_file import set_values
 from pawprint.commands.project_files import (
-    CONFIG,
+    DEFAULT_RECIPE,
     IGNORE,
-    building,
+    default_params,
     files,
     names_in_git,
-    override_rules,
     renew,
-    require_room,
 )
-from pawprint.commands.recipes import NEW, new_params, recipe_names
+from pawprint.commands.recipes import recipe_names
 from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
-from pawprint.data.metadata_csv import parse_metadata_csv
-from pawprint.data.names import describe_unsafe
+from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.data.user_tables import EMPTY_TABLES
@@ -92,6 +101,10 @@ def run(arguments: argparse.Namespace) -> None:
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
+PARTIAL = ".init.part"
+# What may be in the folder of a new project.
+NEUTRAL = {*OF_SYSTEMS, ".git", ".idea", ".venv", ".vscode", PARTIAL}
+COMMENT = "# Files of the project that other rules ignore\n"
 
 
 def create(
@@ -99,7 +112,7 @@ def create(
     images: Path | None,
     recipe: str | None = None,
     labels: str = AUTO,
-    asked: forms.Asked = forms.NOTHING,
+    asked: Asked = NOTHING,
 ) -> list[str]:
     """Create a project with Git and DVC in a new or empty folder.
 
@@ -113,7 +126,10 @@ def create(
     tracked with Git. Without `images`, the recipe determines them. Raises InputError, and leaves
     the folder unchanged, if images are missing or the folder is not empty.
     """
-    params, path = _params_and_images(images, recipe, labels)
+    params = default_params(recipe or DEFAULT_RECIPE)
+    if images or labels != AUTO:
+        params = set_values(params, {"clean.labels": labels})
+    path = images or _images_of(params, recipe)
     if folder.resolve().is_relative_to(path.resolve()):
         raise InputError(
             f"cannot create the project in {folder}: it is inside the folder of images, {path}. "
@@ -121,17 +137,17 @@ def create(
         )
     require_room(folder)
     with reading(), open_given(path) as given:
-        form, notes = _find_classes(given, asked, parse_mapping(params, "")["clean"]["labels"])
-        if not recipe and given.sizes:
-            params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
-            notes += choice
-    source = _source_of(given.path, form)
+        given, notes = find_classes(given, parse_mapping(params, "")["clean"]["labels"], asked)
+    if not recipe and given.sizes:
+        params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
+        notes += choice
     with building(folder) as place:
-        rules = _write_project(folder, place, params, given, source)
-        if given.path.suffix not in OF_URLS:
-            _copy(given, form, place / source)
+        source = _source_of(path)
+        rules = _write_project(folder, place, params, path, source)
+        if path.suffix not in OF_URLS:
+            _copy(given, place / source)
             track(place, source)
-            notes += _describe_copy(given, folder / source) if images else []
+            notes += _describe_copy(path, folder / source) if images else []
     notes += [f".gitignore overrides this rule: {rule}" for rule in rules]
     if read_text(folder / REQUIREMENTS).startswith("#"):
         notes.append(
@@ -141,60 +157,49 @@ def create(
     return notes
 
 
-def _params_and_images(images: Path | None, recipe: str | None, labels: str) -> tuple[str, Path]:
-    """Return the text of params.yaml, and the images, which a recipe may include.
-
-    Raises InputError if it does not.
-    """
-    params = new_params(recipe or NEW)
-    if images or labels != AUTO:
-        params = set_values(params, {"clean.labels": labels})
+def _images_of(params: str, recipe: str | None) -> Path:
+    """Return the images that a recipe includes. Raises InputError if it does not."""
     source = parse_mapping(params, PARAMS.name)["fetch"]["source"]
-    if not images and not source.startswith("pawprint/"):
+    if not source.startswith("pawprint/"):
         raise InputError(
             f"cannot use the recipe {recipe} alone: it does not include images. Add yours with "
             "--images."
         )
-    return params, images or PACKAGE.parent / source
+    return PACKAGE.parent / source
 
 
-def _find_classes(
-    given: Given, asked: forms.Asked, labels: dict[str, list[str]] | str
-) -> tuple[forms.Form | None, list[str]]:
-    """Return the form of images that `clean` does not read by itself, and lines about the classes.
+def find_classes(
+    given: Given, labels: dict[str, list[str]] | str, asked: Asked = NOTHING
+) -> tuple[Given, list[str]]:
+    """Return the images, as `with_table` does, and lines about their classes, none for a URL.
 
-    `labels` is `clean.labels`.
+    `labels` is `clean.labels`. Raises InputError for the same reasons as `with_table` and
+    `find_layout`.
     """
-    form = forms.find_form(given.path, given.files, asked, labels)
-    if form:
-        return form, forms.describe_form(given.path, form)
-    return None, describe_classes(given, labels)
-
-
-def describe_classes(given: Given, labels: dict[str, list[str]] | str) -> list[str]:
-    """Return lines about the classes in a folder or archive, or none for a URL.
-
-    `labels` is `clean.labels`. Raises InputError for the same reasons as `find_layout`.
-    """
-    images, names = given.path, given.names
-    if images.suffix in OF_URLS:
-        return []
-    if problem := describe_unsafe(names):
-        raise InputError(f"{images}: {problem}")
-    rows = parse_metadata_csv(str(images), names, given.read)
-    layout = find_layout(names, rows, labels, str(images))
-    counts = describe_class_counts(layout.count_labels())
-    notes = [counts, given.encoding, *describe_names(layout.places)]
+    given = with_table(given, asked, labels)
+    unread = label_files(given)
+    if given.path.suffix in OF_URLS:
+        return given, []
+    where = f"{given.path}{given.table and f': {given.table}'}"
+    rows = parse_metadata_csv(where, given.names, given.read)
+    layout = find_layout(given.names, rows, labels, where)
+    counts = layout.count_labels()
+    splits = Counter(place.split for place in layout.places.values() if place.split)
+    notes = [f"found {printable(given.table)}"] if given.table else []
+    notes.append(describe_class_counts(counts))
+    if given.table and splits:
+        notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
+    notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
-    if rows is None and (unread := forms.describe_label_files(names)):
+    if rows is None and unread:
         if not layout.classes and labels == AUTO:
             raise InputError(
-                f"{images}: no photo has a label, although there are files that may hold labels: "
-                f"{unread}. Name a table with --table, or write a metadata.csv as in "
-                "docs/images.md; or add --labels outer and label the photos in the app."
+                f"{given.path}: no photo has a label, although there are files that may hold "
+                f"labels: {name_some(unread)}. Name a table with --table, or write a metadata.csv "
+                "as in docs/images.md; or add --labels outer and label the photos in the app."
             )
-        notes.append(f"files that may hold labels are not read: {unread}")
-    return [note for note in notes if note]
+        notes.append(f"files that may hold labels are not read: {name_some(unread)}")
+    return given, notes
 
 
 def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:
@@ -212,13 +217,13 @@ def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:
     return params, [f"model.resize is crop: {cut}. {advice}"]
 
 
-def _write_project(folder: Path, place: Path, params: str, given: Given, source: str) -> list[str]:
+def _write_project(folder: Path, place: Path, params: str, images: Path, source: str) -> list[str]:
     """Write a project without its images to `place`, which becomes `folder`.
 
     `source` is its `fetch.source`. Returns the rules of Git that it overrides.
     """
     changes = {"fetch.source": source}
-    copied = [given.path] if given.path.suffix in OF_URLS else []
+    copied = [images] if images.suffix in OF_URLS else []
     weights = PACKAGE.parent / parse_mapping(params, PARAMS.name)["weights"]["source"]
     if weights.is_file():  # the weights are installed by the package
         copied.append(weights)
@@ -226,36 +231,111 @@ def _write_project(folder: Path, place: Path, params: str, given: Given, source:
     for path in copied:
         shutil.copy(path, place)
     texts = files(source)
-    write_text(
-        place / IGNORE, texts.pop(IGNORE)
-    )  # written first, because DVC refuses ignored files
+    # This file is written first, because DVC refuses ignored files.
+    write_text(place / IGNORE, texts.pop(IGNORE))
     in_git = [*names_in_git(source), *(path.name for path in copied)]
     rules = override_rules(folder, place, in_git)
     make_project(place)
-    texts |= {CONFIG: template(CONFIG), PARAMS.name: set_values(params, changes)}
+    texts[PARAMS.name] = set_values(params, changes)
     for name, text in (texts | EMPTY_TABLES).items():
         write_text(place / name, text)
     write_json(place / STATE, {"version": installed_version()})
     return rules
 
 
-def _source_of(images: Path, form: forms.Form | None) -> str:
+def require_room(folder: Path) -> None:
+    """Raise InputError unless a folder is new, or empty but for NEUTRAL."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder. Received: a file. Nothing is overwritten.")
+    if (folder / STATE).is_file():
+        raise InputError(
+            f"{folder} is already a project. Continue in this folder, or choose another folder."
+        )
+    if found := {path.name for path in folder.iterdir()} - NEUTRAL:
+        raise InputError(
+            f"{folder}: expected a new or an empty folder. Received: {name_some(sorted(found))}. "
+            "Choose another folder, such as a new one in this folder. Nothing is overwritten."
+        )
+
+
+@contextlib.contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """Provide a temporary folder with a Git repository, whose entries move to `folder` at the end.
+
+    `folder` and its parents are made. If it lies in a repository, that one is used in the end. A
+    user's own entry, such as `.vscode`, is kept. If the block fails, `folder` is as it was; file
+    system errors are converted to InputError.
+    """
+    place = folder / PARTIAL
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # of a killed process
+        place.mkdir()
+        git("init", "--quiet", folder=place)
+        yield place
+        if work_tree(folder):
+            shutil.rmtree(place / ".git")
+        for path in place.iterdir():
+            if not os.path.lexists(folder / path.name):
+                path.rename(folder / path.name)
+    except InputError as error:
+        raise InputError(str(error).replace(str(place), str(folder))) from None
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        message = f"{folder}: cannot create a project: {error.strerror or error}{where}."
+        message = message.replace(str(place), str(folder))
+        raise InputError(f"{message} Check permissions and free space.") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # the folder has a project
+                folder.rmdir()
+
+
+def override_rules(folder: Path, place: Path, names: Iterable[str]) -> list[str]:
+    """Add rules to the .gitignore in `place` so that Git ignores no file with these names there.
+
+    `place` becomes `folder`. Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises
+    InputError for a rule that ignores the folder itself, which no .gitignore can undo.
+    """
+    top = work_tree(folder)
+    inner = os.path.relpath(folder.resolve(), top.resolve()) if top else "."
+    if inner != "." and top and (rules := ignored(top, [inner])):
+        raise InputError(
+            f"{folder}: expected a folder that Git does not ignore. Received: the rule "
+            f"{rules[inner]}. Change the rule, or choose another folder."
+        )
+    found = ignored(folder if top else place, names)
+    if found:
+        parts = dict.fromkeys(part for name in found for part in _with_parents(name))
+        escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in parts)
+        lines = [read_text(place / IGNORE), COMMENT, *(f"!/{part}\n" for part in escaped)]
+        write_text(place / IGNORE, "".join(lines))
+    return list(dict.fromkeys(found.values()))
+
+
+def _with_parents(name: str) -> list[str]:
+    """Return the folders above a file, starting with the outermost, and the file."""
+    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
+    return [*(folder.as_posix() for folder in reversed(folders)), name]
+
+
+def _source_of(images: Path) -> str:
     """Return the `fetch.source` of images."""
     if images.suffix in OF_URLS:
         return images.name
-    is_archive = images.is_file() and not form
-    return f"photos{''.join(images.suffixes[-2:])}" if is_archive else "photos"
+    return "photos" if images.is_dir() else f"photos{''.join(images.suffixes[-2:])}"
 
 
-def _copy(given: Given, form: forms.Form | None, target: Path) -> None:
+def _copy(given: Given, target: Path) -> None:
     """Copy a file, or a folder including the targets of its links, so that the user can write it.
 
     `dvc add --out` would also copy, but takes 1.7 times as long for many small files. Raises
     InputError for the first file that cannot be read or written.
     """
-    if form:
-        forms.write_form(form, given.path, target)
-        return
     for name, path in given.files.items():
         if not set(OF_REPOSITORIES).isdisjoint(PurePosixPath(name).parts):
             continue
@@ -265,13 +345,16 @@ def _copy(given: Given, form: forms.Form | None, target: Path) -> None:
         with writing(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, copy)
+    if given.table:
+        write_text(target / FILE_NAME, given.read(FILE_NAME).decode())
 
 
-def _describe_copy(given: Given, copy: Path) -> list[str]:
+def _describe_copy(images: Path, copy: Path) -> list[str]:
     """Return lines about a .dvcignore and empty folders in the images, and about their copy."""
-    images, rules = given.path, given.files.get(DVC_IGNORE)
-    has_rules = rules and re.search(r"^\s*[^\s#]", read_text(rules), re.MULTILINE)
-    lines = [f"{rules} is not applied, so files that it lists are copied, too"] if has_rules else []
+    rules = images / DVC_IGNORE
+    text = read_text(rules) if rules.is_file() else ""
+    lines = [f"{rules} is not applied, so files that it lists are copied, too"]
+    lines = lines if re.search(r"^\s*[^\s#]", text, re.MULTILINE) else []
     lines += describe_empty(images) if images.is_dir() else []
     change = "add and remove photos" if images.is_dir() else "put a new one"
     return [*lines, f"{copy} is a copy of {images}: {change} there"]

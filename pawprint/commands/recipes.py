@@ -1,15 +1,13 @@
 """The `recipes` command, which lists recipes, shows one, or writes it into params.yaml."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from pawprint.base.errors import InputError
 from pawprint.base.files import read_text, write_text
-from pawprint.base.git import try_git
-from pawprint.base.package import PACKAGE, template
+from pawprint.base.git import require_committed
+from pawprint.base.package import PACKAGE
 from pawprint.base.paths import PARAMS
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import align
@@ -48,10 +46,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 RECIPES = PACKAGE / "recipes"
-# The recipe for new projects. Its network is the best one for its cost on eleven data sets, and a
-# single view is enough for a fitted head (docs/decisions/37). Fine-tuning only helps on a few of
-# ten data sets (docs/decisions/01).
-NEW = "efficientnet-lite0"
 
 
 def recipe_names() -> list[str]:
@@ -62,11 +56,6 @@ def recipe_names() -> list[str]:
 def read_recipe(name: str) -> str:
     """Return a recipe's text."""
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def new_params(recipe: str = NEW) -> str:
-    """Return the text of `params.yaml` for a new project."""
-    return apply_recipe(template(PARAMS.name), recipe)
 
 
 def apply_recipe(params: str, name: str) -> str:
@@ -98,14 +87,5 @@ def use_recipe(folder: Path, name: str) -> None:
     if own:
         after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
     if after != before:
-        require_committed(folder)
+        require_committed(folder, [PARAMS])
     write_text(folder / PARAMS, after)
-
-
-def require_committed(folder: Path, paths: Sequence[Path] = (PARAMS,)) -> None:
-    """Raise InputError if one of these files, such as params.yaml, has uncommitted changes."""
-    names = [str(path) for path in paths]
-    if try_git("status", "--porcelain", "--", *names, folder=folder) != "":
-        raise InputError(
-            f"{', '.join(names)}: cannot overwrite uncommitted changes. Commit them first."
-        )

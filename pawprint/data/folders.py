@@ -175,7 +175,8 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     may be either a class or a split.
     """
     names = list(names)
-    images = Counter(folder_of(name) for name in names if is_image_name(name))
+    others = [name for name in names if not is_image_name(name)]
+    images = Counter(map(folder_of, names)) - Counter(map(folder_of, others))
     tree = _Tree(path for path in images if not is_set_apart(path))
     splits = _find_splits(tree)
     _require_no_doubt(tree, splits, archive)
@@ -196,14 +197,15 @@ def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, P
     is_unlabelled_set = any(UNKNOWN not in map(str.lower, path) for path in images)
     # Data sets with such splits list their classes in a file, which is not supported.
     if classes or splits or not is_unlabelled_set:
-        _require_classes(classes, names, archive)
-    return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
+        _require_classes(classes, names, others, archive)
+    return {name: _place(name, label_of_folder, splits) for name in names}
 
 
-def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, str]) -> Place:
+def _place(name: str, label_of_folder: dict[Parts, str], splits: dict[Parts, str]) -> Place:
+    path = folder_of(name)
+    split = next((splits[above] for above in with_parents(path) if above in splits), "")
     if is_set_apart(path):
         return label_and_split([*reversed(path)], {})
-    split = next((splits[above] for above in with_parents(path) if above in splits), "")
     return Place(label_of_folder.get(path, ""), split)
 
 
@@ -407,10 +409,10 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     )
 
 
-def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
+def _require_classes(classes: set[str], names: list[str], others: list[str], archive: str) -> None:
     if problem := problem_of_labels(classes):
-        others = [name for name in names if len(classes) < 2 and not is_image_name(name)]
-        note = f"Other files: {count_suffixes(others)}. " if others else ""
+        is_short = others and len(classes) < 2
+        note = f"Other files: {count_suffixes(others)}. " if is_short else ""
         raise InputError(
             f"{archive}: {printable(problem)}. Each folder of images is a class, unless it is "
             "named like a split. Extract any archives, and move the images into one folder per "

@@ -48,7 +48,7 @@ stages:
   evaluate:
     cmd: python -m stages.evaluate
     deps: [data/code/evaluate.txt, models/served]
-    params: [calibrate]
+    params: [calibrate, calibrate.temperature]
     plots:
       - plots/predictions.csv: {cache: false}
       - plots/predictions_validation.csv: {cache: false}
@@ -110,7 +110,7 @@ def test_gate_fails_only_for_a_worse_run(project):
 @pytest.mark.parametrize(
     ("changed", "name", "before", "after"),
     [
-        ("params.yaml calibrate", "params.yaml", "temperature: true", "temperature: false"),
+        ("params.yaml calibrate.temperature", "params.yaml", "ture: true", "ture: false"),
         ("code of evaluate", "pawprint/scores/metrics.py", "import numpy", "x = 1\nimport numpy"),
         ("plots/predictions.csv", "plots/predictions.csv", "cat,dog,", "cat,cat,"),
     ],

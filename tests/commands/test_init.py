@@ -7,13 +7,25 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import commit, git_init, photos_of, refused, set_author, succeed, write_files
+from conftest import (
+    commit,
+    encode,
+    git_init,
+    photos_of,
+    refused,
+    set_author,
+    succeed,
+    tarred,
+    write_files,
+)
+from PIL import Image
 
 from pawprint import __main__ as command_line
-from pawprint.base.git import current_commit
-from pawprint.commands.init import create
-from pawprint.commands.project_files import PARTIAL, names_in_git
-from pawprint.commands.recipes import require_committed
+from pawprint.base.files import pack
+from pawprint.base.git import current_commit, require_committed
+from pawprint.base.yaml_file import read_yaml
+from pawprint.commands.init import PARTIAL, create
+from pawprint.commands.project_files import names_in_git
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.
@@ -88,7 +100,7 @@ def test_repository_of_another_owner_is_one(tmp_path, images, monkeypatch):
     assert listing(tmp_path) == before
     monkeypatch.chdir(tmp_path)
     with refused("dubious ownership", "safe.directory"):
-        require_committed(Path())
+        require_committed(Path(), [Path("params.yaml")])
     with refused("dubious ownership", "safe.directory"):
         read_revision(Path(), "HEAD", Path("params.yaml"), bytes)
     assert current_commit() is None
@@ -195,6 +207,17 @@ def test_two_projects_share_a_repository(tmp_path, images):
         assert not (tmp_path / name / ".git").exists()
 
 
+@pytest.mark.parametrize("name", ["long", "long.zip", "long.tar.gz"])
+def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(tmp_path, name):
+    long = encode(Image.new("RGB", (90, 45)), "PNG")
+    contents = dict.fromkeys(("cat/0.png", "cat/1.png", "dog/2.png"), long) | {"dog/b.png": b"no"}
+    write_files(tmp_path / "long", contents)
+    pack(tmp_path / "long.zip", contents.items())
+    tarred(tmp_path / "long.tar.gz", contents.items())
+    assert any("50%" in note for note in create(tmp_path / "p", tmp_path / name))
+    assert read_yaml(tmp_path / "p/params.yaml")["model"]["resize"] == "stretch"
+
+
 def test_full_disk_is_called_one(tmp_path, images):
     """As in varnish/vagent2 193 and mifi/lossless-cut 571, with a limit on the size of files."""
     given = shutil.copytree(images, tmp_path / "given")
@@ -216,9 +239,6 @@ def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
     blocked = write_files(tmp_path, {"blocked": ""}) / "blocked"
     write_files(tmp_path / "dvc", {"config": f"[cache]\n    dir = {blocked}\n"})
     with refused(str(tmp_path / "p"), "Not a directory", str(blocked)):
-        create(tmp_path / "p", images, None)
-    write_files(tmp_path / "dvc", {"config": "[cache\n"})
-    with refused(str(tmp_path / "p"), "config file error"):
         create(tmp_path / "p", images, None)
     assert not (tmp_path / "p").exists()
 

@@ -11,7 +11,6 @@ from conftest import (
     as_installed,
     change,
     commit,
-    encode,
     photos_of,
     replace,
     set_author,
@@ -19,9 +18,7 @@ from conftest import (
     write_files,
 )
 from installed import Installed
-from PIL import Image
 
-from pawprint.base.files import pack
 from pawprint.base.yaml_file import read_yaml
 
 
@@ -89,15 +86,6 @@ def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_p
     assert "url" in read_yaml(tmp_path / "cats" / params["fetch"]["source"])
 
 
-def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(installed, tmp_path):
-    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(3)]
-    contents = [(name, encode(Image.new("RGB", (90, 45)), "PNG")) for name in names]
-    pack(tmp_path / "long.zip", [*contents, ("cat/broken.png", b"no image")])
-    said = installed.succeed("pawprint", "init", "tiles", "--images", "long.zip", cwd=tmp_path)
-    assert read_yaml(tmp_path / "tiles" / "params.yaml")["model"]["resize"] == "stretch"
-    assert "stretch" in said and "50%" in said
-
-
 def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(project, tmp_path):
     replace(project / "dvc.yaml", "stages:\n", "stages:\n  ours:\n    cmd: echo ours\n\n")
     newer = Installed(tmp_path / "newer").create(
@@ -119,12 +107,6 @@ def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(pr
     assert "+# pawprint-dvc 9." in said
     commit(project, "Renewed")
     assert "nothing to change" in newer.succeed("pawprint", "init", "--renew", cwd=project)
-
-
-def test_outside_of_a_project_renew_is_one_line(installed, tmp_path):
-    result = installed.run("pawprint", "init", "--renew", cwd=tmp_path)
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "expected a project that `pawprint init` made" in result.stderr
 
 
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):

@@ -8,8 +8,13 @@ from pawprint.base.package import pipeline
 from pawprint.base.paths import STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.params_file import flat
-from pawprint.commands.project_files import renewed_params, renewed_pipeline, renewed_requirements
-from pawprint.commands.recipes import new_params
+from pawprint.commands.project_files import (
+    default_params,
+    renew,
+    renewed_params,
+    renewed_pipeline,
+    renewed_requirements,
+)
 
 
 def test_params_that_are_no_sections_are_one_line():
@@ -21,7 +26,7 @@ def test_params_that_are_no_sections_are_one_line():
 
 def test_missing_params_are_appended_and_no_value_or_comment_changes():
     """The version before had a param that is gone, and lacked one of a section and a section."""
-    new = new_params()
+    new = default_params()
     of_hardware = "devices", "threads", "precision", "kernels"
     lacks = ("  fine_tune_at: ", "hardware:", *(f"  {name}: " for name in of_hardware))
     rows = [row for row in new.splitlines(True) if not row.startswith(lacks)]
@@ -41,15 +46,15 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
 
 
 def test_layer_that_the_user_removed_does_not_come_back():
-    new = new_params()
+    new = default_params()
     own = "".join(row for row in new.splitlines(True) if not row.startswith("  RandomZoom"))
     assert renewed_params(own, new) == (own, [])
 
 
 def test_section_on_one_line_is_refused_with_the_missing_params():
-    own = new_params().partition("\nmodel:")[0] + "\nmodel: {backbone: MobileNetV2}\n"
+    own = default_params().partition("\nmodel:")[0] + "\nmodel: {backbone: MobileNetV2}\n"
     with refused("params.yaml: cannot add model.alpha", "Write a line for each"):
-        renewed_params(own, new_params())
+        renewed_params(own, default_params())
 
 
 def test_own_stages_commands_and_scripts_are_carried_over():
@@ -83,6 +88,11 @@ def test_own_stages_commands_and_scripts_are_carried_over():
         renewed_pipeline("stages:\n    ours:\n        cmd: echo\n", new)
 
 
+def test_only_a_project_is_renewed(tmp_path):
+    with refused("expected a project that `pawprint init` made"):
+        renew(tmp_path)
+
+
 @pytest.mark.parametrize(
     "before",
     [
@@ -101,7 +111,7 @@ def test_line_of_the_package_is_replaced_and_others_stay(before):
 def test_project_of_an_earlier_version_is_told_so_in_one_line(tmp_path, state):
     """Its commands do not change it."""
     write_json(tmp_path / STATE, {"version": "0.5.0"} | state)
-    (tmp_path / "params.yaml").write_text(new_params(), encoding="utf-8")
+    (tmp_path / "params.yaml").write_text(default_params(), encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     for command in ("stages.code", "pawprint check", "pawprint try", "pawprint init --renew"):
         result = run("python", "-m", *command.split(), cwd=tmp_path, PYTHONPATH=str(PROJECT))

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pawprint.commands.given import open_given
-from pawprint.commands.init import describe_classes as describe_given
+from pawprint.commands.given_images import open_given
+from pawprint.commands.init import find_classes
 
 
 def describe_classes(images: Path, labels: str) -> list[str]:
     with open_given(images) as given:
-        return describe_given(given, labels)
+        return find_classes(given, labels)[1]

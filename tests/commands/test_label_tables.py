@@ -4,10 +4,10 @@ import csv
 
 import pytest
 from classes_of import describe_classes
-from conftest import photos_of, refused, tarred, write_files
+from conftest import photos_of, refused, write_files
 
-from pawprint.commands.forms import NOTHING, Asked
 from pawprint.commands.init import create
+from pawprint.commands.label_tables import NOTHING, Asked
 
 NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
@@ -69,16 +69,14 @@ def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp
 def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(tmp_path):
     """pandas writes the index as a first column without a name."""
     rows = "".join(f"{5 - n},{name},{LABELS[name]},fold{n}\n" for n, name in enumerate(NAMES))
-    given = write_files(
-        tmp_path / "given", photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
-    )
+    files = photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
+    given = write_files(tmp_path / "given", files)
     notes = create(tmp_path / "p", given, None)
     assert "found t.csv, with the files in file, labels in label" in notes
     assert any("split is not used" in note and "fold0" in note for note in notes)
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8")
-    assert [row.split(",")[:2] for row in table.split()[1:]] == [
-        list(each) for each in LABELS.items()
-    ]
+    labels = [tuple(row.split(",")[:2]) for row in table.split()[1:]]
+    assert labels == [*LABELS.items()]
 
 
 @pytest.mark.parametrize("column", ["mask", "original"])
@@ -103,14 +101,6 @@ def test_tables_of_several_folders_name_the_photos_of_their_folders(tmp_path, la
         return
     with refused(str(given), "A1.csv, A2.csv", "12 of their images", "--label COLUMN"):
         create(tmp_path / "p", given)
-
-
-def test_column_is_not_ignored_where_no_table_names_a_photo(tmp_path):
-    files = photos_of([f"{number}/original.jpg" for number in range(4)])
-    table = "image_url,name\n" + "".join(f"https://x.org/{n},oak\n" for n in range(4))
-    given = write_files(tmp_path / "given", files | {"observations.csv": table})
-    with refused(str(given), "named name", "names of files"):
-        create(tmp_path / "p", given, asked=Asked(label="name"))
 
 
 @pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
@@ -146,6 +136,7 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
         ({"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
         ({}, {"label": "breed"}, ["no table", "breed"]),
+        ({"a.csv": "url,name\nhttps://x.org/9,oak\n"}, {"label": "name"}, ["named name"]),
     ],
 )
 def test_table_in_doubt_is_refused_and_nothing_is_written(tmp_path, files, asked, words):
@@ -202,13 +193,6 @@ def test_photos_without_labels_beside_a_file_of_labels_are_refused(tmp_path, nam
         describe_classes(photos, "auto")
     (line,) = (line for line in describe_classes(photos, "outer") if name in line)
     assert "not read" in line
-
-
-def test_tar_with_files_of_labels_is_refused(tmp_path):
-    files = {**photos_of(THREE), "0.xlsx": b"PK", "1.xlsx": b"PK"}
-    tar = tarred(tmp_path / "a.tar", files.items())
-    with refused("a.tar", "0.xlsx, 1.xlsx"):
-        describe_classes(tar, "auto")
 
 
 @pytest.mark.parametrize("name", ["4.txt", "a.md", ".cache/a.csv", "1.jpg.txt", "@eaDir/1.json"])

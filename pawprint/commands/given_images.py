@@ -1,0 +1,183 @@
+"""Read the images for a new project once: the names of files, and what labels and sizes need."""
+
+import contextlib
+import functools
+import io
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple, NoReturn
+
+from PIL import Image
+
+from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.files import LARGEST, pointer, pointer_at, read_bytes, walk
+from pawprint.base.paths import OF_URLS
+from pawprint.data.archive import (
+    BROKEN,
+    Archive,
+    describe_encoding,
+    members,
+    open_archive,
+    read_member,
+    what_is,
+)
+from pawprint.data.decoding.formats import FORMATS
+from pawprint.data.metadata_csv import is_metadata
+from pawprint.data.names import describe_unsafe, is_image_name, is_visible, require_utf8
+from pawprint.data.sources import is_tar, tar_files
+
+MAX_READ = 2000  # number of evenly spaced images of a folder or zip whose header is read
+OF_DATASETS = (".arrow", ".parquet")
+Opener = Callable[[], IO[bytes]]
+
+
+class Given(NamedTuple):
+    """The images that a user gives for a new project: a folder, a zip, a tar, or another file.
+
+    `files` has the path of each file in a folder by its sorted name there, or of a single file.
+    `names` are the files in a folder or archive; `images` and `others` are the visible ones with
+    and without the suffix of an image. `read` returns the bytes of a metadata.csv among them, while
+    the block of `open_given` runs. `sizes` are the width and height, in pixels, of some images.
+    `notes` are lines about the names in a zip, or about a table. `table` describes the table that
+    the metadata.csv is made of, or is "".
+    """
+
+    path: Path
+    files: Mapping[str, Path]
+    names: list[str]
+    images: list[str]
+    others: list[str]
+    read: Callable[[str], bytes]
+    sizes: Sequence[tuple[int, int]] = ()
+    notes: Sequence[str] = ()
+    table: str = ""
+
+
+@contextlib.contextmanager
+def open_given(path: Path) -> Iterator[Given]:
+    """Read a folder or the directory of an archive. Raises InputError if images are missing."""
+    if found := pointer_at(path):
+        raise InputError(f"{path}: expected images or an archive. Received: {found}.")
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file or folder. Set --images to a folder, zip, tar, or YAML file "
+            "with the URL of images."
+        )
+    if path.is_dir():
+        yield _read_folder(path)
+    elif path.suffix in OF_URLS:
+        yield Given(path, {path.name: path}, [], [], [], lambda name: b"")
+    elif path.suffix.lower() in OF_DATASETS:
+        raise _of_dataset(path, [path.name])
+    elif is_tar(path):
+        yield _read_tar(path)
+    elif zipfile.is_zipfile(path):
+        with open_archive(path) as archive:
+            yield _read_zip(path, archive)
+    else:
+        raise InputError(
+            f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of an archive. "
+            f"Received: {what_is(path) or 'another file'}."
+        )
+
+
+def _given(
+    path: Path, files: Mapping[str, Path], names: list[str], read: Callable[[str], bytes]
+) -> Given:
+    """Raise InputError if no image has a safe name."""
+    if problem := describe_unsafe(names):
+        raise InputError(f"{path}: {problem}")
+    visible = [*filter(is_visible, names)]
+    images = [name for name in visible if is_image_name(name)]
+    others = [name for name in visible if not is_image_name(name)]
+    return Given(path, files, names, images, others, read)
+
+
+def _read_folder(folder: Path) -> Given:
+    """Raise InputError for a subfolder that cannot be searched, and for names that DVC refuses."""
+    below = [(path.relative_to(folder).as_posix(), path) for path in walk(folder, _refuse)]
+    files = dict(sorted(below))
+    given = _given(folder, files, [*files], lambda name: read_bytes(files[name]))
+    if not given.images and any(name.lower().endswith(OF_DATASETS) for name in given.others):
+        raise _of_dataset(folder, given.others)
+    images = [files[name] for name in given.images]
+    _require_content((path, pointer_at(path)) for path in images)
+    require_utf8(path for path in files.values() if path.is_file())
+    return given._replace(sizes=_sizes_of([functools.partial(io.FileIO, path) for path in images]))
+
+
+def _of_dataset(path: Path, names: Iterable[str]) -> InputError:
+    return InputError(
+        f"{path}: expected photos. Received: {name_some(names)}. Write them to a folder as "
+        "docs/images.md shows for Hugging Face data sets."
+    )
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise InputError(
+        f"cannot read the folder {printable(str(path))}: {why}. Check the permissions and links."
+    )
+
+
+def _read_tar(path: Path) -> Given:
+    """Read the whole tar, because it has no directory."""
+    contents: dict[str, bytes] = {}
+    sizes: list[tuple[int, int]] = []
+    for name, data in tar_files(path):
+        contents[name] = data if is_metadata(name) else b""
+        sizes += _sizes_of([functools.partial(io.BytesIO, data)]) if is_image_name(name) else []
+    given = _given(path, {path.name: path}, sorted(contents), contents.__getitem__)
+    return given._replace(sizes=sizes)
+
+
+def _read_zip(path: Path, archive: Archive) -> Given:
+    """Raise InputError for a zip without images, or in which they are only pointers."""
+    read = functools.partial(read_member, archive)
+    given = _given(path, {path.name: path}, members(archive), read)
+    if not given.images and not any(map(is_metadata, given.others)):
+        raise InputError(
+            f"{path}: expected a zip of images. Received: {name_some(given.names) or 'no files'}. "
+            "If it contains an archive, unpack it and use the archive. For arrays, see "
+            "docs/images.md."
+        )
+    zip_file = archive.zip_file
+    images = [
+        (info, functools.partial(zip_file.open, info))
+        for info in (zip_file.infolist() if zip_file else ())
+        if zip_file and is_image_name(info.filename)
+    ]
+    _require_content(
+        (f"{path}/{info.filename}", _pointer_in(open_image))
+        for info, open_image in images
+        if info.file_size <= LARGEST
+    )
+    sizes = _sizes_of([open_image for _, open_image in images])
+    notes = [*filter(None, [describe_encoding(archive)])]
+    return given._replace(sizes=sizes, notes=notes)
+
+
+def _pointer_in(open_image: Opener) -> str | None:
+    """Return the kind of pointer that a member of a zip is, if any."""
+    # The file may be encrypted or damaged, which `clean` reports.
+    with contextlib.suppress(*BROKEN, RuntimeError), open_image() as file:
+        return pointer(file.read())
+    return None
+
+
+def _require_content(pointers: Iterable[tuple[object, str | None]]) -> None:
+    """Raise InputError if images are only pointers to their content. The kind is given for each."""
+    found = {str(name): what for name, what in pointers if what}
+    if found:
+        what = next(iter(found.values()))
+        raise InputError(f"{name_some(found, 1)}: expected images. Received: {what}.")
+
+
+def _sizes_of(images: Sequence[Opener]) -> list[tuple[int, int]]:
+    """Return the sizes of up to MAX_READ images. Only headers are read; others are left out."""
+    sizes = []
+    for open_image in images[:: -(-len(images) // MAX_READ) or 1]:
+        # Pillow and zipfile may raise any exception for a damaged file.
+        with contextlib.suppress(Exception), open_image() as file:
+            sizes.append(Image.open(file, formats=FORMATS).size)
+    return sizes
