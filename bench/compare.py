@@ -287,7 +287,7 @@ def commit_all(workspace: Path) -> None:
 def write_lite0(path: Path) -> None:
     """Write the network of examples/embeddings.py as an ONNX file."""
     # Importing this module starts TensorFlow, which only this comparison needs.
-    from pawprint.commands.exports import convert_with_keras
+    from pawprint.commands.export_formats import convert_with_keras
     from pawprint.network.hardware import keras
     from pawprint.network.keras_backbone import application
 

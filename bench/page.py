@@ -22,7 +22,7 @@ from playwright.sync_api import Page, sync_playwright
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
 from pawprint.base.tables import read_table, spread
-from pawprint.commands.html_page import PAGE_FILE
+from pawprint.commands.export_page import PAGE_FILE
 from pawprint.data.archive import open_archive, read_member
 from pawprint.data.reading import decode
 from pawprint.serving.predictor import load_predictor, predict_each

@@ -5,6 +5,7 @@ project has recorded: params, tables, photos and results. They take the project'
 do no stage's work.
 """
 
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import SPLIT
+from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
@@ -52,14 +53,11 @@ def open_run(folder: Path, metadata: Metadata) -> Run:
 
     Raises InputError if a file is missing or damaged.
     """
-    images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
-    origin = {
-        "data_md5": images or md5(folder / paths.SPLIT_CSV),
-        "commit": current_commit(folder=folder),
-    }
+    commit = current_commit(folder=folder)
+    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
+    origin = {"data_md5": md5(folder / paths.SPLIT_CSV), "commit": commit}
     has_detector = metadata.unknown_threshold is not None
     detector = read_detector(folder / paths.SERVED_MODEL) if has_detector else None
-    split = read_table(folder / paths.SPLIT_CSV, SPLIT)
     return Run(folder, metadata.model_copy(update=origin), detector, split)
 
 
@@ -91,9 +89,20 @@ def open_photos(folder: Path) -> Archive:
     return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)
 
 
-def pixels_for(archive: Archive, metadata: Metadata, photos: pd.Series) -> Iterator[np.ndarray]:
-    """Yield the pixels of each photo as the model takes them, uint8 `(size, size, 3)`."""
-    yield from map_in_threads(partial(_pixels_of, archive, metadata), photos)
+def path_of_pixels(folder: Path) -> dict[str, str]:
+    """Return the path of each image that the last run could read, by pixels_sha256."""
+    found: dict[str, str] = {}
+    for table in (paths.IMAGES_CSV, paths.UNLABELLED_CSV):
+        with contextlib.suppress(InputError):  # missing, or from another version
+            rows = read_table(folder / table, IMAGES)
+            found |= zip(rows["pixels_sha256"], rows["path"])
+    return found
+
+
+def read_pixels(run: Run, photos: pd.Series) -> Iterator[np.ndarray]:
+    """Yield the pixels of each photo as a run's model takes them, uint8 `(size, size, 3)`."""
+    with open_archive(run.folder / paths.RAW_ARCHIVES, run.metadata.bits) as archive:
+        yield from map_in_threads(partial(_pixels_of, archive, run.metadata), photos)
 
 
 def _pixels_of(archive: Archive, metadata: Metadata, name: str) -> np.ndarray:

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,8 +52,7 @@ def main() -> Callable[[], None]:
             "kernels. Received: native. Change it, or unset the variable."
         )
     else:
-        with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            native = process.submit(compute, images, kernels, [TRAIN]).result()
+        native = compute_elsewhere(images, kernels, [TRAIN])
         others = compute(images, "portable", [split for split in STORED_SPLITS if split != TRAIN])
         folders, computed = native[0] | others[0], native[1] | others[1]
     reused = images["pixels_sha256"].nunique() - len(computed)
@@ -93,6 +93,20 @@ def compute(
             paths.FEATURES, computer.size_of(images[images["split"].isin(folders)])
         )
         return folders, feature_reuse.write_shards(computer, todo)
+
+
+def compute_elsewhere(
+    images: pd.DataFrame, kernels: str, splits: list[str]
+) -> tuple[dict[str, Path], set[str]]:
+    """Return the result of `compute` in a process of its own. Raises InputError if it is killed."""
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            return process.submit(compute, images, kernels, splits).result()
+    except BrokenProcessPool:
+        raise InputError(
+            f"hardware.kernels: the process for {kernels} kernels was killed, probably because "
+            "memory ran out. Close other programs, or set portable."
+        ) from None
 
 
 def read_images() -> pd.DataFrame:

@@ -3,7 +3,6 @@
 Functions take the project's folder first.
 """
 
-import contextlib
 import csv
 import io
 import os
@@ -16,10 +15,8 @@ from filelock import FileLock
 
 from pawprint.base import paths
 from pawprint.base.classes import NEITHER, problem_of_names
-from pawprint.base.columns import IMAGES
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
-from pawprint.base.tables import read_table
 from pawprint.data.user_tables import HOW, LABEL_COLUMNS, MARKS, OF_PAGE, Cells, csv_rows, parse_csv
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
@@ -153,16 +150,6 @@ def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Undo:
 def _row(image: ImageKey, label: str, how: str = "") -> Cells:
     path, pixels = image
     return {"path": path, "label": label, HOW: how} | ({"pixels_sha256": pixels} if pixels else {})
-
-
-def pixels_of(project: Path) -> dict[str, str]:
-    """Return the pixels_sha256 of the images that the last run could read, by path."""
-    found: dict[str, str] = {}
-    for table in (paths.IMAGES_CSV, paths.UNLABELLED_CSV):
-        with contextlib.suppress(InputError):  # missing, or from another version
-            rows = read_table(project / table, IMAGES)
-            found |= zip(rows["path"], rows["pixels_sha256"])
-    return found
 
 
 def class_to_give(label: str, classes: Collection[str], accepts_new: bool) -> str:

@@ -362,8 +362,7 @@ def find_present(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
 def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
     """Return the photos in the last run, and their paths by pixels_sha256."""
-    path_of = {pixels: path for path, pixels in labelling.pixels_of(HERE).items()}
-    return set(members(photos.archive())), path_of
+    return set(members(photos.archive())), artifacts.path_of_pixels(HERE)
 
 
 def describe(label: str) -> str:

@@ -11,7 +11,6 @@ Only the features are kept, where the `features` stage finds them.
 
 import functools
 import itertools
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -43,14 +42,13 @@ from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params, load_params
+from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
 from pawprint.scores.verdict import (
     NOT_SHOWN,
     ModelComparison,
     compare,
-    describe_verdict,
     pair_probabilities,
 )
 
@@ -90,12 +88,12 @@ def candidates_of(folder: Path, choices: Mapping[str, list]) -> list[Candidate]:
     `choices` maps keys, such as `model.image_size`, to values. Raises InputError if they are wrong.
     """
     content = read_mapping(folder / paths.PARAMS)
-    found = [_candidate(TODAY, {}, content)]
+    found = [_candidate(TODAY, {}, content, folder)]
     today = found[0].params
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)
     wanted = _combinations(choices) if choices else _defaults(today, images)
     for name, values in wanted.items():
-        candidate = _candidate(name, values, content)
+        candidate = _candidate(name, values, content, folder)
         if all(candidate.changes != other.changes for other in found):
             found.append(candidate)
     return found
@@ -143,7 +141,7 @@ def _is_solved(params: Params) -> bool:
     return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
-def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
+def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path) -> Candidate:
     """Return a candidate. Another network uses its published weights, unless `weights` are set.
 
     If another backbone lacks the layer in `fine_tune_at`, the param is set to AUTO.
@@ -161,13 +159,9 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
         if content[section].get(inner) != value:
             changes[key] = value
         merged[section][inner] = value
-    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
-
-
-def describe_params(candidate: Candidate) -> str:
-    """Return text such as "alpha=0.35 image_size=160"."""
-    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
-    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
+    params = check_content(Params, merged, Path(name), [])
+    weights = params.weights.in_folder(folder)
+    return Candidate(name, changes, params.model_copy(update={"weights": weights}))
 
 
 class Sample(NamedTuple):
@@ -198,8 +192,8 @@ def require_images(folder: Path) -> None:
         raise InputError(f"{needed[0]}: expected images. In a clone, run `dvc pull` first.")
 
 
-def draw_sample(folder: Path) -> Sample:
-    """Return at most MAX_IMAGES training images of a project."""
+def draw_sample(folder: Path, params: Params) -> Sample:
+    """Return at most MAX_IMAGES training images of a project with these params."""
     labels: list[str] = read_json(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
         raise InputError(
@@ -207,7 +201,6 @@ def draw_sample(folder: Path) -> Sample:
             "app`."
         )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    params = load_params(folder / paths.PARAMS)
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()
     training = int((split["split"] == "train").sum())
@@ -308,11 +301,10 @@ def _measure(
     `cpu_ms` caches the times of networks, so that each one is measured only once.
     """
     model = params.model
-    weights = params.weights.in_folder(sample.folder)
     images = sample.images
     if left <= 0:
         raise InputError("no time left to measure it; see --minutes")
-    if needs_keras(model, weights):
+    if needs_keras(model, params.weights):
         # Importing this module starts TensorFlow, which takes seconds.
         from pawprint.network.hardware import keras
 
@@ -320,7 +312,7 @@ def _measure(
         keras.config.disable_interactive_logging()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / paths.EXTRACTOR.name
-        extractor = load_extractor(model, weights)
+        extractor = load_extractor(model, params.weights)
         # This writes the same bytes as the `backbone` stage.
         write_network(extractor.network, path, extractor.outputs)
         code = Code(sample.folder).fingerprint(FEATURE_ROW)
@@ -391,61 +383,3 @@ def choose(rows: Sequence[Measured]) -> Measured:
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
     return min(good, key=lambda row: (row.seconds, row.loss))
-
-
-def use_command(name: str, choices: Sequence[str]) -> str:
-    """Return the command that writes a candidate's params, given the `-S` options of this one."""
-    options = [("-S", choice) for choice in choices]
-    return shlex.join(("pawprint", "try", *itertools.chain(*options), "--use", name))
-
-
-def describe_choice(best: Measured, rows: Sequence[Measured], choices: Sequence[str] = ()) -> str:
-    """Explain which candidate to use, and why, given the `-S` options of the command."""
-    first = rows[0]
-    name = best.candidate.name
-    base = first.candidate.name
-    if best.comparison:
-        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
-        return (
-            f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
-            f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
-        )
-    if base != TODAY:
-        return f"Use {name}: the current network's weights are not available."
-    lowest = min(rows, key=lambda row: row.loss)
-    lower = first.loss - lowest.loss
-    if lower <= MARGIN:
-        return "Keep the current params."
-    name = lowest.candidate.name
-    return (
-        f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
-        f"`{use_command(name, choices)}` tests it alone and writes it."
-    )
-
-
-def tabulate(
-    options: Sequence[Candidate],
-    rows: Sequence[Measured],
-    failed: Mapping[str, InputError],
-    best: Measured,
-) -> list[dict]:
-    """Return a row for each candidate, for JSON and for the printed table.
-
-    Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
-    first row of all has no `difference`. `chosen` marks the candidate of `best`.
-    """
-    row_of_name = {row.candidate.name: row for row in rows}
-    table = []
-    for option in options:
-        row = row_of_name.get(option.name)
-        test = row.comparison.test if row and row.comparison else None
-        record: dict[str, object] = {"candidate": option.name}
-        record["accuracy"] = row and float(row.accuracy)
-        record["log_loss"] = row and float(row.loss)
-        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
-        record["verdict"] = row.verdict if row else ""
-        record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
-        record["chosen"] = option is best.candidate
-        record["params"] = option.changes
-        table.append(record | {"error": str(failed.get(option.name, ""))})
-    return table

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from pawprint.base.errors import InputError
 from pawprint.base.package import install_command
-from pawprint.base.paths import PARAMS
-from pawprint.commands.html_page import fetch_runtime
-from pawprint.pipeline.params.model import ONNX, Model
+from pawprint.commands.export_page import fetch_runtime
+from pawprint.pipeline.params.model import ONNX, load_params
 
 # The modules that write and check each format, which the `export` extra installs.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -54,19 +53,20 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.error(f"argument --size: expected 32 to 1024. Received: {arguments.size}")
     if (arguments.size or arguments.unknown_as) and "litert" not in formats:
         arguments.error("arguments --size and --unknown-as: expected --format litert")
-    require_formats(formats, Model.load(path=PARAMS))
+    params = load_params()
+    require_formats(formats, params.model.backbone)
     runtime = fetch_runtime() if "page" in formats else {}
     # Last, because TensorFlow takes seconds to start.
-    from pawprint.commands.export_model import export_model
+    from pawprint.commands.export_formats import export_model
 
     options = arguments.size, arguments.unknown_as
-    table, notes = export_model(Path(), formats, runtime, *options)
+    table, notes = export_model(Path(), params, formats, runtime, *options)
     print("\n".join([table.to_string(index=False), *notes]))
 
 
-def require_formats(formats: list[str], model: Model) -> None:
+def require_formats(formats: list[str], backbone: str) -> None:
     """Raise InputError if the model cannot be exported, or if a package is missing."""
-    if model.backbone == ONNX:
+    if backbone == ONNX:
         raise InputError(
             f"--format: cannot export, because model.backbone is {ONNX}. Use models/served, which "
             "OpenVINO runs."

@@ -1,19 +1,23 @@
 """The `try` command: print candidates for the network; with --use, write one to params.yaml.
 
-`candidates.py` measures and ranks them, and `set_params` in `params_file.py` writes.
+`candidates.py` measures and chooses, this module prints, and `set_params` in `params_file.py`
+writes.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pawprint.base.errors import InputError, NoWeightsError, counted
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
+from pawprint.scores.verdict import describe_verdict
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
 NO_DOWNLOAD = "Networks of the extra `lite` come with pip instead."
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     options = candidates.candidates_of(folder, _choices(arguments))
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
-    sample = candidates.draw_sample(folder)
+    sample = candidates.draw_sample(folder, options[0].params)
     about = f"{counted(len(options), 'candidate')} on {len(sample.images):,} images"
     print(f"try: {about}, at most about {arguments.minutes:g} min", file=sys.stderr)
     is_table = arguments.format == "table"
@@ -64,10 +68,10 @@ def run(arguments: argparse.Namespace) -> None:
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
         rows, failed = _measure(options, sample, arguments)
         best = rows[-1] if arguments.use else candidates.choose(rows)
-        print(candidates.describe_choice(best, rows, arguments.S))
+        print(describe_choice(best, rows, arguments.S))
         _use(folder, arguments, best.candidate)
     if not is_table:
-        print(json.dumps(candidates.tabulate(options, rows, failed, best)))
+        print(json.dumps(tabulate(options, rows, failed, best)))
 
 
 def _measure(
@@ -127,7 +131,7 @@ def _print_row(
     difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
     texts += [row.verdict, f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
-    texts.append(candidates.describe_params(row.candidate))
+    texts.append(describe_params(row.candidate))
     first = max(len(TITLES[0]), *(len(option.name) for option in options))
     for cells in [TITLES, texts] if has_titles else [texts]:
         print("  ".join(map(str.ljust, cells, (first, *WIDTHS))).rstrip(), flush=True)
@@ -141,5 +145,74 @@ def _use(folder: Path, arguments: argparse.Namespace, best: candidates.Candidate
         if best.changes:
             print("Now run `dvc repro`.")
     elif best.changes:
-        command = candidates.use_command(best.name, arguments.S)
-        print(f"`{command}` sets {candidates.describe_params(best)}")
+        command = use_command(best.name, arguments.S)
+        print(f"`{command}` sets {describe_params(best)}")
+
+
+def describe_params(candidate: candidates.Candidate) -> str:
+    """Return text such as "alpha=0.35 image_size=160"."""
+    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
+    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
+
+
+def use_command(name: str, choices: Sequence[str]) -> str:
+    """Return the command that writes a candidate's params, given the `-S` options of this one."""
+    options = [("-S", choice) for choice in choices]
+    return shlex.join(("pawprint", "try", *itertools.chain(*options), "--use", name))
+
+
+def describe_choice(
+    best: candidates.Measured, rows: Sequence[candidates.Measured], choices: Sequence[str] = ()
+) -> str:
+    """Explain which candidate to use, and why, given the `-S` options of the command."""
+    first = rows[0]
+    name = best.candidate.name
+    base = first.candidate.name
+    if best.comparison:
+        verdict = describe_verdict(base, name, best.comparison, "training images (in folds)")
+        if best.verdict != "better" and candidates.choose(rows) is best:
+            loss = f"its log loss is at most {candidates.MARGIN} higher"
+            verdict += f" {name} is chosen because it is faster, and {loss}."
+        return (
+            f"{verdict} CPU time per image: {best.cpu_ms:.1f} ms, was {first.cpu_ms:.1f}; "
+            f"feature extraction for all images: {best.seconds:,.0f} s, was {first.seconds:,.0f}."
+        )
+    if base != candidates.TODAY:
+        return f"Use {name}: the current network's weights are not available."
+    lowest = min(rows, key=lambda row: row.loss)
+    lower = first.loss - lowest.loss
+    if lower <= candidates.MARGIN:
+        return "Keep the current params."
+    name = lowest.candidate.name
+    return (
+        f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
+        f"`{use_command(name, choices)}` tests it alone and writes it."
+    )
+
+
+def tabulate(
+    options: Sequence[candidates.Candidate],
+    rows: Sequence[candidates.Measured],
+    failed: Mapping[str, InputError],
+    best: candidates.Measured,
+) -> list[dict]:
+    """Return a row for each candidate, for JSON and for the printed table.
+
+    Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
+    first row of all has no `difference`. `chosen` marks the candidate of `best`.
+    """
+    row_of_name = {row.candidate.name: row for row in rows}
+    table = []
+    for option in options:
+        row = row_of_name.get(option.name)
+        test = row.comparison.test if row and row.comparison else None
+        record: dict[str, object] = {"candidate": option.name}
+        record["accuracy"] = row and float(row.accuracy)
+        record["log_loss"] = row and float(row.loss)
+        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+        record["verdict"] = row.verdict if row else ""
+        record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
+        record["chosen"] = option is best.candidate
+        record["params"] = option.changes
+        table.append(record | {"error": str(failed.get(option.name, ""))})
+    return table

@@ -17,7 +17,7 @@ from pydantic import (
 
 from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.base.errors import InputError, is_printable, printable
-from pawprint.base.files import digest, read_bytes, write_json
+from pawprint.base.files import digest, pointer_at, read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import CROP_RULE, Bits, Resize, Section
 
@@ -150,22 +150,11 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
     write_json(folder / METADATA_FILE, about | record | {"files": files})
 
 
-def require_files(folder: Path, metadata: Metadata) -> None:
-    """Raise InputError if a file that `write_metadata` listed is missing or has other content."""
-    for name, expected in metadata.files.items():
-        path = folder / name
-        if not path.is_file() or digest(path) != expected:
-            problem = "another SHA-256" if path.is_file() else "no such file"
-            raise InputError(
-                f"{path}: expected the file that {METADATA_FILE} lists. Received: {problem}. Copy "
-                "or export the model again, or run `dvc repro`."
-            )
-
-
 def read_metadata(folder: Path) -> Metadata:
-    """Read a file written by `write_metadata`.
+    """Read a file written by `write_metadata`, and check the files that it lists.
 
-    Raises InputError if the file is missing, invalid, or from a newer version.
+    Raises InputError if the file is missing, invalid, or from a newer version, or if a file that it
+    lists is missing or has other content.
     """
     path = folder / METADATA_FILE
     if not path.is_file():  # reading a device or a pipe may never end
@@ -178,7 +167,16 @@ def read_metadata(folder: Path) -> Metadata:
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
             "fetch it, or use the folder of an exported model."
         )
-    return parse_metadata(path, read_bytes(path))
+    metadata = parse_metadata(path, read_bytes(path))
+    for file, expected in ((folder / name, digits) for name, digits in metadata.files.items()):
+        if not file.is_file() or digest(file) != expected:
+            problem = "another SHA-256" if file.is_file() else "no such file"
+            raise InputError(
+                f"{file}: expected the file that {METADATA_FILE} lists. Received: "
+                f"{pointer_at(file) or problem}. Copy or export the model again, or run `dvc "
+                "repro`."
+            )
+    return metadata
 
 
 def parse_metadata(path: Path, content: bytes) -> Metadata:

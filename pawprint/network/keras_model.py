@@ -178,6 +178,7 @@ PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooli
 SHARED = re.compile(rb'(?<="shared_object_id": )\d+')  # the identifier of a shared object
 Tensors: TypeAlias = list[keras.KerasTensor] | keras.KerasTensor
 # OpenVINO's own function deletes a name that `exec` bound, which fails in Python 3.13 (PEP 667).
+# A graph in a file needs none of it, but is named in the network, so that all features change.
 utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 

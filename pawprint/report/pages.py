@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pawprint.base.classes import UNKNOWN, headline
+from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
 from pawprint.data.archive import Archive
@@ -21,7 +21,13 @@ from pawprint.data.reading import open_image
 from pawprint.data.splitting import FEW
 from pawprint.report import templates
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.metrics import CATALOGUE, measure_fraction
+from pawprint.scores.metrics import (
+    CATALOGUE,
+    headline_of,
+    measure_fraction,
+    recalls_of,
+    score_of,
+)
 from pawprint.scores.prediction_table import confusion, most_confused, with_image
 
 MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
@@ -147,22 +153,6 @@ def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> obj
 
 
 MOST = 0.9  # a sentence reports the error for this fraction of images
-
-
-def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
-    """Return a score's row: `value`, `low`, `high` and `images`."""
-    is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
-    return scores[is_score].iloc[0]
-
-
-def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with each class's recall on the test split, by `label`."""
-    return scores.query("score == 'recall' and split == 'test'").set_index("label")
-
-
-def headline_of(scores: pd.DataFrame) -> str:
-    """Return the `headline` for the images in the test split."""
-    return headline(recalls_of(scores)["images"])
 
 
 def describe_score(score: pd.Series) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, log_losses
+from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_losses
 from pawprint.base.columns import RELIABILITY, ROC, SCORES
 from pawprint.scores import intervals
 
@@ -279,6 +279,22 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
         split: overall.loc[split].reindex(names).dropna().to_dict()
         for split, names in IN_METRICS.items()
     }
+
+
+def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
+    """Return a score's row: `value`, `low`, `high` and `images`."""
+    is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
+    return scores[is_score].iloc[0]
+
+
+def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each class's recall on the test split, by `label`."""
+    return scores.query("score == 'recall' and split == 'test'").set_index("label")
+
+
+def headline_of(scores: pd.DataFrame) -> str:
+    """Return the `headline` for the images in the test split."""
+    return headline(recalls_of(scores)["images"])
 
 
 def tabulate_reliability(

@@ -17,7 +17,7 @@ from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
-from pawprint.base.files import md5_of_folder, pointer_at, reading, walk
+from pawprint.base.files import md5_of_folder, reading, walk
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.base.threads import map_items, track
 from pawprint.data.archive import UnusableImageError
@@ -31,7 +31,7 @@ from pawprint.data.reading import (
     to_upright_rgb,
 )
 from pawprint.model import served_model
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata, require_files
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
 from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
@@ -74,8 +74,6 @@ def find_images(paths: list[Path]) -> list[Path]:
     return images
 
 
-# The files in a served or exported model's folder.
-MODEL_FILES = ("model.*", "*.npz")
 WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
@@ -258,11 +256,7 @@ def load_predictor(folder: str | Path) -> Predictor:
     Raises InputError if the folder is missing or damaged, or does not contain a matching model.
     """
     folder = Path(folder)
-    for file in (file for pattern in MODEL_FILES for file in sorted(folder.glob(pattern))):
-        if found := pointer_at(file):
-            raise InputError(f"{file}: expected a model file. Received: {found}.")
     metadata = read_metadata(folder)
-    require_files(folder, metadata)
     path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
         raise InputError(
@@ -272,7 +266,8 @@ def load_predictor(folder: str | Path) -> Predictor:
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
-            compiled = compile_for_cpu(served_model.read_model(path, metadata))
+            network = served_model.read_model(path, metadata)
+            compiled = compile_for_cpu(network)
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"

@@ -1,4 +1,3 @@
-import argparse
 import json
 import re
 import shutil
@@ -11,29 +10,35 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, refused, sha256, write_files
+from conftest import PROJECT, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
+from pawprint.artifacts import Run, read_pixels
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
 from pawprint.base.files import md5
 from pawprint.base.tables import write_table
-from pawprint.commands import exports
-from pawprint.commands.export import FORMATS, require_formats
-from pawprint.commands.export import run as run_export
-from pawprint.commands.export_model import export_model
+from pawprint.commands import export_formats, export_litert
+from pawprint.commands.export import require_formats
+from pawprint.commands.export_formats import export_model
 from pawprint.data.archive import members, open_archive, read_member
-from pawprint.model.metadata import FORMAT, RELEASE, read_metadata
+from pawprint.model.metadata import FORMAT, RELEASE, Metadata, read_metadata
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
-from pawprint.pipeline.params.model import Model
+from pawprint.pipeline.params.model import load_params
 from pawprint.serving.predictor import load_predictor, predict_each
 
 METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model
 SLOW = pytest.mark.slow
+PARAMS = load_params(PROJECT / paths.PARAMS)
+
+
+def run_in(folder: Path, described: Metadata = METADATA) -> Run:
+    """Return a run with photos in a folder, but without a detector or a split."""
+    return Run(folder, described, None, pd.DataFrame())
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = np.stack(list(exports.read_pixels(archive.parent, train["path"], METADATA)))
+        pixels = np.stack([*read_pixels(run_in(folder), train["path"])])
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.TRAINED_MODEL)
     shutil.copy(PROJECT / paths.PARAMS, folder)
@@ -82,7 +87,7 @@ def exported(workspace, tmp_path_factory) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("outside"))
         patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-        table, notes = export_model(workspace, ["keras", "onnx"], {})
+        table, notes = export_model(workspace, PARAMS, ["keras", "onnx"], {})
     assert [*table["format"]] == ["served", "keras", "onnx"] and notes == []
     return table.set_index("format")
 
@@ -106,7 +111,7 @@ def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert {path.name for path in folder.iterdir()} == {f"model.{name}", "model.json"}
 
     batch = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), np.uint8)
-    open_file = exports.open_onnx if name == "onnx" else exports.open_keras
+    open_file = export_formats.open_onnx if name == "onnx" else export_formats.open_keras
     outputs = open_file(folder / f"model.{name}")(batch)
     assert sorted(outputs) == ["probability", "unknown_score"]
     assert all(output.shape == (3, 1) for output in outputs.values())
@@ -148,7 +153,7 @@ def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, mon
     pytest.importorskip("ai_edge_litert")
     monkeypatch.chdir(workspace)
     folder = paths.EXPORT / "litert"
-    table, _ = export_model(Path(), ["litert"], {})
+    table, _ = export_model(Path(), PARAMS, ["litert"], {})
     assert [*table["changed labels"]] == [0, 0]
     first = (folder / "model.tflite").read_bytes()
     described = read_metadata(folder)
@@ -156,8 +161,8 @@ def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, mon
     assert (described.unknown_threshold, described.min_confidence) == (None, None)
     served = load_predictor(paths.SERVED_MODEL).with_classes_only()
     names = pd.read_csv(paths.SPLIT_CSV)["path"]
-    images = [*exports.read_pixels(paths.RAW_ARCHIVES, names, METADATA)]
-    probabilities = exports.all_outputs(served.run, images)["probability"]
+    images = [*read_pixels(run_in(Path()), names)]
+    probabilities = export_formats.all_outputs(served.run, images)["probability"]
     answers = answers_of_frigate(folder, images)
     assert {label for label, _ in answers} == {"cat", "dog"}
     assert [label for label, _ in answers] == [["cat", "dog"][n] for n in probabilities.argmax(1)]
@@ -166,18 +171,18 @@ def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, mon
     labels = [row["label"] for row in predict_each(load_predictor(folder), photos)]
     assert labels == [row["label"] for row in predict_each(served, photos)]
 
-    table, _ = export_model(Path(), ["litert"], {}, unknown_as="cat")
+    table, _ = export_model(Path(), PARAMS, ["litert"], {}, unknown_as="cat")
     assert [*table["changed labels"]] == [0, 0]
-    unknown = exports.all_outputs(served.run, images)["unknown_score"][:, 0] > 0.2
+    unknown = export_formats.all_outputs(served.run, images)["unknown_score"][:, 0] > 0.2
     assert 0 < unknown.sum() < len(images)
     folded = answers_of_frigate(folder, [image for image, is_one in zip(images, unknown) if is_one])
     assert folded == [("cat", 1.0)] * unknown.sum()
 
-    export_model(Path(), ["litert"], {}, size=64)
+    export_model(Path(), PARAMS, ["litert"], {}, size=64)
     large = [cv2.resize(image, (640, 480)) for image in images]
     assert {label for label, _ in answers_of_frigate(folder, large)} == {"cat", "dog"}
     assert read_metadata(folder).image_size == 64
-    export_model(Path(), ["litert"], {})
+    export_model(Path(), PARAMS, ["litert"], {})
     assert (folder / "model.tflite").read_bytes() == first
 
 
@@ -208,11 +213,11 @@ def follow(content: bytes, *steps: int) -> int:
 
 def test_bytes_of_the_litert_file_say_what_programs_for_phones_look_for(tmp_path):
     pytest.importorskip("ai_edge_litert")
-    model = exports.for_litert(with_probabilities(colour_model(32, 3)), 32)
+    model = export_litert.for_litert(with_probabilities(colour_model(32, 3)), 32)
     path = tmp_path / "model.tflite"
-    exports.convert_with_keras(model, path, "litert")
+    export_formats.convert_with_keras(model, path, "litert")
     labels = ["a, b", "ü", " c "]
-    exports.add_metadata(path, labels)
+    export_litert.add_metadata(path, labels)
     content = path.read_bytes()
     assert content[4:8] == b"TFL3"
     # The last entry of Model.metadata (6) names a buffer of Model.buffers (4).
@@ -243,23 +248,12 @@ def test_bytes_of_the_litert_file_say_what_programs_for_phones_look_for(tmp_path
 def test_wrong_options_are_one_line(workspace, monkeypatch):
     monkeypatch.chdir(workspace)
     with refused("--unknown-as: expected one of the classes cat, dog", "bird"):
-        export_model(Path(), ["litert"], {}, unknown_as="bird")
+        export_model(Path(), PARAMS, ["litert"], {}, unknown_as="bird")
+    with refused("--format: cannot export", "OpenVINO"):
+        require_formats(["keras"], "onnx")
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
-        require_formats(["onnx"], Model.load())
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_network_of_an_onnx_file_has_no_export(tmp_path, monkeypatch, name):
-    shutil.copy(PROJECT / paths.PARAMS, tmp_path)
-    change(tmp_path, "weights: {source: a.onnx, sha256: null}")
-    onnx_keys = "{output: a, mean: [0, 0, 0], std: [1, 1, 1]}"
-    change(
-        tmp_path, f"model: {{backbone: onnx, alpha: null, fine_tune_at: null, onnx: {onnx_keys}}}"
-    )
-    monkeypatch.chdir(tmp_path)
-    with refused("--format: cannot export", "OpenVINO"):
-        run_export(argparse.Namespace(format=[name], size=None, unknown_as=None))
+        require_formats(["onnx"], "MobileNetV2")
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
@@ -268,45 +262,40 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
     model = with_probabilities(keras.Model(pixels, [logits, logits]))
     with refused("cannot convert the model", "TensorFlow op"):
-        exports.write_litert(trained(model, tmp_path))
-    assert list(tmp_path.iterdir()) == []
+        export_formats.write_litert(trained(model, tmp_path))
+    assert not any((tmp_path / paths.EXPORT).iterdir())
 
 
-def trained(model: keras.Model, folder: Path, images: tuple = ()) -> exports.Trained:
+def trained(model: keras.Model, folder: Path, images: tuple = ()) -> export_formats.Trained:
     """Return a model that should return 0.5 for each class of a black image."""
 
-    class OfImages(exports.Trained):
+    class OfImages(export_formats.Trained):
         def pixels(self):
             return iter(images)
 
     expected = {"probability": np.full((len(images), 2), 0.5)}
-    return OfImages(model, metadata(image_size=32), folder, Path(), pd.Series([]), expected)
+    return OfImages(run_in(folder, metadata(image_size=32)), model, pd.Series([]), expected)
 
 
 BLACK = np.zeros((32, 32, 3), np.uint8)
 
 
-def test_model_with_other_probabilities_is_not_kept(tmp_path):
-    model = with_probabilities(colour_model(32, bias=3))
-    with refused("a difference of 0.45"):
-        exports.write_keras(trained(model, tmp_path, (BLACK,)))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_difference_from_nan_is_nan():
-    zeros = {"probability": np.zeros((1, 2)), "unknown_score": np.zeros((1, 1))}
-    wrong = zeros | {"unknown_score": np.full((1, 1), np.nan)}
-    assert np.isnan(exports.largest_difference(wrong, zeros))
+@pytest.mark.parametrize(("bias", "difference"), [(3, "0.45"), (np.nan, "nan")])
+def test_model_with_other_probabilities_is_not_kept(tmp_path, bias, difference):
+    model = with_probabilities(colour_model(32, bias=bias))
+    with refused(f"a difference of {difference}"):
+        export_formats.write_keras(trained(model, tmp_path, (BLACK,)))
+    assert not any((tmp_path / paths.EXPORT).iterdir())
 
 
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
     model = trained(with_probabilities(colour_model(32)), tmp_path, (BLACK,))
     for _ in range(2):  # the second export replaces the first one
-        exports.write_keras(model)
-    folder = tmp_path / "keras"
+        export_formats.write_keras(model)
+    folder = tmp_path / paths.EXPORT / "keras"
     notes, before = folder / "notes.txt", (folder / "model.keras").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: cannot replace "):
-        exports.write_keras(model)
+        export_formats.write_keras(model)
     assert notes.read_text() == "mine"
     assert (folder / "model.keras").stat().st_mtime_ns == before

@@ -19,8 +19,8 @@ from conftest import MIRROR, PROJECT, encode, photo
 from networks import COLOURS, colour_model, metadata, with_probabilities
 from PIL import Image, ImageChops
 
-from pawprint.commands.exports import onnx_of, open_onnx
-from pawprint.commands.html_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
+from pawprint.commands.export_formats import onnx_of, open_onnx
+from pawprint.commands.export_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
 from pawprint.data.reading import decode
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model

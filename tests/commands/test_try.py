@@ -25,12 +25,11 @@ from pawprint.commands.candidates import (
     Candidate,
     Measured,
     choose,
-    describe_choice,
     in_sequence,
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
-from pawprint.commands.try_ import _choices
+from pawprint.commands.try_ import _choices, describe_choice
 from pawprint.data.decoding.decoder import pixels_sha256
 from pawprint.network.feature_reuse import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
@@ -210,7 +209,7 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     set_params(project, changes | {"model.fine_tune_at": None})
     candidates.require_images(project)
     options = candidates.candidates_of(project, {"augment.views": [3]})
-    sample = candidates.draw_sample(project)
+    sample = candidates.draw_sample(project, options[0].params)
     (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60)
     assert more.cpu_ms == today.cpu_ms
     # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
@@ -294,6 +293,8 @@ def test_cheapest_of_the_best_is_used():
     ):
         rows = measured(losses, seconds)
         assert rows.index(choose(rows)) == best
+    rows = measured([0.30, 0.301], [9, 5])  # no difference is shown
+    assert choose(rows) is rows[1] and "because it is faster" in describe_choice(rows[1], rows)
 
 
 def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():

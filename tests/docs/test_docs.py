@@ -13,7 +13,8 @@ from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.paths import SCORES_CSV, SERVED_MODEL
 from pawprint.base.tables import read_table
 from pawprint.pipeline.recorded import Recorded
-from pawprint.report.pages import fraction, score_of
+from pawprint.report.pages import fraction
+from pawprint.scores.metrics import score_of
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = [path for path in TRACKED if re.match(r"(CHANGELOG|README|docs/.*)\.md$", path)]

@@ -17,7 +17,7 @@ from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
-from pawprint.commands.exports import (
+from pawprint.commands.export_formats import (
     Trained,
     all_outputs,
     for_export,

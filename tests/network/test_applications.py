@@ -9,7 +9,7 @@ from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu
-from pawprint.commands.exports import for_export
+from pawprint.commands.export_formats import for_export
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model

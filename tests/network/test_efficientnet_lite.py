@@ -8,12 +8,12 @@ import numpy as np
 import openvino
 import pytest
 from conftest import PROJECT, refused
-from networks import metadata, model_params, pixels, weights_of
+from networks import model_params, pixels, weights_of
 
 from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
-from pawprint.commands.export_model import keras_model
+from pawprint.commands.export_formats import keras_model
 from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
@@ -33,7 +33,7 @@ from pawprint.network.keras_model import (
     preprocessing,
     with_blocks,
 )
-from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights
+from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights, load_params
 from stages import backbone as stage
 
 NAME, SIZE = "EfficientNetLite0", 64
@@ -216,6 +216,6 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(Path(), metadata(image_size=SIZE))
+    model = keras_model(Path(), load_params(), 2)
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from pawprint.network.rows import Row
 from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
 from pawprint.pipeline.params.data import Augment
+from stages import features
 
 ROTATE = Augment(
     **dict.fromkeys(LAYERS)
@@ -224,3 +226,14 @@ def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, 
     found = module.earlier_shards(origin, [(tmp_path, last, stored)])
     others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
     assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
+
+
+def killed(*_: object) -> None:
+    """Stand in for `compute` in a process that is killed."""
+    os._exit(9)
+
+
+def test_killed_process_of_native_kernels_is_one_line(monkeypatch):
+    monkeypatch.setattr(features, "compute", killed)
+    with refused("hardware.kernels: ", "memory"):
+        features.compute_elsewhere(IMAGES, "native", [])

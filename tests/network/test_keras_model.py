@@ -6,7 +6,7 @@ from conftest import refused
 from networks import DENSE, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
-from pawprint.commands.exports import for_export
+from pawprint.commands.export_formats import for_export
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras

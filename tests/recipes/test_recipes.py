@@ -8,10 +8,9 @@ from examples.demo import draw_dataset, prepare
 from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.export_model import keras_model
+from pawprint.commands.export_formats import keras_model
 from pawprint.commands.params_file import overlay
 from pawprint.commands.recipes import apply_recipe, read_recipe, recipe_names
-from pawprint.model.metadata import read_metadata
 from pawprint.network.hardware import keras
 from pawprint.network.store import Shard
 from pawprint.pipeline.params.model import load_params
@@ -77,11 +76,12 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     workspace = tmp_path / name
     prepare(workspace, overlay(apply_recipe(PARAMS, name), SMALL))
     repro(workspace, "evaluate")
+    params = load_params(workspace / "params.yaml")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
     if is_tuned:  # the file has the optimizer, for a program that continues training
         model = keras.models.load_model(workspace / paths.TRAINED_MODEL)
     else:
-        model = keras_model(workspace, read_metadata(workspace / paths.SERVED_MODEL))
+        model = keras_model(workspace, params, 2)
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]
@@ -90,7 +90,6 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     if is_tuned:
         assert type(model.optimizer).__name__ == optimizer
         assert len(model.trainable_variables) == trained
-    params = load_params(workspace / "params.yaml")
     index = Shard(workspace / "data/features/train/shard-0.npy").read("index")
     assert index["view"].max() + 1 == params.augment.views
 

@@ -17,7 +17,8 @@ from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW, REJECTED, SCORES
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
-from pawprint.report.pages import describe_score, score_of
+from pawprint.report.pages import describe_score
+from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
 from stages import plot
 

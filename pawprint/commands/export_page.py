@@ -16,10 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pawprint.artifacts import Run, project_name
+from pawprint.base.columns import SCORES
 from pawprint.base.download import download
 from pawprint.base.package import PACKAGE
+from pawprint.base.paths import SCORES_CSV
+from pawprint.base.tables import read_table
 from pawprint.model.metadata import Metadata
-from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model, Weights
+from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Params
+from pawprint.report.pages import describe_score
+from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.metrics import CATALOGUE, headline_of, score_of
 
 # The template is in another folder, because a stage's fingerprint includes all files next to the
 # modules that the stage imports.
@@ -45,6 +52,11 @@ NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
 # Small arrays add little to the file, and rounding them would change the outputs most.
 SMALL = 0.015
 LARGEST_HALF = float(np.finfo(np.float16).max)
+SQUARES = {
+    "crop": "from the central square",
+    "pad": "with grey borders, so that the whole photo is used",
+    "stretch": "without keeping the aspect ratio",
+}
 
 
 class About(NamedTuple):
@@ -61,6 +73,32 @@ def fetch_runtime() -> dict[str, bytes]:
         part: download(f"{ADDRESS}/{name}", sha256, "--format page").read_bytes()
         for part, (name, sha256) in RUNTIME.items()
     }
+
+
+def describe(run: Run, params: Params) -> About:
+    """Return the description of a run's model for its page."""
+    metadata = run.metadata
+    scores = read_table(run.folder / SCORES_CSV, SCORES)
+    names = dict.fromkeys(("accuracy", headline_of(scores)))
+    measured = [
+        f"{CATALOGUE[name].title} {describe_score(score_of(scores, 'test', name))}"
+        for name in names
+    ]
+    size = metadata.image_size
+    facts = {
+        "Classes": ", ".join(metadata.labels),
+        "Test scores": f"{'; '.join(measured)}. Measured on photos that were not used for "
+        f"training; the ranges are {CONFIDENCE:.0%} confidence intervals",
+        "Commit": metadata.commit or "none",
+        "Model": metadata.model or "none",
+        "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",
+    }
+    if metadata.unknown_threshold is not None:
+        facts["Unknown"] = (
+            "label of photos unlike the training photos: unknown score above "
+            f"{metadata.unknown_threshold:.4g}"
+        )
+    return About(project_name(run.folder), facts, whose_weights(params))
 
 
 def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[str, bytes]) -> str:
@@ -124,14 +162,15 @@ def with_half_weights(network: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def whose_weights(model: Model, weights: Weights) -> str:
+def whose_weights(params: Params) -> str:
     """Return a sentence about the origin and licence of a backbone's initial weights."""
-    name = model.backbone
-    if weights.source == "none":
+    name = params.model.backbone
+    source = params.weights.source
+    if source == "none":
         return "Training started from random weights."
-    if weights.source != IMAGENET:
+    if source != IMAGENET:
         return (
-            f"Training started from the weights in {Path(weights.source).name}, which are subject "
+            f"Training started from the weights in {Path(source).name}, which are subject "
             "to their publisher's licence."
         )
     if name in PACKAGES:

@@ -1,91 +1,39 @@
-"""Write a trained model in other formats, run each export, and compare it with the served model.
+"""Write the trained model in other formats, run each export, and compare it with the served model.
 
-Each format is one function, from `write_keras` to `write_page`. `add_metadata` is for LiteRT.
+Each format is one function, from `write_keras` to `write_page`. Exports have the same outputs as
+the served model.
 """
 
-import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import flatbuffers
 import numpy as np
 import pandas as pd
 from packaging.version import Version
 
-from pawprint.artifacts import pixels_for
+from pawprint.artifacts import Run, open_run, read_pixels
+from pawprint.base import paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, printable, reason, silent_stderr
-from pawprint.base.files import FIXED_DATE, replacing, write_text
+from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
-from pawprint.commands.html_page import PAGE_FILE, About, network_in, page_of, with_half_weights
-from pawprint.data.archive import open_archive
+from pawprint.base.threads import track
+from pawprint.commands import export_page
+from pawprint.commands.export_litert import add_metadata, for_litert
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
-from pawprint.network.keras_model import activation_for, save_model, with_features
-from pawprint.serving.predictor import RunNetwork
-
-LABELS_FILE = "labels.txt"  # in the zip
-SLOTS = 8  # the largest number of slots of any table here
-IMAGE_PROPERTIES, NORMALIZATION, RGB, AXIS_LABELS = 2, 1, 1, 2
-# The tables of TensorFlow Lite's metadata_schema.fbs, by slot: RGB pixels that need no scaling, and
-# labels along the last axis.
-UNIT = {0: NORMALIZATION, 1: {0: np.zeros(1, np.float32), 1: np.ones(1, np.float32)}}
-PIXELS = {0: "pixels", 3: {0: IMAGE_PROPERTIES, 1: {0: RGB}}, 4: [UNIT]}
-PROBABILITY = {0: "probability", 6: [{0: LABELS_FILE, 2: AXIS_LABELS}]}
-DESCRIPTION = {0: "pawprint", 3: [{2: [PIXELS], 3: [PROBABILITY]}], 7: "1.0.0"}
-
-
-def add_metadata(path: Path, labels: Sequence[str]) -> None:
-    """Add metadata to a model of one image input and one output with a number for each label.
-
-    Zip members are stored, because programs refuse compressed ones.
-    """
-    from ai_edge_litert import schema_py_generated as schema  # installed with the `export` extra
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
-    entry, buffer = schema.MetadataT(), schema.BufferT()
-    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
-    builder = flatbuffers.Builder()
-    builder.Finish(_write(builder, DESCRIPTION), b"M001")
-    buffer.data = np.frombuffer(builder.Output(), np.uint8)
-    model.metadata = [*(model.metadata or []), entry]
-    model.buffers.append(buffer)
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(builder.Output())
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
-        member = zipfile.ZipInfo(LABELS_FILE, FIXED_DATE)
-        member.create_system = 3  # always Unix, so that all systems write the same bytes
-        archive.writestr(member, "".join(f"{label}\n" for label in labels))
-
-
-def _write(builder: flatbuffers.Builder, value: Any) -> int:
-    """Write a text, an array, a list of one table, or a table, and return its offset.
-
-    Tables are keyed by slot, and their numbers are bytes.
-    """
-    if isinstance(value, str):
-        return builder.CreateString(value)
-    if isinstance(value, np.ndarray):
-        return builder.CreateNumpyVector(value)
-    if isinstance(value, list):
-        table = _write(builder, value[0])
-        builder.StartVector(4, 1, 4)
-        builder.PrependUOffsetTRelative(table)
-        return builder.EndVector()
-    numbers = {slot: each for slot, each in value.items() if isinstance(each, int)}
-    offsets = {slot: _write(builder, each) for slot, each in value.items() if slot not in numbers}
-    builder.StartObject(SLOTS)
-    for slot, offset in offsets.items():
-        builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
-    for slot, number in numbers.items():
-        builder.PrependUint8Slot(slot, number, 0)
-    return builder.EndObject()
-
+from pawprint.network.heads import HeadWeights
+from pawprint.network.keras_backbone import load_backbone
+from pawprint.network.keras_model import activation_for, load_model, save_model, with_features
+from pawprint.network.training import with_head
+from pawprint.pipeline.params.model import Params
+from pawprint.serving.predictor import RunNetwork, load_predictor
 
 WRITES_LITERT = Version("3.13")  # minimum Keras version
 NamedOutputs = dict[str, np.ndarray]  # keyed by name
@@ -96,28 +44,29 @@ LABELMAP_FILE = "labelmap.txt"  # next to a LiteRT model, for Frigate
 
 
 class Trained(NamedTuple):
-    """A trained model, and the held-out images on which each export is compared with it.
+    """A run's model, and the held-out images on which each export is compared with it.
 
-    `model` has the outputs of `for_export`, and `expected` are the served model's for `photos`,
-    which are members of the zips in `archives`. Exports are written to `folder`.
+    `model` has the outputs of `for_export`, and `expected` are the served model's for `photos`.
     """
 
+    run: Run
     model: keras.Model
-    metadata: Metadata
-    folder: Path
-    archives: Path
     photos: pd.Series
     expected: NamedOutputs
 
+    def folder(self, name: str) -> Path:
+        """Return the folder of an export."""
+        return self.run.folder / paths.EXPORT / name
+
     def pixels(self) -> Iterator[np.ndarray]:
         """Yield the pixels of each photo as `read_pixels` does."""
-        return read_pixels(self.archives, self.photos, self.metadata)
+        return read_pixels(self.run, self.photos)
 
     def labels(self, outputs: NamedOutputs) -> np.ndarray:
         """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""
         scores = outputs.get("unknown_score")
         scores = None if scores is None else scores[:, 0]
-        return self.metadata.answers(outputs["probability"], scores)
+        return self.run.metadata.answers(outputs["probability"], scores)
 
 
 class Compared(NamedTuple):
@@ -132,10 +81,76 @@ class Compared(NamedTuple):
     note: str = ""
 
 
+def export_model(
+    folder: Path,
+    params: Params,
+    formats: Sequence[str],
+    runtime: dict[str, bytes],
+    size: int | None = None,
+    unknown_as: str | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Write a project's trained model in each format, in a folder of models/export/.
+
+    `params` are the project's. `runtime` are the files that a page contains, and `size` and
+    `unknown_as` are for LiteRT. Returns a table that compares each export with the served model, as
+    text, and notes. Raises InputError if this model does not support a format, or if an export
+    differs from it.
+    """
+    predictor = load_predictor(folder / paths.SERVED_MODEL)
+    is_averaged = bool(predictor.compiled and is_mirrored(predictor.compiled.network))
+    run = open_run(folder, predictor.metadata)
+    labels = run.metadata.labels
+    if unknown_as and (unknown_as not in labels or run.detector is None):
+        raise InputError(
+            f"--unknown-as: expected one of the classes {', '.join(labels)}, and a model with "
+            f"calibrate.unknown_quantile. Received: {unknown_as}"
+        )
+    splits = ("validation", "test") if "page" in formats else ("test",)
+    photos = run.split.loc[run.split["split"].isin(splits), "path"]
+    keras.utils.clear_session()  # or Keras counts on from the names of earlier layers
+    model = keras_model(folder, params, len(labels))
+    model = for_export(model, run.metadata.temperature, run.detector)
+    model = mean_over_flip(model) if is_averaged else model
+    trained = Trained(run, model, photos, all_outputs(predictor.run, read_pixels(run, photos)))
+    writers: dict[str, Callable[[Trained], Compared]] = {
+        "keras": write_keras,
+        "litert": partial(write_litert, size=size, unknown_as=unknown_as),
+        "onnx": write_onnx,
+        "page": partial(write_page, params=params, runtime=runtime),
+    }
+    served = Compared(folder / paths.SERVED_MODEL, 0, 0)
+    rows = [served, *(writers[name](trained) for name in track(formats, "export", unit="format"))]
+    table = pd.DataFrame(
+        {
+            "format": row.folder.name,
+            "MB": f"{sum(file.stat().st_size for file in row.folder.iterdir()) / 1e6:.2f}",
+            "largest difference": f"{row.difference:.6f}",
+            "changed labels": row.changed,
+        }
+        for row in rows
+    )
+    return table, [row.note for row in rows if row.note]
+
+
+def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
+    """Return a project's Keras model, from pixels to the head's output.
+
+    If the stage prepared the backbone without Keras, the backbone is built again from
+    `weights.source`. Raises InputError if this file, or a file of the run, is missing.
+    """
+    trained, backbone = folder / paths.TRAINED_MODEL, folder / paths.BACKBONE
+    if trained.exists():
+        return load_model(trained)
+    is_kept = backbone.exists()
+    network = load_model(backbone) if is_kept else load_backbone(params.model, params.weights)
+    head = HeadWeights.read(folder / paths.HEAD)
+    return with_head(network, params.model, head, params.head, classes)[0]
+
+
 def write_keras(trained: Trained) -> Compared:
     """Write a Keras file, which always has the same bytes for the same model."""
-    folder = trained.folder / "keras"
-    with exporting(folder, trained.metadata) as new:
+    folder = trained.folder("keras")
+    with exporting(folder, trained.run.metadata) as new:
         save_model(trained.model, new / "model.keras")
         outputs = all_outputs(one_by_one(open_keras(new / "model.keras")), trained.pixels())
         require_close(folder, outputs, trained.expected)
@@ -144,8 +159,8 @@ def write_keras(trained: Trained) -> Compared:
 
 def write_onnx(trained: Trained) -> Compared:
     """Write an ONNX file with tf2onnx."""
-    folder = trained.folder / "onnx"
-    with exporting(folder, trained.metadata) as new:
+    folder = trained.folder("onnx")
+    with exporting(folder, trained.run.metadata) as new:
         (new / "model.onnx").write_bytes(onnx_of(trained.model))
         outputs = all_outputs(one_by_one(open_onnx(new / "model.onnx")), trained.pixels())
         require_close(folder, outputs, trained.expected)
@@ -165,7 +180,7 @@ def write_litert(
             f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
             f"`pip install 'keras>={WRITES_LITERT}'`."
         )
-    served = trained.metadata
+    served = trained.run.metadata
     labels = served.labels
     expected = trained.expected["probability"]
     fold = None
@@ -176,9 +191,10 @@ def write_litert(
     described = {"image_size": size or served.image_size, "activation": "softmax"}
     limits = {"unknown_threshold": None, "min_confidence": None}
     metadata = served.model_copy(update=described | limits)
-    trained = trained._replace(metadata=metadata, expected={"probability": expected})
+    run = trained.run._replace(metadata=metadata)
+    trained = trained._replace(run=run, expected={"probability": expected})
     model = for_litert(trained.model, metadata.image_size, fold)
-    folder = trained.folder / "litert"
+    folder = trained.folder("litert")
     with exporting(folder, metadata) as new:
         path = new / "model.tflite"
         convert_with_keras(model, path, "litert")
@@ -192,20 +208,23 @@ def write_litert(
     return _compared(trained, folder, outputs)
 
 
-def write_page(trained: Trained, about: About, runtime: dict[str, bytes]) -> Compared:
+def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> Compared:
     """Write an HTML page, with large arrays in float16 if this changes no label of the photos."""
-    folder = trained.folder / "page"
-    with exporting(folder, trained.metadata) as new:
+    folder = trained.folder("page")
+    with exporting(folder, trained.run.metadata) as new:
         network = onnx_of(trained.model)
-        small = with_half_weights(network)
+        small = export_page.with_half_weights(network)
         outputs = all_outputs(one_by_one(open_onnx(small)), trained.pixels())
         compared = _compared(trained, folder, outputs)
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
-        text = page_of(small if is_half else network, trained.metadata, about, runtime)
-        write_text(new / PAGE_FILE, text)
+        chosen = small if is_half else network
+        text = export_page.page_of(
+            chosen, trained.run.metadata, export_page.describe(trained.run, params), runtime
+        )
+        write_text(new / export_page.PAGE_FILE, text)
         # With 16 bits, the network has already been run on all images.
         photos = trained.photos.iloc[: FEW if is_half else None]
-        run = one_by_one(open_onnx(network_in(new / PAGE_FILE)))
+        run = one_by_one(open_onnx(export_page.network_in(new / export_page.PAGE_FILE)))
         of_page = all_outputs(run, trained._replace(photos=photos).pixels())
         expected = {name: values[: len(photos)] for name, values in trained.expected.items()}
         require_close(folder, of_page, expected, HALF_TOLERANCE if is_half else TOLERANCE)
@@ -302,35 +321,6 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     outputs = {name: (first[name] + second[name]) / 2 for name in first}
     outputs["probability"] = activation(outputs["probability"])
     return keras.Model(pixels, outputs, name=model.name)
-
-
-def for_litert(model: keras.Model, size: int, fold: tuple[int, float] | None = None) -> keras.Model:
-    """Return a model that programs for phones and cameras take as it is.
-
-    It takes one image, uint8 `(1, size, size, 3)`, which is resized for the network, and returns a
-    `probability` for each class, `(1, classes)`. `fold` is a class and an unknown threshold: images
-    with a higher unknown score are certainly of this class.
-    """
-    pixels = keras.Input((size, size, 3), batch_size=1, dtype="uint8", name="pixels")
-    image = keras.ops.cast(pixels, "float32")
-    if size != model.input_shape[1]:
-        image = keras.layers.Resizing(*model.input_shape[1:3])(image)
-    outputs = model(image)
-    probability = outputs["probability"]
-    if probability.shape[-1] == 1:
-        probability = keras.ops.concatenate([1 - probability, probability], axis=-1)
-    if fold:
-        index, threshold = fold
-        certain = np.eye(probability.shape[-1], dtype=np.float32)[[index]]
-        is_unknown = keras.ops.cast(outputs["unknown_score"] > threshold, "float32")
-        probability += is_unknown * keras.ops.subtract(certain, probability)
-    return keras.Model(pixels, {"probability": probability}, name=model.name)
-
-
-def read_pixels(archives: Path, photos: pd.Series, metadata: Metadata) -> Iterator[np.ndarray]:
-    """Yield the pixels of each photo as the model needs them, uint8 `(size, size, 3)`."""
-    with open_archive(archives, metadata.bits) as archive:
-        yield from pixels_for(archive, metadata, photos)
 
 
 def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
