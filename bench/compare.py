@@ -15,8 +15,9 @@ Options select other comparisons:
   twenty more photos, after a new class (the last one, which should have twenty photos), and after a
   changed param.
 - `--embeddings` compares examples/embeddings.py with a cold `dvc repro` of the `efficientnet-lite0`
-  recipe on the same photos. It prints seconds, CPU seconds and the ratio of their
-  medians. The two take turns.
+  recipe on the same photos, with portable and with native kernels. It prints medians of seconds and
+  CPU seconds, and their ratios to those of the script, whose kernels are native. The three take
+  turns.
 
 Run this after `dvc repro`, on a machine that is otherwise idle. It takes about 50 minutes on two
 cores, or 25 with `--rounds 1`.
@@ -315,12 +316,13 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
             seconds, line = run_steps(PROJECT, *script)
             cpu = {"CPU": cpu_of_children() - before}
             runs.append({"name": "embeddings"} | seconds | cpu | json.loads(line))
-            (workspace := Path(folder, f"workspace {round_}")).mkdir()
-            prepare(workspace, params)
-            before = cpu_of_children()
-            seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
-            cpu = {"CPU": cpu_of_children() - before}
-            runs.append({"name": "pipeline"} | seconds | cpu | scores_of_held_out(workspace))
+            for kernels in ("portable", "native"):
+                (workspace := Path(folder, f"{kernels} {round_}")).mkdir()
+                prepare(workspace, overlay(params, f"hardware: {{kernels: {kernels}}}"))
+                before = cpu_of_children()
+                seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
+                cpu = {"CPU": cpu_of_children() - before}
+                runs.append({"name": kernels} | seconds | cpu | scores_of_held_out(workspace))
     return pd.DataFrame(runs)
 
 
@@ -358,7 +360,8 @@ def main() -> None:
         return
     if options.embeddings:
         table = compare_embeddings(options.rounds).groupby("name", sort=False).median().T
-        table["ratio"] = table["pipeline"] / table["embeddings"]
+        for kernels in ("portable", "native"):
+            table[f"ratio of {kernels}"] = table[kernels] / table["embeddings"]
         print(table.round(4).to_string())
         return
     runs = (
