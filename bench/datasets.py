@@ -37,9 +37,7 @@ from pawprint.base.files import pack, read_json
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
 from pawprint.commands.given_images import open_given
-from pawprint.commands.params_file import overlay
-from pawprint.commands.project_files import DEFAULT_RECIPE
-from pawprint.commands.recipes import read_recipe
+from pawprint.commands.params_file import DEFAULT_RECIPE, overlay, read_recipe
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import open_image
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out

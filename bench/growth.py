@@ -31,8 +31,7 @@ from bench.compare import correct_label, params_for, write_lite0
 from examples.demo import PROJECT, dvc_environment, prepare
 from pawprint.base import paths
 from pawprint.base.yaml_file import read_yaml
-from pawprint.commands.params_file import overlay
-from pawprint.commands.recipes import apply_recipe
+from pawprint.commands.params_file import apply_recipe, overlay
 from pawprint.data.archive import members, open_archive, read_member
 from pawprint.data.reading import decode
 

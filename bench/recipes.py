@@ -11,8 +11,7 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from examples.demo import PROJECT
-from pawprint.commands.params_file import overlay
-from pawprint.commands.recipes import apply_recipe, recipe_names
+from pawprint.commands.params_file import apply_recipe, overlay, recipe_names
 from pawprint.pipeline.params.model import load_params
 
 SEEDS = 3

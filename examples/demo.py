@@ -29,7 +29,7 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, replacing, write_text
 from pawprint.base.package import folders_of_code
-from pawprint.commands.recipes import apply_recipe
+from pawprint.commands.params_file import apply_recipe
 from pawprint.data.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
 

@@ -89,9 +89,8 @@ def compute(
         rows_of = row_function(network, resize, is_native=kernels == "native")
         views = views_to_store(images, image_size_of(network))
         computer = feature_reuse.ShardComputer(archive, rows_of, output_shapes(network), views)
-        feature_reuse.require_space(
-            paths.FEATURES, computer.size_of(images[images["split"].isin(folders)])
-        )
+        if TRAIN in folders:  # the first process checks the space for all splits
+            feature_reuse.require_space(paths.FEATURES, computer.size_of(images))
         return folders, feature_reuse.write_shards(computer, todo)
 
 

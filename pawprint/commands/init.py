@@ -27,16 +27,18 @@ from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.given_images import Given, open_given
 from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
-from pawprint.commands.params_file import set_values
-from pawprint.commands.project_files import (
+from pawprint.commands.params_file import (
     DEFAULT_RECIPE,
-    IGNORE,
     default_params,
+    recipe_names,
+    set_values,
+)
+from pawprint.commands.project_files import (
+    IGNORE,
     files,
     names_in_git,
     renew,
 )
-from pawprint.commands.recipes import recipe_names
 from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.data.sources import describe_empty

@@ -35,8 +35,7 @@ from pawprint.base.package import (
 )
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
-from pawprint.commands.params_file import flat, is_optional
-from pawprint.commands.recipes import apply_recipe
+from pawprint.commands.params_file import default_params, flat, is_optional
 
 
 def locked_versions() -> tuple[list[str], list[str]]:
@@ -80,17 +79,6 @@ def _required_by(name: str) -> set[str]:
 
 def _holds_here(line: Requirement) -> bool:
     return line.marker is None or line.marker.evaluate({"extra": ""})
-
-
-# The recipe with the default params. Its network is the best one for its cost on eleven data sets,
-# and a single view is enough for a fitted head (docs/decisions/37). Fine-tuning only helps on a few
-# of ten data sets (docs/decisions/01).
-DEFAULT_RECIPE = "efficientnet-lite0"
-
-
-def default_params(recipe: str = DEFAULT_RECIPE) -> str:
-    """Return the text of `params.yaml` for a new project."""
-    return apply_recipe(template(PARAMS.name), recipe)
 
 
 README_TEXT = PACKAGE / "commands/templates/README.md"

@@ -7,11 +7,10 @@ import yaml
 
 from pawprint.base.files import read_text, write_text
 from pawprint.base.git import require_committed
-from pawprint.base.package import PACKAGE
 from pawprint.base.paths import PARAMS
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import align
-from pawprint.commands.params_file import overlay
+from pawprint.commands.params_file import apply_recipe, overlay, read_recipe, recipe_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,28 +42,6 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         lines = [read_recipe(name).splitlines()[0].removeprefix("# ") for name in recipe_names()]
         print(align(zip(recipe_names(), lines)))
-
-
-RECIPES = PACKAGE / "recipes"
-
-
-def recipe_names() -> list[str]:
-    """Return the names of all recipes, sorted."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def read_recipe(name: str) -> str:
-    """Return a recipe's text."""
-    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
-
-
-def apply_recipe(params: str, name: str) -> str:
-    """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
-
-    A param that this recipe does not set gets its value from `cats-and-dogs`. Params that neither
-    sets, such as seeds, are not changed.
-    """
-    return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
 
 
 def use_recipe(folder: Path, name: str) -> None:

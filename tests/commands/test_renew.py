@@ -7,9 +7,8 @@ from pawprint.base.files import write_json
 from pawprint.base.package import pipeline
 from pawprint.base.paths import STATE
 from pawprint.base.yaml_file import parse_mapping
-from pawprint.commands.params_file import flat
+from pawprint.commands.params_file import default_params, flat
 from pawprint.commands.project_files import (
-    default_params,
     renew,
     renewed_params,
     renewed_pipeline,

@@ -9,8 +9,7 @@ from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export_formats import keras_model
-from pawprint.commands.params_file import overlay
-from pawprint.commands.recipes import apply_recipe, read_recipe, recipe_names
+from pawprint.commands.params_file import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.network.hardware import keras
 from pawprint.network.store import Shard
 from pawprint.pipeline.params.model import load_params

@@ -19,8 +19,7 @@ from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from examples.demo import draw_dataset, prepare
 from pawprint.base.files import pack
-from pawprint.commands.params_file import overlay
-from pawprint.commands.recipes import apply_recipe
+from pawprint.commands.params_file import apply_recipe, overlay
 
 # The weights are not in a workspace, because test_pipeline.py tracks all of its files. The other
 # two params have values that test_pipeline.py can change.
