@@ -154,8 +154,8 @@ def confused_classes(run: RunData) -> Limit | None:
     rest = every.assign(wrong=every["wrong"] & ~is_more)
     size = _excess(rest, 2 * is_fewer, others)
     return Limit(
-        f"Distinguishing {second} from {first} as well as other classes {size}: add images that "
-        "show the difference, or make them one class.",
+        f"Distinguishing {second} from {first} as well as other classes are distinguished "
+        f"{size}: add images that show the difference, or make them one class.",
         size,
         (second, first),
     )
