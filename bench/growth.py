@@ -1,13 +1,12 @@
 """Measure how the pipeline scales with the number of images: `python -m bench.growth`.
 
 The images are made from those in the archive: random parts of them at `--size`, mirrored, rotated
-and inverted. The params are those of the recipe
-`efficientnet-lite0`, which `pawprint init` writes, at this size. For each number of images and each
-stage, this prints the seconds and the peak resident memory, including DVC's share, and the size of
-the outputs. It then prints the seconds of a `dvc repro` that has nothing to do. It repeats
-everything after one corrected label, and after adding images (`--added`), and also prints how many
-bytes a remote would receive. With `--script`, a third of the images are in the folder `validation`, and
-examples/embeddings.py runs on them first.
+and inverted. The params are those of the recipe `efficientnet-lite0`, which `pawprint init` writes,
+at this size. For each number of images and each stage, this prints the seconds and the peak
+resident memory, including DVC's share, and the size of the outputs. It then prints the seconds of a
+`dvc repro` that has nothing to do. It repeats everything after one corrected label, and after
+adding images (`--added`), and also prints how many bytes a remote would receive. With `--script`, a
+third of the images are in the folder `validation`, and examples/embeddings.py runs on them first.
 Run this after `dvc repro`, on a machine that is otherwise idle.
 """
 
