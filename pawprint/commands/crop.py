@@ -20,16 +20,7 @@ from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_c
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME
-from pawprint.serving.boxes import (
-    AS_IS,
-    FAILURES,
-    Photo,
-    crop_name,
-    cut,
-    read_boxes,
-    read_photo,
-    why,
-)
+from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -137,7 +128,7 @@ def _crop_photo(
 ) -> tuple[dict[str, Cells], str]:
     """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
-        data = read_photo(folder, photo)
+        data = photo.read(folder)
         crops = cut(data, photo, rule)
     except FAILURES as error:
         return {}, why(error)

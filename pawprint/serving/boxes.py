@@ -68,6 +68,12 @@ class Photo(NamedTuple):
     size: tuple[float, float] | None = None
     label: str = ""
 
+    def read(self, folder: Path) -> bytes:
+        """Return the bytes, or none without boxes. Raises InputError, OSError or ValueError."""
+        if self.problem:
+            raise InputError(self.problem)
+        return read_file(folder / self.file) if self.boxes else b""
+
 
 def read_boxes(
     path: Path, folder: Path, threshold: float | None = None, has_labels: bool = False
@@ -78,9 +84,7 @@ def read_boxes(
     typical for the detector. If it `has_labels`, the JSON must be COCO's. Raises InputError for
     other formats.
     """
-    expected = (
-        "labels in a JSON of COCO" if has_labels else "boxes in a JSON of MegaDetector or COCO"
-    )
+    what = "labels in COCO's JSON" if has_labels else "boxes in a JSON of MegaDetector or COCO"
     try:
         with reading():
             content = json.loads(read_bytes(path))
@@ -95,7 +99,7 @@ def read_boxes(
         photos = list(_below(folder, photos))
     except MALFORMED as error:
         received = f"no {error}" if isinstance(error, KeyError) else reason(error)
-        raise InputError(f"{path}: expected {expected}. Received: {received}.") from None
+        raise InputError(f"{path}: expected {what}. Received: {received}.") from None
     names = [PurePosixPath(photo.file).name for photo in photos]
     if others := [name for name in names if not is_image_name(name)]:
         notes.append(f"left out: {count_suffixes(others)}")
@@ -228,16 +232,6 @@ def _inside(centre: float, side: int, limit: int) -> tuple[int, int]:
     side = min(side, limit)
     start = min(max(round(centre - side / 2), 0), limit - side)
     return start, start + side
-
-
-def read_photo(folder: Path, photo: Photo) -> bytes:
-    """Return the bytes of a photo for `cut`, or none for a photo without boxes.
-
-    Raises InputError for a photo with a problem, and OSError or ValueError for a path.
-    """
-    if photo.problem:
-        raise InputError(photo.problem)
-    return read_file(folder / photo.file) if photo.boxes else b""
 
 
 def cut(

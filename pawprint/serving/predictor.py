@@ -33,7 +33,7 @@ from pawprint.data.reading import (
 from pawprint.model import served_model
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, read_photo, why
+from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -406,8 +406,7 @@ def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[
     metadata = predictor.metadata
     rule = metadata.crop_rule or WITHOUT_RULE
     try:
-        data = read_photo(folder, photo)
-        crops = cut(data, photo, rule, metadata.bits, metadata.decoded_side)
+        crops = cut(photo.read(folder), photo, rule, metadata.bits, metadata.decoded_side)
         return [
             _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
             | {"photo": photo.position, "box": box.place}

@@ -27,15 +27,7 @@ from pawprint.base.paths import SERVED_MODEL
 from pawprint.data.archive import open_archive, read_member
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.metadata_csv import crop_rule_of
-from pawprint.serving.boxes import (
-    AS_IS,
-    Photo,
-    corners,
-    cut,
-    read_boxes,
-    read_photo,
-    typical_threshold,
-)
+from pawprint.serving.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
 from pawprint.serving.predictor import load_predictor, predict_boxes
 
 SQUARE = "square 0.0"
@@ -162,11 +154,10 @@ def test_boxes_are_those_of_the_upright_photo(tmp_path):
     upright = (0.25, 0.25, 0.25, 0.125)
     write_files(tmp_path, {"md.json": md({"a.jpg": [found(upright)]})})
     (photo,), *_ = read_boxes(tmp_path / "md.json", photos)
-    data = read_photo(photos, photo)
-    (crop,) = cut(data, photo, AS_IS)
+    (crop,) = cut(photo.read(photos), photo, AS_IS)
     assert crop.size == (75, 50) and np.asarray(crop)[..., 0].mean() > 240
     with refused("before EXIF"):
-        cut(data, photo._replace(size=SIZE), AS_IS)
+        cut(photo.read(photos), photo._replace(size=SIZE), AS_IS)
 
 
 def test_rule_is_the_models_if_all_its_images_were_cut_by_it():
@@ -184,7 +175,7 @@ def test_photo_is_decoded_at_the_scale_of_its_smallest_box(tmp_path):
         boxes = [found((0.1, 0.1, 0.9, 0.9)), found((0.5, 0.5, width, width / 2))]
         write_files(tmp_path, {"md.json": md({"a.jpg": boxes})})
         (photo,), *_ = read_boxes(tmp_path / "md.json", tmp_path)
-        _, crop = cut(read_photo(tmp_path, photo), photo, SQUARE, side=64)
+        _, crop = cut(photo.read(tmp_path), photo, SQUARE, side=64)
         assert crop.width == round(4000 * width / scale) >= 64
 
 
@@ -260,8 +251,8 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/"), "list.json": listed})
     for table, words in {
         "x.json": "the same paths. Received: x/a.jpg, owl/b.jpg, without a label for any",
-        "md.json": "expected labels in a JSON of COCO. Received: no 'categories'",
-        "list.json": "expected labels in a JSON of COCO. Received: a list",
+        "md.json": "expected labels in COCO's JSON. Received: no 'categories'",
+        "list.json": "expected labels in COCO's JSON. Received: a list",
     }.items():
         assert words in complaint(tmp_path, "crop", "md.json", "photos", "no", "--table", table)
     with pytest.raises(SystemExit):
