@@ -103,7 +103,7 @@ def main() -> None:
                 (f"{number:04}", image) for number, (_, image) in enumerate(sources[:classes])
             ]
         names, files = zip(*altered(sources, SIZE, 0, IMAGES))
-        labels, actual = np.unique([name.split("/")[1] for name in names], return_inverse=True)
+        labels, actual = np.unique([name.split("/")[0] for name in names], return_inverse=True)
         images = np.arange(IMAGES)
         for backbone, widths in NETWORKS.items():
             for alpha in widths:

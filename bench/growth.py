@@ -1,12 +1,12 @@
 """Measure how the pipeline scales with the number of images: `python -m bench.growth`.
 
 The images are made from those in the archive: random parts of them at `--size`, mirrored, rotated
-and inverted, a third of them in the folder `validation`. The params are those of the recipe
-`efficientnet-lite0`, which `pawprint init` writes, at this size. For each number of images and each
-stage, this prints the seconds and the peak resident memory, including DVC's share, and the size of
-the outputs. It then prints the seconds of a `dvc repro` that has nothing to do. It repeats
-everything after one corrected label, and after adding images (`--added`), and also prints how many
-bytes a remote would receive. With `--script`, it first runs examples/embeddings.py on the images.
+and inverted. The params are those of the recipe `efficientnet-lite0`, which `pawprint init` writes,
+at this size. For each number of images and each stage, this prints the seconds and the peak
+resident memory, including DVC's share, and the size of the outputs. It then prints the seconds of a
+`dvc repro` that has nothing to do. It repeats everything after one corrected label, and after
+adding images (`--added`), and also prints how many bytes a remote would receive. With `--script`, a
+third of the images are in the folder `validation`, and examples/embeddings.py runs on them first.
 Run this after `dvc repro`, on a machine that is otherwise idle.
 """
 
@@ -58,8 +58,7 @@ def altered(
     """Yield the names and JPEG bytes of altered parts of images, given with their labels."""
     for number in range(start, end):
         label, image = images[number % len(images)]
-        split = "train" if number % 3 else "validation"
-        yield f"{split}/{label}/{number}.jpg", alter(image, size, random.Random(number))
+        yield f"{label}/{number}.jpg", alter(image, size, random.Random(number))
 
 
 def alter(image: Image.Image, size: int, rng: random.Random) -> bytes:
@@ -80,11 +79,13 @@ def apart(function: Callable[..., None], *arguments: object) -> None:
         process.submit(function, *arguments).result()
 
 
-def write_images(archive: Path, size: int, start: int, end: int) -> None:
-    """Append images to the archive."""
+def write_images(archive: Path, options: argparse.Namespace, start: int, end: int) -> None:
+    """Append images to the archive, for the script in folders of splits."""
+    images = altered(originals(options.size), options.size, start, end)
     with zipfile.ZipFile(archive, "a") as file:
-        for name, data in altered(originals(size), size, start, end):
-            file.writestr(name, data)
+        for number, (name, data) in enumerate(images):
+            split = "train" if number % 3 else "validation"
+            file.writestr(f"{split}/{name}" if options.script else name, data)
 
 
 def run(folder: Path, *command: str) -> tuple[float, float]:
@@ -130,7 +131,7 @@ def stored(workspace: Path) -> float:
 def measure(folder: Path, images: int, options: argparse.Namespace) -> dict[str, Cells]:
     """Return the cells, by title, for this number of images and after each change."""
     archive, workspace, size = folder / "images.zip", folder / "workspace", options.size
-    apart(write_images, archive, size, 0, images)
+    apart(write_images, archive, options, 0, images)
     cells = {f"{images:,}, script": run_script(archive, folder)} if options.script else {}
     workspace.mkdir()
     params = apply_recipe(params_for(size, seed=1), "efficientnet-lite0")
@@ -140,7 +141,7 @@ def measure(folder: Path, images: int, options: argparse.Namespace) -> dict[str,
     correct_label(workspace, folder)
     cells[f"{images:,}, a label"] = run_stages(workspace)
     if options.added:
-        apart(write_images, archive, size, images, images + options.added)
+        apart(write_images, archive, options, images, images + options.added)
         cells[f"{images:,} + {options.added}"] = run_stages(workspace)
     return cells
 

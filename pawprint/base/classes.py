@@ -9,12 +9,12 @@ import numpy as np
 
 from pawprint.base.errors import is_printable, printable
 
-# Names that classes cannot have.
+# Names that classes cannot have, except for NEITHER in lower case.
 NEITHER = "none"  # in labels.csv, marks an image to reject, unless the source has this class
 UNKNOWN = "unknown"  # predicted for images unlike the training images, and the name of their folder
 UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
-RESERVED = (NEITHER, UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
+RESERVED = (UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 # What the main score is called, by its key in the metrics and in plots/scores.csv.
@@ -47,9 +47,9 @@ def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
 def is_reserved(label: str) -> bool:
     """Return whether a name is reserved and cannot be a class.
 
-    NEITHER can be, because cameras such as Frigate's have a class of that name.
+    NEITHER can be in lower case, because cameras such as Frigate's have a class of that name.
     """
-    return label != NEITHER and label.lower() in RESERVED
+    return label != NEITHER and label.lower() in (NEITHER, *RESERVED)
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:
@@ -69,8 +69,8 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
         if not is_plain or "<" in label or is_reserved(label):  # DVC's plots are HTML
             return (
                 "expected labels with printable characters only, without < and without leading "
-                f"or trailing spaces, other than {', '.join(RESERVED)} in upper or lower case. "
-                f"Received: {label!r}"
+                f"or trailing spaces, other than {', '.join(RESERVED)} (in any case); {NEITHER} "
+                f"must be in lower case. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:

@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Labels come from COCO's categories, --table, a metadata.csv beside the photos, or --labels.
     Crops without a label go to OUT/unlabelled, for `pawprint app`. Photos that fail are listed with
-    the reason, and the exit status is 1.
+    the reason. The exit status is 1 if any failed.
 
     Examples:
       pawprint crop md.json photos crops

@@ -262,7 +262,7 @@ def read_corrections(
         elif label != NEITHER and choices is None and is_reserved(label):
             problem = (
                 f"expected a class name other than {', '.join(RESERVED)} (in any case), or "
-                f"{NEITHER}. Received: {label!r}. Correct it."
+                f"{NEITHER} in lower case. Received: {label!r}. Correct it."
             )
         elif choices and label not in choices:
             problem = f"expected the label {one_of(choices)}. Received: {label!r}."

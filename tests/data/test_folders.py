@@ -141,7 +141,7 @@ REFUSED = [
     (["cat"], "expected two or more classes"),
     (["cat", "."], "expected two or more classes"),
     (["unknown"], "expected two or more classes"),
-    (["ant", "bee", "None"], "Received: 'None'"),
+    (["ant", "bee", "None"], "none must be in lower case. Received: 'None'"),
     (["ant", "bee", "UNSURE"], "Received: 'UNSURE'"),
     # Sets of photos without classes: Kaggle's dogs-vs-cats, Stanford Cars, ISIC 2019.
     (["train", "test1"], "in a metadata.csv"),
