@@ -11,7 +11,7 @@ from PIL import ExifTags, Image
 
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
-from pawprint.base.errors import InputError, counted, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
@@ -20,7 +20,6 @@ from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_c
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME
-from pawprint.data.reading import read_file
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours
@@ -75,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
     with replacing(out) as new:
-        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments))
+        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments, photos))
         results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
         for photo, (crops, error) in zip(photos, results):
             rows |= crops
@@ -93,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     return int(bool(failed))
 
 
-def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
+def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str, Cells]:
     """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
     folder, labels = arguments.photos, arguments.labels
     own = folder / FILE_NAME
@@ -101,8 +100,16 @@ def _cells_of(arguments: argparse.Namespace) -> Mapping[str, Cells]:
     if not (table or labels or arguments.label):
         return {}
     if table and table.suffix.lower() == ".json":
-        photos, *_ = read_boxes(table, folder)
-        return {each.file: _own_cells(each) for each in photos}
+        if arguments.label:
+            arguments.error("argument --label: expected no JSON as the --table")
+        of_table, *_ = read_boxes(table, folder, has_labels=True)
+        cells = {each.file: _own_cells(each) for each in of_table}
+        if not any(cells[each.file]["label"] for each in photos if each.file in cells):
+            raise InputError(
+                f"{table}: expected labels of photos in {arguments.boxes}, by the same paths. "
+                f"Received: {name_some(cells) or 'no images'}, without a label for any of them."
+            )
+        return cells
     with open_given(folder) as given:
         if table or arguments.label:
             found = find_labels(given, Asked(table, arguments.label), AUTO)
@@ -121,10 +128,11 @@ def _crop_photo(
 ) -> tuple[dict[str, Cells], str]:
     """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
     try:
-        crops = cut(folder, photo, rule)
-        exif = _exif_of(folder / photo.file) if crops else None
+        data = photo.read(folder)
+        crops = cut(data, photo, rule)
     except FAILURES as error:
         return {}, why(error)
+    exif = _exif_of(data)
     cells = _own_cells(photo) | cells_of.get(photo.file, {})
     rows = {}
     for box, crop in zip(photo.boxes, crops):
@@ -138,11 +146,14 @@ def _crop_photo(
     return rows, ""
 
 
-def _exif_of(photo: Path) -> Image.Exif:
+def _exif_of(photo: bytes) -> bytes:
     """Return when and with which camera a photo was taken, by which `split` finds bursts."""
-    found = read_exif(read_file(photo))
-    taken = found["taken"][:19].replace("-", ":").replace("T", " ")
+    found = read_exif(photo)
     exif = Image.Exif()
-    times = {ExifTags.Base.DateTimeOriginal: taken}
-    exif.update({ExifTags.Base.Model: found["camera"], ExifTags.IFD.Exif: times})
-    return exif
+    if found["camera"]:
+        exif[ExifTags.Base.Model] = found["camera"]
+    if found["taken"]:
+        taken, _, part = found["taken"].replace("-", ":").replace("T", " ").partition(".")
+        times = {ExifTags.Base.DateTimeOriginal: taken, ExifTags.Base.SubsecTimeOriginal: part}
+        exif[ExifTags.IFD.Exif] = times
+    return exif.tobytes() if exif else b""

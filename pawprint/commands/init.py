@@ -179,7 +179,6 @@ def find_classes(
     `find_layout`.
     """
     given = with_table(given, asked, labels)
-    unread = label_files(given)
     if given.path.suffix in OF_URLS:
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
@@ -193,7 +192,7 @@ def find_classes(
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
-    if rows is None and unread:
+    if rows is None and (unread := label_files(given)):
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "

@@ -22,7 +22,7 @@ from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
 from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
-from pawprint.data.folders import AUTO, find_layout
+from pawprint.data.folders import AUTO, READINGS, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata
 from pawprint.data.names import count_suffixes, is_image_name
 from pawprint.data.user_tables import parse_csv
@@ -142,7 +142,7 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
     classes = {*folders.values()} - {UNKNOWN}
     if classes and not _are_parts(classes):
         paths = [path for path in paths if path.stat().st_size <= MAX_CHECKED]
-        _require_same_classes(given.path, folders, _read_tables(paths, given))
+        _require_same_classes(given, folders, _read_tables(paths, given))
         return None
     tables = _read_tables(paths, given, is_asked=bool(asked.table))
     if not tables and any(asked):
@@ -170,10 +170,10 @@ def label_files(given: Given) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def _labels_of_folders(names: list[str]) -> dict[str, str]:
+def _labels_of_folders(names: list[str], reading: str = AUTO) -> dict[str, str]:
     """Return the label that its folders give each of these files, or none if they are in doubt."""
     with contextlib.suppress(InputError):
-        places = find_layout(names, None, AUTO, "").places
+        places = find_layout(names, None, reading, "").places
         return {name: place.label for name, place in places.items() if place.label}
     return {}
 
@@ -184,7 +184,7 @@ def _are_parts(classes: Iterable[str]) -> bool:
     return len({part and part[1].lower() for part in parts}) == 1 and None not in parts
 
 
-def _require_same_classes(images: Path, folders: Mapping[str, str], tables: list[Table]) -> None:
+def _require_same_classes(given: Given, folders: Mapping[str, str], tables: list[Table]) -> None:
     """Raise InputError if a table labels most photos, and not as the folders of classes do.
 
     `folders` has the label that its folders give each file.
@@ -200,11 +200,14 @@ def _require_same_classes(images: Path, folders: Mapping[str, str], tables: list
             for cells in values.values()
         )
         if 2 * len(photos) > len(folders) and is_labelled and not agrees:
+            reading = next(
+                each for each in READINGS if _labels_of_folders(given.images, each) == folders
+            )
             raise InputError(
-                f"{images}: expected classes as folders or in a table. Received: folders, and "
+                f"{given.path}: expected classes as folders or in a table. Received: folders, and "
                 f"{printable(table.name)}, with rows for {len(photos):,} of their images. Use the "
-                "table with --table FILE or --label COLUMN, or the folders with --labels outer, or "
-                "inner if they are nested."
+                "table with --table FILE or --label COLUMN, or the folders with --labels "
+                f"{reading}."
             )
 
 

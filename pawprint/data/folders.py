@@ -37,6 +37,12 @@ AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
 INNER = "inner"
 READINGS = (OUTER, INNER)
+MAX_SLIPS = 0.2  # of the images of the class that is meant
+SHOWN = 12  # folders in a tree, or classes in a line
+# Parts of a path that Windows rejects, or reads as a device.
+NOT_ON_WINDOWS = re.compile(
+    r'[<>:"|?*]|[. ](/|$)|(^|/)(aux|con|nul|prn|com[1-9]|lpt[1-9])(\.[^/]*)?(/|$)', re.IGNORECASE
+)
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -420,14 +426,6 @@ def _require_classes(classes: set[str], names: list[str], others: list[str], arc
             "in a metadata.csv; or list the classes and their folders in clean.labels. "
             f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
         )
-
-
-MAX_SLIPS = 0.2  # of the images of the class that is meant
-SHOWN = 12  # folders in a tree, or classes in a line
-# Parts of a path that Windows rejects, or reads as a device.
-NOT_ON_WINDOWS = re.compile(
-    r'[<>:"|?*]|[. ](/|$)|(^|/)(aux|con|nul|prn|com[1-9]|lpt[1-9])(\.[^/]*)?(/|$)', re.IGNORECASE
-)
 
 
 def describe_class_counts(counts: Counter[str]) -> str:

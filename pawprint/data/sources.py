@@ -39,6 +39,22 @@ from pawprint.data.names import member_name, require_utf8
 from pawprint.pipeline.params.section import Section, Sha256, check_content
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
+# A tar comes from an untrusted source, so none of its files is written to disk.
+OPENERS: dict[bytes, Callable] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+# Maximum content bytes per tar byte: the limit of deflate, and therefore of a zip file. bzip2 and
+# xz have no limit.
+MAX_RATIO = 1032
+MAX_NAME = 65_535  # the longest name in a zip, in bytes
+# More zeros at the end look damaged. Most programs fill up only one record.
+PADDING = 10 * tarfile.RECORDSIZE
+COMPRESSED_PADDING = 2**24  # where damage is found otherwise, and zeros may exceed MAX_RATIO
+BROKEN_TAR = (
+    tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+)  # fmt: skip
 
 
 def folder_files(folder: Path) -> Files:
@@ -200,23 +216,6 @@ def _folder_and_content(
         yield ("(no folder)" if folder == "." else folder), str(contents[name])
 
 
-# A tar comes from an untrusted source, so none of its files is written to disk.
-OPENERS: dict[bytes, Callable] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\x00": lzma.open,
-}
-# Maximum content bytes per tar byte: the limit of deflate, and therefore of a zip file. bzip2 and
-# xz have no limit.
-MAX_RATIO = 1032
-MAX_NAME = 65_535  # the longest name in a zip, in bytes
-# More zeros at the end look damaged. Most programs fill up only one record.
-PADDING = 10 * tarfile.RECORDSIZE
-BROKEN_TAR = (
-    tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
-)  # fmt: skip
-
-
 class _BoundedFile:
     """A file that cannot be read beyond a position, or more than MAX_BYTES at once."""
 
@@ -291,7 +290,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("the end is missing, or a header is damaged")
-                _require_padding(file, has_checksum=stream is not opened)
+                _require_padding(file, is_compressed=stream is not opened)
     except BROKEN_TAR as error:
         _require_read(error)
         raise InputError(
@@ -300,21 +299,22 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
-def _require_padding(file: _BoundedFile, *, has_checksum: bool) -> None:
+def _require_padding(file: _BoundedFile, *, is_compressed: bool) -> None:
     """Read to the end of the stream, where gzip compares its checksum.
 
-    Raises ReadError if more than zeros follow the end of the tar or, without a checksum, more zeros
-    than PADDING: a header that was overwritten with zeros looks like the end.
+    Raises ReadError if more than zeros follow the end of the tar or, without compression, more
+    zeros than PADDING: a header that was overwritten with zeros looks like the end.
     """
     start = file.tell()
+    file.limit += COMPRESSED_PADDING
     while record := file.read(tarfile.RECORDSIZE):
         if any(record):
             raise tarfile.ReadError("data after the end, or a header is damaged")
-    if not has_checksum and (zeros := file.tell() - start) > PADDING:
-        raise tarfile.ReadError(
-            f"{zeros:,} zeros at the end, so files may be lost; a tar in large blocks (`tar -b "
-            "512`) is only accepted if it is compressed"
-        )
+        if not is_compressed and file.tell() - start > PADDING:
+            raise tarfile.ReadError(
+                f"more than {PADDING:,} zeros at the end, so files may be lost; a tar in large "
+                "blocks (`tar -b 512`) is only accepted if it is compressed"
+            )
 
 
 def _decompressed(file: BinaryIO) -> BinaryIO:

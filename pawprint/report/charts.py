@@ -55,6 +55,12 @@ MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
 MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
 PAIRS = 10  # class pairs listed below the matrix
 POINTS = 20  # maximum number of points of a curve of precision and recall
+VIEWS = 12  # maximum number of augmented views in the picture
+# Maximum number of photos per picture.
+PREDICTIONS = 24
+ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
+MAX_TO_REVIEW = 24
+MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
 BLUES = matplotlib.colormaps["Blues"]
 
 
@@ -244,9 +250,6 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     return figure
 
 
-VIEWS = 12  # maximum number of views in the figure
-
-
 def draw_augmented(
     archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
 ) -> Image.Image:
@@ -264,13 +267,6 @@ def draw_augmented(
         title = f"view {number}: original" if is_original else f"view {number}"
         cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
     return photo_grid({"The views of one training image": cells})
-
-
-# Maximum number of photos per picture.
-PREDICTIONS = 24
-ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
-MAX_TO_REVIEW = 24
-MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:

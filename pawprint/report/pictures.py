@@ -28,6 +28,19 @@ from pawprint.data.decoding.jpeg import decoded_side
 from pawprint.data.reading import open_image
 
 GREY = "#666666"
+PHOTOS_PER_ROW = 6
+PHOTO_SIZE = (224, 224)  # photo size in the grid, in pixels
+CELL_WIDTH = 232  # in pixels
+CELL_HEIGHT = 292
+TITLE_HEIGHT = 40
+MARGIN = 4
+MAX_TITLE = 22  # maximum characters per title line
+# Maximum number of photos per figure.
+SAMPLES = 18
+MAX_NEAR_DUPLICATES = 24
+UNUSUAL = 12
+# A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
+Cell = tuple[Callable[[], Image.Image], str, str]
 matplotlib.rcdefaults()  # ignore the user's matplotlibrc
 style.use(Path(__file__).with_name("pictures.mplstyle"))
 
@@ -108,22 +121,6 @@ def save(picture: Image.Image, path: Path) -> None:
         else:
             # Compared with the default, level 1 takes a third of the time and 3% more space.
             picture.save(partial, "PNG", compress_level=1)
-
-
-PHOTOS_PER_ROW = 6
-PHOTO_SIZE = (224, 224)  # photo size in the grid, in pixels
-CELL_WIDTH = 232  # in pixels
-CELL_HEIGHT = 292
-TITLE_HEIGHT = 40
-MARGIN = 4
-MAX_TITLE = 22  # maximum characters per title line
-# Maximum number of photos per figure.
-SAMPLES = 18
-MAX_NEAR_DUPLICATES = 24
-UNUSUAL = 12
-
-# A function that reads an RGB photo of any size; a title of up to three lines; the title's colour.
-Cell = tuple[Callable[[], Image.Image], str, str]
 
 
 def photo_grid(sections: dict[str, Iterable[Cell]]) -> Image.Image:

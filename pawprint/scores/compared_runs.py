@@ -238,10 +238,11 @@ def _have_same_photos(old: Run, new: Run) -> bool:
 
 
 def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> str:
-    """Return a sentence that names the head's settings that differ, such as C, or ""."""
+    """Return a sentence that names choices of cross-validation that differ, such as C, or ""."""
     known = [name for name in ("C", "blocks", "views") if name in old and name in new]
-    changes = [f"{name}: {old[name]:g} → {new[name]:g}" for name in known if old[name] != new[name]]
-    found = f" The head's settings differ, too ({', '.join(changes)}), and may be the reason."
+    values = [(name, f"{old[name]:g}", f"{new[name]:g}") for name in known]
+    changes = [f"{name}: {before} → {after}" for name, before, after in values if before != after]
+    found = f" Cross-validation also chose other values ({', '.join(changes)}): a possible reason."
     return found if changes else ""
 
 

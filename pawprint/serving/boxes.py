@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -40,8 +40,8 @@ TYPICAL = ((r"redwood", 0.3), (r"(?<![a-z\d])(md|megadetector_)?v[234](?!\d)", 0
 class Box(NamedTuple):
     """A box: left, top, width and height, as fractions of the upright photo's.
 
-    `place` is its index in the photo's list of boxes. `confidence` is the detector's, or None, and
-    `label` may be "".
+    `place` is its index among all boxes that the JSON has for the photo. `confidence` is the
+    detector's, or None, and `label` may be "".
     """
 
     place: int
@@ -68,32 +68,38 @@ class Photo(NamedTuple):
     size: tuple[float, float] | None = None
     label: str = ""
 
+    def read(self, folder: Path) -> bytes:
+        """Return the bytes, or none without boxes. Raises InputError, OSError or ValueError."""
+        if self.problem:
+            raise InputError(self.problem)
+        return read_file(folder / self.file) if self.boxes else b""
+
 
 def read_boxes(
-    path: Path, folder: Path, threshold: float | None = None
+    path: Path, folder: Path, threshold: float | None = None, has_labels: bool = False
 ) -> tuple[list[Photo], dict[str, Any], list[str]]:
     """Return the photos of a JSON, its content, and lines about how it was read.
 
     Photos are below `folder`. `threshold` is the least confidence of a box, by default what is
-    typical for the detector. Raises InputError for other formats.
+    typical for the detector. If it `has_labels`, the JSON must be COCO's. Raises InputError for
+    other formats.
     """
+    what = "labels in COCO's JSON" if has_labels else "boxes in a JSON of MegaDetector or COCO"
     try:
         with reading():
             content = json.loads(read_bytes(path))
         if isinstance(content, list):
-            raise TypeError("a list, as of Microsoft's `megadetector`, with boxes in pixels")
+            raise TypeError("a list; that of Microsoft's `megadetector` has boxes in pixels")
         if "predictions" in content:
             raise TypeError("SpeciesNet's predictions: convert them with its speciesnet_to_md")
-        if "annotations" in content:
+        if has_labels or "annotations" in content:
             photos, notes = _read_coco(content, threshold or 0), list[str]()
         else:
             photos, notes = _read_megadetector(content, threshold)
         photos = list(_below(folder, photos))
     except MALFORMED as error:
         received = f"no {error}" if isinstance(error, KeyError) else reason(error)
-        raise InputError(
-            f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {received}."
-        ) from None
+        raise InputError(f"{path}: expected {what}. Received: {received}.") from None
     names = [PurePosixPath(photo.file).name for photo in photos]
     if others := [name for name in names if not is_image_name(name)]:
         notes.append(f"left out: {count_suffixes(others)}")
@@ -111,7 +117,7 @@ def _read_megadetector(
     photos = []
     for position, image in enumerate(content["images"]):
         boxes = [
-            Box(place, tuple(found["bbox"]), float(found["conf"]))
+            Box(place, _four(found["bbox"]), float(found["conf"]))
             for place, found in enumerate(image.get("detections") or [])
             if found["category"] in chosen and found["conf"] >= least
         ]
@@ -136,32 +142,43 @@ def typical_threshold(info: dict[str, Any]) -> float:
 
 def _read_coco(content: dict[str, Any], threshold: float) -> list[Photo]:
     names = {category["id"]: category["name"] for category in content["categories"]}
-    annotations = defaultdict(list)
+    boxed, labels = defaultdict(list), defaultdict(set)
     for each in content["annotations"]:
         # The animal may be in another photo of the sequence.
-        label = "" if each.get("sequence_level_annotation") else names[each["category_id"]]
-        annotations[each["image_id"]].append((label, each))
+        is_of_photo = not each.get("sequence_level_annotation")
+        if each.get("bbox") or each.get("bbox_relative"):
+            label = names[each["category_id"]] if is_of_photo else ""
+            boxed[each["image_id"]].append((label, each))
+        else:
+            label = names.get(each.get("category_id"), "") if is_of_photo else ""
+        labels[each.get("image_id")].add(label)
     photos = []
     for position, image in enumerate(content["images"]):
-        of_photo = annotations[image["id"]]
         size = (image["width"], image["height"]) if image.get("width") else None
         problem = "marked as corrupt" if image.get("corrupt") else ""
         boxes = []
-        for place, (label, each) in enumerate(of_photo):
-            pixels = each.get("bbox") or ()  # perhaps with further numbers
-            if pixels and not size:
+        for place, (label, each) in enumerate(boxed[image["id"]]):
+            relative = each.get("bbox_relative")
+            if not relative and not size:
                 problem = "the JSON has its boxes in pixels, but not its width and height"
-            in_pixels = [value / whole for value, whole in zip(pixels, (size or (1, 1)) * 2)]
-            bbox = tuple(each.get("bbox_relative") or in_pixels)
-            if bbox and each.get("score", 1) >= threshold:
+            in_pixels = zip(each.get("bbox") or (), (size or (1, 1)) * 2)
+            bbox = _four(relative or [value / whole for value, whole in in_pixels])
+            if each.get("score", 1) >= threshold:
                 boxes.append(Box(place, bbox, each.get("score"), label))
-        labels = {label for label, _ in of_photo}
-        label = labels.pop() if len(labels) == 1 else ""
+        of_photo = labels[image["id"]]
+        label = min(of_photo) if len(of_photo) == 1 else ""
         values = (image.get(key) for key in ("seq_id", "location"))
         group, location = ("" if value is None else str(value) for value in values)
         file = image["file_name"]
         photos.append(Photo(position, file, boxes, problem, group, location, size, label))
     return photos
+
+
+def _four(numbers: Sequence[float]) -> tuple[float, ...]:
+    """Return the numbers of a box without further ones. Raises ValueError for fewer than four."""
+    if len(numbers) < 4:
+        raise ValueError(f"a box of {len(numbers)} instead of four numbers")
+    return tuple(numbers[:4])
 
 
 def _below(folder: Path, photos: list[Photo]) -> Iterator[Photo]:
@@ -218,22 +235,20 @@ def _inside(centre: float, side: int, limit: int) -> tuple[int, int]:
 
 
 def cut(
-    folder: Path, photo: Photo, rule: str, bits: int | None = None, side: int | None = None
+    data: bytes, photo: Photo, rule: str, bits: int | None = None, side: int | None = None
 ) -> list[Image.Image]:
     """Return the upright crop of each box, RGB, from one decoding of the photo.
 
     `bits` is as for `decode_file`. With `side`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
     size, as long as the smallest crop keeps that many pixels on both sides. Raises InputError for a
-    photo that cannot be used, and OSError or ValueError for a path.
+    photo that cannot be used.
     """
-    if photo.problem:
-        raise InputError(photo.problem)
     if not photo.boxes:
         return []
     if side:
         shorter = min if rule == AS_IS else max  # a crop's side is at least this part of a photo's
         side = math.ceil(side / min(shorter(box.bbox[2:]) for box in photo.boxes))
-    image = decode_file(read_file(folder / photo.file), bits, side).image
+    image = decode_file(data, bits, side).image
     width, height = photo.size or image.size
     if (width - height) * (image.width - image.height) < 0:
         raise InputError("the boxes belong to the photo before EXIF turns it upright")

@@ -406,7 +406,7 @@ def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[
     metadata = predictor.metadata
     rule = metadata.crop_rule or WITHOUT_RULE
     try:
-        crops = cut(folder, photo, rule, metadata.bits, metadata.decoded_side)
+        crops = cut(photo.read(folder), photo, rule, metadata.bits, metadata.decoded_side)
         return [
             _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
             | {"photo": photo.position, "box": box.place}

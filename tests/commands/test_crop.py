@@ -112,8 +112,11 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
         "../outside.jpg": [found()],
     }
     exif = Image.Exif()
-    exif[ExifTags.Base.Model], exif[ExifTags.IFD.Exif] = "K1", {36867: "2026:10:01 08:00:01"}
-    write_files(tmp_path / "photos", dict.fromkeys([*photos][:3], scene(exif=exif)))
+    exif[ExifTags.Base.Model] = "K1"
+    exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:01", 37521: "25"}
+    first, *others = [*photos][:3]
+    contents = {first: scene(exif=exif)} | dict.fromkeys(others, scene())
+    write_files(tmp_path / "photos", contents)
     write_files(tmp_path, {"md.json": md(photos)})
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
@@ -135,7 +138,9 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
         with Image.open(tmp_path / "crops" / name) as crop:
             assert (crop.size, colour_of(crop)) == ((size, size), colour)
         taken = read_exif((tmp_path / "crops" / name).read_bytes())  # by which bursts are found
-        assert taken == {"taken": "2026-10-01T08:00:01.000", "camera": "K1"}
+        assert taken == {"taken": "2026-10-01T08:00:01.250", "camera": "K1"}
+    with Image.open(tmp_path / "crops/unlabelled/south/a.jpg-0.jpg") as crop:
+        assert not crop.getexif()
     text = printed(tmp_path, "init", "project", "--images", "crops")
     assert "no classes; 3 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
@@ -149,10 +154,10 @@ def test_boxes_are_those_of_the_upright_photo(tmp_path):
     upright = (0.25, 0.25, 0.25, 0.125)
     write_files(tmp_path, {"md.json": md({"a.jpg": [found(upright)]})})
     (photo,), *_ = read_boxes(tmp_path / "md.json", photos)
-    (crop,) = cut(photos, photo, AS_IS)
+    (crop,) = cut(photo.read(photos), photo, AS_IS)
     assert crop.size == (75, 50) and np.asarray(crop)[..., 0].mean() > 240
     with refused("before EXIF"):
-        cut(photos, photo._replace(size=SIZE), AS_IS)
+        cut(photo.read(photos), photo._replace(size=SIZE), AS_IS)
 
 
 def test_rule_is_the_models_if_all_its_images_were_cut_by_it():
@@ -170,7 +175,7 @@ def test_photo_is_decoded_at_the_scale_of_its_smallest_box(tmp_path):
         boxes = [found((0.1, 0.1, 0.9, 0.9)), found((0.5, 0.5, width, width / 2))]
         write_files(tmp_path, {"md.json": md({"a.jpg": boxes})})
         (photo,), *_ = read_boxes(tmp_path / "md.json", tmp_path)
-        _, crop = cut(tmp_path, photo, SQUARE, side=64)
+        _, crop = cut(photo.read(tmp_path), photo, SQUARE, side=64)
         assert crop.width == round(4000 * width / scale) >= 64
 
 
@@ -186,10 +191,13 @@ COCO = {
     "annotations": [
         {"id": "1", "image_id": "a", "category_id": 7, "bbox": [200, 300, 100, 150, 1]},
         {"id": "2", "image_id": "a", "category_id": 9, "bbox": [600, 0, 200, 150]},
-        {"id": "3", "image_id": "b", "category_id": 9, "bbox_relative": BLUE},
+        {"id": "0", "image_id": "b", "category_id": 9, "bbox": []},
+        {"id": "3", "image_id": "b", "category_id": 9, "bbox_relative": [*BLUE, 1], "score": 0.6},
         {"id": "4", "image_id": "b", "category_id": 7, "bbox_relative": RED,
-         "sequence_level_annotation": True},
+         "sequence_level_annotation": True, "score": 0.9},
         {"id": "5", "image_id": "b", "category_id": 0},
+        {"id": "8", "image_id": "b", "category_id": "unknown"},
+        {"id": "9"},
         {"id": "6", "image_id": "d", "category_id": 7, "bbox": [1, 1, 1, 1]},
     ],
 }  # fmt: skip
@@ -213,6 +221,8 @@ def test_coco_has_the_label_sequence_and_location_of_each_box(tmp_path):
             assert colour_of(crop) == ("red" if is_red else "blue")
     text = printed(tmp_path, "init", "project", "--images", "crops")
     assert "2 classes: fox (1), owl (2); 1 unlabelled" in text
+    pawprint_here(tmp_path, "crop", "coco.json", "photos", "fewer", "--threshold", "0.7")
+    assert [*rows_of(tmp_path / "fewer")] == [name for name in rows if "b.jpg-0" not in name]
 
 
 def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
@@ -237,6 +247,17 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
     assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
+    listed = json.dumps([{"file": name, "label": "fox"} for name in names])
+    write_files(tmp_path, {"x.json": cct.replace("fox/", "x/"), "list.json": listed})
+    for table, words in {
+        "x.json": "the same paths. Received: x/a.jpg, owl/b.jpg, without a label for any",
+        "md.json": "expected labels in COCO's JSON. Received: no 'categories'",
+        "list.json": "expected labels in COCO's JSON. Received: a list",
+    }.items():
+        assert words in complaint(tmp_path, "crop", "md.json", "photos", "no", "--table", table)
+    with pytest.raises(SystemExit):
+        printed(tmp_path, "crop", "md.json", "photos", "no", *options, "--label", "species")
+    assert not (tmp_path / "no").exists()
 
 
 def test_dialects_are_read_by_name_or_refused(tmp_path):
@@ -256,13 +277,15 @@ def test_dialects_are_read_by_name_or_refused(tmp_path):
     assert "PytorchWildlife" in notes[-1]
     (photo,), _ = read(md({str(tmp_path / "a.jpg"): [found((0, 0, 0, 1))]}))
     assert (photo.file, photo.boxes) == ("a.jpg", [])
+    (photo,), _ = read(md({"a.jpg": [found((*RED, 9))]}))
+    assert photo.boxes[0].bbox == RED
     (_, again), _ = read(md({"a.jpg": [found()], "./a.jpg": [found()]}))
     assert "twice" in again.problem
     for text, reason in {
         json.dumps([{"file": "a.jpg"}]): "in pixels",
         json.dumps({"predictions": []}): "speciesnet_to_md",
         md({"a.jpg": [found((100, 100, 50, 50))]}): "in pixels",
-        md({"a.jpg": [found((0, 0, 1))]}): "expected 4, got 3",
+        md({"a.jpg": [found((0, 0, 1))]}): "a box of 3 instead of four numbers",
         json.dumps({"images": []}): "no 'detection_categories'",
         "{": "Expecting",
     }.items():

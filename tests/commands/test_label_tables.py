@@ -165,8 +165,12 @@ def test_link_in_a_table_leads_nowhere_else(tmp_path):
 def test_folders_and_a_table_with_other_classes_need_a_choice(tmp_path):
     files = photos_of([f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")])
     given = write_files(tmp_path / "given", files | {"train.csv": KAGGLE})
-    with refused(str(given), "train.csv", "6 of their images", "--table", "--labels outer"):
-        create(tmp_path / "p", given, None)
+    nested = {"train.csv": KAGGLE} | {f"pets/{name}": data for name, data in files.items()}
+    nested = write_files(tmp_path / "nested", nested | photos_of(["9.jpg"]))
+    for place, reading in (given, "outer"), (nested, "inner"):
+        words = ("train.csv", "6 of their images", "--table", f"--labels {reading}.")
+        with refused(str(place), *words):
+            create(tmp_path / "p", place, None)
     notes = create(tmp_path / "p", given, None, labels="outer")
     assert "2 classes: a (3), b (3)" in notes and any("train.csv" in note for note in notes)
     for name, text in (

@@ -1,6 +1,8 @@
 """Test all layouts and sources, and one-line messages about problems."""
 
+import bz2
 import gzip
+import lzma
 import re
 import tarfile
 import zipfile
@@ -13,7 +15,7 @@ from faults import flipped, part
 
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import pack
-from pawprint.data.sources import fetch
+from pawprint.data.sources import PADDING, fetch
 
 
 def divided(*splits: str) -> list[str]:
@@ -42,14 +44,18 @@ def test_folder_unknown_holds_unknown_images_wherever_it_is(tmp_path, labels):
     assert set(kept["label"][~is_unknown]) == {"a", "b"}
 
 
-PADDING = gzip.compress(bytes(200_000))  # at the end, as by `tar -b 512`
-
-
-@pytest.mark.parametrize(("suffix", "padding"), [("tar", b""), ("tar.gz", PADDING)])
-def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix, padding):
+@pytest.mark.parametrize(
+    ("compress", "padding"),  # zeros at the end, as by `tar -b 20480`
+    [
+        (bytes, 0),
+        (bytes, PADDING - tarfile.RECORDSIZE),
+        *((module.compress, 15 * 10**6) for module in (bz2, gzip, lzma)),
+    ],
+)
+def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, compress, padding):
     files = photos_of(divided("train")).items()
-    source = tarred(tmp_path / f"photos.{suffix}", [(f"./{name}", data) for name, data in files])
-    source.write_bytes(source.read_bytes() + padding)
+    source = tarred(tmp_path / "photos.tar", [(f"./{name}", data) for name, data in files])
+    source.write_bytes(compress(source.read_bytes() + bytes(padding)))
     assert sorted(cleaned(source, tmp_path)[0]["path"]) == divided("train")
     pack(tmp_path / "expected.zip", files)
     made = (tmp_path / "raw" / "images.zip").read_bytes()
