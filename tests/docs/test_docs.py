@@ -40,6 +40,16 @@ def test_result_table_of_readme_has_the_committed_metrics():
         assert cell in row
 
 
+def test_costs_in_readme_are_those_of_the_page():
+    table = re.findall(
+        r"^\| (script|`dvc repro`) \| ([\d.]+) .*\| (\d\S+%)", read("docs/costs.md"), re.M
+    )
+    (named,) = re.findall(
+        r"([\d.]+) seconds and (\S+%) .* against\s+([\d.]+) seconds and (\S+%)", read("README.md")
+    )
+    assert sorted(table) == [("`dvc repro`", *named[:2]), ("script", *named[2:])]
+
+
 def test_model_in_git_is_the_one_of_the_committed_results():
     lock = (PROJECT / "dvc.lock").read_text(encoding="utf-8")
     assert Recorded(lock).hash_of("evaluate", SERVED_MODEL) == md5_of_folder(EXAMPLE_MODEL)
