@@ -97,14 +97,14 @@ def compute(
 def compute_elsewhere(
     images: pd.DataFrame, kernels: str, splits: list[str]
 ) -> tuple[dict[str, Path], set[str]]:
-    """Return the result of `compute` in a process of its own. Raises InputError if it is killed."""
+    """Return the result of `compute` in a process of its own. Raises InputError if it ends."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             return process.submit(compute, images, kernels, splits).result()
     except BrokenProcessPool:
         raise InputError(
-            f"hardware.kernels: the process for {kernels} kernels was killed, probably because "
-            "memory ran out. Close other programs, or set portable."
+            f"hardware.kernels: the process for {kernels} kernels ended early; its error is above, "
+            "or memory ran out. Close other programs, or set portable."
         ) from None
 
 
