@@ -43,14 +43,14 @@ def main() -> Callable[[], None]:
     A process has one kind of kernels, so another one computes native rows.
     """
     kernels = Hardware.load().kernels
-    images = read_images()
-    if kernels == "portable":
-        folders, computed = compute(images, kernels, STORED_SPLITS)
-    elif os.environ.get(DASK):
+    if kernels == "native" and os.environ.get(DASK):
         raise InputError(
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
             "kernels. Received: native. Change it, or unset the variable."
         )
+    images = read_images()
+    if kernels == "portable":
+        folders, computed = compute(images, kernels, STORED_SPLITS)
     else:
         native = compute_elsewhere(images, kernels, [TRAIN])
         others = compute(images, "portable", [split for split in STORED_SPLITS if split != TRAIN])

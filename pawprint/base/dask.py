@@ -40,16 +40,14 @@ _functions: dict[str, Callable] = {}  # the function of the current run, in a wo
 def map_on_cluster(
     scheduler: str, cores: str, function: Callable, items: Iterable, chunk: int
 ) -> Iterator:
-    """Map like `threads.map_items`. No task is bound to a worker, because a nanny renames it.
-
-    `cores` is the variable that tells a worker its number of threads.
-    """
+    """Map like `threads.map_items`. Workers set the variable `cores` to their number of threads."""
     client = connect(scheduler)
     run = functools.partial(
         compute_batch, uuid.uuid4().hex, _versions(), cores, cloudpickle.dumps(function)
     )
     # The function is the result of a task, so that workers send it to each other and Dask repeats
     # it if they die. The scheduler unpickles the functions of tasks, and may lack this package.
+    # No task is bound to a worker, because a nanny renames it.
     shared = client.submit(pickle.loads, pickle.dumps(run), pure=False)
     submit = functools.partial(client.submit, operator.call, shared, pure=False, retries=2)
     items = iter(items)
