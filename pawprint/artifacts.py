@@ -53,9 +53,12 @@ def open_run(folder: Path, metadata: Metadata) -> Run:
 
     Raises InputError if a file is missing or damaged.
     """
-    commit = current_commit(folder=folder)
+    images = Recorded(folder=folder).hash_of("predict", paths.SPLIT_CSV, "deps")
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    origin = {"data_md5": md5(folder / paths.SPLIT_CSV), "commit": commit}
+    origin = {
+        "data_md5": images or md5(folder / paths.SPLIT_CSV),
+        "commit": current_commit(folder=folder),
+    }
     has_detector = metadata.unknown_threshold is not None
     detector = read_detector(folder / paths.SERVED_MODEL) if has_detector else None
     return Run(folder, metadata.model_copy(update=origin), detector, split)

@@ -43,14 +43,14 @@ def main() -> Callable[[], None]:
     A process has one kind of kernels, so another one computes native rows.
     """
     kernels = Hardware.load().kernels
-    images = read_images()
-    if kernels == "portable":
-        folders, computed = compute(images, kernels, STORED_SPLITS)
-    elif os.environ.get(DASK):
+    if kernels == "native" and os.environ.get(DASK):
         raise InputError(
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
             "kernels. Received: native. Change it, or unset the variable."
         )
+    images = read_images()
+    if kernels == "portable":
+        folders, computed = compute(images, kernels, STORED_SPLITS)
     else:
         native = compute_elsewhere(images, kernels, [TRAIN])
         others = compute(images, "portable", [split for split in STORED_SPLITS if split != TRAIN])
@@ -97,14 +97,14 @@ def compute(
 def compute_elsewhere(
     images: pd.DataFrame, kernels: str, splits: list[str]
 ) -> tuple[dict[str, Path], set[str]]:
-    """Return the result of `compute` in a process of its own. Raises InputError if it is killed."""
+    """Return the result of `compute` in a process of its own. Raises InputError if it ends."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             return process.submit(compute, images, kernels, splits).result()
     except BrokenProcessPool:
         raise InputError(
-            f"hardware.kernels: the process for {kernels} kernels was killed, probably because "
-            "memory ran out. Close other programs, or set portable."
+            f"hardware.kernels: the process for {kernels} kernels ended early; its error is above, "
+            "or memory ran out. Close other programs, or set portable."
         ) from None
 
 

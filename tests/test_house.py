@@ -64,7 +64,7 @@ EXCEPTIONS = {
     "keep_splits": "EMPTY_TABLES SPLIT_COLUMNS parse_csv read_kept_splits",
     "score": (
         "Clean OUTER Split describe_score folders_of is_metadata label_and_split "
-        "measure near_duplicates parse_metadata_csv without_duplicates"
+        "near_duplicates parse_metadata_csv perceptual_hash without_duplicates"
     ),
 }
 PACKAGE = "stages/__init__.py"

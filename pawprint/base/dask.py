@@ -25,27 +25,29 @@ from distributed.scheduler import KilledWorker
 
 from pawprint.base.errors import InputError, name_some, printable, reason, without_secrets
 from pawprint.base.package import DISTRIBUTION, installed_version
-from pawprint.base.threads import CORES
 
 AHEAD = 1000  # maximum number of tasks submitted ahead
 # Packages that affect the bytes of results, or that serialise functions and results.
 PACKAGES = (
     *("cloudpickle", "distributed", "numpy", "opencv-python-headless", "openvino", "pi-heif"),
-    *("pillow", "scipy", "simplejpeg"),
+    *("pillow", "simplejpeg"),
 )
 LOST = (CancelledError, OSError, TimeoutError)  # errors of a lost connection to the scheduler
 _loading = threading.Lock()
 _functions: dict[str, Callable] = {}  # the function of the current run, in a worker process
 
 
-def map_on_cluster(scheduler: str, function: Callable, items: Iterable, chunk: int) -> Iterator:
-    """Map like `threads.map_items`. No task is bound to a worker, because a nanny renames it."""
+def map_on_cluster(
+    scheduler: str, cores: str, function: Callable, items: Iterable, chunk: int
+) -> Iterator:
+    """Map like `threads.map_items`. Workers set the variable `cores` to their number of threads."""
     client = connect(scheduler)
     run = functools.partial(
-        compute_batch, uuid.uuid4().hex, _versions(), cloudpickle.dumps(function)
+        compute_batch, uuid.uuid4().hex, _versions(), cores, cloudpickle.dumps(function)
     )
     # The function is the result of a task, so that workers send it to each other and Dask repeats
     # it if they die. The scheduler unpickles the functions of tasks, and may lack this package.
+    # No task is bound to a worker, because a nanny renames it.
     shared = client.submit(pickle.loads, pickle.dumps(run), pure=False)
     submit = functools.partial(client.submit, operator.call, shared, pure=False, retries=2)
     items = iter(items)
@@ -110,7 +112,7 @@ def _results(client: Client, batch: list, future: Future) -> list:
 
 
 def compute_batch(
-    run: str, expected: set[tuple[str, str | None]], function: bytes, items: bytes
+    run: str, expected: set[tuple[str, str | None]], cores: str, function: bytes, items: bytes
 ) -> list | str:
     """Return the results of pickled items, or the versions in which this worker differs.
 
@@ -122,7 +124,7 @@ def compute_batch(
             differing = [f"{name} {installed}" for name, installed in _versions() - expected]
             if differing:
                 return f"worker {get_worker().address} with {name_some(differing)}"
-            os.environ[CORES] = str(get_worker().state.nthreads)
+            os.environ[cores] = str(get_worker().state.nthreads)
             _functions.clear()  # free the objects of earlier runs
             _functions[run] = pickle.loads(function)
         compute = _functions[run]

@@ -90,7 +90,7 @@ def map_items(
                 f"{VARIABLE}: packages of the `dask` extra are missing: {error}. Run "
                 f"`{install_command('dask')}`, or unset the variable."
             ) from None
-        return map_on_cluster(scheduler, function, items, chunk)
+        return map_on_cluster(scheduler, CORES, function, items, chunk)
     return map_in_threads(function, items, waits)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pawprint.base.errors import InputError, name_some
 from pawprint.base.package import require_current, script_of
+from pawprint.base.paths import PARAMS
 from pawprint.pipeline.dvc import find_changed
 from pawprint.pipeline.fingerprint import Code
 from pawprint.pipeline.recorded import Recorded
@@ -53,7 +54,8 @@ def require_reproduced(folder: Path, *stages: str) -> None:
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     names = set().union(*changed.values(), (f"code of {name}" for name in of_code))
     # Stages may read a section, such as params.yaml model, or one of its params.
-    names -= {name for name in names for other in names if other.startswith(f"{name}.")}
+    sections = {name for name in names if name.startswith(f"{PARAMS} ")}
+    names -= {name for name in sections for other in names if other.startswith(f"{name}.")}
     if names:
         raise InputError(
             "workspace: the results are out of date, because these changed since the last run: "

@@ -138,11 +138,12 @@ def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
     If the stage prepared the backbone without Keras, the backbone is built again from
     `weights.source`. Raises InputError if this file, or a file of the run, is missing.
     """
-    trained, backbone = folder / paths.TRAINED_MODEL, folder / paths.BACKBONE
-    if trained.exists():
-        return load_model(trained)
-    is_kept = backbone.exists()
-    network = load_model(backbone) if is_kept else load_backbone(params.model, params.weights)
+    if (folder / paths.TRAINED_MODEL).exists():
+        return load_model(folder / paths.TRAINED_MODEL)
+    if (folder / paths.NO_BACKBONE).exists():
+        network = load_backbone(params.model, params.weights.in_folder(folder))
+    else:
+        network = load_model(folder / paths.BACKBONE)
     head = HeadWeights.read(folder / paths.HEAD)
     return with_head(network, params.model, head, params.head, classes)[0]
 

@@ -17,7 +17,7 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
-from pawprint.data.decoding.row import measure
+from pawprint.data.decoding.row import perceptual_hash
 from pawprint.data.folders import OUTER, folders_of, label_and_split
 from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.data.near_duplicates import near_duplicates
@@ -63,7 +63,7 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     metadata = predictor.metadata
     photos = find_photos(project, folder, metadata.labels)
     labelled = photos.dropna(subset="label")
-    rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _measure)]
+    rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _with_hash)]
     failed = [row for row in rows if row["error"]]
     columns = ["prediction", "pixels_sha256", "perceptual_hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
@@ -118,9 +118,8 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     return photos
 
 
-def _measure(image: Image.Image, prediction: Prediction) -> dict:
-    perceptual_hash = measure(np.asarray(image))["perceptual_hash"]
-    return {"prediction": prediction, "perceptual_hash": perceptual_hash}
+def _with_hash(image: Image.Image, prediction: Prediction) -> dict:
+    return {"prediction": prediction, "perceptual_hash": perceptual_hash(np.asarray(image))}
 
 
 def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:

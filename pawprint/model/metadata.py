@@ -157,6 +157,8 @@ def read_metadata(folder: Path) -> Metadata:
     lists is missing or has other content.
     """
     path = folder / METADATA_FILE
+    if found := pointer_at(path):
+        raise InputError(f"{path}: expected the metadata of a served model. Received: {found}.")
     if not path.is_file():  # reading a device or a pipe may never end
         if (folder / PARAMS).is_file():
             raise InputError(

@@ -40,18 +40,15 @@ def folder_of_cache(folder: Path) -> Path:
 def tracked_files(folder: Path) -> dict[str, str] | None:
     """Return the MD5 of each file in a folder that DVC tracks, by relative path with slashes.
 
-    Returns None if DVC has not recorded the current content of the folder: because the folder is
-    not an output (for example, of `dvc add`), because it has changed since DVC last saw it, or
-    because DVC is not installed. Like DVC, this only computes hashes that DVC has not computed
-    before.
+    Returns None if DVC has not recorded the current content of the folder, either because the
+    folder is not an output (for example, of `dvc add`) or because it has changed since DVC last saw
+    it. Like DVC, this only computes hashes that DVC has not computed before.
     """
-    try:
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-        from dvc_data.hashfile.build import build
-        from dvc_data.hashfile.tree import Tree
-    except ModuleNotFoundError:
-        return None
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc_data.hashfile.build import build
+    from dvc_data.hashfile.tree import Tree
+
     with contextlib.suppress(DvcException, FileNotFoundError), Repo() as repo:
         out = repo.find_outs_by_path(str(folder), strict=False)[0]
         root = Path(out.fs_path)

@@ -266,8 +266,7 @@ def load_predictor(folder: str | Path) -> Predictor:
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
-            network = served_model.read_model(path, metadata)
-            compiled = compile_for_cpu(network)
+            compiled = compile_for_cpu(served_model.read_model(path, metadata))
     except Exception as error:  # libraries may raise any exception for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {reason(error)}"

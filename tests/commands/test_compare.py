@@ -47,7 +47,7 @@ DVC_YAML = """
 stages:
   evaluate:
     cmd: python -m stages.evaluate
-    deps: [data/code/evaluate.txt, models/served]
+    deps: [data/code/evaluate.txt, models/served, plots/predictions]
     params: [calibrate, calibrate.temperature]
     plots:
       - plots/predictions.csv: {cache: false}
@@ -74,6 +74,8 @@ def committed(tmp_path_factory) -> Path:
     succeed("python", "-m", "stages.code", cwd=project)
     (project / "models" / "served").mkdir(parents=True)
     (project / "models" / "served" / "model.bin").write_bytes(b"weights")
+    (project / "plots").mkdir()
+    (project / "plots" / "predictions").symlink_to("predictions.csv")  # both change at once
     for tag, wrong in (("old", set(range(20))), ("new", set(range(5)))):
         write(project, wrong)
         record(project)
@@ -112,7 +114,7 @@ def test_gate_fails_only_for_a_worse_run(project):
     [
         ("params.yaml calibrate.temperature", "params.yaml", "ture: true", "ture: false"),
         ("code of evaluate", "pawprint/scores/metrics.py", "import numpy", "x = 1\nimport numpy"),
-        ("plots/predictions.csv", "plots/predictions.csv", "cat,dog,", "cat,cat,"),
+        ("plots/predictions, plots/predictions.csv", "plots/predictions.csv", "cat,d", "cat,c"),
     ],
 )
 def test_results_of_other_params_code_or_predictions_are_refused(

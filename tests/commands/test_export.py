@@ -16,7 +16,6 @@ from networks import PLAIN, colour_model, metadata, sample_backbone, with_probab
 from pawprint.artifacts import Run, read_pixels
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
-from pawprint.base.files import md5
 from pawprint.base.tables import write_table
 from pawprint.commands import export_formats, export_litert
 from pawprint.commands.export import require_formats
@@ -34,6 +33,7 @@ METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model
 SLOW = pytest.mark.slow
 PARAMS = load_params(PROJECT / paths.PARAMS)
+SPLIT_OF_RUN = "0" * 32  # the recorded run's MD5 of the split, which has changed since then
 
 
 def run_in(folder: Path, described: Metadata = METADATA) -> Run:
@@ -56,6 +56,8 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
+    deps = [{"path": paths.SPLIT_CSV.as_posix(), "md5": SPLIT_OF_RUN}]
+    write_files(folder, {paths.LOCK: json.dumps({"stages": {"predict": {"deps": deps}}})})
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -104,7 +106,7 @@ def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     folder = paths.EXPORT / name
     served = read_metadata(paths.SERVED_MODEL).model_dump(mode="json")  # including the identity
     files = {f"model.{name}": sha256(folder / f"model.{name}")}
-    described = served | {"data_md5": md5(paths.SPLIT_CSV), "files": files}
+    described = served | {"data_md5": SPLIT_OF_RUN, "files": files}
     described |= {"format": FORMAT, "release": RELEASE}
     del described["activation"], described["crop_rule"]
     assert json.loads((folder / "model.json").read_text()) == described

@@ -28,7 +28,7 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
 from pawprint.data.archive import UnusableImageError
 from pawprint.data.decoding import decoder
-from pawprint.data.decoding.decoder import decoding
+from pawprint.data.decoding.decoder import decoding, pixels_sha256
 from pawprint.data.decoding.row import decode_row
 from pawprint.data.reading import decode, decode_file, to_upright_rgb
 
@@ -172,6 +172,7 @@ def test_row_of_a_turned_jpeg_is_that_of_its_upright_picture(orientation):
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     of_jpeg, of_png = (decode_row(file, "decodes", None) for file in (data, encode(upright, "PNG")))
     assert of_jpeg == of_png
+    assert pixels_sha256(np.asfortranarray(upright)) == of_jpeg["pixels_sha256"]  # of any layout
 
 
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])

@@ -54,10 +54,11 @@ def test_archive_photo_and_model_that_are_pointers_are_named(tmp_path, content, 
             read()
     with pytest.raises(UnusableImageError, match=command):
         decode(content)
-    example = shutil.copytree(EXAMPLE_MODEL, tmp_path / "model")
-    (example / "model.bin").write_bytes(content)
-    with refused("model.bin", command):
-        load_predictor(example)
+    for name in ("model.bin", "model.json"):
+        example = shutil.copytree(EXAMPLE_MODEL, tmp_path / name / "model")
+        (example / name).write_bytes(content)
+        with refused(name, command):
+            load_predictor(example)
 
 
 def test_photo_that_only_mentions_a_pointer_is_a_photo(tmp_path):

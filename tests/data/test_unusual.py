@@ -45,7 +45,7 @@ def test_measures_are_known_for_simple_pictures():
     half = np.zeros((256, 256, 3), np.uint8)
     half[:, 128:] = 200
     expected = {"brightness": 100.0, "contrast": 100.0, "sharpness": 315.0, "entropy": 1.0}
-    assert measure(half) == expected | {"perceptual_hash": measure(half // 2)["perceptual_hash"]}
+    assert measure(half) == expected | {"perceptual_hash": "9111" + "0" * 60}
 
 
 def test_set_that_is_dark_as_a_whole_is_told():

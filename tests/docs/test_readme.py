@@ -21,8 +21,9 @@ from pages import blocks, commands
 
 from examples.demo import draw_picture
 from pawprint.base.files import md5_of_folder
-from pawprint.base.paths import SERVED_MODEL
+from pawprint.base.paths import IMAGES_CSV, RAW_ARCHIVES, SERVED_MODEL
 from pawprint.base.yaml_file import read_yaml
+from pawprint.data.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("cd pawprint", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
@@ -51,6 +52,16 @@ SECTIONS = {
     for section in re.split(r"^(?=##)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     if not ELSEWHERE.match(name := page.stem + section.partition("\n")[0]) and typed(section)
 }
+
+
+def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
+    with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
+        for label in ("cat", "dog"):
+            # This is not a training image.
+            name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"
+            (tmp_path / f"{label}.jpg").write_bytes(read_member(archive, name))
+    lines = installed.succeed("pawprint", "predict", ".", cwd=tmp_path).splitlines()
+    assert [line.split()[0] for line in lines] == ["cat", "dog"]
 
 
 def drawn(first: int, last: int) -> dict[str, bytes]:
@@ -137,14 +148,15 @@ def test_commands_of_every_page_work_in_a_new_project(installed, project, tmp_pa
 
 @pytest.mark.slow
 def test_stages_run_one_after_another_without_dvc_write_the_same(installed, project, tmp_path):
-    served = md5_of_folder(project / SERVED_MODEL)
+    outs = [project / out for out in (RAW_ARCHIVES, IMAGES_CSV.parent, SERVED_MODEL)]
+    before = [*map(md5_of_folder, outs)]
     for folder in ("data", "metrics", "models", "plots"):
         shutil.rmtree(project / folder)
     write_files(tmp_path, {"dvc.py": "raise ModuleNotFoundError"})
     for stage in read_yaml(project / "dvc.yaml")["stages"].values():
         command = ("sh", "-c", stage["cmd"])
         installed.succeed(*command, cwd=project, PYTHONPATH=str(tmp_path))
-    assert md5_of_folder(project / SERVED_MODEL) == served
+    assert [*map(md5_of_folder, outs)] == before
     assert status(project) == ""
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.data.decoding.row import measure, measure_colour
+from pawprint.data.decoding.row import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
@@ -126,7 +126,7 @@ def hashes_of(width: int, colour: int, seed: int) -> list[str]:
         noise = Image.fromarray(rng.integers(0, 256, (6, 8), np.uint8)).resize((320, 240), 3)
         inner = noise.crop((width, width, 320 - width, 240 - width))
         picture = ImageOps.expand(inner, width, colour).convert("RGB")
-        hashes.append(measure(np.asarray(picture))["perceptual_hash"])
+        hashes.append(perceptual_hash(np.asarray(picture)))
     return hashes
 
 

@@ -50,7 +50,8 @@ SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
 MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
 MAX_SCANNED = 12 * MAX_PIXELS  # number of pixels times number of scans
 MAX_JPEG = 250_000_000  # in pixels; phones take up to 200 million
-BYTES_PER_PIXEL = 8  # peak memory: the image in Pillow, and a rotated copy of it
+# Peak memory: the image in Pillow, and a rotated copy of it. An upright RGB JPEG needs half of it.
+BYTES_PER_PIXEL = 8
 WITH_SCANS = 12  # bytes per pixel, including the coefficients of all scans
 ONE_LARGE_JPEG = threading.Lock()
 # Two threads that load the same Pillow image would decode into the same buffer and corrupt it.
@@ -363,5 +364,5 @@ def pixels_sha256(pixels: np.ndarray) -> str:
     """
     height, width, _ = pixels.shape
     digest = hashlib.sha256(f"{width}x{height}:".encode())
-    digest.update(pixels.data)
+    digest.update(np.ascontiguousarray(pixels).data)
     return digest.hexdigest()

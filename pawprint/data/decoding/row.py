@@ -34,8 +34,7 @@ def measure(pixels: np.ndarray) -> dict[str, str | float]:
     brightfield microscopy, 2000). `entropy` is in bits, from 0 for a uniform image to 8. Only whole
     numbers are added, so the results are the same on every processor.
     """
-    grey = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-    grey = grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2)
+    grey = _grey_square(pixels)
     # 16 bits suffice for all numbers but squares, and larger arrays take longer.
     square = np.asarray(grey, np.int16)
     inner = square[1:-1, 1:-1]
@@ -43,12 +42,21 @@ def measure(pixels: np.ndarray) -> dict[str, str | float]:
     counts = np.bincount(square.ravel(), minlength=256)
     part = counts[counts > 0] / square.size
     return {
-        "perceptual_hash": _perceptual_hash(grey),
+        "perceptual_hash": _hash_of(grey),
         "brightness": round(int(square.sum()) / square.size, 1),
         "contrast": round(_variance(square) ** 0.5, 1),
         "sharpness": round(_variance(4 * inner - around), 1),
         "entropy": round(float(-(part * np.log2(part)).sum()), 2),
     }
+
+
+def perceptual_hash(pixels: np.ndarray) -> str:
+    """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
+
+    The bits are in hexadecimal, row by row. Nearly all equal imagehash 4.3.2's
+    `phash(image, hash_size=16)`; see docs/decisions/10.
+    """
+    return _hash_of(_grey_square(pixels))
 
 
 def measure_colour(pixels: np.ndarray) -> float:
@@ -66,12 +74,12 @@ def _variance(values: np.ndarray) -> float:
     return (squares - total * total / values.size) / values.size
 
 
-def _perceptual_hash(grey: Image.Image) -> str:
-    """Return a bit for each of the 256 lowest frequencies: whether it is above their median.
+def _grey_square(pixels: np.ndarray) -> Image.Image:
+    grey = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
+    return grey.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2)
 
-    The bits are in hexadecimal, row by row. Nearly all equal imagehash 4.3.2's
-    `phash(image, hash_size=16)`; see docs/decisions/10.
-    """
+
+def _hash_of(grey: Image.Image) -> str:
     lowest = WAVES @ np.asarray(grey.reduce(SIDE // HASHED)) @ WAVES.T
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
@@ -112,6 +120,7 @@ def decode_row(data: bytes, rule: str, bits: int | None) -> dict:
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise DecodingError("no_jfif_header", "clean.rule is jfif")
         pixels = decoded.pixels
+        decoded = decoded._replace(content=pixels)  # releases a Pillow image, as large again
         height, width, _ = pixels.shape
         return {
             "width": width,
