@@ -195,9 +195,9 @@ def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[f
 
     The ends are NaN if all values are equal, or if there are too few: two or three at CONFIDENCE. A
     sample with only one of the values has no deviation, and such samples would then be beyond the
-    ends. See Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section
-    12.5. For an accurate model, most log losses are near 0 and a few are large, and percentile
-    intervals are too narrow above the mean (docs/decisions/29 lists the coverage of both).
+    ends. See Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. For an
+    accurate model, most log losses are near 0 and a few are large, and percentile intervals are too
+    narrow above the mean (docs/decisions/29 lists the coverage of both).
     """
     rng = np.random.default_rng(0)
     images = len(values)
