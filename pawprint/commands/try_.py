@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from pawprint.base.errors import InputError, NoWeightsError, counted
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
-from pawprint.scores.verdict import describe_verdict
+from pawprint.scores.verdict import describe_difference, describe_verdict
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
 NO_DOWNLOAD = "Networks of the extra `lite` come with pip instead."
@@ -42,13 +43,13 @@ def run(arguments: argparse.Namespace) -> None:
     The command uses at most 2,000 training images, and no validation or test images. It
     cross-validates a head for each candidate, and prints a row as soon as the candidate has been
     measured. The first row shows the current params. `difference` is the candidate's log loss minus
-    the log loss of the first row, with its interval. A candidate is only called better or worse if
-    the difference is significant, taking the number of candidates into account. Larger image sizes
-    count as one candidate: they are printed together, and tested from the largest down. The log
-    loss is `cross_validated_loss` of a run, if there are at most 2,000 training images. `CPU ms` is
-    the CPU time per image. `run s` is the time that the next run needs for feature extraction if no
-    features are stored. Both times exclude decoding. The features are kept for the next `dvc
-    repro`.
+    the log loss of the first row, with its interval, if there are enough groups. A candidate is
+    only called better or worse if the difference is significant, taking the number of candidates
+    into account. Larger image sizes count as one candidate: they are printed together, and tested
+    from the largest down. The log loss is `cross_validated_loss` of a run, if there are at most
+    2,000 training images. `CPU ms` is the CPU time per image. `run s` is the time that the next run
+    needs for feature extraction if no features are stored. Both times exclude decoding. The
+    features are kept for the next `dvc repro`.
 
     Examples:
       pawprint try --use
@@ -128,7 +129,7 @@ def _print_row(
     row: candidates.Measured, options: Sequence[candidates.Candidate], has_titles: bool
 ) -> None:
     test = row.comparison and row.comparison.test
-    difference = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})" if test else ""
+    difference = describe_difference(test.difference, test.low, test.high) if test else ""
     texts = [row.candidate.name, f"{row.accuracy:.2%}", f"{row.loss:.4f}", difference]
     texts += [row.verdict, f"{row.cpu_ms:.1f}", f"{row.seconds:,.0f}"]
     texts.append(describe_params(row.candidate))
@@ -199,7 +200,8 @@ def tabulate(
     """Return a row for each candidate, for JSON and for the printed table.
 
     Without scores, numbers are None and `error` is the message in `failed`, keyed by name. The
-    first row of all has no `difference`. `chosen` marks the candidate of `best`.
+    first row of all has no `difference`. With too few groups, `low` and `high` are None. `chosen`
+    marks the candidate of `best`.
     """
     row_of_name = {row.candidate.name: row for row in rows}
     table = []
@@ -209,7 +211,8 @@ def tabulate(
         record: dict[str, object] = {"candidate": option.name}
         record["accuracy"] = row and float(row.accuracy)
         record["log_loss"] = row and float(row.loss)
-        record |= {key: test and float(getattr(test, key)) for key in ("difference", "low", "high")}
+        ends = {key: getattr(test, key, math.nan) for key in ("difference", "low", "high")}
+        record |= {key: float(end) if math.isfinite(end) else None for key, end in ends.items()}
         record["verdict"] = row.verdict if row else ""
         record |= {key: row and float(getattr(row, key)) for key in ("cpu_ms", "seconds")}
         record["chosen"] = option is best.candidate

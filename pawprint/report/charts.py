@@ -20,6 +20,7 @@ from PIL import Image
 from pawprint.base.classes import PREDICTED
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import name_in_folder
+from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.base.tables import spread
 from pawprint.data.archive import Archive
 from pawprint.data.decoding.jpeg import decoded_side
@@ -30,6 +31,7 @@ from pawprint.pipeline.params.data import Augment
 from pawprint.pipeline.params.section import Resize
 from pawprint.report.pictures import (
     GREY,
+    MAX_TITLE,
     Cell,
     draw_first,
     photo_grid,
@@ -61,6 +63,7 @@ PREDICTIONS = 24
 ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
+NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-0.jpg
 BLUES = matplotlib.colormaps["Blues"]
 
 
@@ -292,20 +295,22 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
 
 
 def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
-    """Draw the first images in LABELS_TO_REVIEW: place, label, its probability and a reason.
+    """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
     The reason is `likely`, the most probable other label, or a near-duplicate with a different
     label.
     """
     rows = suspects.head(MAX_TO_REVIEW)
     titles = []
-    for row in rows.itertuples():
+    for number, row in enumerate(rows.itertuples(), 1):
+        place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
         why = f"perhaps {row.likely}"
         if row.contradicts:
-            why = f"≈ {name_in_folder(row.contradicts)}"
-        titles.append(f"{name_in_folder(row.path)}\n{label} {row.probability:.1%}\n{why}")
-    return draw_first(archive, "Labels to review", rows, len(suspects), titles, RED)
+            why = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
+        titles.append(f"{place}\n{label} {row.probability:.1%}\n{why}")
+    heading = f"Rows of {LABELS_TO_REVIEW_CSV.as_posix()}"
+    return draw_first(archive, heading, rows, len(suspects), titles, RED)
 
 
 def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:

@@ -96,10 +96,10 @@ def _is_likely(path: str) -> tuple[bool, bool, str]:
     return "cjk" not in name and "noto" not in name, "regular" not in name, path
 
 
-def shorten(text: str, length: int) -> str:
-    """Shorten a text to `length` characters, with "…" in the middle."""
-    half = length // 2
-    return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
+def shorten(text: str, length: int, end: int | None = None) -> str:
+    """Shorten a text to `length` characters, with "…" before the last `end` ones, or the half."""
+    end = end or length // 2
+    return text if len(text) <= length else f"{text[: length - end - 1]}…{text[-end:]}"
 
 
 def render(figure: Figure) -> Image.Image:

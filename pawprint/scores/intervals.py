@@ -193,19 +193,21 @@ def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple
 def mean_interval(values: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the bootstrap-t interval for the mean of values, `(images,)`.
 
-    The ends are NaN if all values are equal, or if there are only two, because the samples then
-    have no deviation. See Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section
-    12.5. For an accurate model, most log losses are near 0 and a few are large, and percentile
-    intervals are too narrow above the mean (docs/decisions/29 lists the coverage of both).
+    The ends are NaN if all values are equal, or if there are too few: two or three at CONFIDENCE. A
+    sample with only one of the values has no deviation, and such samples would then be beyond the
+    ends. See Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. For an
+    accurate model, most log losses are near 0 and a few are large, and percentile intervals are too
+    narrow above the mean (docs/decisions/29 lists the coverage of both).
     """
     rng = np.random.default_rng(0)
     images = len(values)
-    if images < 3 or np.ptp(values) == 0:
+    is_few = images < 3 or images ** (1 - images) > (1 - confidence) / 2
+    if is_few or np.ptp(values) == 0:
         return np.nan, np.nan
     draws = (rng.integers(images, size=(RESAMPLED, images)) for _ in range(RESAMPLES // RESAMPLED))
     parts = (values[drawn] for drawn in draws)
     means, deviations = np.hstack([(part.mean(axis=1), part.std(axis=1)) for part in parts])
-    varied = deviations > 0
+    varied = deviations > 1e-12 * values.std()  # equal values can have a deviation by rounding
     studentized = (means[varied] - values.mean()) / deviations[varied]
     ends = np.quantile(studentized, [(1 + confidence) / 2, (1 - confidence) / 2])
     low, high = values.mean() - ends * values.std()

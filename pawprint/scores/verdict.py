@@ -28,7 +28,8 @@ class LossTest(NamedTuple):
     """The difference in log loss, new minus old, with its interval at the level `confidence`.
 
     `of_right` is the interval for `right`: the accuracy or, with imbalanced classes, the mean
-    recall. If the difference is not significant, both intervals are extended to 0.
+    recall. If the difference is not significant, both intervals are extended to 0. With too few
+    groups, `low` and `high` are infinite.
     """
 
     difference: float
@@ -144,7 +145,8 @@ def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> Los
     low, high = intervals.mean_interval(by_group, confidence)
     difference = float(differences.mean())
     if low != low:  # NaN: all values are equal, or there are too few
-        low, high = (difference, difference) if len(by_group) > 2 else (-np.inf, np.inf)
+        is_equal = len(by_group) > 2 and np.ptp(by_group) == 0
+        low, high = (difference, difference) if is_equal else (-np.inf, np.inf)
     low, high = intervals.extend_to_zero((low, high), is_significant)
     of_right = intervals.extend_to_zero(of_right, is_significant)
     return LossTest(difference, low, high, confidence, p_value, right, of_right)
@@ -178,6 +180,12 @@ def describe_verdict(
     return f"{new} is {verdict} than {old}: {found} ({interval}s), {images}."
 
 
+def describe_difference(difference: float, low: float, high: float) -> str:
+    """Return a difference in log loss with its interval, if there are enough groups for one."""
+    interval = f"{low:+.4f} to {high:+.4f}" if np.isfinite(high) else "too few groups"
+    return f"{difference:+.4f} ({interval})"
+
+
 def tabulate_sets(compared: ModelComparison) -> pd.DataFrame:
     """Return a text table: for each set, both models' scores and their difference."""
     rows = []
@@ -187,6 +195,7 @@ def tabulate_sets(compared: ModelComparison) -> pd.DataFrame:
             values = [row.get(f"{score} {side}") for side in ("old", "new")]
             if None not in values and not pd.isna(values[0]):
                 cells[score] = " → ".join(f"{value:{form}}" for value in values)
-        cells["log loss difference"] = "{difference:+.4f} ({low:+.4f} to {high:+.4f})".format(**row)
+        ends = row["difference"], row["low"], row["high"]
+        cells["log loss difference"] = describe_difference(*ends)
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")

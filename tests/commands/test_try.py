@@ -29,7 +29,7 @@ from pawprint.commands.candidates import (
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
-from pawprint.commands.try_ import _choices, describe_choice
+from pawprint.commands.try_ import _choices, describe_choice, tabulate
 from pawprint.data.decoding.decoder import pixels_sha256
 from pawprint.network.feature_reuse import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
@@ -265,9 +265,11 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     assert used == str(SAMPLE_WEIGHTS)
 
 
-def measured(losses: list[float], seconds: list[float], sizes: int = 0) -> list[Measured]:
+def measured(
+    losses: list[float], seconds: list[float], sizes: int = 0, groups: int = 400
+) -> list[Measured]:
     """Return rows for log losses on 400 images each; the last `sizes` are larger image sizes."""
-    table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400)})
+    table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400) % groups})
     sample, rows = candidates.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
     params = load_params(PROJECT / "params.yaml")
     for number, (loss, cost) in enumerate(zip(losses, seconds)):
@@ -295,6 +297,15 @@ def test_cheapest_of_the_best_is_used():
         assert rows.index(choose(rows)) == best
     rows = measured([0.30, 0.301], [9, 5])  # no difference is shown
     assert choose(rows) is rows[1] and "because it is faster" in describe_choice(rows[1], rows)
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_json_has_no_interval_of_too_few_groups(groups):
+    rows = measured([0.50, 0.40], [9, 15], groups=groups)
+    table = tabulate([row.candidate for row in rows], rows, {}, rows[0])
+    (_, row) = json.loads(json.dumps(table, allow_nan=False))
+    assert row["difference"] < -0.05
+    assert (row["low"], row["high"], row["verdict"]) == (None, None, NOT_SHOWN)
 
 
 def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():

@@ -1,17 +1,19 @@
 import numpy as np
 import pandas as pd
-from conftest import PROJECT, succeed
+import pytest
+from conftest import PROJECT, encode, succeed
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
 from pawprint.base.columns import PROBABILITIES
+from pawprint.base.files import pack
 from pawprint.data.archive import open_archive
 from pawprint.data.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
-from pawprint.report.charts import draw_augmented, draw_confusion
-from pawprint.report.pictures import PHOTO_SIZE, samples, save
+from pawprint.report.charts import draw_augmented, draw_confusion, draw_labels_to_review
+from pawprint.report.pictures import CELL_WIDTH, PHOTO_SIZE, TITLE_HEIGHT, samples, save
 
 DRAW = """
 import sys
@@ -85,6 +87,20 @@ def test_preview_shows_the_views_that_training_uses(drawn_archive):
         windows = sliding_window_view(picture, shown.shape)
         corners = (windows[..., 0, 0, :] == shown[0, 0]).all(-1)
         assert any(np.array_equal(window, shown) for window in windows[corners])
+
+
+@pytest.mark.parametrize(
+    "other", ["b/100RECNX/IMG_0004.JPG-0.jpg", "a/100RECNX/IMG_0014.JPG-0.jpg"]
+)
+def test_photos_of_similar_names_have_different_captions(tmp_path, other):
+    names = ["a/100RECNX/IMG_0004.JPG-0.jpg", other]
+    photo = encode(Image.new("RGB", (8, 8)), "JPEG")
+    pack(tmp_path / "photos.tar", [(name, photo) for name in names])
+    row = {"label": "fox", "likely": "hare", "probability": 0.1, "contradicts": ""}
+    suspects = pd.DataFrame([row | {"path": name} for name in names])
+    with open_archive(tmp_path / "photos.tar") as archive:
+        picture = np.asarray(draw_labels_to_review(archive, suspects))[TITLE_HEIGHT:]
+    assert (picture[:, :CELL_WIDTH] != picture[:, CELL_WIDTH : 2 * CELL_WIDTH]).any()
 
 
 def test_samples_show_every_class():

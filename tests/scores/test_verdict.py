@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pawprint.scores.intervals import extend_to_zero, holm, paired_interval, paired_test
-from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in
+from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in, tabulate_sets
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)
@@ -95,6 +95,18 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)
     assert [*compared.sets["difference"]] == pytest.approx([(better - losses).mean(), 0])
     assert [*compared.sets["log loss old"]] == pytest.approx([losses.mean()] * 2)
+
+
+@pytest.mark.parametrize(("number", "has_interval"), [(2, False), (3, False), (6, True)])
+def test_too_few_groups_have_no_interval(number, has_interval):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        old, new = rng.exponential(0.2, (2, IMAGES))
+        (compared,) = compare([{"test": of_losses(old, new, np.arange(IMAGES) % number)}])
+        cell = tabulate_sets(compared)["log loss difference"][0]
+        assert compared.test.verdict == NOT_SHOWN
+        assert ("too few groups" in cell) != has_interval
+        assert np.isfinite(compared.test.high) == has_interval
 
 
 @pytest.mark.parametrize("images", [40, 200, 1000])
