@@ -73,10 +73,11 @@ def main() -> None:
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     right = round(metrics["cross_validated_accuracy"] * len(probabilities))
-    result = (
-        f"{head.method}, correct on {right:,} of {len(probabilities):,} cross-validated training "
-        f"images, and on {head.validation['accuracy']:.1%} of validation"
-    )
+    in_folds = f"correct on {right:,} of {len(probabilities):,} cross-validated training images"
+    on_validation = f"on {head.validation['accuracy']:.1%} of validation"
+    result = f"{head.method}, {in_folds}, and {on_validation}"
+    if head.history["epoch"].any():  # a head in epochs is not cross-validated
+        result = f"{head.method}, correct {on_validation}; by logistic regression, {in_folds}"
     report("train_extract", [result, *describe_not_predicted(images["label"][~is_predicted])])
     accuracy = metrics["cross_validated_accuracy"]
     told = [key for key in ("series", "crossed") if key in by_series]

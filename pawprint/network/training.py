@@ -381,7 +381,9 @@ def describe_kept(history: pd.DataFrame, keeper: KeepBest | None) -> str:
         return f"epoch {last['epoch']} is kept: {metrics}"
     before = _describe(**keeper.before)
     if keeper.best_epoch is None:
-        return f"the head alone is kept: no epoch is better than {before}"
+        return (
+            f"the head alone is kept: {before}; no epoch has a lower loss without a lower accuracy"
+        )
     best = _describe(**keeper.best)
     return f"epoch {keeper.best_epoch} is kept: {best}; the head alone: {before}"
 

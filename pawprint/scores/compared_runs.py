@@ -44,7 +44,7 @@ class Run(NamedTuple):
     `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
-    `epochs`, which is 1 for a head alone. `choices` is the content of
+    `epochs`, which is 1 for a fitted head alone. `choices` is the content of
     data/cross_validation.json, or {}. `missing` explains why data are missing, or is "".
     """
 
@@ -167,7 +167,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += " and training images (in folds)"
     epochs = [run.epochs for run in runs]
     if max(epochs) > 1:
-        kind += ", which have also chosen the epoch of fine-tuning"
+        kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
     for run, of_run, comparison in zip(new, common, compare(deciding, confidence)):
@@ -281,13 +281,17 @@ def read_run(read: Reader, name: str) -> Run:
     tables = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, tables)
     try:
-        history = read(paths.FINETUNE_HISTORY_CSV, partial(parse_table, columns=HISTORY))
-        is_tuned = history["kept"].any()
-        run = run._replace(epochs=1 + len(history) if is_tuned else 1)
+        head, tuned = (
+            read(path, partial(parse_table, columns=HISTORY))
+            for path in (paths.EXTRACT_HISTORY_CSV, paths.FINETUNE_HISTORY_CSV)
+        )
+        is_tuned = tuned["kept"].any()
+        run = run._replace(epochs=len(head) + (len(tuned) if is_tuned else 0))
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)
-        if not is_tuned:  # cross-validation does not describe a fine-tuned model
+        # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
+        if not is_tuned and (head["epoch"] == 0).all():
             tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
     except InputError as error:
         run = run._replace(missing=str(error))

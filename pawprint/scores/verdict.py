@@ -42,9 +42,16 @@ class LossTest(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """Return "better" or "worse" if the interval excludes 0, otherwise "equal" or NOT_SHOWN."""
+        """Return "better" or "worse" if an interval excludes 0, otherwise "equal" or NOT_SHOWN.
+
+        A few large losses can widen the interval of a significant difference so that it includes
+        0. If the accuracy then differs in the same direction, that decides.
+        """
+        low, high = self.of_right
+        if self.low <= 0 <= self.high and (low > 0 > self.difference or high < 0 < self.difference):
+            return "better" if low > 0 else "worse"
         if self.low <= 0 <= self.high:
-            return "equal" if max(map(abs, self.of_right)) <= EQUAL else NOT_SHOWN
+            return "equal" if max(abs(low), abs(high)) <= EQUAL else NOT_SHOWN
         return "worse" if self.low > 0 else "better"
 
 
