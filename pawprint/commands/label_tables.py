@@ -21,7 +21,7 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
-from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
+from pawprint.data.folder_names import SPLIT_OF_FOLDER, split_in_words
 from pawprint.data.folders import AUTO, READINGS, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata
 from pawprint.data.names import count_suffixes, is_image_name
@@ -358,7 +358,8 @@ def _choose_table(tables: list[Table], where: Path) -> tuple[Table, list[str]]:
 
 
 def _is_of_test(row: Row) -> bool:
-    return any(split_in_words(folder) == "test" for folder in folder_of(row.photo))
+    folders = PurePosixPath(row.photo).parts[:-1]
+    return any(split_in_words(folder) == "test" for folder in folders)
 
 
 def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:

@@ -104,7 +104,9 @@ def test_crop_lies_inside_the_photo(bbox, rule, expected):
 def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_path):
     photos = {
         "north/100RECNX/a.jpg": [found(), found(BLUE, 1), found(conf=0.1), found(category="2")],
+        "north/100RECNX/b.jpg": [found()],
         "south/a.jpg": [found(BLUE)],
+        "south/c.jpg": [found()],
         "south/none.jpg": [],
         "gone.jpg": [found()],
         "broken.jpg": None,
@@ -114,18 +116,22 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     exif = Image.Exif()
     exif[ExifTags.Base.Model] = "K1"
     exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:01", 37521: "25"}
-    first, *others = [*photos][:3]
-    contents = {first: scene(exif=exif)} | dict.fromkeys(others, scene())
+    contents = dict.fromkeys(("south/a.jpg", "south/none.jpg"), scene())
+    contents["north/100RECNX/a.jpg"] = contents["south/c.jpg"] = scene(exif=exif)
+    exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:03"}
+    contents["north/100RECNX/b.jpg"] = scene(exif=exif)
     write_files(tmp_path / "photos", contents)
     write_files(tmp_path, {"md.json": md(photos)})
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
-    for line in ("at least 0.2", "left out: 1 .mp4", "3 crops of 6 photos; 3 failed",
+    for line in ("at least 0.2", "left out: 1 .mp4", "5 crops of 8 photos; 3 failed",
                  "no such file", "image access failure", "a path with .."):  # fmt: skip
         assert line in result.stdout
     rows = rows_of(tmp_path / "crops")
     first, second = (f"unlabelled/north/100RECNX/a.jpg-{place}.jpg" for place in (0, 1))
-    assert [*rows] == [first, second, "unlabelled/south/a.jpg-0.jpg"]
+    next_of_burst = "unlabelled/north/100RECNX/b.jpg-0.jpg"
+    others = [f"unlabelled/{name}-0.jpg" for name in ("south/a.jpg", "south/c.jpg")]
+    assert [*rows] == [first, second, next_of_burst, *others]
     assert rows[first] == {
         "group": "north/100RECNX/a.jpg",
         "location": "north",
@@ -133,7 +139,8 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
         "confidence": "0.9",
         "crop_rule": SQUARE,
     }
-    assert rows[second]["group"] == rows[first]["group"]
+    groups = [row["group"] for row in rows.values()]  # photos of a burst have its first one's
+    assert groups == ["north/100RECNX/a.jpg"] * 3 + ["south/a.jpg", "south/c.jpg"]
     for name, size, colour in ((first, 75, "red"), (second, 100, "blue")):
         with Image.open(tmp_path / "crops" / name) as crop:
             assert (crop.size, colour_of(crop)) == ((size, size), colour)
@@ -142,7 +149,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     with Image.open(tmp_path / "crops/unlabelled/south/a.jpg-0.jpg") as crop:
         assert not crop.getexif()
     text = printed(tmp_path, "init", "project", "--images", "crops")
-    assert "no classes; 3 unlabelled" in text and "pawprint app" in text
+    assert "no classes; 5 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
     assert "Nothing is overwritten" in line
 
