@@ -287,7 +287,7 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
     names files, and for another file.
     """
     header, _, lines, _ = parse_csv(content, printable(str(path)), ())
-    rows = [dict(zip(map(str.strip, header), cells)) for _, cells in lines]
+    rows = [_with_path(dict(zip(map(str.strip, header), cells))) for _, cells in lines]
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for cells in rows for name in cells)
     found = {}
@@ -308,6 +308,9 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
             f"one column with the names of files. Received: {name_some(columns)}, which name "
             "different files. Keep one of them"
         )
+    several = [cell for cells in rows for cell in cells.values() if ends.get(cell, "") is None]
+    if several and not columns:
+        problem = f"paths below {images}. Received: {several[0]}, which is in several folders"
     if problem:
         raise InputError(f"{path}: expected {printable(problem)}.")
     if not columns:
@@ -322,6 +325,14 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
         for (line, _), cells, photo in zip(lines, rows, found[column])
         if others and cells.get(column)
     ]
+
+
+def _with_path(cells: Cells) -> Cells:
+    """Return a row with the path in File, where Timelapse has the name."""
+    if not {"File", "RelativePath"} <= cells.keys():
+        return cells
+    folder = cells.pop("RelativePath")
+    return cells | {"File": posixpath.join(folder, cells["File"])}
 
 
 def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[str | None]:
@@ -369,7 +380,8 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     if missing := [row.place for row in rows if not row.photo]:
         raise InputError(
             f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
-            f"several of them: {name_some(missing, 3)}. Add the files, or remove the rows."
+            f"several of them: {name_some(missing, 3)}. Add the files, write the paths of names "
+            "that are in several folders, or remove the rows."
         )
     used, labels = _choose_labels(rows, asked, where)
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})

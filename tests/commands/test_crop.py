@@ -233,10 +233,11 @@ def test_coco_has_the_label_sequence_and_location_of_each_box(tmp_path):
 
 
 def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
-    names = ("fox/a.jpg", "owl/b.jpg")
+    names = ("fox/a.jpg", "owl/b/a.jpg")
     write_files(tmp_path / "photos", dict.fromkeys(names, scene()))
     write_files(tmp_path, {"md.json": md({name: [found()] for name in names})})
-    write_files(tmp_path, {"t.csv": "file,species,season\nfox/a.jpg,cat,dry\nowl/b.jpg,dog,wet\n"})
+    timelapse = "RootFolder,File,RelativePath,species\nx,a.jpg,fox,cat\nx,a.jpg,owl\\b,dog\n"
+    write_files(tmp_path, {"t.csv": timelapse})
     images = [{"id": name, "file_name": name, "location": "l"} for name in names]
     shown = ((names[0], 7), (names[1], 7), (names[1], 9))  # two labels are none
     annotations = [{"image_id": name, "category_id": number} for name, number in shown]
@@ -252,12 +253,12 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
         rows = [*rows_of(tmp_path / out).values()]
         labels[out] = [(row["label"], row["location"], row["crop_rule"]) for row in rows]
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
-    assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl", AS_IS)]
+    assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl/b", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
     listed = json.dumps([{"file": name, "label": "fox"} for name in names])
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/"), "list.json": listed})
     for table, words in {
-        "x.json": "the same paths. Received: x/a.jpg, owl/b.jpg, without a label for any",
+        "x.json": "the same paths. Received: x/a.jpg, owl/b/a.jpg, without a label for any",
         "md.json": "expected labels in COCO's JSON. Received: no 'categories'",
         "list.json": "expected labels in COCO's JSON. Received: a list",
     }.items():
