@@ -22,8 +22,10 @@ from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_c
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME
+from pawprint.data.names import is_image_name
 from pawprint.data.series import first_of_bursts
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
+from pawprint.serving.predictor import names_below
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -77,8 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
     rows: dict[str, Cells] = {}
     exif_of: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
+    listed = {photo.file for photo in photos}
+    absent = sum(map(is_image_name, {*names_below(folder)} - listed))
+    cells_of, several = _cells_of(arguments, photos)
+    notes += filter(None, [several])
     with replacing(out) as new:
-        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments, photos))
+        crop = partial(_crop_photo, folder, new, rule, cells_of)
         results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
         for photo, (crops, exif, error) in zip(photos, results):
             rows |= crops
@@ -96,19 +102,27 @@ def run(arguments: argparse.Namespace) -> int:
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
     print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
-    number = counted(len(photos), "photo")
-    print(f"{counted(len(rows), 'crop')} of {number}; {len(failed):,} failed")
+    empty = len(photos) - len(exif_of) - len(failed)
+    print(
+        f"{counted(len(rows), 'crop')} of {counted(len(exif_of), 'photo')}; other photos: "
+        f"{empty:,} without a box to cut, {len(failed):,} failed, {absent:,} not in the JSON"
+    )
     print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
 
 
-def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str, Cells]:
-    """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
+def _cells_of(
+    arguments: argparse.Namespace, photos: list[Photo]
+) -> tuple[Mapping[str, Cells], str]:
+    """Return the cells that a table or the folders give a photo: a label, and perhaps others.
+
+    The second result is a line about photos that the table gives several labels, and so none.
+    """
     folder, labels = arguments.photos, arguments.labels
     own = folder / FILE_NAME
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
-        return {}
+        return {}, ""
     if table and table.suffix.lower() == ".json":
         if arguments.label:
             arguments.error("argument --label: expected no JSON as the --table")
@@ -119,14 +133,14 @@ def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str
                 f"{table}: expected labels of photos in {arguments.boxes}, by the same paths. "
                 f"Received: {name_some(cells) or 'no images'}, without a label for any of them."
             )
-        return cells
+        return cells, ""
     with open_given(folder) as given:
         if table or arguments.label:
             found = find_labels(given, Asked(table, arguments.label), AUTO)
-            return found.photos if found else {}
+            return (found.photos, found.several) if found else ({}, "")
         places = find_layout(given.names, None, labels, str(folder)).places
     # These folders are classes, not locations.
-    return {name: {"label": place.label, "location": ""} for name, place in places.items()}
+    return {name: {"label": place.label, "location": ""} for name, place in places.items()}, ""
 
 
 def _own_cells(photo: Photo) -> Cells:

@@ -79,11 +79,13 @@ class Labelled(NamedTuple):
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
     without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
+    `several` is the one about photos whose rows have different labels, or "".
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
+    several: str
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -399,6 +401,12 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         photos[row.photo] = {"label": label or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
+    several = (
+        f"{counted(len(differing), 'photo')} with several labels, unlabelled until you choose one: "
+        f"{name_some(sorted(differing))}"
+        if differing
+        else ""
+    )
     others = sorted({*given.others}.difference(photos, [json_file]))
     notes = (
         all(map(str.isdecimal, {*labels} - {""})) and OF_NUMBERS,
@@ -408,13 +416,11 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         other_splits
         and f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
         "`split` divides the photos",
-        differing
-        and f"rows differ for {len(differing):,} photos, which stay unlabelled; choose labels in "
-        f"labels.csv: {name_some(sorted(differing))}",
+        several,
         of_tests and f"left out, because they name test photos: {name_some(of_tests)}",
     )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note])
+    return Labelled(name, photos, [note for note in notes if note], several)
 
 
 def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, str]]:

@@ -116,7 +116,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     exif = Image.Exif()
     exif[ExifTags.Base.Model] = "K1"
     exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:01", 37521: "25"}
-    contents = dict.fromkeys(("south/a.jpg", "south/none.jpg"), scene())
+    contents = dict.fromkeys(("south/a.jpg", "south/none.jpg", "new.jpg"), scene())
     contents["north/100RECNX/a.jpg"] = contents["south/c.jpg"] = scene(exif=exif)
     exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:03"}
     contents["north/100RECNX/b.jpg"] = scene(exif=exif)
@@ -124,7 +124,8 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     write_files(tmp_path, {"md.json": md(photos)})
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
-    for line in ("at least 0.2", "left out: 1 .mp4", "5 crops of 8 photos; 3 failed",
+    for line in ("at least 0.2", "left out: 1 .mp4", "5 crops of 4 photos",
+                 "1 without a box to cut, 3 failed, 1 not in the JSON",
                  "no such file", "image access failure", "a path with .."):  # fmt: skip
         assert line in result.stdout
     rows = rows_of(tmp_path / "crops")
@@ -255,6 +256,11 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
     assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl/b", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
+    write_files(tmp_path, {"t.csv": f"{timelapse}x,a.jpg,fox,dog\n"})
+    text = printed(
+        tmp_path, "crop", "md.json", "photos", "differ", "--table", "t.csv", "--label", "species"
+    )
+    assert "1 photo with several labels" in text and "1 class: dog (1); 1 unlabelled" in text
     listed = json.dumps([{"file": name, "label": "fox"} for name in names])
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/"), "list.json": listed})
     for table, words in {
