@@ -379,7 +379,7 @@ def test_every_command_of_the_page_works_and_prints_what_it_shows(tmp_path):
                 write_colour_model(folder / SERVED_MODEL, crop_rule=SQUARE)
             result = pawprint_here(folder, *command.split()[1:])
             assert result.returncode == 0 and {*lines} <= {*result.stdout.splitlines()}, command
-    validate(json.loads((folder / "labelled.json").read_text()))
+    validate(json.loads((tmp_path / "labelled.json").read_text()))
 
 
 @pytest.mark.slow
