@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import replacing, write_text
+from pawprint.base.files import replacing, walk, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.given_images import open_given
@@ -25,7 +25,6 @@ from pawprint.data.metadata_csv import FILE_NAME
 from pawprint.data.names import is_image_name
 from pawprint.data.series import first_of_bursts
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
-from pawprint.serving.predictor import names_below
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -79,8 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: dict[str, Cells] = {}
     exif_of: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
-    listed = {photo.file for photo in photos}
-    absent = sum(map(is_image_name, {*names_below(folder)} - listed))
+    absent = _count_absent(folder, photos)
     cells_of, several = _cells_of(arguments, photos)
     notes += filter(None, [several])
     with replacing(out) as new:
@@ -109,6 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
+
+
+def _count_absent(folder: Path, photos: list[Photo]) -> int:
+    """Return how many photos in a folder are not among these."""
+    names = {path.relative_to(folder).as_posix() for path in walk(folder, lambda *_: None)}
+    return sum(map(is_image_name, names - {photo.file for photo in photos}))
 
 
 def _cells_of(
