@@ -2,17 +2,19 @@
 
 import argparse
 import os
+import posixpath
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 from PIL import ExifTags, Image
 
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import replacing, write_text
+from pawprint.base.files import replacing, walk, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.given_images import open_given
@@ -20,6 +22,8 @@ from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_c
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.data.metadata_csv import FILE_NAME
+from pawprint.data.names import is_image_name
+from pawprint.data.series import first_of_bursts
 from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 
 QUALITY = 98  # of the JPEGs, with all colours
@@ -50,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Each box of an animal becomes an upright JPEG in OUT, by one rule: a square of its longer side,
     moved inside the photo. MegaDetector's other categories are left out; without the category
-    animal, all boxes are cut. A metadata.csv has each crop's label, its group (the photo or the
-    sequence), the location, and the detector's confidence.
+    animal, all boxes are cut. A metadata.csv has each crop's label, its group (the sequence, the
+    burst that EXIF times tell, or the photo), the location, and the detector's confidence.
 
     Labels come from COCO's categories, --table, a metadata.csv beside the photos, or --labels.
     Crops without a label go to OUT/unlabelled, for `pawprint app`. Photos that fail are listed with
@@ -72,33 +76,57 @@ def run(arguments: argparse.Namespace) -> int:
     photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
     rule = AS_IS if arguments.as_is else f"square {round(arguments.margin, 3)}"
     rows: dict[str, Cells] = {}
+    exif_of: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
+    absent = _count_absent(folder, photos)
+    cells_of, several = _cells_of(arguments, photos)
+    notes += filter(None, [several])
     with replacing(out) as new:
-        crop = partial(_crop_photo, folder, new, rule, _cells_of(arguments, photos))
+        crop = partial(_crop_photo, folder, new, rule, cells_of)
         results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
-        for photo, (crops, error) in zip(photos, results):
+        for photo, (crops, exif, error) in zip(photos, results):
             rows |= crops
+            if crops:
+                exif_of[photo.file] = exif | {"folder": posixpath.dirname(photo.file)}
             failed += [(printable(photo.file), error)] if error else []
         if not rows:
             said = [f"{arguments.boxes}: no box to cut", *notes, *map(": ".join, failed[:1])]
             raise InputError("; ".join(said))
+        taken = pd.DataFrame.from_dict(exif_of, "index").assign(path=[*exif_of])
+        bursts = first_of_bursts(taken, ["folder", "camera"])
+        for cells in rows.values():  # a sequence stays as it is
+            cells["group"] = bursts.get(cells["group"], cells["group"])
         write_text(new / FILE_NAME, metadata_csv(rows))
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
     print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
-    number = counted(len(photos), "photo")
-    print(f"{counted(len(rows), 'crop')} of {number}; {len(failed):,} failed")
+    empty = len(photos) - len(exif_of) - len(failed)
+    print(
+        f"{counted(len(rows), 'crop')} of {counted(len(exif_of), 'photo')}; other photos: "
+        f"{empty:,} without a box to cut, {len(failed):,} failed, {absent:,} not in the JSON"
+    )
     print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
     return int(bool(failed))
 
 
-def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str, Cells]:
-    """Return the cells that a table or the folders give a photo: a label, and perhaps others."""
+def _count_absent(folder: Path, photos: list[Photo]) -> int:
+    """Return how many photos in a folder are not among these."""
+    names = {path.relative_to(folder).as_posix() for path in walk(folder, lambda *_: None)}
+    return sum(map(is_image_name, names - {photo.file for photo in photos}))
+
+
+def _cells_of(
+    arguments: argparse.Namespace, photos: list[Photo]
+) -> tuple[Mapping[str, Cells], str]:
+    """Return the cells that a table or the folders give a photo: a label, and perhaps others.
+
+    The second result is a line about photos that the table gives several labels, and so none.
+    """
     folder, labels = arguments.photos, arguments.labels
     own = folder / FILE_NAME
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
-        return {}
+        return {}, ""
     if table and table.suffix.lower() == ".json":
         if arguments.label:
             arguments.error("argument --label: expected no JSON as the --table")
@@ -109,14 +137,14 @@ def _cells_of(arguments: argparse.Namespace, photos: list[Photo]) -> Mapping[str
                 f"{table}: expected labels of photos in {arguments.boxes}, by the same paths. "
                 f"Received: {name_some(cells) or 'no images'}, without a label for any of them."
             )
-        return cells
+        return cells, ""
     with open_given(folder) as given:
         if table or arguments.label:
             found = find_labels(given, Asked(table, arguments.label), AUTO)
-            return found.photos if found else {}
+            return (found.photos, found.several) if found else ({}, "")
         places = find_layout(given.names, None, labels, str(folder)).places
     # These folders are classes, not locations.
-    return {name: {"label": place.label, "location": ""} for name, place in places.items()}
+    return {name: {"label": place.label, "location": ""} for name, place in places.items()}, ""
 
 
 def _own_cells(photo: Photo) -> Cells:
@@ -125,14 +153,15 @@ def _own_cells(photo: Photo) -> Cells:
 
 def _crop_photo(
     folder: Path, out: Path, rule: str, cells_of: Mapping[str, Cells], photo: Photo
-) -> tuple[dict[str, Cells], str]:
-    """Write the crops of a photo, and return their cells by name, and why it fails, or ""."""
+) -> tuple[dict[str, Cells], Cells, str]:
+    """Write the crops of a photo; return their cells by name, its EXIF, and why it fails, or ""."""
     try:
         data = photo.read(folder)
         crops = cut(data, photo, rule)
     except FAILURES as error:
-        return {}, why(error)
-    exif = _exif_of(data)
+        return {}, {}, why(error)
+    found = read_exif(data)
+    exif = _exif_of(found)
     cells = _own_cells(photo) | cells_of.get(photo.file, {})
     rows = {}
     for box, crop in zip(photo.boxes, crops):
@@ -143,12 +172,11 @@ def _crop_photo(
         row = cells | {"label": label or UNLABELLED}
         confidence = "" if box.confidence is None else str(box.confidence)
         rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
-    return rows, ""
+    return rows, found, ""
 
 
-def _exif_of(photo: bytes) -> bytes:
-    """Return when and with which camera a photo was taken, by which `split` finds bursts."""
-    found = read_exif(photo)
+def _exif_of(found: Cells) -> bytes:
+    """Return when and with which camera a photo was taken, as `read_exif` has `found` it."""
     exif = Image.Exif()
     if found["camera"]:
         exif[ExifTags.Base.Model] = found["camera"]

@@ -21,7 +21,7 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
-from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
+from pawprint.data.folder_names import SPLIT_OF_FOLDER, split_in_words
 from pawprint.data.folders import AUTO, READINGS, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata
 from pawprint.data.names import count_suffixes, is_image_name
@@ -79,11 +79,13 @@ class Labelled(NamedTuple):
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
     without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
+    `several` is the one about photos whose rows have different labels, or "".
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
+    several: str
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -287,7 +289,7 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
     names files, and for another file.
     """
     header, _, lines, _ = parse_csv(content, printable(str(path)), ())
-    rows = [dict(zip(map(str.strip, header), cells)) for _, cells in lines]
+    rows = [_with_path(dict(zip(map(str.strip, header), cells))) for _, cells in lines]
     inside = os.path.relpath(path.resolve().parent, images.resolve())
     names = dict.fromkeys(name for cells in rows for name in cells)
     found = {}
@@ -308,6 +310,9 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
             f"one column with the names of files. Received: {name_some(columns)}, which name "
             "different files. Keep one of them"
         )
+    several = [cell for cells in rows for cell in cells.values() if ends.get(cell, "") is None]
+    if several and not columns:
+        problem = f"paths below {images}. Received: {several[0]}, which is in several folders"
     if problem:
         raise InputError(f"{path}: expected {printable(problem)}.")
     if not columns:
@@ -322,6 +327,14 @@ def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, l
         for (line, _), cells, photo in zip(lines, rows, found[column])
         if others and cells.get(column)
     ]
+
+
+def _with_path(cells: Cells) -> Cells:
+    """Return a row with the path in File, where Timelapse has the name."""
+    if not {"File", "RelativePath"} <= cells.keys():
+        return cells
+    folder = cells.pop("RelativePath")
+    return cells | {"File": posixpath.join(folder, cells["File"])}
 
 
 def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[str | None]:
@@ -358,7 +371,8 @@ def _choose_table(tables: list[Table], where: Path) -> tuple[Table, list[str]]:
 
 
 def _is_of_test(row: Row) -> bool:
-    return any(split_in_words(folder) == "test" for folder in folder_of(row.photo))
+    folders = PurePosixPath(row.photo).parts[:-1]
+    return any(split_in_words(folder) == "test" for folder in folders)
 
 
 def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
@@ -368,7 +382,8 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     if missing := [row.place for row in rows if not row.photo]:
         raise InputError(
             f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
-            f"several of them: {name_some(missing, 3)}. Add the files, or remove the rows."
+            f"several of them: {name_some(missing, 3)}. Add the files, write the paths of names "
+            "that are in several folders, or remove the rows."
         )
     used, labels = _choose_labels(rows, asked, where)
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})
@@ -386,6 +401,12 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         photos[row.photo] = {"label": label or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
+    several = (
+        f"{counted(len(differing), 'photo')} with several labels, unlabelled until you choose one: "
+        f"{name_some(sorted(differing))}"
+        if differing
+        else ""
+    )
     others = sorted({*given.others}.difference(photos, [json_file]))
     notes = (
         all(map(str.isdecimal, {*labels} - {""})) and OF_NUMBERS,
@@ -395,13 +416,11 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         other_splits
         and f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
         "`split` divides the photos",
-        differing
-        and f"rows differ for {len(differing):,} photos, which stay unlabelled; choose labels in "
-        f"labels.csv: {name_some(sorted(differing))}",
+        several,
         of_tests and f"left out, because they name test photos: {name_some(of_tests)}",
     )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note])
+    return Labelled(name, photos, [note for note in notes if note], several)
 
 
 def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, str]]:

@@ -11,9 +11,9 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import UNLABELLED
+from pawprint.base.classes import RESERVED, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
-from pawprint.base.errors import InputError, printable
+from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
@@ -72,8 +72,12 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     is_trained_on = (
         _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
     )
+    others = photos.loc[photos["label"].isna(), "listed"]
+    others = others[~others.isin(["", *RESERVED])]
+    not_classes = f"with labels that are not classes of the model ({name_some(sorted({*others}))})"
     left_out = {
-        UNLABELLED: len(photos) - len(labelled),
+        UNLABELLED: len(photos) - len(labelled) - len(others),
+        **({not_classes: len(others)} if len(others) else {}),
         **copies["reason"].value_counts().to_dict(),
         TRAINED_ON: int(is_trained_on.sum()),
     }
@@ -92,9 +96,9 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
-    UNKNOWN or None; and `group`, from metadata.csv or the image alone. Folders of classes have the
-    names in the project's `clean.labels`, or are named after the labels. Raises InputError without
-    the folder, or if no image has a label.
+    UNKNOWN or None; `listed`, the label in metadata.csv or ""; and `group`, from metadata.csv or
+    the image alone. Folders of classes have the names in the project's `clean.labels`, or are named
+    after the labels. Raises InputError without the folder, or if no image has a label.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
@@ -109,6 +113,7 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     is_outer = folder_names == OUTER
     places = [label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images]
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
+    photos["listed"] = [listed[name].label if name in listed else "" for name in images]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(

@@ -101,12 +101,20 @@ def _values_in_columns(images: pd.DataFrame, metadata: pd.DataFrame) -> dict[str
 
 def find_bursts(images: pd.DataFrame) -> Found:
     """Return "EXIF", and for each photo of a burst by one camera, the first photo's path."""
-    rows = images[(images["taken"] != "") & (images["camera"] != "")]
-    rows = rows.assign(time=pd.to_datetime(rows["taken"], format="ISO8601", errors="coerce"))
-    rows = rows.sort_values(["camera", "time", "path"])
-    is_next = rows.groupby("camera")["time"].diff() <= BURST
-    first = rows["path"].mask(is_next).ffill().reindex(images.index)
+    first = first_of_bursts(images[images["camera"] != ""], ["camera"]).reindex(images.index)
     return _widest({"EXIF": _series_among(first, images, MIN_FRACTION)}, images)
+
+
+def first_of_bursts(photos: pd.DataFrame, source: list[str]) -> pd.Series:
+    """Return the path of the first photo in each photo's burst, without photos that have no time.
+
+    Photos of a burst have the same values in the columns `source`, such as the camera.
+    """
+    rows = photos[photos["taken"] != ""]
+    rows = rows.assign(time=pd.to_datetime(rows["taken"], format="ISO8601", errors="coerce"))
+    rows = rows.sort_values([*source, "time", "path"])
+    is_next = rows.groupby(source)["time"].diff() <= BURST
+    return rows["path"].mask(is_next).ffill()
 
 
 def _widest(found: dict[str, pd.Series], images: pd.DataFrame) -> Found:

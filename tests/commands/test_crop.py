@@ -104,7 +104,9 @@ def test_crop_lies_inside_the_photo(bbox, rule, expected):
 def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_path):
     photos = {
         "north/100RECNX/a.jpg": [found(), found(BLUE, 1), found(conf=0.1), found(category="2")],
+        "north/100RECNX/b.jpg": [found()],
         "south/a.jpg": [found(BLUE)],
+        "south/c.jpg": [found()],
         "south/none.jpg": [],
         "gone.jpg": [found()],
         "broken.jpg": None,
@@ -114,18 +116,23 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     exif = Image.Exif()
     exif[ExifTags.Base.Model] = "K1"
     exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:01", 37521: "25"}
-    first, *others = [*photos][:3]
-    contents = {first: scene(exif=exif)} | dict.fromkeys(others, scene())
+    contents = dict.fromkeys(("south/a.jpg", "south/none.jpg", "new.jpg"), scene())
+    contents["north/100RECNX/a.jpg"] = contents["south/c.jpg"] = scene(exif=exif)
+    exif[ExifTags.IFD.Exif] = {36867: "2026:10:01 08:00:03"}
+    contents["north/100RECNX/b.jpg"] = scene(exif=exif)
     write_files(tmp_path / "photos", contents)
     write_files(tmp_path, {"md.json": md(photos)})
     result = pawprint_here(tmp_path, "crop", "md.json", "photos", "crops")
     assert (result.returncode, result.stderr) == (1, "")
-    for line in ("at least 0.2", "left out: 1 .mp4", "3 crops of 6 photos; 3 failed",
+    for line in ("at least 0.2", "left out: 1 .mp4", "5 crops of 4 photos",
+                 "1 without a box to cut, 3 failed, 1 not in the JSON",
                  "no such file", "image access failure", "a path with .."):  # fmt: skip
         assert line in result.stdout
     rows = rows_of(tmp_path / "crops")
     first, second = (f"unlabelled/north/100RECNX/a.jpg-{place}.jpg" for place in (0, 1))
-    assert [*rows] == [first, second, "unlabelled/south/a.jpg-0.jpg"]
+    next_of_burst = "unlabelled/north/100RECNX/b.jpg-0.jpg"
+    others = [f"unlabelled/{name}-0.jpg" for name in ("south/a.jpg", "south/c.jpg")]
+    assert [*rows] == [first, second, next_of_burst, *others]
     assert rows[first] == {
         "group": "north/100RECNX/a.jpg",
         "location": "north",
@@ -133,7 +140,8 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
         "confidence": "0.9",
         "crop_rule": SQUARE,
     }
-    assert rows[second]["group"] == rows[first]["group"]
+    groups = [row["group"] for row in rows.values()]  # photos of a burst have its first one's
+    assert groups == ["north/100RECNX/a.jpg"] * 3 + ["south/a.jpg", "south/c.jpg"]
     for name, size, colour in ((first, 75, "red"), (second, 100, "blue")):
         with Image.open(tmp_path / "crops" / name) as crop:
             assert (crop.size, colour_of(crop)) == ((size, size), colour)
@@ -142,7 +150,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     with Image.open(tmp_path / "crops/unlabelled/south/a.jpg-0.jpg") as crop:
         assert not crop.getexif()
     text = printed(tmp_path, "init", "project", "--images", "crops")
-    assert "no classes; 3 unlabelled" in text and "pawprint app" in text
+    assert "no classes; 5 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
     assert "Nothing is overwritten" in line
 
@@ -226,10 +234,11 @@ def test_coco_has_the_label_sequence_and_location_of_each_box(tmp_path):
 
 
 def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
-    names = ("fox/a.jpg", "owl/b.jpg")
+    names = ("fox/a.jpg", "owl/b/a.jpg")
     write_files(tmp_path / "photos", dict.fromkeys(names, scene()))
     write_files(tmp_path, {"md.json": md({name: [found()] for name in names})})
-    write_files(tmp_path, {"t.csv": "file,species,season\nfox/a.jpg,cat,dry\nowl/b.jpg,dog,wet\n"})
+    timelapse = "RootFolder,File,RelativePath,species\nx,a.jpg,fox,cat\nx,a.jpg,owl\\b,dog\n"
+    write_files(tmp_path, {"t.csv": timelapse})
     images = [{"id": name, "file_name": name, "location": "l"} for name in names]
     shown = ((names[0], 7), (names[1], 7), (names[1], 9))  # two labels are none
     annotations = [{"image_id": name, "category_id": number} for name, number in shown]
@@ -245,12 +254,17 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
         rows = [*rows_of(tmp_path / out).values()]
         labels[out] = [(row["label"], row["location"], row["crop_rule"]) for row in rows]
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
-    assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl", AS_IS)]
+    assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl/b", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
+    write_files(tmp_path, {"t.csv": f"{timelapse}x,a.jpg,fox,dog\n"})
+    text = printed(
+        tmp_path, "crop", "md.json", "photos", "differ", "--table", "t.csv", "--label", "species"
+    )
+    assert "1 photo with several labels" in text and "1 class: dog (1); 1 unlabelled" in text
     listed = json.dumps([{"file": name, "label": "fox"} for name in names])
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/"), "list.json": listed})
     for table, words in {
-        "x.json": "the same paths. Received: x/a.jpg, owl/b.jpg, without a label for any",
+        "x.json": "the same paths. Received: x/a.jpg, owl/b/a.jpg, without a label for any",
         "md.json": "expected labels in COCO's JSON. Received: no 'categories'",
         "list.json": "expected labels in COCO's JSON. Received: a list",
     }.items():
@@ -365,7 +379,7 @@ def test_every_command_of_the_page_works_and_prints_what_it_shows(tmp_path):
                 write_colour_model(folder / SERVED_MODEL, crop_rule=SQUARE)
             result = pawprint_here(folder, *command.split()[1:])
             assert result.returncode == 0 and {*lines} <= {*result.stdout.splitlines()}, command
-    validate(json.loads((folder / "labelled.json").read_text()))
+    validate(json.loads((tmp_path / "labelled.json").read_text()))
 
 
 @pytest.mark.slow

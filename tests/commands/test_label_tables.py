@@ -131,6 +131,11 @@ TWO = "id,breed,colour\n" + "".join(f"{n[0]},{LABELS[n]},{'bw'[int(n[0]) // 3]}\
         ({"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"}, {}, MISSING),
         ({"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
         ({"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),
+        (
+            {"x/a.jpg": b"", "y/a.jpg": b"", "a.csv": "a,b\na.jpg,cat\n"},
+            {"table": "a.csv"},
+            ["paths", "a.jpg, which is in several folders"],
+        ),
         ({"a.jsonl": "{}"}, {"table": "a.jsonl"}, ["CSV or TSV", ".jsonl"]),
         ({"t.csv": "0.jpg,cat\n1.jpg,cat\n2.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
         ({"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),

@@ -76,6 +76,15 @@ def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(h
     assert row_of(result, "accuracy")["images"] == 7
 
 
+def test_labels_that_are_not_classes_are_named(here, tmp_path):
+    labels = {"1.png": "cat", "2.png": "owl", "3.png": "unlabelled"}
+    files = {name: coloured("cat", number) for number, name in enumerate(labels, 1000)}
+    table = "".join(f"{name},{label}\n" for name, label in labels.items())
+    result = scored(write_files(tmp_path, files | {"metadata.csv": f"file_name,label\n{table}"}))
+    not_classes = "with labels that are not classes of the model (owl)"
+    assert result.left_out == {UNLABELLED: 1, not_classes: 1, TRAINED_ON: 0}
+
+
 def test_photos_of_a_group_count_as_one_in_intervals(here, tmp_path):
     """There are fifteen frames of each of eight objects."""
     images = {f"{number}.png": coloured("cat", number) for number in range(1000, 1120)}
