@@ -156,3 +156,12 @@ def test_levels_of_several_tests_are_those_of_holm():
     assert holm([0.03, 0.001, 0.02], 0.05) == pytest.approx([0.05, 0.05 / 3, 0.025])
     assert holm([0.03, 0.001, 0.026], 0.05) == pytest.approx([0.025, 0.05 / 3, 0.025])
     assert holm([0.04], 0.05) == [0.05]
+
+
+def test_fewer_right_predictions_are_worse_although_a_few_old_losses_were_large():
+    """The six errors of the old model widen the interval of the log loss beyond 0."""
+    number = np.arange(77)
+    pairs = of_losses(np.where(number < 6, 4.5, 0.02), np.where(number % 2, 0.75, 0.65))
+    (compared,) = compare([{"validation": pairs}])
+    assert compared.test.low < 0 < compared.test.high and compared.test.of_right[1] < -0.2
+    assert compared.test.verdict == "worse"

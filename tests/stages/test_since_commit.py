@@ -178,8 +178,10 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
     )
 
 
-def predict(committed: Committed, wrong: int, *, is_tuned: bool = False, c: float = 1) -> None:
-    """Write predictions of a run with `wrong` errors in each set."""
+def predict(
+    committed: Committed, wrong: int, *, is_tuned: bool = False, epochs: int = 0, c: float = 1
+) -> None:
+    """Write predictions of a run with `wrong` errors in each set; 0 epochs mean a fitted head."""
     rows = read_table(committed.folder / paths.SPLIT_CSV, SPLIT)
     other = rows["label"].map({"glass": "metal", "metal": "glass"}).fillna("glass")
     rows = rows.assign(likely=other, number=rows.groupby("split").cumcount())
@@ -197,6 +199,8 @@ def predict(committed: Committed, wrong: int, *, is_tuned: bool = False, c: floa
         write_table(committed.folder / path, part, PREDICTED_CLASSES)
     history = pd.DataFrame({name: [1] for name in HISTORY}).assign(kept=is_tuned)
     write_table(committed.folder / paths.FINETUNE_HISTORY_CSV, history, HISTORY)
+    of_head = pd.concat([history.assign(epoch=n) for n in range(1, epochs + 1) or [0]])
+    write_table(committed.folder / paths.EXTRACT_HISTORY_CSV, of_head, HISTORY)
     training = tables[tables["split"] == "train"]
     write_table(committed.folder / paths.CROSS_VALIDATION_CSV, training, JUDGED)
     write_json(committed.folder / paths.CROSS_VALIDATION_JSON, {"C": c})
@@ -218,6 +222,8 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     predict(committed, 15, c=30)
     assert "Cross-validation also chose other values (C: 1 → 30)" in since(committed)[1]
     predict(committed, 15, is_tuned=True)
+    assert "on 24 validation images, which have also chosen the epoch" in since(committed)[1]
+    predict(committed, 15, epochs=3)
     assert "on 24 validation images, which have also chosen the epoch" in since(committed)[1]
     predict(committed, 15)
     for name in (paths.CROSS_VALIDATION_CSV, paths.SPLIT_CSV):
