@@ -402,4 +402,6 @@ def test_crop_in_memory_has_the_label_of_its_file(tmp_path, mirror):
     of_files = [
         predictor.predict(tmp_path / "crops" / "unlabelled" / row["path"]).label for row in rows
     ]
-    assert sum(row["label"] == label for row, label in zip(rows, of_files)) >= 999
+    differ = [row for row, label in zip(rows, of_files) if row["label"] != label]
+    assert len(differ) <= 5
+    assert all(row["probabilities"][row["label"]] < 0.55 for row in differ)

@@ -17,6 +17,7 @@ from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
+from pawprint.artifacts import Run
 from pawprint.commands.export_formats import (
     Trained,
     all_outputs,
@@ -134,14 +135,17 @@ def models(tmp_path_factory, photos) -> Path:
         if is_mirrored:
             exported = mean_over_flip(exported)
         expected = all_outputs(load_predictor(served).run, NOISE)
-        nowhere = Path(), pd.Series([])
+        run = Run(root / case, described, detector, pd.DataFrame())
         for write in FORMATS:
-            write(OfNoise(exported, described, root / case, *nowhere, expected))
+            write(OfNoise(run, exported, pd.Series([]), expected))
     return root
 
 
 class OfNoise(Trained):
     """A model that is compared on images of noise."""
+
+    def folder(self, name):
+        return self.run.folder / name
 
     def pixels(self):
         return iter(NOISE)

@@ -119,8 +119,8 @@ ENVIRONMENT = {
 def test_environment_and_configuration_file_of_keras_change_nothing(tmp_path):
     (tmp_path / "keras.json").write_text(KERAS_JSON)
     folders = (PROJECT, PROJECT / "tests", PROJECT / "tests/support")
-    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join(map(str, folders))}
+    path = {"PYTHONPATH": os.pathsep.join(map(str, folders))}
     code = "from network.test_keras_backbone import train; print(train())"
     command = ("python", "-c", code)
-    elsewhere = succeed(*command, cwd=tmp_path, KERAS_HOME=str(tmp_path), **environment)
-    assert elsewhere.strip() == train()
+    elsewhere = succeed(*command, cwd=tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT | path)
+    assert elsewhere == succeed(*command, cwd=tmp_path, **path)
