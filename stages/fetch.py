@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError, without_secrets
-from pawprint.base.files import OF_SYSTEMS, md5, read_text
+from pawprint.base.files import md5_of_folder, read_text
 from pawprint.base.git import try_git
 from pawprint.data.archive import LIST, ZIP, contents, open_archive
 from pawprint.data.sources import describe_file_changes, fetch
@@ -53,14 +53,14 @@ def list_tracked(source: Path) -> dict[str, str] | None:
         dvc_file = Path(f"{source}.dvc")
         if not dvc_file.is_file():
             return None
-    below = (path for path in source.rglob("*") if path.name not in OF_SYSTEMS)
-    found = {path.relative_to(source).as_posix(): md5(path) for path in below if path.is_file()}
-    if found != Recorded().files(md5_in(read_text(dvc_file))):
+    recorded = md5_in(read_text(dvc_file))
+    files = Recorded().files(recorded)
+    if not files or md5_of_folder(source) != recorded:
         raise InputError(
             f"fetch.source: expected the files of {dvc_file}, because DVC is not installed. "
             f"Received: others, or no list in DVC's cache. Delete {dvc_file} to use all files."
         )
-    return found
+    return {path: str(md5) for path, md5 in files.items()}
 
 
 def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:

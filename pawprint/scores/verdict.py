@@ -48,11 +48,11 @@ class LossTest(NamedTuple):
         0. If the accuracy then differs in the same direction, that decides.
         """
         low, high = self.of_right
-        if self.low <= 0 <= self.high and (low > 0 > self.difference or high < 0 < self.difference):
-            return "better" if low > 0 else "worse"
-        if self.low <= 0 <= self.high:
-            return "equal" if max(abs(low), abs(high)) <= EQUAL else NOT_SHOWN
-        return "worse" if self.low > 0 else "better"
+        if self.low > 0 or high < 0 < self.difference:
+            return "worse"
+        if self.high < 0 or low > 0 > self.difference:
+            return "better"
+        return "equal" if max(abs(low), abs(high)) <= EQUAL else NOT_SHOWN
 
 
 class ModelComparison(NamedTuple):
