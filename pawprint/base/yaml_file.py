@@ -18,25 +18,33 @@ from pawprint.base.errors import InputError, printable
 from pawprint.base.files import read_text
 
 TAG = "tag:yaml.org,2002:"
+MAX_DEPTH = 100  # maximum levels of lists and mappings
 
 
-class _Loader(yaml.SafeLoader):
-    """A separate loader, because changing SafeLoader would affect every library."""
+class _Loader(yaml.CSafeLoader):
+    """A separate loader, because changing CSafeLoader would affect every library.
+
+    Each stage parses dvc.yaml, which takes 2 ms in C and 26 ms in Python.
+    """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 - PyYAML's own attribute; without YAML 1.1's
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Reject duplicate keys here, because later they would look like merged keys."""
-        node = super().compose_node(parent, index)
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.checked: set[yaml.MappingNode] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Reject duplicate keys once, because later they would look like merged keys."""
         seen = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key, _ in () if node in self.checked else node.value:
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
-                    raise yaml.composer.ComposerError(
+                    raise yaml.constructor.ConstructorError(
                         None, None, f"found the key {key.value!r} twice", key.start_mark
                     )
                 seen.add((key.tag, key.value))
-        return node
+        self.checked.add(node)
+        super().flatten_mapping(node)
 
 
 # The core schema of YAML 1.2: https://yaml.org/spec/1.2.2/#1032-tag-resolution. Like DVC's reader,
@@ -86,6 +94,12 @@ def parse_mapping(text: str, name: str) -> dict:
 # A stage parses params.yaml for each section that it loads, and before and after it runs.
 @functools.lru_cache(maxsize=2)
 def _load_yaml(text: str) -> object:
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:  # in C, too many levels would end the process
+            raise yaml.YAMLError(f"more than {MAX_DEPTH} levels")
     return yaml.load(text, _Loader)
 
 

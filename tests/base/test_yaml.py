@@ -28,7 +28,7 @@ BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{[a]: b}", "a: !!float x", "a: 
 BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "--- 1\n--- 2"]
 
 
-@pytest.mark.parametrize("text", [*BROKEN, "[" * 5000])
+@pytest.mark.parametrize("text", [*BROKEN, "[" * 101 + "]" * 101])
 def test_document_that_cannot_be_read_is_one_line(text):
     with refused("params.yaml: "):
         parse_yaml(text, "params.yaml")
@@ -37,6 +37,11 @@ def test_document_that_cannot_be_read_is_one_line(text):
 def test_repeated_key_is_named_with_its_line():
     with refused("line 3", "'seed' twice"):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
+
+
+def test_merged_key_may_be_repeated():
+    text = "a: &a {x: 1, y: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b, x: 3}\nd: *b"
+    assert parse_yaml(text, "")["c"] == {"x": 3, "y": 1}
 
 
 @pytest.mark.parametrize("line", ["url: 'word", "url: word: word", "- word", "url: @word"])
