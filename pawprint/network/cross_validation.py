@@ -41,10 +41,9 @@ MIN_OF_CLASS = 10  # minimum number of images per class in a fit
 MAX_SIZE = 1_000_000_000
 # Above this size, all views are not tried, because each of five fits takes half a minute.
 MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
-# Images x features. Fits to fewer use one thread, one after another: with two, BLAS takes at least
-# twice the CPU time, and our own threads would mostly wait for the interpreter lock. The bytes are
-# the same.
-MIN_SIZE_FOR_THREADS = 2**24
+# Images x features. Fits to fewer use one thread, one after another: several would mostly wait for
+# the interpreter lock, and take a quarter more CPU time. The bytes are the same.
+MIN_SIZE_FOR_THREADS = 2**22
 KEPT = 2**26  # images x views x features; at most 256 MB are read once and not for each fold
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray, Sequence[float]], Iterator[Regression]]
 BLOCK = 4096  # number of images predicted at once
