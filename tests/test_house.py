@@ -43,8 +43,8 @@ EXCEPTIONS = {
         "with_features with_head write_metadata"
     ),
     "candidates": (
-        "AUTO Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
-        "check_content count_shards cross_validate feature_reuse keras load_extractor "
+        "Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
+        "changes_for check_content count_shards cross_validate feature_reuse keras load_extractor "
         "needs_keras open_archive open_examples row_function stored_features"
     ),
     "groups labelling page_label page_try photos": (

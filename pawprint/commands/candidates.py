@@ -42,7 +42,7 @@ from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.params.model import AUTO, ONNX, PACKAGES, Params
+from pawprint.pipeline.params.model import ONNX, PACKAGES, Params, changes_for
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
 from pawprint.scores.verdict import (
@@ -144,12 +144,13 @@ def _is_solved(params: Params) -> bool:
 def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path) -> Candidate:
     """Return a candidate. Another network uses its published weights, unless `weights` are set.
 
-    If another backbone lacks the layer in `fine_tune_at`, the param is set to AUTO.
+    Another backbone also changes what `changes_for` names.
     """
     model = content["model"]
     is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
-    if is_new[0] and model["fine_tune_at"] is not None:
-        wanted = {"model.fine_tune_at": AUTO} | wanted
+    if is_new[0]:
+        needed = changes_for(str(wanted["model.backbone"]), model)
+        wanted = {f"model.{key}": value for key, value in needed.items()} | wanted
     if any(is_new) and "weights.source" not in wanted:
         wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
     merged = {section: dict(values) for section, values in content.items()}

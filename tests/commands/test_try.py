@@ -155,10 +155,11 @@ def test_json_is_one_line_with_every_candidate_and_nothing_else(tried):
 def defaults(monkeypatch):
     """Return a function that gives the candidates for params and the sizes of images."""
 
-    def of(content: dict, sizes: pd.DataFrame = SIZES) -> list[Candidate]:
+    def of(content: dict, sizes: pd.DataFrame = SIZES, **choices: list) -> list[Candidate]:
         monkeypatch.setattr(candidates, "read_mapping", lambda _: content)
         monkeypatch.setattr(candidates, "read_table", lambda *_: sizes)
-        return candidates.candidates_of(Path(), {})
+        wanted = {f"model.{key}": values for key, values in choices.items()}
+        return candidates.candidates_of(Path(), wanted)
 
     return of
 
@@ -176,6 +177,14 @@ def test_default_candidates_are_valid_params_that_differ(made, defaults):
         assert len(found) <= 11
     nearly = SIZES.assign(height=SIZES["width"] + 3)
     assert "pad" not in {candidate.name for candidate in defaults(content, nearly)}
+
+
+def test_another_backbone_gets_a_width_that_it_has(made, defaults):
+    content = read_yaml(made / "params.yaml")
+    content["model"]["alpha"] = 0.35
+    backbones = ["MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0"]
+    found = defaults(content, backbone=backbones)
+    assert [candidate.params.model.alpha for candidate in found] == [0.35, 1.0, None]
 
 
 def solved(content: dict, views: int) -> dict:
