@@ -18,6 +18,7 @@ from pawprint.base.classes import log_losses
 from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.base.errors import InputError, counted
 from pawprint.base.tables import parse_table
+from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.prediction_table import with_image
 from pawprint.scores.series import with_groups
@@ -44,8 +45,9 @@ class Run(NamedTuple):
     `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
-    `epochs`, which is 1 for a fitted head alone. `choices` is the content of
-    data/cross_validation.json, or {}. `missing` explains why data are missing, or is "".
+    `epochs`, which is 1 for a fitted head alone and for training without `keep_best`. `choices` is
+    the content of data/cross_validation.json, or {}. `missing` explains why data are missing, or is
+    "".
     """
 
     name: str
@@ -286,7 +288,14 @@ def read_run(read: Reader, name: str) -> Run:
             for path in (paths.EXTRACT_HISTORY_CSV, paths.FINETUNE_HISTORY_CSV)
         )
         is_tuned = tuned["kept"].any()
-        run = run._replace(epochs=len(head) + (len(tuned) if is_tuned else 0))
+        params = read(paths.PARAMS, lambda content: parse_mapping(content.decode(), "params"))
+        phases = {"train_extract": head, "train_finetune": tuned if is_tuned else tuned[:0]}
+        chosen = [
+            len(history)
+            for phase, history in phases.items()
+            if value_at(params, phase, "epochs", "keep_best") is not False
+        ]
+        run = run._replace(epochs=max(1, sum(chosen)))
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)

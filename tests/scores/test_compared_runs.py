@@ -3,9 +3,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PROJECT
 
+from pawprint.base import paths
 from pawprint.base.errors import InputError
-from pawprint.scores.compared_runs import IDENTICAL, TRAINING, ComparedRun, Run, compare_runs
+from pawprint.scores.compared_runs import (
+    IDENTICAL,
+    TRAINING,
+    ComparedRun,
+    Run,
+    compare_runs,
+    read_run,
+)
 from pawprint.scores.verdict import MARGIN, NO_USE
 
 LABELS = ["cat", "dog"]
@@ -172,6 +181,19 @@ def test_a_run_that_kept_the_best_of_more_epochs_needs_a_larger_difference():
     assert result.verdict not in ("better", "worse")
     assert "have also chosen the epoch" in result.sentences[0]
     assert "95% interval" in compared(new._replace(epochs=5), OLD._replace(epochs=5)).sentences[0]
+
+
+@pytest.mark.parametrize(("keep_best", "chosen"), [("", 6), (", keep_best: false", 1)])
+def test_validation_has_only_chosen_an_epoch_that_it_kept(keep_best, chosen):
+    """The committed run has a fitted head, and fine-tunes for 5 epochs."""
+
+    def read(path, parse):
+        if path == paths.SPLIT_CSV:
+            raise InputError("not here")
+        content = (PROJECT / path).read_bytes()
+        return parse(content.replace(b"{number: 5", f"{{number: 5{keep_best}".encode()))
+
+    assert read_run(read, "committed").epochs == chosen
 
 
 @pytest.mark.extended
