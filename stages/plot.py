@@ -21,6 +21,7 @@ from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, read_json, write_text
 from pawprint.base.tables import read_table
+from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
 from pawprint.data.cleaning import describe_files
@@ -145,7 +146,8 @@ def values_of_page(
     test = run.predictions["test"]
     labels = run.metadata["labels"]
     ids = gallery["ids"]
-    picture_of = {Path(name).stem: picture for name, picture in pictures.items()}
+    uris = map_in_threads(pages.data_uri, pictures.values())
+    uri_of = dict(zip((Path(name).stem for name in pictures), uris))
     return {
         "result": pages.describe_result(run.scores),
         "limits": limits,
@@ -156,7 +158,7 @@ def values_of_page(
         "confused": pages.link_pairs(test, labels, ids),
         "most_confident": pages.describe_decided(run.decided),
         "unusual": find_unusual(run.files),
-        "picture": lambda name: pages.data_uri(picture_of[name]),
+        "picture": uri_of.__getitem__,
         "data_md5": md5(paths.SPLIT_CSV),
     }
 

@@ -10,6 +10,7 @@ import openvino
 from pawprint.base.files import read_arrays
 from pawprint.base.rounding import to_step
 from pawprint.base.runtime import compile_reproducible, product
+from pawprint.base.threads import map_in_threads
 
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
@@ -82,18 +83,15 @@ def fit_detector(features: np.ndarray) -> Detector:
     The number of components is COMPONENTS, or one less than the number of images or channels if
     that is smaller. At least two images and two channels are required.
     """
-    from threadpoolctl import threadpool_limits
-
     images, channels = features.shape
     number = min(COMPONENTS, images - 1, channels - 1)
     unit = unit_length(features.astype(np.float64))
     mean = unit.mean(axis=0)
     # Use the smaller Gram matrix, because the time grows with the cube of its size.
     narrow = (unit - mean).T if channels < images else unit - mean
-    with threadpool_limits(1):  # sums differ in the last bits if the number of threads changes
-        vectors = np.linalg.eigh(narrow @ narrow.T)[1][:, : -number - 1 : -1]
-        if channels >= images:
-            vectors, _ = np.linalg.qr(narrow.T @ vectors)
+    vectors = np.linalg.eigh(narrow @ narrow.T)[1][:, : -number - 1 : -1]
+    if channels >= images:
+        vectors, _ = np.linalg.qr(narrow.T @ vectors)
     # The sign of an eigenvector is arbitrary. Make the largest value of each positive.
     vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), range(number)])
     return Detector(mean.astype(np.float32), *to_step(np.ascontiguousarray(vectors.T)))
@@ -106,14 +104,19 @@ def fit_with_scores(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[De
     float64 `(images,)`: the images in each fold are scored by a detector fitted on the other folds.
     They are NaN if there are fewer than three images.
     """
+    from threadpoolctl import threadpool_limits
+
     from pawprint.base.folds import draw_folds  # requires pandas, which may not be installed
 
     fold = draw_folds(np.zeros(len(features)), pixels_sha256, pixels_sha256)
     scores = np.full(len(features), np.nan)
-    for number in np.unique(fold) if len(features) > 2 else ():
-        detector = fit_detector(features[fold != number])
-        scores[fold == number] = detector.score(features[fold == number])
-    return fit_detector(features), scores
+    numbers = np.unique(fold) if len(features) > 2 else ()
+    learned = [features[fold != number] for number in numbers]
+    with threadpool_limits(1):  # sums differ in the last bits if the number of threads changes
+        *detectors, detector = map_in_threads(fit_detector, [*learned, features])
+    for number, of_others in zip(numbers, detectors):
+        scores[fold == number] = of_others.score(features[fold == number])
+    return detector, scores
 
 
 def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
