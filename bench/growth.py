@@ -12,7 +12,6 @@ Run this after `dvc repro`, on a machine that is otherwise idle.
 
 import argparse
 import io
-import itertools
 import os
 import random
 import subprocess
@@ -161,9 +160,11 @@ def main() -> None:
             columns |= measure(Path(folder), images, options)
     print("| stage | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
-    for row in dict.fromkeys(itertools.chain(*columns.values())):
-        cells = (column.get(row, [0, 0, 0]) for column in columns.values())
-        texts = (f"{time:,.1f} s, {memory:,.0f} MB, {out:,.0f} MB" for time, memory, out in cells)
+    for row in max(columns.values(), key=len):
+        cells = (column.get(row) for column in columns.values())
+        texts = (
+            "{:,.1f} s, {:,.0f} MB, {:,.0f} MB".format(*cell) if cell else "" for cell in cells
+        )
         print(f"| {row} | " + " | ".join(texts) + " |")
 
 

@@ -43,8 +43,8 @@ EXCEPTIONS = {
         "with_features with_head write_metadata"
     ),
     "candidates": (
-        "Archive Code FEATURE_ROW IDENTITY ONNX PACKAGES Params Resize StoredExamples "
-        "changes_for check_content count_shards cross_validate feature_reuse keras load_extractor "
+        "AUTO Archive Code FEATURE_ROW IDENTITY PACKAGES Params Resize StoredExamples WIDTHS "
+        "check_content count_shards cross_validate feature_reuse keras load_extractor "
         "needs_keras open_archive open_examples row_function stored_features"
     ),
     "groups labelling page_label page_try photos": (
@@ -98,7 +98,7 @@ def test_what_is_above_the_door_takes_past_it_only_the_names_of_its_exception():
     found = {key: {name.rpartition(".")[2] for name in names} for key, names in taken.items()}
     expected = {modules: {*names.split()} for modules, names in EXCEPTIONS.items()}
     assert {key: names for key, names in found.items() if names} == expected
-    assert len(EXCEPTIONS) <= 8 and len(set().union(*taken.values())) <= 116
+    assert len(EXCEPTIONS) <= 8 and len(set().union(*taken.values())) <= 117
 
 
 def test_the_door_is_small():

@@ -42,7 +42,7 @@ from pawprint.network.rows import row_function
 from pawprint.network.store import StoredExamples, count_shards
 from pawprint.network.views import IDENTITY
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
-from pawprint.pipeline.params.model import ONNX, PACKAGES, Params, changes_for
+from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
 from pawprint.scores.verdict import (
@@ -119,7 +119,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
     sides = images[["width", "height"]]
     if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
-    if model.backbone != ONNX:  # an ONNX file has a fixed size
+    if model.onnx is None:  # an ONNX file has a fixed size
         wanted |= {f"{size}px": {"model.image_size": size} for size in _larger(model.image_size)}
     if not _is_solved(today):
         return wanted
@@ -144,13 +144,16 @@ def _is_solved(params: Params) -> bool:
 def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path) -> Candidate:
     """Return a candidate. Another network uses its published weights, unless `weights` are set.
 
-    Another backbone also changes what `changes_for` names.
+    For another backbone, `fine_tune_at` is set to AUTO unless it is null, and `alpha` to the full
+    width if the backbone lacks the current one.
     """
     model = content["model"]
     is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
-    if is_new[0]:
-        needed = changes_for(str(wanted["model.backbone"]), model)
-        wanted = {f"model.{key}": value for key, value in needed.items()} | wanted
+    if is_new[0] and model["fine_tune_at"] is not None:
+        wanted = {"model.fine_tune_at": AUTO} | wanted
+    backbone = str(wanted.get("model.backbone"))
+    if is_new[0] and model["alpha"] not in WIDTHS.get(backbone, (None,)):
+        wanted = {"model.alpha": 1.0 if backbone in WIDTHS else None} | wanted
     if any(is_new) and "weights.source" not in wanted:
         wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
     merged = {section: dict(values) for section, values in content.items()}

@@ -81,7 +81,8 @@ def fit_detector(features: np.ndarray) -> Detector:
     """Fit a detector to features `(images, channels)`: their mean and first principal components.
 
     The number of components is COMPONENTS, or one less than the number of images or channels if
-    that is smaller. At least two images and two channels are required.
+    that is smaller. At least two images and two channels are required. The caller limits the
+    threads of BLAS, because sums differ in the last bits if their number changes.
     """
     images, channels = features.shape
     number = min(COMPONENTS, images - 1, channels - 1)
@@ -112,7 +113,7 @@ def fit_with_scores(features: np.ndarray, pixels_sha256: np.ndarray) -> tuple[De
     scores = np.full(len(features), np.nan)
     numbers = np.unique(fold) if len(features) > 2 else ()
     learned = [features[fold != number] for number in numbers]
-    with threadpool_limits(1):  # sums differ in the last bits if the number of threads changes
+    with threadpool_limits(1):
         *detectors, detector = map_in_threads(fit_detector, [*learned, features])
     for number, of_others in zip(numbers, detectors):
         scores[fold == number] = of_others.score(features[fold == number])

@@ -17,7 +17,6 @@ from pawprint.base.threads import count_cores
 from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
-    MIN_SIZE_FOR_THREADS,
     CrossValidation,
     Examples,
     metrics_of,
@@ -32,6 +31,7 @@ from pawprint.network.store import Features, StoredExamples
 from pawprint.pipeline.params.model import IN_BATCHES, Hardware, Head, TrainExtract
 
 STANDARDISED = 10_000_000  # number of values; 80 MB as float64
+MIN_SIZE_FOR_BLAS = 2**24  # with fewer values, two threads of BLAS take twice the CPU time of one
 
 
 class NewHead(NamedTuple):
@@ -150,7 +150,7 @@ def solve(
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
     # The weights are rounded, so the number of threads does not change them.
-    threads = count_cores() if rows.size > MIN_SIZE_FOR_THREADS else 1
+    threads = count_cores() if rows.size > MIN_SIZE_FOR_BLAS else 1
     with threads_of_fits(threads, *rows.shape):
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))

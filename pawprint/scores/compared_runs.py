@@ -45,9 +45,9 @@ class Run(NamedTuple):
     `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
-    `epochs`, which is 1 for a fitted head alone and for training without `keep_best`. `choices` is
-    the content of data/cross_validation.json, or {}. `missing` explains why data are missing, or is
-    "".
+    `epochs`, which is 1 for a fitted head alone, and if neither `keep_best` nor `early_stopping`
+    is set. `choices` is the content of data/cross_validation.json, or {}. `missing` explains why
+    data are missing, or is "".
     """
 
     name: str
@@ -288,14 +288,10 @@ def read_run(read: Reader, name: str) -> Run:
             for path in (paths.EXTRACT_HISTORY_CSV, paths.FINETUNE_HISTORY_CSV)
         )
         is_tuned = tuned["kept"].any()
-        params = read(paths.PARAMS, lambda content: parse_mapping(content.decode(), "params"))
-        phases = {"train_extract": head, "train_finetune": tuned if is_tuned else tuned[:0]}
-        chosen = [
-            len(history)
-            for phase, history in phases.items()
-            if value_at(params, phase, "epochs", "keep_best") is not False
-        ]
-        run = run._replace(epochs=max(1, sum(chosen)))
+        params = parse_mapping(read(paths.PARAMS, bytes.decode), f"{name}: {paths.PARAMS}")
+        epochs = len(head) if _has_chosen(params, "train_extract") else 1
+        epochs += len(tuned) if is_tuned and _has_chosen(params, "train_finetune") else 0
+        run = run._replace(epochs=epochs)
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)
@@ -305,6 +301,13 @@ def read_run(read: Reader, name: str) -> Run:
     except InputError as error:
         run = run._replace(missing=str(error))
     return run
+
+
+def _has_chosen(params: dict, phase: str) -> bool:
+    """Return whether validation images have chosen the epoch of a phase, or where it stopped."""
+    keys = ("keep_best", "early_stopping")
+    keeps_best, stops_early = (value_at(params, phase, "epochs", key) for key in keys)
+    return keeps_best is not False or stops_early is not None
 
 
 def _parse(content: bytes) -> pd.DataFrame:

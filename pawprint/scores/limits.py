@@ -218,8 +218,8 @@ MIN_OF_CLASS = 10  # minimum number of images examined per class
 MIN_KNOWN = 0.75
 # The fraction of a class within a range of one property, minus the same fraction of other classes.
 MIN_OF_RANGE = 0.5
-# Divided by the square root of a class's number of images, this is the difference that one property
-# in a hundred reaches by chance (N. H. Kuiper, 1960).
+# Times the square root of the sum of 1 / images of the class and 1 / other images, this is the
+# difference that at most one property in a hundred reaches by chance (N. H. Kuiper, 1960).
 BY_CHANCE = 2
 MIN_IMPORTANCE = 0.2  # properties with a lower importance are not mentioned
 GREY = 5  # maximum colour of a grey image, such as one by infrared light; JPEG adds about 1
@@ -270,9 +270,10 @@ def _may_have_shortcut(label: np.ndarray, values: pd.DataFrame) -> bool:
     """Return whether some range of one property contains much more of a class than of the rest."""
     for name, number in zip(*np.unique(label, return_counts=True)):
         is_class = label == name
-        least = max(MIN_OF_RANGE, BY_CHANCE / np.sqrt(number))
-        if MIN_OF_CLASS <= number < len(label):
-            weight = np.where(is_class, 1 / number, -1 / (len(label) - number))
+        others = len(label) - number
+        if number >= MIN_OF_CLASS and others:
+            least = max(MIN_OF_RANGE, BY_CHANCE * np.sqrt(1 / number + 1 / others))
+            weight = np.where(is_class, 1 / number, -1 / others)
             for _, column in values.items():
                 sums = pd.Series(weight).groupby(column.to_numpy()).sum().cumsum().to_numpy()
                 before = np.minimum.accumulate(np.append(0, sums[:-1]))

@@ -183,15 +183,18 @@ def test_a_run_that_kept_the_best_of_more_epochs_needs_a_larger_difference():
     assert "95% interval" in compared(new._replace(epochs=5), OLD._replace(epochs=5)).sentences[0]
 
 
-@pytest.mark.parametrize(("keep_best", "chosen"), [("", 6), (", keep_best: false", 1)])
-def test_validation_has_only_chosen_an_epoch_that_it_kept(keep_best, chosen):
+@pytest.mark.parametrize(
+    ("keys", "chosen"),
+    [("", 6), (", keep_best: false", 1), (", keep_best: false, early_stopping: {patience: 2}", 6)],
+)
+def test_validation_has_only_chosen_an_epoch_if_params_say_so(keys, chosen):
     """The committed run has a fitted head, and fine-tunes for 5 epochs."""
 
     def read(path, parse):
         if path == paths.SPLIT_CSV:
             raise InputError("not here")
         content = (PROJECT / path).read_bytes()
-        return parse(content.replace(b"{number: 5", f"{{number: 5{keep_best}".encode()))
+        return parse(content.replace(b"{number: 5", f"{{number: 5{keys}".encode()))
 
     assert read_run(read, "committed").epochs == chosen
 

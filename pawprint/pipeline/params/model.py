@@ -1,7 +1,7 @@
 """Define the sections for the network, its training and evaluation, and the whole params.yaml."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -70,22 +70,6 @@ WIDTHS = {
     "MobileNetV3Large": (0.75, 1.0),
     "MobileNetV3Small": (0.75, 1.0),
 }
-
-
-def changes_for(backbone: str, model: Mapping[str, object]) -> dict[str, object]:
-    """Return the changes of the section `model` that another backbone needs, by key.
-
-    `fine_tune_at` may name a layer that the backbone lacks. If it lacks the width in `alpha`, the
-    full width replaces it.
-    """
-    changes: dict[str, object] = {}
-    if model["fine_tune_at"] is not None:
-        changes["fine_tune_at"] = AUTO
-    if model["alpha"] not in WIDTHS.get(backbone, (None,)):
-        changes["alpha"] = 1.0 if backbone in WIDTHS else None
-    return changes
-
-
 # Sizes with weights. Other networks accept any size.
 MIN_SIZES = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}
 
