@@ -5,9 +5,8 @@ and inverted. The params are those of the recipe `efficientnet-lite0`, which `pa
 at this size. For each number of images and each stage, this prints the seconds and the peak
 resident memory, including DVC's share, and the size of the outputs. It then prints the seconds of a
 `dvc repro` that has nothing to do. It repeats everything after one corrected label, and after
-adding images (`--added`), and also prints how many bytes a remote would receive. With `--script`, a
-third of the images are in the folder `validation`, and examples/embeddings.py runs on them first.
-Run this after `dvc repro`, on a machine that is otherwise idle.
+adding images (`--added`), and also prints how many bytes a remote would receive. With `--script`,
+examples/embeddings.py runs first. Run this after `dvc repro`, on a machine that is otherwise idle.
 """
 
 import argparse
@@ -79,12 +78,12 @@ def apart(function: Callable[..., None], *arguments: object) -> None:
 
 
 def write_images(archive: Path, options: argparse.Namespace, start: int, end: int) -> None:
-    """Append images to the archive, for the script in folders of splits."""
+    """Append images to the archive, a third of them in the folder `validation`."""
     images = altered(originals(options.size), options.size, start, end)
     with zipfile.ZipFile(archive, "a") as file:
         for number, (name, data) in enumerate(images):
             split = "train" if number % 3 else "validation"
-            file.writestr(f"{split}/{name}" if options.script else name, data)
+            file.writestr(f"{split}/{name}", data)
 
 
 def run(folder: Path, *command: str) -> tuple[float, float]:
