@@ -149,11 +149,12 @@ def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path
     """
     model = content["model"]
     is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
-    if is_new[0] and model["fine_tune_at"] is not None:
-        wanted = {"model.fine_tune_at": AUTO} | wanted
-    backbone = str(wanted.get("model.backbone"))
-    if is_new[0] and model["alpha"] not in WIDTHS.get(backbone, (None,)):
-        wanted = {"model.alpha": 1.0 if backbone in WIDTHS else None} | wanted
+    if is_new[0]:
+        backbone = str(wanted["model.backbone"])
+        if model["fine_tune_at"] is not None:
+            wanted = {"model.fine_tune_at": AUTO} | wanted
+        if model["alpha"] not in WIDTHS.get(backbone, (None,)):
+            wanted = {"model.alpha": 1.0 if backbone in WIDTHS else None} | wanted
     if any(is_new) and "weights.source" not in wanted:
         wanted = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None} | wanted
     merged = {section: dict(values) for section, values in content.items()}
