@@ -1,8 +1,9 @@
 # Needs Python 3.11 to 3.14: `make demo PYTHON=python3.12` names another than `python3`.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := build/venv
+BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
-BIN := .venv/Scripts
+BIN := $(VENV)/Scripts
 endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
@@ -19,25 +20,25 @@ LOCK := printf "h5py%s\n" "<3.15; python_version < '3.14'" "~=3.15.1; python_ver
 
 .PHONY: demo docs findings test test-all test-extended release-check lock
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
 
 # Lint, types and every fast test, with the whole pipeline once on small data.
 test: TESTS := not slow and not extended
 # The slow tests too, in the same run: the tests of a file share what is made for them.
 test-all: TESTS := not extended
-test test-all: .venv/installed-dev
+test test-all: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(PYTEST) -m "$(TESTS)"
 
 # All combinations of what `make test-all` tests one case of.
-test-extended: .venv/installed-dev
+test-extended: $(VENV)/installed-dev
 	$(PYTEST) -m extended
 
 # The site in build/site/; a dead link or another warning is an error.
-docs: .venv/installed-dev
+docs: $(VENV)/installed-dev
 	$(BIN)/python docs/site/build.py
 
 # What libraries do that a good guess gets wrong; needs a package index.
@@ -45,7 +46,7 @@ findings:
 	@for script in docs/findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 # The committed results are those of this code, these params and these packages.
-release-check: .venv/installed
+release-check: $(VENV)/installed
 	$(BIN)/python -m pawprint check
 
 # The complete locks for Python 3.11 to 3.14 on Linux, macOS and Windows.
@@ -53,13 +54,13 @@ lock:
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 
-.venv/installed: requirements.txt pyproject.toml
+$(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
 	  { echo 'Python 3.11 to 3.14 is needed: make PYTHON=python3.12'; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt -e .
 	@touch $@
 
-.venv/installed-dev: .venv/installed requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(PIP) -r requirements-dev.txt
 	@touch $@

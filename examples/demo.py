@@ -224,8 +224,7 @@ def run_sample() -> None:
     run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
-    print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
-    print('README.md, "Three commands", trains on yours.')
+    print('Next: README.md, "Three commands", trains on your photos.')
 
 
 def main() -> None:

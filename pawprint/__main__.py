@@ -69,7 +69,7 @@ def main() -> int | None:
             command.set_defaults(run=module.run, error=command.error)
     arguments = parser.parse_args(sys.argv[1:] or ["--help"])
     require_project(arguments)
-    name_user()
+    name_user(arguments.command)
     return arguments.run(arguments)
 
 
@@ -96,12 +96,14 @@ def require_project(arguments: argparse.Namespace) -> None:
         )
 
 
-def name_user() -> None:
+def name_user(command: str) -> None:
     """Name a user without a name, as in a container, after the user's number, for DVC."""
     try:
         getpass.getuser()
     except (ImportError, KeyError, OSError):  # depends on the system and the version of Python
-        os.environ["USER"] = str(getattr(os, "getuid", int)())
+        name = os.environ["USER"] = str(getattr(os, "getuid", int)())
+        if command == "init":
+            print(f"this user has no name, which DVC needs: first run `export USER={name}`")
 
 
 def _is_project(folder: Path) -> bool:

@@ -9,11 +9,13 @@ that decide the bytes of a row. Run: `python -m stages.features`
 
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import pandas as pd
@@ -99,13 +101,25 @@ def compute_elsewhere(
 ) -> tuple[dict[str, Path], set[str]]:
     """Return the result of `compute` in a process of its own. Raises InputError if it ends."""
     try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as process:
             return process.submit(compute, images, kernels, splits).result()
     except BrokenProcessPool:
         raise InputError(
             f"hardware.kernels: the process for {kernels} kernels ended early; its error is above, "
             "or memory ran out. Close other programs, or set portable."
         ) from None
+
+
+def end_with_parent() -> None:
+    """End this child process in silence on Ctrl+C, and when its parent is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def read_images() -> pd.DataFrame:

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -40,6 +41,8 @@ MODULES = sorted(
     for path in (PROJECT / folder).rglob("*.py")
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
+# Who starts the tests may ignore SIGINT, as a script does in the background; no child should.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test depends on the Git and DVC settings of whoever runs them, such as signed commits.
 os.environ |= {
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -4,10 +4,12 @@ The run is a child process of the app. Its output is in LOG, which every page an
 """
 
 import atexit
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -24,6 +26,12 @@ from pawprint.pipeline.dvc import WORKSPACE, is_running, require_idle
 
 LOG = Path(".dvc/tmp/pawprint-run.log")
 MAX_LINES = 20  # last lines of LOG to show
+SECONDS = 10  # for a run to end, before it is told so in a harder way
+# A child of a process that ignores SIGINT, such as a service, would ignore it, too.
+DVC = """import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from dvc.cli import main
+sys.exit(main())"""
 INPUTS = (*discard.INPUTS, paths.LABELS_CSV, paths.SPLITS_CSV, paths.LOCK, paths.SCORES_CSV)
 
 
@@ -31,6 +39,12 @@ INPUTS = (*discard.INPUTS, paths.LABELS_CSV, paths.SPLITS_CSV, paths.LOCK, paths
 def runs() -> list[subprocess.Popen]:
     """Return the runs that this app has started, which all its pages share."""
     return []
+
+
+@st.cache_resource(show_spinner=False)
+def stopped() -> set[int]:
+    """Return the process ids of the runs that were stopped."""
+    return set()
 
 
 def show() -> None:
@@ -85,7 +99,7 @@ def start(*stages: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         with LOG.open("wb") as log:
             process = subprocess.Popen(
-                [*python_in(HERE), "-m", "dvc", "repro", *stages],
+                [*python_in(HERE), "-c", DVC, "repro", *stages],
                 env=os.environ | {"PATH": path, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -99,13 +113,19 @@ def start(*stages: str) -> None:
 
 
 def stop(process: subprocess.Popen) -> None:
-    """Stop a run as Ctrl+C does, unless it has ended, and wait for its end."""
-    if process.poll() is None:
-        if sys.platform == "win32":
-            process.send_signal(signal.CTRL_BREAK_EVENT)
-        else:
-            os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+    """Stop a run as Ctrl+C does, unless it has ended. If it does not end, kill it."""
+    if sys.platform == "win32":
+        ways = [partial(process.send_signal, signal.CTRL_BREAK_EVENT), process.kill]
+    else:
+        signals = signal.SIGINT, signal.SIGTERM, signal.SIGKILL
+        ways = [partial(os.killpg, process.pid, each) for each in signals]
+    for way in ways:
+        if process.poll() is not None:
+            return
+        stopped().add(process.pid)
+        way()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS)
 
 
 def follow_run() -> None:
@@ -121,9 +141,10 @@ def show_lines(was_active: bool) -> None:
     if not LOG.exists():
         return
     if not active and runs() and runs()[-1].returncode:
-        st.error(
-            "The run failed or was stopped: see its last lines. The next run continues from there."
-        )
+        end = "The run failed: see its last lines."
+        if runs()[-1].pid in stopped():
+            end = "The run was stopped."
+        st.error(f"{end} The next run continues from there.")
     with st.expander("Output of the last run", expanded=bool(runs())):
         lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
         st.code("\n".join(lines[-MAX_LINES:]), language=None, wrap_lines=True)

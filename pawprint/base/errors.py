@@ -1,11 +1,18 @@
-"""Define the exception for users' mistakes, word messages, hide secrets, and silence stderr."""
+"""Define the exception for users' mistakes, word messages, hide secrets, and silence stderr.
+
+Stages import this module first, so that Ctrl-C is one line while they import all others.
+"""
 
 import contextlib
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from pawprint.base.paths import CODE
 
 # Lone surrogates represent bytes in a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
@@ -35,6 +42,29 @@ class InputError(Exception):
 
 class NoWeightsError(InputError):
     """The weights of a network are not on this computer and cannot be downloaded."""
+
+
+def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
+    """Print one line for Ctrl-C, as a `sys.excepthook`; Python then exits with SIGINT."""
+    if kind is not KeyboardInterrupt:
+        sys.__excepthook__(kind, error, traceback)
+        return
+    path = Path(sys.argv[0])
+    name = path.parent.name if path.name == "__main__.py" else path.stem
+    if name == "-m":  # Python is still looking for the module
+        name = sys.orig_argv[-1].rpartition(".")[2]
+    print(f"\n{name}: stopped", file=sys.stderr)
+    report_removed_outputs()
+
+
+def report_removed_outputs() -> None:
+    """Print what became of a stage's outputs, if DVC started it and it ends early."""
+    if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
+        print(
+            "DVC has removed this stage's outputs. `dvc repro` creates them again; `pawprint "
+            "discard` restores the last commit's run and params, if Git has one.",
+            file=sys.stderr,
+        )
 
 
 def _public_line(line: str) -> str:

@@ -108,8 +108,16 @@ def make_project(folder: Path) -> None:
     from dvc.repo import Repo
 
     is_top = (folder / ".git").exists()
-    with _reasons_of_dvc(folder), Repo.init(str(folder), subdir=not is_top) as repo:
-        cache = repo.cache.local.path
+    try:
+        with _reasons_of_dvc(folder), Repo.init(str(folder), subdir=not is_top) as repo:
+            cache = repo.cache.local.path
+    except OSError as error:
+        if not error.filename or Path(error.filename).is_relative_to(folder.resolve()):
+            raise
+        raise InputError(
+            f"DVC cannot write {error.filename}: {error.strerror}. Set DVC_SITE_CACHE_DIR to a "
+            "folder that you can write."
+        ) from None
     if set("{}") & set(cache):
         raise InputError(
             f"{printable(cache)}: expected a path without {{ and }} for DVC's cache, because DVC "

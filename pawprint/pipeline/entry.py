@@ -15,12 +15,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
-from pawprint.base.errors import InputError
+from pawprint.base.errors import InputError, report_removed_outputs, shorten_ctrl_c
 from pawprint.base.files import NO_ROOM, describe_failure, stamps
-from pawprint.base.paths import CODE, LABELS_CSV, PARAMS, PIPELINE, SPLITS_CSV
+from pawprint.base.paths import LABELS_CSV, PARAMS, PIPELINE, SPLITS_CSV
 from pawprint.base.yaml_file import read_yaml, value_at
 
 # Dependencies that people edit, in addition to `fetch.source`. Stages write all others.
@@ -93,7 +92,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         _discard_unwritten()
         status = 1
     if status:
-        _report_removed_outputs()
+        report_removed_outputs()
     end_imports()  # otherwise, Python scans all modules several times on exit
     sys.exit(status)
 
@@ -124,26 +123,6 @@ def _discard_unwritten() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
-    """Print one line for Ctrl-C, as a `sys.excepthook`; Python then exits with SIGINT."""
-    if kind is not KeyboardInterrupt:
-        sys.__excepthook__(kind, error, traceback)
-        return
-    path = Path(sys.argv[0])
-    name = path.parent.name if path.name == "__main__.py" else path.stem
-    print(f"\n{name}: stopped", file=sys.stderr)
-    _report_removed_outputs()
-
-
-def _report_removed_outputs() -> None:
-    if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
-        print(
-            "DVC has removed this stage's outputs. `dvc repro` creates them again; `pawprint "
-            "discard` restores the last commit's run and params, if Git has one.",
-            file=sys.stderr,
-        )
 
 
 def report(stage: str, lines: Iterable[str | None]) -> None:

@@ -107,7 +107,8 @@ def test_failed_run_says_so_and_the_next_one_goes_on_with_its_stage(gate):
     open_gate(gate, "")
     assert run.wait() != 0
     page = shown()
-    assert len(page.error) == 1
+    (error,) = page.error
+    assert "stopped" not in error.value
     assert "failed to reproduce 'second'" in page.code[0].value
     run = started()
     assert "'first' didn't change" in page_run.LOG.read_text(encoding="utf-8")
@@ -118,6 +119,7 @@ def test_failed_run_says_so_and_the_next_one_goes_on_with_its_stage(gate):
 def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     run = started()
     page_run.stop(run)
+    assert "stopped" in shown().error[0].value
     if os.name == "posix":  # like Ctrl-C
         assert "second: stopped" in page_run.LOG.read_text(encoding="utf-8")
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
@@ -127,14 +129,28 @@ def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     assert run.wait() == 0
 
 
-def test_run_ends_with_the_app(gate):
-    code = """import time
-from pawprint.app import page_run
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_stopped_run_that_ignores_signals_is_killed(gate, monkeypatch):
+    monkeypatch.setattr(page_run, "SECONDS", 0.2)
+    ignoring = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    ignoring += "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    Path("waiting.py").write_text(ignoring + WAITING, encoding="utf-8")
+    page_run.stop(started())
+    assert not is_running(HERE)
+
+
+# A background process of a script, or a service, may ignore SIGINT, and so would its children.
+@pytest.mark.parametrize("start", ["", "import signal\nsignal.signal(2, signal.SIG_IGN)\n"])
+def test_run_ends_with_the_app(gate, start):
+    code = f"{start}import time\n"
+    code += """from pawprint.app import page_run
+page_run.SECONDS = 60
 page_run.start()
 while not page_run.Path("waits").exists():
     time.sleep(0.02)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+    assert "second: stopped" in page_run.LOG.read_text(encoding="utf-8") or os.name != "posix"
     assert not is_running(HERE)
     assert not Path("second.txt").exists()
 

@@ -26,7 +26,7 @@ from pawprint.base.yaml_file import read_yaml
 from pawprint.data.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("cd pawprint", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
+NOT_RUN = ("cd pawprint-dvc", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 
@@ -52,6 +52,24 @@ SECTIONS = {
     for section in re.split(r"^(?=##)", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     if not ELSEWHERE.match(name := page.stem + section.partition("\n")[0]) and typed(section)
 }
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="Make is not installed")
+def test_readme_names_two_commands_that_do_all_the_set_up(tmp_path):
+    copied = ("Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt")
+    write_files(tmp_path, {name: (PROJECT / name).read_bytes() for name in copied})
+    for command, runs in (("make demo", "examples/demo.py"), ("make test", "-m pytest")):
+        assert f"\n$ {command}\n" in PAGE and f"`{command}` runs" in PAGE
+        steps = succeed(*command.split(), "--dry-run", cwd=tmp_path)
+        # The environment of README's other commands, `.venv`, stays as it is.
+        assert "-m venv build/venv" in steps and ".venv" not in steps
+        assert "install" in steps and runs in steps
+
+
+def test_package_is_imported_next_to_the_clone(installed, tmp_path):
+    (clone,) = re.findall("^\\$ cd (.+)\n\\$ python3 -m venv", PAGE, re.MULTILINE)
+    write_files(tmp_path / clone, {"pawprint/__init__.py": "", "stages/__init__.py": ""})
+    installed.succeed("python", "-c", "import pawprint; pawprint.load()", cwd=tmp_path)
 
 
 def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):

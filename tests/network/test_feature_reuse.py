@@ -1,5 +1,8 @@
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -7,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import refused
+from conftest import PROJECT, environment_with, refused, write_files
 
 from pawprint.network import feature_reuse as module
 from pawprint.network.augmentation import LAYERS
@@ -237,3 +240,35 @@ def test_killed_process_of_native_kernels_is_one_line(monkeypatch):
     monkeypatch.setattr(features, "compute", killed)
     with refused("hardware.kernels: ", "memory"):
         features.compute_elsewhere(IMAGES, "native", [])
+
+
+NATIVE = """import time
+from stages import features
+
+def wait(*_):
+    print("waits", flush=True)
+    time.sleep(600)
+
+features.compute = wait
+if __name__ == "__main__":
+    features.compute_elsewhere(None, "native", [])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_process_of_native_kernels_ends_with_a_stopped_or_killed_stage(tmp_path, number):
+    path = write_files(tmp_path, {"native.py": NATIVE}) / "native.py"
+    stage = subprocess.Popen(
+        [sys.executable, path],
+        env=environment_with(PYTHONPATH=str(PROJECT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert stage.stdout.readline() == "waits\n"
+    send = os.killpg if number == signal.SIGINT else os.kill
+    send(stage.pid, number)
+    _, errors = stage.communicate(timeout=60)  # both processes hold the other end
+    assert "Traceback" not in errors

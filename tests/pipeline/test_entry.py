@@ -39,8 +39,9 @@ def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
     assert "dvc" not in python(code, DVC_STAGE="code").stderr
 
 
-def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path):
-    (tmp_path / "pydantic.py").write_text(
+@pytest.mark.parametrize("module", ["numpy", "pydantic"])
+def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path, module):
+    (tmp_path / f"{module}.py").write_text(
         "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "signal.raise_signal(signal.SIGINT)\n"
     )
