@@ -18,7 +18,7 @@ LOCK := printf "h5py%s\n" "<3.15; python_version < '3.14'" "~=3.15.1; python_ver
   --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo docs findings test test-all test-extended release-check lock
+.PHONY: demo docs test test-all test-extended release-check lock
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -40,10 +40,6 @@ test-extended: $(VENV)/installed-dev
 # The site in build/site/; a dead link or another warning is an error.
 docs: $(VENV)/installed-dev
 	$(BIN)/python docs/site/build.py
-
-# What libraries do that a good guess gets wrong; needs a package index.
-findings:
-	@for script in docs/findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 # The committed results are those of this code, these params and these packages.
 release-check: $(VENV)/installed

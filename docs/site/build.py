@@ -35,7 +35,6 @@ NAVIGATION = {
         "model_card",
         "development",
         "contributing",
-        "findings/README",
         "reporting",
         "decisions/README",
         "changelog",

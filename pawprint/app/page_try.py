@@ -11,7 +11,7 @@ from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.data.decoding.formats import FORMATS
 from pawprint.model.metadata import Metadata
 from pawprint.serving.predictor import Prediction, Predictor, default_model, load_predictor
-from pawprint.serving.saliency import Explainer, explainer, saliency_of
+from pawprint.serving.saliency import saliency_of
 
 MAX_SHOWN = 5  # most probable labels shown for each photo
 
@@ -37,20 +37,19 @@ def explained(data: bytes, folder: Path) -> tuple[Prediction, Metadata, str, str
 
     Both pictures are data URIs. Raises UnusableImageError, and InputError if the model is damaged.
     """
-    predictor, heat_of = served(folder)
+    predictor = served(folder)
     image = predictor.decode(data).image
     prediction = predictor.predict(image)
     rules = predictor.metadata
     first = predictor.class_of(prediction.probabilities)
-    picture = Image.fromarray(saliency_of(rules, image, first, heat_of))
+    picture = Image.fromarray(saliency_of(predictor, image, first))
     return prediction, rules, photos.shrunk(image), photos.data_uri(picture)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …", hash_funcs=HASHED)
-def served(folder: Path) -> tuple[Predictor, Explainer]:
-    """Return the model in a folder, and the function for its saliency maps. Raises InputError."""
-    predictor = load_predictor(folder)
-    return predictor, explainer(predictor)
+def served(folder: Path) -> Predictor:
+    """Return the model in a folder. Raises InputError."""
+    return load_predictor(folder)
 
 
 def show_answer(name: str, predicted: Prediction, rules: Metadata, photo: str, map_: str) -> None:

@@ -47,21 +47,3 @@ def is_mirrored(network: openvino.Model) -> bool:
     """Return whether a network was made by `mirrored`."""
     takers = network.input().get_target_inputs()
     return any(taker.get_node().get_type_name() == "Gather" for taker in takers)
-
-
-def single(network: openvino.Model, names: Sequence[str]) -> openvino.Model:
-    """Undo `mirrored`: return a network that uses only the original image."""
-    outputs = []
-    for name, result in zip(names, network.get_results()):
-        output = result.input_value(0)
-        if name == "probability":
-            last = output.get_node().input(0)
-            last.replace_source_output(_first(last.get_source_output()))
-        elif name == "unknown_score":
-            output = _first(output)
-        outputs.append(output)
-    return openvino.Model(outputs, network.get_parameters())
-
-
-def _first(mean: openvino.Output) -> openvino.Output:
-    return mean.get_node().input_value(0).get_node().input_value(0)

@@ -13,7 +13,6 @@ from pawprint.pipeline.params import data
 
 # Steps per pixel, to which transformations are rounded. Processors differ in the last bits.
 STEPS = 2**16
-ERASED = (0.02, 0.33)  # fraction of the image that RandomErasing covers, as in Keras
 
 
 def draw_view(params: data.Augment, pixels_sha256: str, number: int, size: int) -> View:
@@ -26,17 +25,12 @@ def draw_view(params: data.Augment, pixels_sha256: str, number: int, size: int) 
     if number == 0 and params.keep_original:
         return IDENTITY
     matrix = np.eye(3)
-    colours = {}
     for index, (name, draw) in enumerate(LAYERS.items()):
         layer = getattr(params, name)
         if layer is not None:
             entropy = [params.seed, number, index, int(pixels_sha256, 16)]
-            value = draw(layer, np.random.default_rng(entropy), size)
-            if name in MAPS:
-                matrix = matrix @ value
-            else:
-                colours[name.removeprefix("Random").lower()] = value
-    return View(np.round(matrix[:2] * STEPS) / STEPS, **colours)
+            matrix = matrix @ draw(layer, np.random.default_rng(entropy), size)
+    return np.round(matrix[:2] * STEPS) / STEPS
 
 
 def _flip(layer: data.Flip, random: Generator, size: int) -> np.ndarray:
@@ -72,54 +66,13 @@ def _zoom(layer: data.Zoom, random: Generator, size: int) -> np.ndarray:
     return _about_centre(np.diag([x, y, 1]), size)
 
 
-def _brightness(layer: data.Factor, random: Generator, size: int) -> float:
-    """Draw a brightness in steps of 1/256, so that sums over pixels are exact in any order."""
-    return np.rint(random.uniform(-layer.factor, layer.factor) * 255 * 256) / 256
-
-
-def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
-    """Draw a factor as documented for one limit; Keras itself only does so for two equal ones."""
-    return 1 + random.uniform(-layer.factor, layer.factor)
-
-
-def _saturation(layer: data.Saturation, random: Generator, size: int) -> float:
-    low, high = sorted(layer.factor)
-    factor = random.uniform(low, high)
-    return factor / (1 - factor + 1e-7)
-
-
-def _hue(layer: data.Factor, random: Generator, size: int) -> float:
-    return random.uniform(-layer.factor, layer.factor) / 2
-
-
-def _grayscale(layer: data.Grayscale, random: Generator, size: int) -> float:
-    return float(random.random() < layer.factor)
-
-
-def _erasing(layer: data.Erasing, random: Generator, size: int) -> np.ndarray:
-    """Draw the first column and row of a box, its last column and row, and a seed for its noise."""
-    if random.random() >= random.uniform(0, layer.factor):
-        return np.zeros(5)
-    sides = size * np.sqrt(random.uniform(*ERASED, 2))
-    start = random.random(2) * (size - sides)
-    return np.ceil([*start, *start + sides, random.integers(1, 2**53)])
-
-
-MAPS: dict[str, Callable] = {
+# Layers are applied in this order.
+LAYERS: dict[str, Callable] = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
     "RandomTranslation": _translation,
     "RandomShear": _shear,
     "RandomZoom": _zoom,
-}
-# Layers are applied in this order.
-LAYERS: dict[str, Callable] = MAPS | {
-    "RandomBrightness": _brightness,
-    "RandomContrast": _contrast,
-    "RandomSaturation": _saturation,
-    "RandomHue": _hue,
-    "RandomGrayscale": _grayscale,
-    "RandomErasing": _erasing,
 }
 
 

@@ -94,7 +94,7 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
 def keys_of(index: np.ndarray) -> list[Key]:
     """Return the key of each row. Together with the network, it determines the row."""
     hashes = index["pixels_sha256"].tolist()
-    return list(zip(hashes, index["suffix"].tolist(), map(np.void.tobytes, index["drawn"])))
+    return list(zip(hashes, index["suffix"].tolist(), map(np.ndarray.tobytes, index["drawn"])))
 
 
 def read_whole(
@@ -203,7 +203,7 @@ class ShardComputer:
                 missing.setdefault(key[0], []).append(key)
         for sha256, path in task.images:
             if keys := missing.get(sha256.encode()):
-                views = [View(*np.frombuffer(drawn, store.INDEX["drawn"])[0]) for *_, drawn in keys]
+                views = [np.frombuffer(drawn).reshape(IDENTITY.shape) for *_, drawn in keys]
                 row_of |= zip(keys, self.compute(path, views, dtypes))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):

@@ -16,7 +16,7 @@ from pawprint.network import feature_reuse as module
 from pawprint.network.augmentation import LAYERS
 from pawprint.network.feature_reuse import ShardComputer, Task, tasks, views_of, write_shards
 from pawprint.network.rows import Row
-from pawprint.network.store import INDEX, STORED_SPLITS, Shard, open_features, shard_path
+from pawprint.network.store import STORED_SPLITS, Shard, open_features, shard_path
 from pawprint.network.views import IDENTITY, View
 from pawprint.pipeline.params.data import Augment
 from stages import features
@@ -58,7 +58,7 @@ class Computed(ShardComputer):
             path = read(192)
             asked.extend((path, str(view)) for view in views)
             number = int(path.split(".")[0])
-            values = [number + view.transformation[0, 2] / 3 + largest for view in views]
+            values = [number + view[0, 2] / 3 + largest for view in views]
             return [
                 [np.full(shape, value, np.float32) for shape in KINDS.values()] for value in values
             ]
@@ -104,7 +104,7 @@ def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
         expected = [sha256.encode() for sha256 in hashes for _ in range(number)]
         assert index["pixels_sha256"].tolist() == expected
         assert index["view"].tolist() == [*range(number)] * len(hashes)
-        assert (index["drawn"][::number] == np.array(IDENTITY, INDEX["drawn"])).all()
+        assert (index["drawn"][::number] == IDENTITY).all()
     stored = open_features(tmp_path / "train", ["top"], images["pixels_sha256"][[7, 0]])
     assert stored.shape == (2, 3, 3) and (stored[np.arange(2), [0, 0]][:, 0] == [7, 0]).all()
 
@@ -163,13 +163,13 @@ def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
 def test_views_with_the_same_draws_are_taken_over(tmp_path):
     written(tmp_path / "before", IMAGES)
     for layer, arguments, new in [
-        ("RandomGrayscale", {"factor": 0.0}, [0]),
-        ("RandomBrightness", {"factor": 0.5}, [8]),
-        ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # for half of the views
+        ("RandomShear", {}, [0]),  # by 0
+        ("RandomShear", {"x_factor": 0.5}, [8]),
+        ("RandomFlip", {"mode": "horizontal_and_vertical"}, range(1, 8)),  # half of the views
     ]:
         augment = Augment.model_validate(ROTATE.model_dump() | {layer: arguments})
-        more = written(tmp_path / layer, IMAGES, [tmp_path / "before"], augment)
-        assert len(more.asked) in new, layer
+        more = written(tmp_path / str(new), IMAGES, [tmp_path / "before"], augment)
+        assert len(more.asked) in new
 
 
 def test_no_damaged_shard_is_taken_over(tmp_path):

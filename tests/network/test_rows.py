@@ -10,9 +10,9 @@ from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index, with_blocks
 from pawprint.network.rows import fits, row_function
-from pawprint.network.views import GREY, IDENTITY, View, apply, mirrored, resize
+from pawprint.network.views import GREY, IDENTITY, apply, mirrored, resize
 
-MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)
+MIRRORED = mirrored(SIZE)
 
 
 @pytest.mark.parametrize(

@@ -221,12 +221,12 @@ def test_null_and_comment_stay_in_their_places():
 
 def test_comments_after_a_mapping_in_several_lines_stay():
     for factor in ("1", "1  # why", "\n    - 0.1\n    - 0.2"):
-        layer = f"  RandomHue:\n    factor: {factor}\n"
+        layer = f"  RandomShear:\n    factor: {factor}\n"
         params = f"augment:\n{layer}\n  # mine\n  seed: 1\n"
-        changed = set_values(params, {"augment.RandomHue": {"factor": 2}})
-        assert changed == params.replace(layer, "  RandomHue: {factor: 2}\n")
-        changed = overlay(params, "augment:\n  RandomHue:\n    factor: 2\n")
-        assert changed == params.replace(layer, "  RandomHue:\n    factor: 2\n")
+        changed = set_values(params, {"augment.RandomShear": {"factor": 2}})
+        assert changed == params.replace(layer, "  RandomShear: {factor: 2}\n")
+        changed = overlay(params, "augment:\n  RandomShear:\n    factor: 2\n")
+        assert changed == params.replace(layer, "  RandomShear:\n    factor: 2\n")
 
 
 def test_key_that_params_lacks_is_named():

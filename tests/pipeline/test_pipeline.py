@@ -55,7 +55,7 @@ augment:
   RandomFlip: {mode: vertical}
   RandomRotation: {factor: 0.2}
   RandomZoom: {height_factor: 0.1}
-  RandomHue: {factor: 0.1}
+  RandomShear: {x_factor: 0.1}
   seed: 2
 head: {dense: {units: 4}, dropout: 0.5, output: logits}
 hardware: {devices: cpu, threads: 1, precision: mixed_bfloat16}

@@ -168,13 +168,13 @@ def test_params_of_the_last_run_are_named_with_their_values(committed):
     committed.commit()
     change(
         committed.folder,
-        "calibrate: {max_error: 0.05}\naugment: {RandomContrast: {factor: 0.2}}\n"
+        "calibrate: {max_error: 0.05}\naugment: {RandomRotation: {factor: 0.2}}\n"
         "fetch: {source: photos}",
     )
     commit(committed.folder, "Params")
     assert since(committed)[0] == (
         "Since the last commit: fetch.source: https://host/photos.zip → photos, "
-        'augment.RandomContrast: not set → {"factor": 0.2}, calibrate.max_error: null → 0.05'
+        "augment.RandomRotation.factor: 0.03 → 0.2, calibrate.max_error: null → 0.05"
     )
 
 

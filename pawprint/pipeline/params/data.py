@@ -135,27 +135,6 @@ class Zoom(section.Section):
     width_factor: section.BelowOne | None = None
 
 
-Interval = Annotated[list[section.UpToOne], Field(min_length=2, max_length=2)]
-
-
-class Saturation(section.Section):
-    """The arguments of `RandomSaturation`."""
-
-    factor: Interval  # given one number, Keras does not use the documented factors
-
-
-class Grayscale(section.Section):
-    """The arguments of `RandomGrayscale`."""
-
-    factor: section.UpToOne = 0.5
-
-
-class Erasing(section.Section):
-    """The argument of `RandomErasing`."""
-
-    factor: section.UpToOne = 1.0
-
-
 class Augment(section.Section):
     """Keras layers keyed by name, with Keras' arguments, units and defaults.
 
@@ -169,12 +148,6 @@ class Augment(section.Section):
     RandomTranslation: Translation | None = None
     RandomShear: Shear | None = None
     RandomZoom: Zoom | None = None
-    RandomBrightness: Factor | None = None
-    RandomContrast: Factor | None = None
-    RandomSaturation: Saturation | None = None
-    RandomHue: Factor | None = None
-    RandomGrayscale: Grayscale | None = None
-    RandomErasing: Erasing | None = None
     seed: section.Seed
 
     def mirrors(self, views: int) -> bool:
