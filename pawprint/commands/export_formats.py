@@ -210,8 +210,8 @@ def write_litert(
         require_close(folder, outputs, required)
     labelled = np.array(labels)[outputs["probability"].argmax(axis=1)]
     changed = int((labelled != trained.labels(trained.expected)).sum())
-    note = "litert: the thresholds of {} are only in model.json, so the most probable class counts"
-    note = note.format(name_some(served.thresholds)) if served.thresholds else ""
+    lost = f"litert: thresholds are lost in programs for phones: {name_some(served.thresholds)}"
+    note = lost if served.thresholds else ""
     return Compared(folder, largest_difference(outputs, trained.expected), changed, note)
 
 
