@@ -16,7 +16,6 @@ from pawprint.base import package, paths
 from pawprint.base.errors import printable
 from pawprint.base.files import writing
 
-
 TABLE = "table"  # the format for people
 
 

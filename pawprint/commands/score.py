@@ -14,12 +14,11 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.classes import RESERVED, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
-from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
 from pawprint.data.decoding.row import perceptual_hash
-from pawprint.data.folder_names import lies_unlabelled
 from pawprint.data.folders import OUTER, folders_of, label_and_split
 from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.data.near_duplicates import near_duplicates
@@ -77,11 +76,8 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     is_trained_on = (
         _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
     )
-    others = [
-        name
-        for path, name in photos.loc[photos["label"].isna(), ["path", "named"]].to_numpy()
-        if name not in ("", *RESERVED) and not lies_unlabelled(path)
-    ]
+    others = photos.loc[photos["label"].isna(), "named"]
+    others = others[~others.isin(["", *RESERVED])]
     names = [_with_likely(name, metadata.labels) for name in sorted({*others})]
     not_classes = f"with labels that are not classes of the model ({name_some(names)})"
     left_out = {
@@ -224,8 +220,9 @@ def _table(scored: Scored) -> str:
     if scored.wrong.empty:
         return table
     shown = scored.wrong.head(MOST_WRONG).map(printable)
-    heading = f"wrong: {len(scored.wrong):,}, the first {len(shown)} here; --format json has all"
-    return f"{table}\n\n{heading}\n{align([[*shown], *shown.to_numpy()])}"
+    photos = counted(len(scored.wrong), "photo")
+    rows = align([[*shown], *shown.to_numpy()])
+    return f"{table}\n\n{photos} taken for another class (--format json has all):\n{rows}"
 
 
 def _json(scored: Scored) -> str:

@@ -1,5 +1,7 @@
 """Test that a project of an earlier version gets new params and stages, and keeps the user's."""
 
+import json
+
 import pytest
 from conftest import PROJECT, commit, git_init, refused, run, write_files
 
@@ -101,6 +103,7 @@ def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
     commit(tmp_path, "Earlier")
     renew(tmp_path)
     assert (tmp_path / "dvc.yaml").read_text() == pipeline()
+    assert json.loads((tmp_path / STATE).read_text()) == state_of(tmp_path)
     own = "vars: [own.yaml]\n" + pipeline().replace("  classifier:", "  food:")
     own = own.replace(OF_CLEAN, "labels.csv, a.csv]\n    params: [clean, ours]\n")
     own = own.replace("outs: [data/raw", "outs: [b.csv: {cache: false}, data/raw")
