@@ -6,6 +6,7 @@ Each module has a function `add_arguments`, which adds the command's arguments, 
 
 import argparse
 import contextlib
+import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,13 +16,15 @@ from pawprint.base import package, paths
 from pawprint.base.errors import printable
 from pawprint.base.files import writing
 
+TABLE = "table"  # the format for people
+
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
     """Add --format and --output."""
     parser.add_argument(
         "--format",
         choices=formats,
-        default="table",
+        default=TABLE,
         help="print in this format; default: %(default)s",
     )
     new = "write to this new file, in UTF-8; existing files are never replaced"
@@ -43,13 +46,17 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def output(path: Path | None) -> Iterator[TextIO]:
-    """Create the file of --output, or return standard output, for text in UTF-8.
+def output(path: Path | None, form: str) -> Iterator[TextIO]:
+    """Create the file of --output, or return standard output, for text in a format.
 
-    Each line is written to the file as soon as it is printed. Raises InputError if the file exists
-    or cannot be written.
+    Each line is written as soon as it is printed, in UTF-8; only a table on standard output has the
+    terminal's encoding. Raises InputError if the file exists or cannot be written.
     """
     if path is None:
+        if form != TABLE and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(
+                encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
+            )
         yield sys.stdout
         return
     with writing(path), path.open("x", 1, encoding="utf-8", newline="\n") as file:

@@ -18,9 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Check that the results were produced with the current code, params and packages.
 
-    This compares params, code and files with dvc.lock; the data are not required. The exit status
-    is 1 if there is a difference, or if the installed version of a package differs from
-    requirements.txt.
+    This compares params, files, code, and the installed versions of the packages that the code
+    imports with dvc.lock; the data are not required. The exit status is 1 if there is a difference.
 
     Examples:
       pawprint check

@@ -18,7 +18,7 @@ from packaging.version import Version
 from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
 from pawprint.base.classes import class_probabilities
-from pawprint.base.errors import InputError, printable, reason, silent_stderr
+from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
@@ -173,8 +173,10 @@ def write_litert(
 ) -> Compared:
     """Write a LiteRT file for phones and cameras, which `for_litert` describes.
 
-    Its metadata never give the answers unknown and unsure. If its `size` is not the model's own,
-    the check compares it with Keras, because other pixels have other outputs.
+    Its metadata never give the answers unknown and unsure. The labels that are compared with the
+    served model's are the most probable ones, because programs for phones have no thresholds. If
+    its `size` is not the model's own, the check compares it with Keras, because other pixels have
+    other outputs.
     """
     if Version(keras.__version__) < WRITES_LITERT:
         raise InputError(
@@ -206,7 +208,11 @@ def write_litert(
         if metadata.image_size != served.image_size:
             required = all_outputs(one_by_one(run_keras(model)), trained.pixels())
         require_close(folder, outputs, required)
-    return _compared(trained, folder, outputs)
+    labelled = np.array(labels)[outputs["probability"].argmax(axis=1)]
+    changed = int((labelled != trained.labels(trained.expected)).sum())
+    lost = f"litert: thresholds are lost in programs for phones: {name_some(served.thresholds)}"
+    note = lost if served.thresholds else ""
+    return Compared(folder, largest_difference(outputs, trained.expected), changed, note)
 
 
 def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> Compared:

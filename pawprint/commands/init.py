@@ -22,7 +22,7 @@ from pawprint.base.files import (
     writing,
 )
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.package import DVC_IGNORE, PACKAGE, installed_version
+from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.given_images import Given, open_given
@@ -38,6 +38,7 @@ from pawprint.commands.project_files import (
     files,
     names_in_git,
     renew,
+    state_of,
 )
 from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
@@ -75,7 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     After `pip install -U`, --renew writes the new dvc.yaml, with your own stages, commands and
     scripts; adds new params with their defaults; and updates the package's line of
-    requirements.txt. It changes no value of a param, and commits nothing.
+    requirements.txt. It changes no value of a param, and commits nothing. If it cannot carry over
+    something else in your dvc.yaml, it names it and changes nothing.
 
     Examples:
       pawprint init food --images ~/photos
@@ -240,7 +242,7 @@ def _write_project(folder: Path, place: Path, params: str, images: Path, source:
     texts[PARAMS.name] = set_values(params, changes)
     for name, text in (texts | EMPTY_TABLES).items():
         write_text(place / name, text)
-    write_json(place / STATE, {"version": installed_version()})
+    write_json(place / STATE, state_of(place))
     return rules
 
 

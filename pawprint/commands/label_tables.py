@@ -388,14 +388,16 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     used, labels = _choose_labels(rows, asked, where)
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})
     labels = [class_of.get(label, label) for label in labels]
-    left_out = {*used, "label", "file_name"}
-    splits = {row.cells.get("split", "").lower() for row in rows}
+    left_out = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
+    splits = {
+        cell.lower() for row in rows for name, cell in row.cells.items() if name.lower() == "split"
+    }
     other_splits = splits - {"", *SPLIT_OF_FOLDER}
     left_out |= {"split"} if other_splits else set()
     photos: dict[str, Cells] = {photo: {"label": ""} for photo in given.images}
     differing = set()
     for row, label in zip(rows, labels):
-        cells = {column: cell for column, cell in row.cells.items() if column not in left_out}
+        cells = {name: cell for name, cell in row.cells.items() if name.lower() not in left_out}
         before = photos.get(row.photo, {}).get("label", "")
         differing |= {row.photo} if before and label and before != label else set()
         photos[row.photo] = {"label": label or before} | cells

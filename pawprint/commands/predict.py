@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:
         rows = list(rows)
-    with output(arguments.output) as file:
+    with output(arguments.output, arguments.format) as file:
         formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
         formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:

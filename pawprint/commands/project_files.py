@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.base import paths
-from pawprint.base.errors import InputError
-from pawprint.base.files import read_text, write_json, write_text
+from pawprint.base.errors import InputError, name_some
+from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
 from pawprint.base.package import (
     DISTRIBUTION,
@@ -25,6 +25,7 @@ from pawprint.base.package import (
     IGNORED_BY_DVC,
     PACKAGE,
     ROOT,
+    SHOWN,
     installed_version,
     line_of_requirement,
     outputs_of,
@@ -147,12 +148,18 @@ ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.
 COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
+def state_of(folder: Path) -> dict[str, str | None]:
+    """Return the content of STATE for a dvc.yaml that has just been written."""
+    return {"version": installed_version(), "pipeline": digest(folder / PIPELINE)}
+
+
 def renew(folder: Path) -> tuple[list[str], str]:
     """Renew dvc.yaml, params.yaml and the package's line of requirements.txt.
 
     No value of a param changes. Returns lines about params, and the output of `git
     diff`. Raises InputError, before anything is written, if one of these files has uncommitted
-    changes, if it cannot be renewed, or if the folder is not a project.
+    changes, if it cannot be renewed, if dvc.yaml would lose what a person wrote, or if the folder
+    is not a project.
     """
     if not (folder / STATE).exists():
         raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
@@ -165,9 +172,12 @@ def renew(folder: Path) -> tuple[list[str], str]:
         PARAMS: params,
         REQUIREMENTS: renewed_requirements(own[REQUIREMENTS], line_of_requirement()),
     }
+    # A file that nobody has edited has only what an earlier version wrote.
+    if json.loads(read_text(folder / STATE)).get("pipeline") != digest(folder / PIPELINE):
+        require_carried(own[PIPELINE], texts[PIPELINE])
     for path, text in texts.items():
         write_text(folder / path, text)
-    write_json(folder / STATE, {"version": installed_version()})
+    write_json(folder / STATE, state_of(folder))
     return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
 
 
@@ -175,7 +185,7 @@ def renewed_pipeline(own: str, new: str) -> str:
     """Return the text `new` of a dvc.yaml with what is the user's in `own`.
 
     This is all stages that `new` lacks, each stage's `cmd`, and its dependencies in `stages/`.
-    Raises InputError for a stage that is not indented as DVC does.
+    Stages that are not indented as DVC does are lost.
     """
     before = parse_mapping(own, PIPELINE.name).get("stages") or {}
     stages, template = dict(_entries(own)), dict(_entries(new))
@@ -195,16 +205,34 @@ def renewed_pipeline(own: str, new: str) -> str:
                 )
                 renewed = renewed.replace("    deps: [", f"    deps: [{dep}, ")
         text = text.replace(template[f"stages.{name}"], renewed)
-    after = parse_mapping(text, PIPELINE.name)["stages"]
-    for name, stage in before.items():
-        carried = after.get(name) or {}
-        is_ours = f"stages.{name}" in template
-        if carried.get("cmd") != stage.get("cmd") or not (is_ours or carried == stage):
-            raise InputError(
-                f"{PIPELINE}: stages.{name}: cannot carry this stage over. Indent it as DVC does: "
-                "two spaces, and two more on each level."
-            )
     return text
+
+
+def require_carried(own: str, text: str) -> None:
+    """Raise InputError, with names, if the text of a renewed dvc.yaml lacks what `own` has."""
+    before, after = ([*_values_in(parse_mapping(each, PIPELINE.name))] for each in (own, text))
+    lost = [place for place in before if place not in after]
+    if lost:
+        inner = tuple(f"{place}{end}" for place in lost for end in (".", ":"))
+        names = name_some((place for place in lost if not place.startswith(inner)), 20)
+        raise InputError(
+            f"{PIPELINE}: cannot carry over {names}. Remove this, commit, run `pawprint init "
+            "--renew`, and add back what is yours, indented as DVC does."
+        )
+
+
+def _values_in(content: object, place: str = "") -> Iterator[str]:
+    """Yield each key and value in a dvc.yaml, such as `stages.plot.deps: data.csv`."""
+    if isinstance(content, dict):
+        for key, value in content.items():
+            inner = f"{place}.{key}".removeprefix(".")
+            yield inner
+            yield from _values_in(None if key in SHOWN else value, inner)
+    elif isinstance(content, list):
+        for entry in content:
+            yield from _values_in(entry, place)
+    elif content is not None:
+        yield f"{place}: {content}"
 
 
 def renewed_requirements(own: str, line: str) -> str:

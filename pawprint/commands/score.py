@@ -1,6 +1,7 @@
 """The `score` command."""
 
 import argparse
+import difflib
 import json
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.classes import RESERVED, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
-from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
@@ -35,18 +36,21 @@ from pawprint.serving.predictor import (
     take_images,
 )
 
+MOST_WRONG = 20  # in a table
 TRAINED_ON = "in the training images, or near-duplicates of them"
 
 
 class Scored(NamedTuple):
     """The result of `score`.
 
-    `scores` has the SCORES columns after `split`. `left_out` counts photos by reason, with the
+    `scores` has the SCORES columns after `split`. `wrong` has the `path`, `label` and `predicted`
+    class of each photo whose class is not its label. `left_out` counts photos by reason, with the
     words of `clean`. `failed` has the rows of `predict_each` with an error. `has_training` says
     whether photos were compared with the project's training images.
     """
 
     scores: pd.DataFrame
+    wrong: pd.DataFrame
     left_out: dict[str, int]
     failed: list[dict]
     has_training: bool
@@ -72,9 +76,10 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     is_trained_on = (
         _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
     )
-    others = photos.loc[photos["label"].isna(), "listed"]
+    others = photos.loc[photos["label"].isna(), "named"]
     others = others[~others.isin(["", *RESERVED])]
-    not_classes = f"with labels that are not classes of the model ({name_some(sorted({*others}))})"
+    names = [_with_likely(name, metadata.labels) for name in sorted({*others})]
+    not_classes = f"with labels that are not classes of the model ({name_some(names)})"
     left_out = {
         UNLABELLED: len(photos) - len(labelled) - len(others),
         **({not_classes: len(others)} if len(others) else {}),
@@ -89,16 +94,26 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
             f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
             f"none, with {len(failed):,} unusable files. Left out: {counts}."
         )
-    return Scored(_tabulate(images, is_of_class, predictor), left_out, failed, has_training)
+    predicted = [predictor.class_of(each.probabilities) for each in images["prediction"]]
+    wrong = images.assign(predicted=predicted)[["path", "label", "predicted"]]
+    wrong = wrong[is_of_class & (wrong["label"] != wrong["predicted"])]
+    scores = _tabulate(images, is_of_class, predictor)
+    return Scored(scores, wrong, left_out, failed, has_training)
+
+
+def _with_likely(name: str, labels: list[str]) -> str:
+    near = difflib.get_close_matches(name, labels, n=1)
+    return f"{name}: did you mean {near[0]}?" if near else name
 
 
 def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
-    UNKNOWN or None; `listed`, the label in metadata.csv or ""; and `group`, from metadata.csv or
-    the image alone. Folders of classes have the names in the project's `clean.labels`, or are named
-    after the labels. Raises InputError without the folder, or if no image has a label.
+    UNKNOWN or None; `named`, the label in metadata.csv, the innermost folder, or ""; and `group`,
+    from metadata.csv or the image alone. Folders of classes have the names in the project's
+    `clean.labels`, or are named after the labels. Raises InputError without the folder, or if no
+    image has a label.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
@@ -111,9 +126,10 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     listed = rows or {}
     images = take_images(folder, [name for name in names if not is_metadata(name)], listed)
     is_outer = folder_names == OUTER
-    places = [label_and_split(folders_of(name, rows), folder_of, is_outer) for name in images]
+    folders = [folders_of(name, rows) for name in images]
+    places = [label_and_split(each, folder_of, is_outer) for each in folders]
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
-    photos["listed"] = [listed[name].label if name in listed else "" for name in images]
+    photos["named"] = [next(iter(each), "") for each in folders]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(
@@ -172,7 +188,8 @@ def run(arguments: argparse.Namespace) -> int:
     The photos are in folders named after the classes, or listed in a metadata.csv. The scores and
     their intervals are computed like those of a run, which are in plots/scores.csv. The training
     images of the project in the current folder and their near-duplicates are left out, and copies
-    count once; stderr has the numbers.
+    count once; stderr has the numbers. The table ends with the first photos whose class is wrong;
+    JSON has all of them.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
 
@@ -189,7 +206,9 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"score: photos left out: {photos:,} {reason}", file=sys.stderr)
     if not scored.has_training:
         print("score: training images are included, because none are here", file=sys.stderr)
-    with output(arguments.output) as file:
+    if predictor.metadata.crop_rule:
+        print("score: the model was trained on crops; see `pawprint crop`", file=sys.stderr)
+    with output(arguments.output, arguments.format) as file:
         print(_json(scored) if arguments.format == "json" else _table(scored), file=file)
     return int(bool(scored.failed))
 
@@ -197,11 +216,18 @@ def run(arguments: argparse.Namespace) -> int:
 def _table(scored: Scored) -> str:
     scores = scored.scores
     titles = scores["score"].str.replace("_", " ") + " " + scores["label"]
-    return align(zip(titles, scores.apply(describe_score, axis=1)))
+    table = align(zip(titles, scores.apply(describe_score, axis=1)))
+    if scored.wrong.empty:
+        return table
+    shown = scored.wrong.head(MOST_WRONG).map(printable)
+    photos = counted(len(scored.wrong), "photo")
+    rows = align([[*shown], *shown.to_numpy()])
+    return f"{table}\n\n{photos} taken for another class (--format json has all):\n{rows}"
 
 
 def _json(scored: Scored) -> str:
     scores = scored.scores.astype(object)
     errors = [{"path": row["path"], "error": row["error"]} for row in scored.failed]
     record = {"scores": scores.where(scores.notna(), None).to_dict("records"), "errors": errors}
-    return json.dumps(record | {"left_out": scored.left_out}, indent=2)
+    record |= {"left_out": scored.left_out, "wrong": scored.wrong.to_dict("records")}
+    return json.dumps(record, indent=2)

@@ -38,7 +38,7 @@ def start_keras() -> None:
     """
     if sys.flags.optimize > 1:
         raise SystemExit(  # nothing can be imported from here at this point
-            "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
+            "PYTHONOPTIMIZE: expected 0 or 1, because OpenVINO reads its docstrings. Received: 2."
         )
     os.environ |= SETTINGS
     for name in REMOVED:

@@ -188,6 +188,14 @@ def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, mon
     assert (folder / "model.tflite").read_bytes() == first
 
 
+def test_litert_counts_the_labels_that_differ_because_it_has_no_thresholds(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    model = trained(with_probabilities(colour_model(32)), tmp_path, (BLACK,))
+    run = run_in(tmp_path, metadata(image_size=32, thresholds={"dog": 0.4}))
+    compared = export_formats.write_litert(model._replace(run=run))
+    assert compared.changed == 1 and "dog" in compared.note
+
+
 def table_at(content: bytes, place: int) -> int:
     return place + int.from_bytes(content[place : place + 4], "little")
 

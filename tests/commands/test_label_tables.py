@@ -69,7 +69,7 @@ def test_split_group_and_further_columns_are_kept_and_photos_may_have_no_row(tmp
 def test_numbers_of_rows_are_not_names_and_other_splits_are_not_lost_in_silence(tmp_path):
     """pandas writes the index as a first column without a name."""
     rows = "".join(f"{5 - n},{name},{LABELS[name]},fold{n}\n" for n, name in enumerate(NAMES))
-    files = photos_of(NAMES) | {"t.csv": f",file,label,split\n{rows}"}
+    files = photos_of(NAMES) | {"t.csv": f",file,label,Split\n{rows}"}
     given = write_files(tmp_path / "given", files)
     notes = create(tmp_path / "p", given, None)
     assert "found t.csv, with the files in file, labels in label" in notes
@@ -156,6 +156,11 @@ def test_column_or_table_that_is_asked_for_is_used(tmp_path):
     (tmp_path / "labels.csv").write_text(TWO)
     rows = made(tmp_path, {"t.csv": KAGGLE}, Asked(tmp_path / "labels.csv", "colour"))
     assert set(of(rows).values()) == {"b", "w"} and rows["0.jpg"]["breed"] == "cat"
+
+
+def test_column_that_is_asked_for_may_be_beside_one_called_label_in_any_case(tmp_path):
+    table = KAGGLE.replace("breed", "breed,Label").replace("\n", ",x\n").replace("Label,x", "Label")
+    assert of(made(tmp_path, {"t.csv": table}, Asked(label="breed"))) == LABELS
 
 
 def test_link_in_a_table_leads_nowhere_else(tmp_path):

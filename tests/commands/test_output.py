@@ -29,16 +29,19 @@ def row(name: str) -> dict:
     return {"path": name} | values | {"error": "", "pixels_sha256": "a1", "model": "b2"}
 
 
+@pytest.mark.parametrize("is_piped", [False, True])
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_row_is_in_the_file_before_the_next_one_is_computed(tmp_path, form):
+def test_row_is_written_before_the_next_one_is_computed(tmp_path, monkeypatch, form, is_piped):
     path, seen = tmp_path / "rows", []
+    if is_piped:
+        monkeypatch.setattr("sys.stdout", path.open("w", encoding="ascii"))
 
     def rows() -> Iterator[dict]:
         for name in NAMES:
             yield row(name)
             seen.append(path.read_text(encoding="utf-8").count("a1"))
 
-    with output(path) as file:
+    with output(None if is_piped else path, form) as file:
         FORMATS[form](rows(), LABELS, None, file)
     assert seen == list(range(1, 10))
 
@@ -61,6 +64,7 @@ def test_file_is_utf_8_whatever_the_terminal_is_and_never_replaced(folder, tmp_p
     result = pawprint(folder, *command, **terminal)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     text = path.read_text(encoding="utf-8")
+    assert pawprint(folder, *command[:-2], **terminal).stdout == text
     rows = json.loads(text) if form == "json" else csv.DictReader(text.splitlines())
     assert [row["path"] for row in rows] == [f"photos/{name}" for name in NAMES]
     assert "rows exists" in pawprint(folder, *command).stderr

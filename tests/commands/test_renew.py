@@ -1,7 +1,9 @@
 """Test that a project of an earlier version gets new params and stages, and keeps the user's."""
 
+import json
+
 import pytest
-from conftest import PROJECT, refused, run
+from conftest import PROJECT, commit, git_init, refused, run, write_files
 
 from pawprint.base.files import write_json
 from pawprint.base.package import pipeline
@@ -13,6 +15,8 @@ from pawprint.commands.project_files import (
     renewed_params,
     renewed_pipeline,
     renewed_requirements,
+    require_carried,
+    state_of,
 )
 
 
@@ -83,8 +87,34 @@ def test_own_stages_commands_and_scripts_are_carried_over():
         expected["stages"][name]["deps"].insert(0, f"stages/{name}.py")
     assert parse_mapping(text, "") == expected and "  # Ours\n" in text
     assert renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
-    with refused("dvc.yaml: stages.ours: cannot carry this stage over"):
-        renewed_pipeline("stages:\n    ours:\n        cmd: echo\n", new)
+    require_carried(own, text)
+
+
+OF_CLEAN = "labels.csv]\n    params: [clean]\n"
+
+
+def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
+    """What an earlier version wrote, and nobody edited, is replaced."""
+    git_init(tmp_path)
+    earlier = pipeline().replace(OF_CLEAN, f"earlier.csv, {OF_CLEAN}")
+    files = {"dvc.yaml": earlier, "params.yaml": default_params(), "requirements.txt": ""}
+    write_files(tmp_path, files)
+    write_json(tmp_path / STATE, state_of(tmp_path))
+    commit(tmp_path, "Earlier")
+    renew(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == pipeline()
+    assert json.loads((tmp_path / STATE).read_text()) == state_of(tmp_path)
+    own = "vars: [own.yaml]\n" + pipeline().replace("  classifier:", "  food:")
+    own = own.replace(OF_CLEAN, "labels.csv, a.csv]\n    params: [clean, ours]\n")
+    own = own.replace("outs: [data/raw", "outs: [b.csv: {cache: false}, data/raw")
+    write_files(tmp_path, {"dvc.yaml": own})
+    commit(tmp_path, "Ours")
+    lost = "stages.fetch.outs.b.csv, stages.clean.deps: a.csv, stages.clean.params: ours, "
+    with refused(f"dvc.yaml: cannot carry over vars, {lost}artifacts.food. "):
+        renew(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == own
+    with refused("dvc.yaml: cannot carry over stages.ours. "):
+        require_carried("stages:\n    ours:\n        cmd: echo\n", pipeline())
 
 
 def test_only_a_project_is_renewed(tmp_path):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from conftest import complaint, encode, pawprint_here, printed, refused, write_files
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
+from networks import write_colour_model
 from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import SCORES
 from pawprint.base.tables import read_table
-from pawprint.commands.score import TRAINED_ON, Scored, score
+from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, score
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
 from pawprint.serving.predictor import load_predictor
@@ -64,7 +65,7 @@ def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(h
     training = [number for number in range(TEST, IMAGES_OF_A_CLASS) if number % 2]
     images = new("cat", 4) | new("dog", 4)
     images["cat/copy.png"] = images["cat/1000.png"]
-    images["birds/1.png"] = images["cat/1001.png"]
+    images["unlabelled/1.png"] = images["cat/1001.png"]
     images["dog/copy.png"] = images["cat/1002.png"]
     images["dog/trained.png"] = coloured("dog", training[0])
     for number in training:
@@ -83,6 +84,22 @@ def test_labels_that_are_not_classes_are_named(here, tmp_path):
     result = scored(write_files(tmp_path, files | {"metadata.csv": f"file_name,label\n{table}"}))
     not_classes = "with labels that are not classes of the model (owl)"
     assert result.left_out == {UNLABELLED: 1, not_classes: 1, TRAINED_ON: 0}
+    images = new("cat", 2) | {f"cta/{number}.png": coloured("cat", number) for number in (3, 4)}
+    result = scored(write_files(tmp_path / "folders", images))
+    not_classes = "with labels that are not classes of the model (cta: did you mean cat?)"
+    assert result.left_out == {UNLABELLED: 0, not_classes: 2, TRAINED_ON: 0}
+
+
+def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):
+    command = ("score", str(write_files(tmp_path, new("cat", 80))))
+    record = json.loads(printed(Path.cwd(), *command, "--format", "json"))
+    accuracy, *_ = record["scores"]
+    assert len(record["wrong"]) == round(80 * (1 - accuracy["value"])) > MOST_WRONG
+    last = [*record["wrong"][MOST_WRONG - 1].values()]
+    assert last[1:] == ["cat", "dog"]
+    table = printed(Path.cwd(), *command)
+    assert f"\n{len(record['wrong'])} photos taken" in table
+    assert table.splitlines()[-1].split() == last
 
 
 def test_photos_of_a_group_count_as_one_in_intervals(here, tmp_path):
@@ -127,6 +144,9 @@ def test_without_a_run_training_images_may_be_among_the_photos_and_a_line_says_s
     model = str(paths.SERVED_MODEL.absolute())
     result = pawprint_here(tmp_path, "score", "photos", "--model", model)
     assert result.stderr == "score: training images are included, because none are here\n"
+    of_crops = write_colour_model(tmp_path / "of_crops", crop_rule="as-is")
+    result = pawprint_here(tmp_path, "score", "photos", "--model", str(of_crops))
+    assert "trained on crops" in result.stderr
 
 
 OTHERS = "file_name,label\n1.png,bird\n"
