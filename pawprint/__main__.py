@@ -11,7 +11,7 @@ from pathlib import Path
 from pawprint.base.errors import InputError
 from pawprint.base.package import installed_version
 from pawprint.base.paths import LOCK, PARAMS
-from pawprint.pipeline.entry import quick_imports, run
+from pawprint.pipeline.entry import CONVERTER, run, without_modules
 
 # A summary of each command. See `module_of` for its module.
 COMMANDS = {
@@ -62,7 +62,7 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # import only this command, because TensorFlow takes seconds
-            with quick_imports():
+            with without_modules(CONVERTER):
                 module = importlib.import_module(module_of(name))
             command.description = inspect.getdoc(module.run)
             module.add_arguments(command)

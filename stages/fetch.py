@@ -13,7 +13,6 @@ from pathlib import Path
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError, without_secrets
-from pawprint.base.files import md5_of_folder, read_text
 from pawprint.base.git import try_git
 from pawprint.data.archive import LIST, ZIP, contents, open_archive
 from pawprint.data.sources import describe_file_changes, fetch
@@ -33,34 +32,13 @@ def main() -> None:
             f"clone would then get no photos at all. Change photos in {without_secrets(url)}, or "
             f"make them this project's own: `dvc remove {imported}.dvc`, then `dvc add {imported}`"
         )
-    tracked = list_tracked(source) if source.is_dir() else None
+    tracked = tracked_files(source) if source.is_dir() else None
     brought = fetch(source, paths.RAW_ARCHIVES, tracked)
     print(f"fetch: {brought} from {source}")
     try:
         report("fetch", describe_changed_files(source, tracked))
     except InputError as error:  # raised if the repository belongs to another user
         print(f"fetch: not compared with the last commit: {error}")
-
-
-def list_tracked(source: Path) -> dict[str, str] | None:
-    """Return the result of `tracked_files`, even without DVC for files that it lists unchanged.
-
-    Raises InputError if DVC is not installed and the folder's .dvc file is of other files.
-    """
-    try:
-        return tracked_files(source)
-    except ModuleNotFoundError:
-        dvc_file = Path(f"{source}.dvc")
-        if not dvc_file.is_file():
-            return None
-    recorded = md5_in(read_text(dvc_file))
-    files = Recorded().files(recorded)
-    if not files or md5_of_folder(source) != recorded:
-        raise InputError(
-            f"fetch.source: expected the files of {dvc_file}, because DVC is not installed. "
-            f"Received: others, or no list in DVC's cache. Delete {dvc_file} to use all files."
-        )
-    return {path: str(md5) for path, md5 in files.items()}
 
 
 def describe_changed_files(source: Path, tracked: dict[str, str] | None) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pawprint.base.errors import silent_stderr
 from pawprint.base.runtime import LIMITS
 from pawprint.base.threads import count_cores
-from pawprint.pipeline.entry import quick_imports, without_modules
+from pawprint.pipeline.entry import CONVERTER, without_modules
 from pawprint.pipeline.params.model import Hardware
 
 # Use every available core, but at least four threads. The number of threads changes the last bits
@@ -44,7 +44,7 @@ def start_keras() -> None:
     for name in REMOVED:
         os.environ.pop(name, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quick_imports(), silent_stderr(), without_modules(UNUSED):
+    with silent_stderr(), without_modules([*CONVERTER, *UNUSED]):
         import keras
         import tensorflow as tf
     keras.config.set_floatx("float32")

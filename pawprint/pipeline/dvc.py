@@ -25,15 +25,14 @@ Parsed = TypeVar("Parsed")
 def folder_of_cache(folder: Path) -> Path:
     """Return DVC's cache folder, according to the settings in a folder `.dvc`.
 
-    If DVC is not installed, or cannot read its settings, this is the default folder.
+    If DVC cannot read its settings, this is the default folder.
     """
-    cache = folder / "cache"
-    with contextlib.suppress(ModuleNotFoundError):
-        from dvc.config import Config
-        from dvc.exceptions import DvcException
+    from dvc.config import Config
+    from dvc.exceptions import DvcException
 
-        with contextlib.suppress(DvcException, OSError, ValueError):
-            cache = Config(folder)["cache"].get("dir", cache)
+    cache = folder / "cache"
+    with contextlib.suppress(DvcException, OSError, ValueError):
+        cache = Config(folder)["cache"].get("dir", cache)
     return Path(cache, "files", "md5")
 
 

@@ -1,15 +1,10 @@
 """Start and end entry points: import quickly, and turn a user's mistake into a one-line message.
 
 A stage also fails if params or tables that it lists change while it runs.
-
-Imported modules stay in memory until the process ends, so they contain no garbage. Without garbage
-collection, `import tensorflow, keras` takes 4.2 instead of 5.0 CPU seconds. `import openvino` also
-imports its converter, which takes two thirds of the time and which only keras_model.py uses.
 """
 
 import contextlib
 import functools
-import gc
 import io
 import os
 import sys
@@ -24,7 +19,10 @@ from pawprint.base.yaml_file import read_yaml, value_at
 
 # Dependencies that people edit, in addition to `fetch.source`. Stages write all others.
 EDITED = {str(path) for path in (LABELS_CSV, PARAMS, SPLITS_CSV)}
-_begun = contextlib.ExitStack()
+# `import openvino` also imports this, which takes two thirds of the time, and goes on without it.
+# Only keras_model.py uses it.
+CONVERTER = ["openvino.tools"]
+_hidden = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
@@ -40,31 +38,13 @@ def without_modules(names: Iterable[str]) -> Iterator[None]:
 
 
 def begin_imports() -> None:
-    """Stop the garbage collector and hide OpenVINO's converter until `end_imports`."""
-    gc.disable()
-    _begun.enter_context(without_modules(["openvino.tools"]))  # OpenVINO goes on without it
+    """Hide OpenVINO's converter until `end_imports`."""
+    _hidden.enter_context(without_modules(CONVERTER))
 
 
 def end_imports() -> None:
-    """Undo `begin_imports`. The garbage collector ignores existing objects from now on.
-
-    The converter can be imported again, but an `openvino` that was imported before lacks it.
-    """
-    gc.freeze()
-    gc.enable()
-    _begun.close()
-
-
-@contextlib.contextmanager
-def quick_imports() -> Iterator[None]:
-    """Import modules quickly in the block. After `begin_imports`, `end_imports` comes later."""
-    is_first = gc.isenabled()
-    begin_imports()
-    try:
-        yield
-    finally:
-        if is_first:
-            end_imports()
+    """Undo `begin_imports`. An `openvino` that was imported before still lacks its converter."""
+    _hidden.close()
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
@@ -93,7 +73,6 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         status = 1
     if status:
         report_removed_outputs()
-    end_imports()  # otherwise, Python scans all modules several times on exit
     sys.exit(status)
 
 
