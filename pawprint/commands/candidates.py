@@ -238,18 +238,29 @@ class Measured(NamedTuple):
         return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
 
 
+def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
+    """Return the level of each test: of all candidates, one is better by chance in SIGNIFICANT.
+
+    Larger image sizes are one family with the level of one candidate, for `in_sequence`. A
+    candidate of this name, if given, is measured without the others, because somebody has chosen it
+    from all: a size then has its part of the level.
+    """
+    sizes = _sizes(options)
+    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
+    return level / len(sizes) if name in [size.name for size in sizes] else level
+
+
 def measure_each(
-    options: Sequence[Candidate], sample: Sample, minutes: float
+    options: Sequence[Candidate], sample: Sample, minutes: float, level: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
-    Larger image sizes are one family with the level of one candidate, and come last. Raises
-    InputError if the first candidate fails for any reason other than missing weights. The start of
-    each candidate is reported on stderr.
+    Each is tested at this level (`level_of`). Larger image sizes come last. Raises InputError if
+    the first candidate fails for any reason other than missing weights. The start of each candidate
+    is reported on stderr.
     """
     end = time.monotonic() + 60 * minutes
     sizes = _sizes(options)
-    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
     of_sizes: list[Measured] = []
     cpu_ms: dict[str, float] = {}
     first = None

@@ -12,7 +12,7 @@ from pawprint.commands.check import require_reproduced
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.scores.compared_runs import COMPARED, ComparedRun, Run, compare_runs, read_run
-from pawprint.scores.verdict import MARGIN, tabulate_sets
+from pawprint.scores.verdict import MARGIN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def _record(compared: ComparedRun) -> dict:
         "new": compared.new,
         "verdict": compared.verdict,
         "sentence": compared.sentences[0],
-        "table": tabulate_sets(compared.comparison).to_dict("records"),
+        "table": compared.table.to_dict("records"),
         "left_out": compared.left_out,
         "gate": compared.gate,
         "passes": compared.passes,
