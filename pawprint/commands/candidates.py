@@ -239,11 +239,11 @@ class Measured(NamedTuple):
 
 
 def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
-    """Return the level of each test: of all candidates, one is better by chance in SIGNIFICANT.
+    """Return the level of each test, so that chance makes any better in at most SIGNIFICANT.
 
-    Larger image sizes are one family with the level of one candidate, for `in_sequence`. A
-    candidate of this name, if given, is measured without the others, because somebody has chosen it
-    from all: a size then has its part of the level.
+    Larger image sizes are one family with the level of one candidate, as in `in_sequence`. With a
+    `name`, that candidate is tested alone, but it was chosen from all of them, so the level stays.
+    A size then gets its part of the family's level, because the larger ones are not tested first.
     """
     sizes = _sizes(options)
     level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)

@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     includes the cross-validated training images; for a commit, this requires its data. The test
     images stand beside it with their own interval and decide nothing, so that their score stays an
     estimate for new photos. Images that are missing from a run, or have a different label or split
-    in it, are left out and counted. Images are matched by their pixels, not by their paths.
+    in it, are left out and counted. Images are matched by their pixels, not by their paths. If
+    classes differ, a run is only worse if significantly more images of the common ones are wrong.
 
     Examples:
       pawprint compare HEAD
