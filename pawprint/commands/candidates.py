@@ -238,18 +238,29 @@ class Measured(NamedTuple):
         return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
 
 
+def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
+    """Return the level of each test, so that chance makes any better in at most SIGNIFICANT.
+
+    Larger image sizes are one family with the level of one candidate, as in `in_sequence`. With a
+    `name`, that candidate is tested alone, but it was chosen from all of them, so the level stays.
+    A size then gets its part of the family's level, because the larger ones are not tested first.
+    """
+    sizes = _sizes(options)
+    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
+    return level / len(sizes) if name in [size.name for size in sizes] else level
+
+
 def measure_each(
-    options: Sequence[Candidate], sample: Sample, minutes: float
+    options: Sequence[Candidate], sample: Sample, minutes: float, level: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
-    Larger image sizes are one family with the level of one candidate, and come last. Raises
-    InputError if the first candidate fails for any reason other than missing weights. The start of
-    each candidate is reported on stderr.
+    Each is tested at this level (`level_of`). Larger image sizes come last. Raises InputError if
+    the first candidate fails for any reason other than missing weights. The start of each candidate
+    is reported on stderr.
     """
     end = time.monotonic() + 60 * minutes
     sizes = _sizes(options)
-    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
     of_sizes: list[Measured] = []
     cpu_ms: dict[str, float] = {}
     first = None

@@ -12,7 +12,7 @@ from pawprint.commands.check import require_reproduced
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.scores.compared_runs import COMPARED, ComparedRun, Run, compare_runs, read_run
-from pawprint.scores.verdict import MARGIN, tabulate_sets
+from pawprint.scores.verdict import MARGIN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     includes the cross-validated training images; for a commit, this requires its data. The test
     images stand beside it with their own interval and decide nothing, so that their score stays an
     estimate for new photos. Images that are missing from a run, or have a different label or split
-    in it, are left out and counted. Images are matched by their pixels, not by their paths.
+    in it, are left out and counted. Images are matched by their pixels, not by their paths. If
+    classes differ, a run is only worse if significantly more images of the common ones are wrong.
 
     Examples:
       pawprint compare HEAD
@@ -69,7 +70,7 @@ def _record(compared: ComparedRun) -> dict:
         "new": compared.new,
         "verdict": compared.verdict,
         "sentence": compared.sentences[0],
-        "table": tabulate_sets(compared.comparison).to_dict("records"),
+        "table": compared.table.to_dict("records"),
         "left_out": compared.left_out,
         "gate": compared.gate,
         "passes": compared.passes,

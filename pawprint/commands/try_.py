@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = Path()
     candidates.require_images(folder)
     options = candidates.candidates_of(folder, _choices(arguments))
+    level = candidates.level_of(options, arguments.use)
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     sample = candidates.draw_sample(folder, options[0].params)
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     is_table = arguments.format == "table"
     # Only a single line of JSON is written to standard output.
     with contextlib.nullcontext() if is_table else contextlib.redirect_stdout(sys.stderr):
-        rows, failed = _measure(options, sample, arguments)
+        rows, failed = _measure(options, sample, level, arguments)
         best = rows[-1] if arguments.use else candidates.choose(rows)
         print(describe_choice(best, rows, arguments.S))
         _use(folder, arguments, best.candidate)
@@ -78,12 +79,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _measure(
     options: Sequence[candidates.Candidate],
     sample: candidates.Sample,
+    level: float,
     arguments: argparse.Namespace,
 ) -> tuple[list[candidates.Measured], dict[str, InputError]]:
     """Measure and print the candidates; return the rows, and the errors of the others by name."""
     rows: list[candidates.Measured] = []
     failed: dict[str, InputError] = {}
-    for option, row in candidates.measure_each(options, sample, arguments.minutes):
+    for option, row in candidates.measure_each(options, sample, arguments.minutes, level):
         if not isinstance(row, InputError):
             rows.append(row)
             _print_row(row, options, has_titles=len(rows) == 1)
@@ -187,7 +189,7 @@ def describe_choice(
     name = lowest.candidate.name
     return (
         f"{name}: log loss {lower:.3f} lower, not shown with {len(best.probabilities):,} photos; "
-        f"`{use_command(name, choices)}` tests it alone and writes it."
+        f"`{use_command(name, choices)}` writes it."
     )
 
 

@@ -144,8 +144,12 @@ def compare_with_commit(commit: LastCommit) -> list[str]:
         old = read_run(commit.read, "the last commit")
         if old.missing or commit.stage_left_behind():
             return []
-        (compared,) = compare_runs(old, [read_run(parse_file, "this run")])
-    except InputError:  # the runs have no images in common, or no predictions
+        new = read_run(parse_file, "this run")
+    except InputError:  # a run has no predictions
         return []
-    verdict, *others = compared.sentences
-    return [f"{verdict[0].upper()}{verdict[1:]}", *others, *filter(None, [compared.left_out])]
+    try:
+        (compared,) = compare_runs(old, [new])
+        lines = [*compared.sentences, *filter(None, [compared.left_out])]
+    except InputError as error:  # the runs have no images in common, or too few classes
+        lines = [str(error)]
+    return [line[0].upper() + line[1:] for line in lines]

@@ -3,6 +3,7 @@
 verdict.py contains the test that compares two models, with its verdict.
 """
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import log_losses
-from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SPLIT
-from pawprint.base.errors import InputError, counted
+from pawprint.base.classes import UNKNOWN, UNSURE
+from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
+from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.prediction_table import with_image
+from pawprint.scores.prediction_table import judged_predictions, with_image
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import (
     MARGIN,
@@ -35,6 +35,7 @@ TRAINING = "training, in folds"
 HELD_OUT = ("validation", "test")
 BESIDE = "test"  # decides nothing, because whoever keeps the better run would choose by it
 IDENTICAL = "identical"
+OTHER_CLASSES = "classes differ"
 COMPARED = 0.9  # minimum fraction of the older run's held-out images, for `compare --gate`
 
 
@@ -46,8 +47,9 @@ class Run(NamedTuple):
     the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
     `epochs`, which is 1 for a fitted head alone, and if neither `keep_best` nor `early_stopping`
-    is set. `choices` is the content of data/cross_validation.json, or {}. `missing` explains why
-    data are missing, or is "".
+    is set. `choices` is the content of data/cross_validation.json, or {}. `marked` contains the
+    numbers of held-out images labelled unknown and unsure, such as "3 and 0". `missing` explains
+    why data are missing, or is "".
     """
 
     name: str
@@ -56,6 +58,7 @@ class Run(NamedTuple):
     split_md5: str | None = None
     epochs: int = 1
     choices: Mapping[str, object] = {}
+    marked: str = "0 and 0"
     missing: str = ""
 
     @property
@@ -75,8 +78,13 @@ class ComparedRun(NamedTuple):
     the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
     for the older run. All sets but BESIDE decide; `kind` names their images. `margin` is MARGIN if
     photos, labels or sets differ, else 0. `chosen` is a sentence about other settings of
-    the head, and `left_out` a line about images that are not compared, or "". The older run holds
-    out `held_out` images.
+    the head, and `left_out` a line about images that are not compared, or "". `marked` is the end
+    of a sentence if, of the same photos, others are labelled unknown or unsure, or is "". The older
+    run holds out `held_out` images of the common classes.
+
+    If classes differ, `classes` is a sentence about the images of the common classes, and otherwise
+    "". A log loss over other classes is another measure, so `loss` is then 1 for an error, else 0,
+    and the verdict is "worse" if significantly more of these images are wrong, else OTHER_CLASSES.
     """
 
     old: str
@@ -87,26 +95,47 @@ class ComparedRun(NamedTuple):
     margin: float
     chosen: str
     left_out: str
+    marked: str
     held_out: int
+    classes: str
+
+    @property
+    def are_identical(self) -> bool:
+        """Whether the runs predict the same classes, with the same losses."""
+        every = pd.concat(self.pairs.values())
+        return all((every[name] == every[f"{name}_old"]).all() for name in ("predicted", "loss"))
 
     @property
     def verdict(self) -> str:
-        """IDENTICAL, or the test's verdict, given the margin."""
-        if all(_are_identical(pairs) for pairs in self.pairs.values()):
+        """IDENTICAL, or the test's verdict, given the margin; if classes differ, see `classes`."""
+        if self.classes:
+            return "worse" if self.comparison.test.verdict == "worse" else OTHER_CLASSES
+        if self.are_identical and not self.marked:
             return IDENTICAL
         return self.comparison.verdict(self.margin)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The result of `tabulate_sets`, without the log loss if classes differ."""
+        table = tabulate_sets(self.comparison)
+        return table.loc[:, ~(table.columns.str.startswith("log loss") & bool(self.classes))]
 
     @property
     def sentences(self) -> list[str]:
         """The verdict and, if runs that differ have common test images, these images' scores."""
         old, new = self.old, self.new
-        if self.verdict == IDENTICAL:
+        if self.are_identical and not self.classes:
             number = sum(map(len, self.pairs.values()))
-            return [f"The predictions of {old} and {new} are identical on all {number:,} images."]
-        verdict = describe_verdict(old, new, self.comparison, self.kind, self.margin) + self.chosen
+            found = f"identical on all {number:,} images{self.marked}"
+            return [f"The predictions of {old} and {new} are {found}."]
+        test = self.comparison, self.kind, self.margin
+        verdict = self.classes or describe_verdict(old, new, *test)
+        if self.classes and self.verdict == "worse":
+            verdict += " Significantly more of the other photos are wrong."
+        verdict += self.chosen
         if BESIDE not in self.pairs:
             return [verdict]
-        row = tabulate_sets(self.comparison).iloc[-1]
+        row = self.table.iloc[-1]
         scores = ", ".join(f"{name} {cell}" for name, cell in row[2:].items() if cell)
         images = counted(len(self.pairs[BESIDE]), "test image")
         return [verdict, f"Beside it, and deciding nothing, {images}: {scores}."]
@@ -114,7 +143,7 @@ class ComparedRun(NamedTuple):
     @property
     def text(self) -> str:
         """The output of `pawprint compare`: a sentence, a table with a row per set, and a line."""
-        table = tabulate_sets(self.comparison).to_string(index=False)
+        table = self.table.to_string(index=False)
         return "\n".join([self.sentences[0], "", table, *filter(None, [self.left_out])])
 
     @property
@@ -145,11 +174,6 @@ class ComparedRun(NamedTuple):
         return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
 
 
-def _are_identical(pairs: pd.DataFrame) -> bool:
-    is_same = (pairs["predicted"] == pairs["predicted_old"]) & (pairs["loss"] == pairs["loss_old"])
-    return bool(is_same.all())
-
-
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """Compare runs with an older run, on the images that have the same label in all runs.
 
@@ -158,11 +182,15 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     independent; if the data of `old` are missing, each image is its own group. If a set has no
     common images, all its images are left out. The best of more epochs is lower by chance, so the
     level of the test is divided by the ratio of the numbers of epochs. Raises InputError if the
-    runs have no validation images in common.
+    runs have fewer than two classes or no validation images in common.
     """
     runs = [old, *new]
+    classes = _classes_of(runs)
     every = _pair_images(runs)
     common = [{name: table for name, table in of.items() if len(table)} for of in every]
+    for of, labels in zip(common, classes[1:]):
+        if labels != classes[0]:
+            of.update({name: _with_errors(table) for name, table in of.items()})
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
     kind = "validation images"
     if TRAINING in deciding[0]:
@@ -172,11 +200,14 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
-    for run, of_run, comparison in zip(new, common, compare(deciding, confidence)):
+    each = zip(new, common, deciding, compare(deciding, confidence), classes[1:])
+    for run, of_run, decided, comparison, labels in each:
         if BESIDE in of_run:
             beside = pd.DataFrame([set_row(f"{BESIDE} (decides nothing)", of_run[BESIDE])])
             sets = pd.concat([comparison.sets, beside], ignore_index=True)
             comparison = comparison._replace(sets=sets)
+        margin = 0.0 if _have_same_photos(old, run) else MARGIN
+        marked = f", but not the labels unknown and unsure: {run.marked} (was {old.marked})"
         results.append(
             ComparedRun(
                 old.name,
@@ -184,13 +215,31 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
                 comparison,
                 of_run,
                 kind,
-                0.0 if _have_same_photos(old, run) else MARGIN,
+                margin,
                 _describe_choices(old.choices, run.choices),
                 _describe_left_out(old, run, of_run),
-                sum(len(old.tables[name]) for name in HELD_OUT),
+                "" if margin or run.marked == old.marked else marked,
+                sum(int(old.tables[name]["actual"].isin(labels).sum()) for name in HELD_OUT),
+                _describe_classes(run, decided, classes[0] - labels, labels - classes[0], kind),
             )
         )
     return results
+
+
+def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
+    """Return each run's classes: all or, if the data of a run are missing, those held out.
+
+    Raises InputError if the runs have fewer than two classes in common.
+    """
+    are_known = all(run.split is not None for run in runs)
+    tables = [run.places for run in runs]
+    classes = [set(t["label"][t["split"].isin(HELD_OUT) | are_known]) for t in tables]
+    if len(set.intersection(*classes)) < 2:
+        raise InputError(
+            f"nothing can be compared: {' and '.join(run.name for run in runs)} have fewer than "
+            "two classes in common. Compare runs with the same classes."
+        )
+    return classes
 
 
 def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
@@ -228,6 +277,12 @@ def _pair(old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str]) -> pd
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
 
 
+def _with_errors(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs with a loss of 1 for an error, and otherwise 0."""
+    new, old = ((pairs[f"predicted{of}"] != pairs["actual"]).astype(float) for of in ("", "_old"))
+    return pairs.assign(loss=new, loss_old=old)
+
+
 def _have_same_photos(old: Run, new: Run) -> bool:
     """Return whether two runs have the same images with the same labels in the same sets.
 
@@ -246,6 +301,25 @@ def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> s
     changes = [f"{name}: {before} → {after}" for name, before, after in values if before != after]
     found = f" Cross-validation also chose other values ({', '.join(changes)}): a possible reason."
     return found if changes else ""
+
+
+def _describe_classes(
+    new: Run, deciding: Mapping[str, pd.DataFrame], gone: set[str], added: set[str], kind: str
+) -> str:
+    """Return a sentence about the images of the common classes, or "" if no class differs."""
+    if not gone | added:
+        return ""
+    every = pd.concat(deciding.values())
+    right, was = ((every[f"loss{suffix}"] == 0).sum() for suffix in ("", "_old"))
+    changes = [f"{name} added" for name in sorted(added)]
+    changes += [f"{name} removed" for name in sorted(gone)]
+    found = f"of {len(every):,} other photos, {right:,} are right (was {was:,})"
+    if added:
+        own = pd.concat([new.tables[name] for name in deciding]).query("actual in @added")
+        named = name_some(sorted(added))
+        found += f", {every['predicted'].isin(added).sum():,} are called {named}; of {len(own):,} "
+        found += f"photos of {named}, {(own['predicted'] == own['actual']).sum():,} are right"
+    return f"Classes differ ({name_some(changes)}): {found}, on {kind}."
 
 
 def _describe_left_out(old: Run, new: Run, pairs: Mapping[str, pd.DataFrame]) -> str:
@@ -282,6 +356,9 @@ def read_run(read: Reader, name: str) -> Run:
     """
     tables = {split: read(path, _parse) for split, path in paths.PREDICTED_CLASSES_CSV.items()}
     run = Run(name, tables)
+    with contextlib.suppress(InputError):
+        scores = read(paths.SCORES_CSV, partial(parse_table, columns=SCORES))
+        run = run._replace(marked=_count_marked(scores))
     try:
         head, tuned = (
             read(path, partial(parse_table, columns=HISTORY))
@@ -303,6 +380,14 @@ def read_run(read: Reader, name: str) -> Run:
     return run
 
 
+def _count_marked(scores: pd.DataFrame) -> str:
+    """Return the numbers of images labelled unknown and unsure, as text, from a SCORES table."""
+    label = scores["score"].map({"refused": UNKNOWN, "decided": UNSURE})
+    part = scores["value"].where(label == UNKNOWN, 1 - scores["value"])
+    counts = (part * scores["images"])[scores["label"] == ""].groupby(label).sum()
+    return " and ".join(f"{counts.get(name, 0):,.0f}" for name in (UNKNOWN, UNSURE))
+
+
 def _has_chosen(params: dict, phase: str) -> bool:
     """Return whether validation images have chosen the epoch of a phase, or where it stopped."""
     keys = ("keep_best", "early_stopping")
@@ -319,13 +404,4 @@ def _parse(content: bytes) -> pd.DataFrame:
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
     """Return the PREDICTED_CLASSES table for training images, from a JUDGED table."""
-    table = with_image(parse_table(content, JUDGED))
-    is_right = table["probability"] > table["likely_probability"]
-    return pd.DataFrame(
-        {
-            "image": table["image"],
-            "actual": table["label"],
-            "predicted": table["label"].where(is_right, table["likely"]),
-            "loss": log_losses(np.zeros(len(table), int), table[["probability"]].to_numpy()),
-        }
-    )
+    return judged_predictions(parse_table(content, JUDGED))[list(PREDICTED_CLASSES)]

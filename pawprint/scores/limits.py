@@ -17,7 +17,7 @@ from pawprint.base.errors import counted
 from pawprint.base.folds import draw_folds
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import CONFIDENCE, linear_interval
-from pawprint.scores.prediction_table import every_prediction
+from pawprint.scores.prediction_table import every_prediction, judged_predictions
 from pawprint.scores.series import describe_series
 
 MIN_ERRORS = 0.5  # per 100 images
@@ -206,7 +206,7 @@ def divided_series(run: RunData, key: str = "series") -> Limit | None:
     if key not in run.choices:
         return None
     learned = run.images[run.images["split"] == "train"]
-    is_right = run.judged["probability"] >= run.judged["likely_probability"]
+    is_right = ~judged_predictions(run.judged)["wrong"]
     return Limit(describe_series(learned, is_right.mean(), run.choices, key))
 
 

@@ -127,20 +127,24 @@ def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame])
     `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a
     PROBABILITIES table for each split.
     """
-    is_wrong = judged["likely_probability"] > judged["probability"]
-    training = pd.DataFrame(
-        {
-            "path": judged["path"],
-            "actual": judged["label"],
-            "predicted": judged["likely"].where(is_wrong, judged["label"]),
-            "confidence": judged[["probability", "likely_probability"]].max(axis=1),
-            "wrong": is_wrong,
-            "split": "train",
-            "pixels_sha256": judged["pixels_sha256"],
-        }
-    )
+    training = judged_predictions(judged).assign(split="train")
     held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
-    return pd.concat([training, *held_out], ignore_index=True)[list(training)]
+    return pd.concat([training, *held_out], ignore_index=True, join="inner")
+
+
+def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
+    """Add to a JUDGED table the PREDICTED_CLASSES columns, and `confidence` and `wrong`.
+
+    The given label is predicted unless another one is more probable, so a tie is correct.
+    """
+    is_wrong = judged["likely_probability"] > judged["probability"]
+    return with_image(judged).assign(
+        actual=judged["label"],
+        predicted=judged["likely"].where(is_wrong, judged["label"]),
+        confidence=judged[["probability", "likely_probability"]].max(axis=1),
+        wrong=is_wrong,
+        loss=log_losses(np.zeros(len(judged), int), judged[["probability"]].to_numpy()),
+    )
 
 
 def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:

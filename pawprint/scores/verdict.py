@@ -179,7 +179,7 @@ def describe_verdict(
         return f"{old} and {new} are equal within a point: {points} ({interval}), {images}."
     losses = f"log loss {compared.new:.4f}, was {compared.old:.4f}"
     if verdict == NO_USE:
-        change = f"{test.difference / compared.old:+.1%}"
+        change = f"{test.difference / compared.old:+.1%}" if compared.old else "from 0"
         needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
         found = f"{losses} ({change}; {needs}), {points} ({interval})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {found}, {images}."

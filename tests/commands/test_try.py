@@ -26,6 +26,7 @@ from pawprint.commands.candidates import (
     Measured,
     choose,
     in_sequence,
+    level_of,
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
@@ -34,6 +35,7 @@ from pawprint.data.decoding.decoder import pixels_sha256
 from pawprint.network.feature_reuse import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params
+from pawprint.scores.intervals import paired_test
 from pawprint.scores.verdict import NOT_SHOWN
 from stages import backbone, features
 
@@ -219,7 +221,7 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
     candidates.require_images(project)
     options = candidates.candidates_of(project, {"augment.views": [3]})
     sample = candidates.draw_sample(project, options[0].params)
-    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60)
+    (_, today), (_, more) = candidates.measure_each(options, sample, minutes=60, level=0.05)
     assert more.cpu_ms == today.cpu_ms
     # 24 of the 48 images are for training. The others are mirrored if training mirrors images.
     assert more.seconds == pytest.approx(today.seconds * (3 * 24 + 2 * 24) / 48)
@@ -327,6 +329,43 @@ def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():
     assert last.startswith("1: log loss 0.100 lower, not shown with 400 photos")
     assert "`pawprint try --use 1`" in last
     assert describe_choice(rows[0], rows[::2]) == "Keep the current params."
+
+
+def test_candidate_used_by_name_is_tested_as_one_of_all(tried, made, monkeypatch):
+    """Six of 24 photos are better, which has a p-value of 0.03: enough for a single candidate."""
+
+    def measure(params, sample, *_) -> tuple[np.ndarray, float, float]:
+        is_better = np.arange(24) < (6 if params.model.resize == "pad" else 0)
+        of_label = np.where(is_better, 0.9, np.where(np.arange(24) < 6, 0.4, 0.8))
+        is_light = (sample.images["label"] == "light").to_numpy()
+        light = np.where(is_light, of_label, 1 - of_label)
+        return np.column_stack([1 - light, light]), 1, 1
+
+    monkeypatch.setattr(candidates, "_measure", measure)
+    before = (made / "params.yaml").read_text()
+    verdicts = []
+    for values, *use in (["pad"], ["pad,stretch"], ["pad,stretch", "--use", "resize=pad"]):
+        (line,) = tried("-S", f"model.resize={values}", *use, "--format", "json")
+        verdicts.append(json.loads(line)[1]["verdict"])
+    (made / "params.yaml").write_text(before)
+    assert verdicts == ["better", NOT_SHOWN, NOT_SHOWN]
+
+
+@pytest.mark.parametrize("number", [3, 10, 20])
+def test_the_best_of_candidates_that_do_not_differ_is_seldom_called_better(number):
+    """It is tested as `--use NAME` tests it; three are larger image sizes."""
+    rng = np.random.default_rng(0)
+    today, *others = (row.candidate for row in measured([0.3] * (number + 1), [1] * (number + 1)))
+    sizes = [option._replace(changes={"model.image_size": 0}) for option in others[-3:]]
+    options = [today, *others[:-3], *sizes]
+    called = 0
+    for _ in range(500):
+        hard = rng.normal(2, 2, 120)
+        losses = np.log1p(np.exp(-hard - rng.normal(0, 0.5, (number + 1, 120))))
+        best = losses.mean(axis=1).argmin()
+        p_value = paired_test(losses[best] - losses[0], np.arange(120))
+        called += best > 0 and p_value < level_of(options, options[best].name)
+    assert called <= 0.05 * 500
 
 
 @pytest.mark.extended

@@ -186,6 +186,14 @@ def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
         assert rejected["reason"].tolist() == ["duplicate"]
 
 
+@pytest.mark.parametrize(("label", "kept"), [("cat", "test/cat (1).jpg"), ("", "train/cat.jpg")])
+def test_copy_in_the_test_set_of_the_archive_is_kept_unless_it_has_no_label(label, kept):
+    paths = ["test/cat (1).jpg", "train/cat.jpg"]
+    images = pd.DataFrame({"path": paths, "label": [label, "cat"], "pixels_sha256": "a"})
+    usable, _ = without_duplicates(images.assign(archive_split=["test", "train"]))
+    assert list(usable["path"]) == [kept]
+
+
 def test_class_none_of_the_source_is_a_class_in_labels_csv_too(tmp_path):
     files = photos_of(["cat/1.jpg", "cat/2.jpg", "none/3.jpg"])
     pack(tmp_path / "images.zip", files.items())

@@ -6,15 +6,18 @@ import pytest
 from conftest import PROJECT
 
 from pawprint.base import paths
+from pawprint.base.columns import JUDGED, SCORES, SPLIT
 from pawprint.base.errors import InputError
 from pawprint.scores.compared_runs import (
     IDENTICAL,
+    OTHER_CLASSES,
     TRAINING,
     ComparedRun,
     Run,
     compare_runs,
     read_run,
 )
+from pawprint.scores.prediction_table import list_errors
 from pawprint.scores.verdict import MARGIN, NO_USE
 
 LABELS = ["cat", "dog"]
@@ -61,10 +64,10 @@ def compared(new: Run, old: Run = OLD) -> ComparedRun:
     return result
 
 
-def relabelled(run: Run) -> Run:
-    """Return the run with the label dog for the first training image."""
+def relabelled(run: Run, label: str = "dog") -> Run:
+    """Return the run with this label for the first training image."""
     is_image = run.split["image"] == f"{TRAIN[0]:016x}"
-    return run._replace(split=run.split.assign(label=run.split["label"].mask(is_image, "dog")))
+    return run._replace(split=run.split.assign(label=run.split["label"].mask(is_image, label)))
 
 
 @pytest.mark.parametrize(("part", "verdict"), [(0.99, NO_USE), (0.95, "better"), (1.05, "worse")])
@@ -83,6 +86,8 @@ def test_difference_of_models_that_are_nearly_perfect_is_not_one_of_use():
     old, new = run_of("old", loss=0.0015), run_of(loss=0.001)
     assert compared(new, old).verdict == "better"
     assert compared(relabelled(new), old).verdict == NO_USE
+    perfect = compared(relabelled(run_of(loss=0.0005)), run_of("old", loss=0))
+    assert perfect.verdict == NO_USE and "was 0.0000 (from 0; " in perfect.sentences[0]
 
 
 def test_photos_are_the_same_by_pixels_label_and_set():
@@ -110,6 +115,75 @@ def test_identical_predictions_are_called_identical():
     other = judged(SETS["test"]).assign(predicted="dog")
     assert compared(run_of(test=other)).verdict != IDENTICAL
     assert compared(run_of(loss=0.2001)).verdict != IDENTICAL
+
+
+def test_labels_unknown_and_unsure_belong_to_identical_predictions():
+    new = run_of()._replace(marked="10 and 4")
+    result = compared(new)
+    assert result.verdict != IDENTICAL and result.passes
+    assert "10 and 4 (was 0 and 0)" in result.sentences[0]
+    assert compared(new, OLD._replace(marked="10 and 4")).verdict == IDENTICAL
+    # Another test photo may be unknown, without a change in the predictions of the others.
+    more = pd.concat([judged(SETS["test"]), judged([600])])
+    assert compared(run_of(test=more)._replace(marked="1 and 0")).verdict == IDENTICAL
+
+
+def with_hats(run: Run, called: int = 0, loss: float = 0.2) -> Run:
+    """Return the run with 40 hats in each set, where cats and dogs have a loss near this.
+
+    The first 10 hats are called dogs, and in each set this many cats and dogs are called hats.
+    """
+    tables = {}
+    for name, numbers in (SETS | {TRAINING: TRAIN}).items():
+        known = judged(numbers, loss=loss)
+        hats = judged(range(numbers[0] + 500, numbers[0] + 540)).assign(actual="hat")
+        hats["predicted"] = np.where(np.arange(40) < 10, "dog", "hat")
+        known["predicted"] = known["predicted"].mask(np.arange(IMAGES) < called, "hat")
+        tables[name] = pd.concat([known, hats])
+    return run._replace(tables=tables, split=split_of(tables))
+
+
+def in_folds(run: Run) -> Run:
+    return run._replace(tables=run.tables | {TRAINING: judged(TRAIN)})
+
+
+def test_added_class_is_not_called_worse_for_what_the_older_model_could_not_know():
+    """The log loss of all cats and dogs has doubled."""
+    result = compared(with_hats(run_of(), called=2, loss=0.4), in_folds(OLD))
+    assert (result.verdict, result.passes) == (OTHER_CLASSES, True)
+    found = "(hat added): of 200 other photos, 196 are right (was 200), 4 are called hat; of 80 "
+    assert f"{found}photos of hat, 60 are right, on validation" in result.sentences[0]
+    assert "log loss" not in result.text + "".join(result.sentences)
+    only_git = compared(with_hats(run_of())._replace(split=None), OLD._replace(split=None))
+    assert "of 100 other photos, 100 are right" in only_git.sentences[0]
+    assert compared(relabelled(run_of(), "hat")).verdict == OTHER_CLASSES  # in training alone
+
+
+def test_removed_class_is_not_called_worse_and_its_images_are_not_missing():
+    result = compared(in_folds(run_of(loss=0.4)), with_hats(OLD))
+    assert (result.verdict, result.passes) == (OTHER_CLASSES, True)
+    assert "(hat removed): of 200 other photos, 200 are right (was 200), on" in result.sentences[0]
+    renamed = with_hats(run_of())
+    table = renamed.tables["validation"].replace("hat", "cap")
+    split = renamed.split.replace("hat", "cap")
+    renamed = renamed._replace(tables=renamed.tables | {"validation": table}, split=split)
+    assert "(cap added, hat removed): of " in compared(renamed, with_hats(OLD)).sentences[0]
+
+
+def test_gate_fails_if_an_added_class_takes_significantly_many_photos_of_the_others():
+    for called, verdict in ((2, OTHER_CLASSES), (8, "worse")):
+        result = compared(with_hats(run_of(), called), in_folds(OLD))
+        assert (result.verdict, result.passes) == (verdict, verdict == OTHER_CLASSES)
+        assert ("Significantly more" in result.sentences[0]) == (verdict == "worse")
+    # All photos in one group.
+    old = in_folds(OLD)._replace(split=OLD.split.assign(group="a"))
+    assert compared(with_hats(run_of(), called=8), old).verdict == OTHER_CLASSES
+
+
+def test_runs_with_fewer_than_two_common_classes_cannot_be_compared():
+    tables = {name: table.replace("dog", "hound") for name, table in OLD.tables.items()}
+    with pytest.raises(InputError, match="nothing can be compared: old and new have fewer"):
+        compared(Run("new", tables))
 
 
 def test_images_that_a_run_lacks_are_left_out_and_counted_in_one_line():
@@ -197,6 +271,34 @@ def test_validation_has_only_chosen_an_epoch_if_params_say_so(keys, chosen):
         return parse(content.replace(b"{number: 5", f"{{number: 5{keys}".encode()))
 
     assert read_run(read, "committed").epochs == chosen
+
+
+def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
+    """The report lists no error either, when the label is as probable as another one."""
+    tie = pd.DataFrame([("dog/1.jpg", "dog", "cat", 0.5, 0.5, "0" * 64)], columns=list(JUDGED))
+    rows = [
+        (split, label, score, value, None, None, 20)
+        for split in SETS
+        for label, score, value in (("", "refused", 0.25), ("unknown", "refused", 1))
+    ]
+    rows.append(("test", "", "decided", 0.8, None, None, 20))
+    contents = {
+        paths.CROSS_VALIDATION_CSV: tie.to_csv(index=False),
+        paths.SCORES_CSV: pd.DataFrame(rows, columns=list(SCORES)).to_csv(index=False),
+        paths.SPLIT_CSV: ",".join(SPLIT),
+        paths.CROSS_VALIDATION_JSON: "{}",
+        paths.FINETUNE_HISTORY_CSV: (PROJECT / paths.FINETUNE_HISTORY_CSV)
+        .read_text()
+        .replace("True", "False"),
+    }
+
+    def read(path, parse):
+        return parse(contents[path].encode() if path in contents else (PROJECT / path).read_bytes())
+
+    run = read_run(read, "run")
+    assert run.marked == "10 and 4"
+    assert [*run.tables[TRAINING]["predicted"]] == ["dog"]
+    assert list_errors(tie, {}).empty
 
 
 @pytest.mark.extended

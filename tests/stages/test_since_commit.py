@@ -231,6 +231,19 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
         assert not any("This run is" in line for line in since(committed))
 
 
+def test_end_of_a_run_says_what_other_classes_did_to_the_photos_of_the_common_ones(committed):
+    predict(committed, 0)
+    committed.commit()
+    committed.split(pd.concat([WASTE, images("wood", range(40))]))
+    predict(committed, 1)
+    _, verdict, beside, *_ = since(committed)
+    assert verdict.startswith("Classes differ (wood added): of 96 other photos, 94 are right (was ")
+    assert beside.endswith(" test images: accuracy 100.00% → 95.83%.")
+    committed.split(WASTE.replace({"glass": "bottle", "metal": "can"}))
+    predict(committed, 0)
+    assert since(committed)[1].startswith("Nothing can be compared: the last commit and this run ")
+
+
 def test_stages_with_other_code_are_named(committed):
     lock = committed.folder / paths.LOCK
     content = json.loads(lock.read_text())
