@@ -9,6 +9,7 @@ from the last commit, and whether the model is better, according to Git and DVC'
 `python -m stages.plot`
 """
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.archive import Archive, open_archive
 from pawprint.data.cleaning import describe_files
+from pawprint.data.folders import describe_alike
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
 from pawprint.data.user_tables import LABEL_COLUMNS, read_csv_rows
@@ -74,7 +76,8 @@ def main() -> None:
     run = read_results()
     images = run.images.merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables))
+    of_images = (run.metadata["crop_rule"], describe_alike(Counter(run.images["label"])))
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *of_images))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = list_errors(run.judged, run.predictions)

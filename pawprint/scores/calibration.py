@@ -19,7 +19,7 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
-from pawprint.scores.intervals import independent_counts
+from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -107,10 +107,12 @@ def calibrate(
     probabilities = to_probabilities(logits, temperature)
     thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
+    most_probable = probabilities.argmax(axis=1)
     for label, recall in (params.recall or {}).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
-        thresholds[label] = choose_threshold(actual == index, probability, recall)
+        is_found = is_left & (most_probable == index)
+        thresholds[label] = choose_threshold(actual == index, is_found, probability, recall)
         is_left &= probability < thresholds[label]
     return temperature, thresholds
 
@@ -129,27 +131,29 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     return temperature if p_value < SIGNIFICANT else 1.0
 
 
-def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
-    """Return the threshold in (0, 1) with the best precision among those with enough recall.
+def choose_threshold(
+    is_class: np.ndarray, is_found: np.ndarray, probability: np.ndarray, recall: float
+) -> float:
+    """Return the threshold in (0, 0.5] with the best precision among those with enough recall.
 
-    `is_class`, bool, marks the images that belong to the class, and `probability` is the class's
-    predicted probability for every image; both are `(images,)`. Candidates are 0.5 and the
-    midpoints between neighbouring probabilities, with six significant digits. In case of a tie, the
-    candidate closest to 0.5 is chosen. If no candidate reaches `recall`, the choice is among those
-    with the highest recall.
+    `is_class`, bool, marks the images that belong to the class, `is_found` those that are predicted
+    as the class without a threshold, and `probability` is the class's predicted probability for
+    every image; all are `(images,)`. Candidates are 0.5 and the midpoints between neighbouring
+    probabilities, with six significant digits, at which all images in `is_found` are still found.
+    In case of a tie, the highest candidate is chosen. If no candidate reaches `recall`, the choice
+    is among those with the highest recall.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     midpoints = (values[1:] + values[:-1]) / 2
     candidates = np.array([significant(value) for value in (*midpoints, 0.5)])
-    candidates = candidates[candidates < 1]
+    candidates = candidates[candidates <= probability[is_found].min(initial=0.5)]
     # Count images outside and inside the class at or above each candidate.
     wrong = (~is_class).sum() - np.searchsorted(np.sort(probability[~is_class]), candidates)
     right = is_class.sum() - np.searchsorted(np.sort(probability[is_class]), candidates)
     precision = right / np.maximum(right + wrong, 1)
     reached = right / max(1, is_class.sum())
     score = np.where(reached >= min(recall, reached.max()), precision, -1)
-    best = candidates[score == score.max()]
-    return float(best[np.abs(best - 0.5).argmin()])
+    return float(candidates[score == score.max()].max())
 
 
 def enough_images(max_error: float) -> int:
@@ -252,7 +256,8 @@ def describe_rules(
 ) -> Iterator[str]:
     """Yield lines about the rules from `fit_rules`, with counts of validation images.
 
-    A class with a threshold has two: the images found, and a warning or "".
+    A class with a threshold has three: the images found, the recall that they promise for others of
+    the same kind, and a warning or "".
     """
     predictions = predict(metadata, validation, groups)
     images = len(predictions.actual)
@@ -280,6 +285,8 @@ def describe_rules(
             f"(was {was_found[~is_class].sum()}) of validation"
         )
         if is_class.any():
+            low, _ = fraction_interval(*independent_counts(is_found[is_class], groups[is_class]))
+            yield f"{label}, on other photos, {CONFIDENCE:.0%} confidence: at least {low:.0%} found"
             yield describe_recall(label, recalls.get(label, 0), is_found[is_class].mean())
 
 

@@ -26,7 +26,7 @@ def paired_test(differences: np.ndarray, groups: np.ndarray) -> float:
     _, group_of = np.unique(groups, return_inverse=True)
     sums = np.bincount(group_of, differences)[:, None]
     sums = sums[abs(sums[:, 0]) > 1e-12]
-    return _p_value(sums.sum(axis=0), partial(_draw_signs, sums))
+    return _p_value(sums.sum(), partial(_draw_signs, sums))
 
 
 def _draw_signs(sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -45,13 +45,13 @@ def independent_images(groups: np.ndarray) -> int:
     return max(1, round(len(groups) / sizes[group_of].mean()))
 
 
-def _p_value(statistic: np.ndarray, draw: Draw) -> float:
-    """Return the fraction of draws that are at least as far from 0 as the statistic, `(1,)`.
+def _p_value(statistic: float, draw: Draw) -> float:
+    """Return the fraction of draws that are at least as far from 0 as the statistic.
 
     Draws are counted as in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
     rng = np.random.default_rng(0)
-    observed = (statistic**2).sum()
+    observed = statistic**2
     least = observed - 1e-9 * abs(observed)
     drawn = 0
     reached = 0
@@ -90,6 +90,36 @@ def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, in
     """
     total = independent_images(groups)
     return round(total * is_true.mean()), total
+
+
+def largest_excess(
+    is_true: np.ndarray, strata: np.ndarray, groups: np.ndarray
+) -> tuple[str, float]:
+    """Return the stratum whose fraction exceeds the others most, and the p-value of its excess.
+
+    `is_true` is bool `(images,)`, and images count according to `independent_counts`. Excesses are
+    compared in standard errors, so that a stratum of a few images does not hide the others. Under
+    the hypothesis that all strata have the same fraction, chance alone divides the true images
+    between them. Each draw counts with its own largest excess, because the stratum was chosen.
+    """
+    names = np.unique(strata)
+    parts = [strata == name for name in names]
+    counts, totals = np.transpose([independent_counts(is_true[i], groups[i]) for i in parts])
+    excesses = _excesses(totals, counts)
+    draw = partial(_draw_largest, totals, counts.sum())
+    return names[excesses.argmax()], _p_value(excesses.max(), draw)
+
+
+def _excesses(totals: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the excesses over the mean of all strata, each times the same constant."""
+    fractions = counts / totals
+    return (fractions - fractions.mean(axis=-1, keepdims=True)) * totals**0.5
+
+
+def _draw_largest(totals: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Divide a number of images between the strata, and return largest excesses, `(BATCH,)`."""
+    counts = rng.multivariate_hypergeometric(totals, number, size=BATCH)
+    return _excesses(totals, counts).max(axis=1)
 
 
 def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

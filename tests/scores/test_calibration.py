@@ -7,13 +7,15 @@ from scipy.stats import norm
 
 from pawprint.base.classes import predicted_classes
 from pawprint.base.errors import InputError
-from pawprint.model.outputs import to_probabilities
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
     choose_min_confidence,
     choose_threshold,
     describe_recall,
+    describe_rules,
     enough_images,
     fit_temperature,
     significant_temperature,
@@ -78,30 +80,35 @@ def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(actual, number) == 1, np.repeat(probability, number)
 
 
-def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
+def chosen(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
+    """Return the threshold for a class of which no image is found without one."""
+    return choose_threshold(is_class, np.zeros(len(is_class), bool), probability, recall)
+
+
+def test_highest_of_equally_good_thresholds_up_to_0_5_is_chosen():
     actual, probability = images((0, 0.2, 3), (0, 0.4, 3), (1, 0.44, 3), (1, 0.9, 3))
-    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.42)
+    assert chosen(actual, probability, 1.0) == pytest.approx(0.42)
     actual, probability = images((1, 0.2, 3), (0, 0.6, 3))
     # Below all probabilities.
-    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.1)
+    assert chosen(actual, probability, 1.0) == pytest.approx(0.1)
     for below, above in ((0.1, 0.6), (0.4, 0.9)):  # 0.5 is as good as their midpoint
         actual, probability = images((0, below, 3), (1, above, 3))
-        assert choose_threshold(actual, probability, 1.0) == 0.5
+        assert chosen(actual, probability, 1.0) == 0.5
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55)])
+@pytest.mark.parametrize(("recall", "expected"), [(1.0, 0.15), (0.76, 0.15), (0.75, 0.25)])
 def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, expected):
     actual = np.array([0, 0, 0, 1, 0, 1, 1, 1]) == 1
-    probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    assert choose_threshold(actual, probability, recall) == pytest.approx(expected)
+    probability = np.array([0.05, 0.07, 0.1, 0.2, 0.22, 0.28, 0.4, 0.45])
+    assert chosen(actual, probability, recall) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("percent", [7, 55])
 def test_recall_that_is_met_exactly_counts(percent):
     """In binary fractions, 0.55 * 100 is more than 55."""
     actual, probability = images((0, 0.1, 100), (1, 0.1, 100 - percent), (1, 0.9, percent))
-    assert choose_threshold(actual, probability, percent / 100) == 0.5
+    assert chosen(actual, probability, percent / 100) == 0.5
 
 
 LABELS = ["ant", "bee", "cow"]
@@ -126,6 +133,38 @@ def test_named_class_is_found_as_often_as_wished_wherever_its_name_stands(named)
     others = np.delete(probabilities, index, axis=1).argmax(axis=1)
     of_others = np.delete(np.arange(3), index)[others]
     assert (predicted[predicted != index] == of_others[predicted != index]).all()
+
+
+def drawn(rng: np.random.Generator, classes: int, number: int) -> Outputs:
+    """Return outputs for images of equally frequent classes."""
+    actual = rng.integers(classes, size=number)
+    logits = rng.normal(0, 1.5, (number, classes)) + 3 * np.eye(classes)[actual]
+    return Outputs(actual, logits, np.zeros(number))
+
+
+@pytest.mark.parametrize(("classes", "recall"), [(2, 0.95), (5, 0.8), (5, 0.95)])
+def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes, recall):
+    """With few images, a higher threshold may seem to be better."""
+    rng, labels, kept = np.random.default_rng(0), ["ant", *"bcde"[: classes - 1]], 0
+    others = drawn(rng, classes, 20_000)
+    for _ in range(100):
+        here = drawn(rng, classes, 22 * classes)
+        params = wishes(ant=recall)
+        _, thresholds = calibrate(params, labels, here.actual, here.logits)
+        for outputs in (here, others)[: 2 if classes == 2 else 1]:
+            probabilities = to_probabilities(outputs.logits)
+            was_found = probabilities.argmax(axis=1) == 0
+            assert (probabilities[was_found, 0] >= thresholds["ant"]).all()
+        served = Metadata(
+            labels=labels, image_size=32, resize="pad", temperature=1, thresholds=thresholds
+        )
+        _, line, _ = describe_rules(params, served, here, np.arange(len(here.actual)))
+        promised = int(re.search("95% confidence: at least ([0-9]+)%", line)[1]) / 100
+        is_found = to_probabilities(others.logits)[:, 0] >= thresholds["ant"]
+        kept += is_found[others.actual == 0].mean() > promised - 0.005
+    assert kept >= 95
+    _, in_pairs, _ = describe_rules(params, served, here, np.arange(len(here.actual)) // 2)
+    assert int(re.search("at least ([0-9]+)%", in_pairs)[1]) / 100 < promised
 
 
 @pytest.mark.parametrize("of_second", [0.4, 0.9])

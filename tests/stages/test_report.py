@@ -129,6 +129,14 @@ def test_passwords_and_tokens_of_sources_are_left_out(both):
     assert card.count("`https://host/file`") == 2
 
 
+def test_first_advice_asks_whether_two_names_mean_one_class(other):
+    write_run(other, {"sheos": 4, "shoes": 30}, pd.DataFrame(columns=list(REJECTED)))
+    _, page = reports(other)
+    question = "are these one class: sheos and shoes?"
+    assert question in (other / paths.LIMITS).read_text(encoding="utf-8").splitlines()[1]
+    assert question in page[page.index("<ol>") : page.index("</li>")]
+
+
 def test_card_says_nothing_that_the_params_deny(other):
     """The run has other classes, random weights, a fixed threshold and no labels to review."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
