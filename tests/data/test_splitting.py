@@ -149,6 +149,8 @@ def test_two_keys_that_leave_a_class_too_few_groups_are_named():
     with refused("split.group: ", *parts):
         run(table, **VIDEO)
     assert len(run(table)) == len(table)
+    few = [image(f"/c/{n}.jpg", group="c") for n in range(2)]  # too few by each key
+    assert len(run(pd.DataFrame([*ANIMALS, *VIDEOS, *few]), **VIDEO)) == 122
     archive = table.assign(archive_split=["train", "validation", "test"] * 40)
     assert len(run(archive, **VIDEO)) == len(table)  # whose splits stay
 

@@ -63,14 +63,18 @@ def test_rules_do_not_depend_on_the_last_bits_of_logits():
     assert here == there
 
 
+@pytest.mark.parametrize("copies", [1, 4])
 @pytest.mark.parametrize(("temperature", "low", "high"), [(1.0, 0, 0.08), (2.0, 0.95, 1)])
 def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
-    temperature, low, high
+    temperature, low, high, copies
 ):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 6, (788, 1))
     drawn = (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int)
-    applied = [significant_temperature(actual, logits, np.arange(788)) != 1 for actual in drawn]
+    groups = np.arange(788).repeat(copies)
+    applied = [
+        significant_temperature(actual[groups], logits[groups], groups) != 1 for actual in drawn
+    ]
     assert low <= np.mean(applied) <= high
 
 
