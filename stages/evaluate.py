@@ -5,8 +5,8 @@ test images from the outputs of the network, which `predict` wrote. Labels are l
 near-duplicates have different labels, or if a label has a low probability, according to
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
-near_duplicates.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
-data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
+near_duplicates.csv in data/split/, data/cross_validation.csv and .json, labels.csv, metadata.csv
+and unknown.csv in data/clean/, models/extractor/, models/network/ and models/network.json. Params:
 `calibrate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
 of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
 plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the
@@ -115,16 +115,17 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
-    groups = np.append(np.arange(len(of_unknown)).astype(str), predictions["test"].groups)
-    threshold = metadata.unknown_threshold
-    unknown = metrics.measure_unknown(of_unknown, of_known, threshold, groups)
+    images = read_table(paths.UNKNOWN_CSV, columns.IMAGES)
+    own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
+    groups = np.append(own, predictions["test"].groups)
+    unknown = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
     scores_of = {name: metrics.tabulate_scores(of_split) for name, of_split in predictions.items()}
     of_test = pd.concat([scores_of["test"], apart, unknown])
     validation = scores_of["validation"].assign(split="validation")
     scores = pd.concat([validation, of_test.assign(split="test")]).astype(columns.SCORES)
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
-    write_curves(predictions, metadata.labels)
+    write_curves(predictions)
     suspects = find_suspects(tables, near_duplicates)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
@@ -162,15 +163,14 @@ def write_predictions(tables: dict[str, pd.DataFrame]) -> None:
         write_table(paths.PREDICTED_CLASSES_CSV[name], table, columns.PREDICTED_CLASSES)
 
 
-def write_curves(predictions: dict[str, metrics.Predictions], labels: list[str]) -> None:
+def write_curves(predictions: dict[str, metrics.Predictions]) -> None:
     """Write the reliability of both splits, and the ROC and the decided images of test."""
     reliability = [
-        metrics.tabulate_reliability(each.actual, each.probabilities, labels).assign(split=name)
-        for name, each in predictions.items()
+        metrics.tabulate_reliability(each).assign(split=name) for name, each in predictions.items()
     ]
     write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     test = predictions["test"]
-    roc = metrics.tabulate_roc(test.actual, test.probabilities, labels)
+    roc = metrics.tabulate_roc(test.actual, test.probabilities, test.labels)
     write_table(paths.ROC_CSV, roc, columns.ROC)
     decided = tabulate_decided(test.confidence, ~test.is_right)
     write_table(paths.DECIDED_CSV, decided, columns.DECIDED)

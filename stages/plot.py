@@ -39,6 +39,7 @@ from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import list_errors, read_probabilities
+from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
@@ -74,7 +75,7 @@ class Results(NamedTuple):
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
-    images = run.images.merge(run.files[OF_FILE])
+    images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
     of_images = (run.metadata["crop_rule"], describe_alike(Counter(run.images["label"])))
     limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *of_images))

@@ -1,14 +1,14 @@
 """Divide the images into three sets, so that the model is scored on unseen images.
 
-A hash of an image's content decides. A group of near-duplicates, or of `split.group`, is in one
-split, unless the archive's own splits divide it. Images in splits.csv stay in their split. Reads
-data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and splits.csv. Params: `split`,
-`clean.bits`, `model.resize`. Writes data/split/images.csv, data/split/train_validation.csv,
-data/split/paths.csv, data/split/labels.json, which sets the order of the classes everywhere,
-data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
-series, metrics/classes.csv, which counts the images of each class in each split, and the pictures
-plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a line if `model.resize:
-crop` leaves out much of the images. As long as fewer than two classes have
+A hash of an image's content decides. A group of near-duplicates, or of `split.group` and the column
+`group`, is in one split, unless the archive's own splits divide it. Images in splits.csv stay in
+their split. Reads data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and
+splits.csv. Params: `split`, `clean.bits`, `model.resize`. Writes data/split/images.csv,
+data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which sets the order
+of the classes everywhere, data/split/near_duplicates.csv, data/split/series.json, which tells what
+found each candidate for series, metrics/classes.csv, which counts the images of each class in each
+split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
+line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
 images, all images are for training, and `train_extract` reports that labels are missing. Run:
 `python -m stages.split`
 """
@@ -60,12 +60,15 @@ def main() -> None:
     found = find_candidates(rows, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
+    if (images["group"] != "").any():
+        origins["group"] = "metadata.csv"
     counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     if params.date and dates is not None:
         report("split", [splitting.describe_dates(rows, dates, params.date)])
     lines = [
+        splitting.describe_keys(images, params),
         *splitting.describe_lacking(rows),
         splitting.describe_few(rows),
         describe_divided(near_duplicates, divided_pairs),

@@ -60,11 +60,11 @@ def main() -> None:
     # Would more images help? Do series of photos flatter the accuracy?
     in_curve, fits = learning_curve(examples, cross_validation)
     halved = np.full_like(cross_validation.probabilities, np.nan)
-    if fits:
-        half = sorted(fits)[-2:][0]  # the largest number of images but one, if there are several
-        halved[in_curve] = fits[half]
+    if fits:  # the largest number of images but one, if there are several
+        halved[in_curve] = fits[sorted(fits)[-2:][0]]
     by_series = compare_series(images, examples, cross_validation, halved)
-    curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
+    groups = with_groups(images, by_series)["group"].to_numpy()
+    curve = tabulate_curve(examples.actual[in_curve], groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
@@ -113,14 +113,17 @@ def compare_series(
     """
     compared = {}
     origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
+    group_from = origins.pop("group", "")
     for name in origins:
         groups = with_groups(images, {"series": name})["group"]
-        apart = cross_validate_as(cross_validation, examples._replace(groups=groups.to_numpy()))
+        in_series = examples._replace(groups=groups.to_numpy())
+        apart = cross_validate_as(cross_validation, in_series).probabilities
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
         together = halved if are_few else cross_validation.probabilities
-        compared[name] = compare_folds(together, apart.probabilities, examples.actual)
+        compared[name] = compare_folds(together, apart, examples.actual, examples.groups)
     entries: dict[str, str | float] = {}
     for name in reversed(significant(compared)):  # of several, the lowest accuracy is told
+        entries["group_from"] = group_from
         key = "crossed" if name == "crossed" else "series"
         entries[key] = name
         entries[f"{key}_from"] = origins[name]

@@ -143,17 +143,19 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 class Difference(NamedTuple):
     """The difference between the mean log losses of two models on the same images.
 
-    `error` is the standard error of `mean`, computed from the differences on each image.
+    `error` is the standard error of `mean`, computed from the differences in each group of images.
     """
 
     mean: float
     error: float
 
     @classmethod
-    def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
-        """Return `losses` minus `other_losses`, both `(images,)`, for at least two images."""
+    def of(cls, losses: np.ndarray, other_losses: np.ndarray, groups: np.ndarray) -> Self:
+        """Return `losses` minus `other_losses`, all `(images,)`, for at least two groups."""
         gaps = losses - other_losses
-        return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
+        _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        of_groups = np.bincount(group_of, weights=gaps - gaps.mean()) / sizes.mean()
+        return cls(float(gaps.mean()), float(of_groups.std(ddof=1) / len(sizes) ** 0.5))
 
     def __str__(self) -> str:
         return f"{self.mean:+.4f} ± {self.error:.4f}"

@@ -45,6 +45,7 @@ from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.pipeline.recorded import stored_features
+from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import (
     NOT_SHOWN,
     ModelComparison,
@@ -172,7 +173,8 @@ def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path
 class Sample(NamedTuple):
     """Training images from a project's table SPLIT, and how to fit a head to them.
 
-    `sizes` contains the total number of training images and of other images.
+    `sizes` contains the total number of training images and of other images. `choices` is the
+    content of data/cross_validation.json, if there is one: its series count in the comparison.
     """
 
     folder: Path
@@ -180,6 +182,7 @@ class Sample(NamedTuple):
     labels: list[str]
     class_weight: str | None
     sizes: tuple[int, int]
+    choices: Mapping = {}
 
 
 def require_images(folder: Path) -> None:
@@ -209,7 +212,9 @@ def draw_sample(folder: Path, params: Params) -> Sample:
     weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
     images = training_images(split, MAX_IMAGES).sort_index()
     training = int((split["split"] == "train").sum())
-    return Sample(folder, images, labels, weight, (training, len(split) - training))
+    path = folder / paths.CROSS_VALIDATION_JSON
+    choices = read_mapping(path) if path.exists() else {}
+    return Sample(folder, images, labels, weight, (training, len(split) - training), choices)
 
 
 class Measured(NamedTuple):
@@ -380,7 +385,8 @@ def row_of(
     new, cpu_ms, seconds = measured
     actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
     both = (first.probabilities if first else new), new
-    pairs = pair_probabilities(actual, both, sample.images["group"].to_numpy())
+    groups = with_groups(sample.images, sample.choices)["group"].to_numpy()
+    pairs = pair_probabilities(actual, both, groups)
     comparison = compare([{"images": pairs}], 1 - level)[0] if first else None
     scores = (pairs["predicted"] == pairs["actual"]).mean(), pairs["loss"].to_numpy().mean()
     return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)

@@ -12,8 +12,9 @@ decides:
    are for training.
 
 Images form a group if `split.group` matches the same text in their paths, or if they have the same
-`group` in metadata.csv. Every other image is its own group. Groups that contain near-duplicates of
-each other are joined. The third rule never divides a group.
+`group` in metadata.csv. If a project has both keys, groups that share an image are one, whatever
+their size. Every other image is its own group. Groups that contain near-duplicates of each other
+are joined up to a limit. The third rule never divides a group.
 
 A rank depends only on the group and the seed. When an image is added, removed or relabelled, few
 other images move: only those at ranks where a set just reaches enough images per class.
@@ -25,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import SPLITS
-from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import hash_keys
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
@@ -63,14 +64,14 @@ def split(
     two fractions.
 
     Raises InputError if the archive assigns a split to only some images or has no training split,
-    if `split.group` does not match any path, if a class has no training image, or if a split
-    contains fewer than two classes.
+    if `split.group` does not match any path or, together with the column `group`, leaves a class
+    too few groups, if a class has no training image, or if a split contains fewer than two classes.
     """
     columns = [*images, "split"]
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
-    if params.group is not None:
-        images["group"] = _find_groups(images["path"], params.group)
+    keys = _keys(images, params)
+    images["group"] = _join_keys(*keys)
     if dates is not None:
         images["archive_split"] = _splits_by_date(images, dates, params)
 
@@ -79,6 +80,7 @@ def split(
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
     images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
     images["is_drawn"] = _is_drawn(images)
+    _require_groups(images[images["is_drawn"]], keys)
 
     # Join groups and rank them.
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
@@ -158,6 +160,60 @@ def describe_contradictions(duplicates: pd.DataFrame) -> str:
     if 2 * number >= len(rows):
         text += f", {number:,} of them {printable(' or '.join(classes))}"
     return f"{text}; {LABELS_TO_REVIEW_CSV} will list them first"
+
+
+def describe_keys(images: pd.DataFrame, params: Split) -> str:
+    """Return a line about how many groups two keys make together, or "" without both keys.
+
+    `images` is an IMAGES table.
+    """
+    keys = _keys(images, params)
+    column, matched, joined = (key[key != ""].nunique() for key in (*keys, _join_keys(*keys)))
+    found = f"{counted(column, 'group')} of the column and {matched:,} of split.group"
+    return f"{found} make {joined:,}" if column and matched else ""
+
+
+def _keys(images: pd.DataFrame, params: Split) -> tuple[pd.Series, pd.Series]:
+    """Return each image's text in the column `group`, and by `split.group`, or "" without one."""
+    column = images["group"]
+    none = pd.Series("", images.index)
+    return column, none if params.group is None else _find_groups(images["path"], params.group)
+
+
+def _join_keys(column: pd.Series, matched: pd.Series) -> pd.Series:
+    """Return each image's group, or "": all images that share a text of either key are in one.
+
+    A group has the name of its first text, so that it keeps its rank if others get another key.
+    """
+    # The same text may mean different things in both keys; no path contains a NUL.
+    column = column.mask((column != "") & column.isin(matched), "\0" + column)
+    codes, texts = pd.concat([column, matched]).factorize(sort=True)
+    of_column, of_path = np.split(codes, 2)
+    joined = list(range(len(texts)))
+    has_both = (column != "") & (matched != "")
+    for pair in zip(of_column[has_both].tolist(), of_path[has_both].tolist()):
+        first, second = sorted(_find(joined, text) for text in pair)
+        joined[second] = first
+    own = np.where(matched == "", of_column, of_path)
+    return pd.Series(texts[[_find(joined, text) for text in own.tolist()]], column.index)
+
+
+def _require_groups(images: pd.DataFrame, keys: tuple[pd.Series, pd.Series]) -> None:
+    """Raise InputError if two keys leave a class fewer groups than splits, and one alone more."""
+    if any((key == "").all() for key in keys):
+        return
+    joined, column, matched = (
+        key.mask(key == "", images["pixels_sha256"]).groupby(images["label"]).nunique()
+        for key in (images["group"], *keys)
+    )
+    for label in joined.index[joined < len(SPLITS)]:
+        if max(column[label], matched[label]) >= len(SPLITS):
+            raise InputError(
+                f"split.group: expected {len(SPLITS)} or more groups of class {printable(label)}. "
+                f"Received: {joined[label]} with the column group of metadata.csv (alone, it makes "
+                f"{column[label]:,}, and split.group {matched[label]:,}). Images that share either "
+                "are in one group: narrow split.group, or change the column."
+            )
 
 
 def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:

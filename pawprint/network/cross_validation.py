@@ -123,11 +123,15 @@ class Folds(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Class indices and weights of the images that are scored; `is_predicted` marks them."""
+    """Class indices, weights and groups of the images that are scored.
+
+    `is_predicted` marks them.
+    """
 
     is_predicted: np.ndarray
     classes: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
@@ -137,7 +141,7 @@ class _Scored(NamedTuple):
         self, new: CrossValidation, old: CrossValidation
     ) -> tuple[CrossValidation, Difference]:
         """Return `new` if its loss is lower by more than the standard error, else `old`."""
-        gain = Difference.of(self.losses(new), self.losses(old))
+        gain = Difference.of(self.losses(new), self.losses(old), self.groups)
         return (new if gain.mean < -gain.error else old), gain
 
 
@@ -184,8 +188,10 @@ def cross_validate(examples: Examples) -> CrossValidation:
             "groups in one class and two groups in total. Received: fewer. Add images, or see "
             "split.group and split.near_duplicate_distance."
         )
-    classes = examples.actual[images[is_predicted]]
-    rated = _Scored(is_predicted, classes, sample_weights(examples.class_weight, classes))
+    scored = images[is_predicted]
+    classes = examples.actual[scored]
+    weights = sample_weights(examples.class_weight, classes)
+    rated = _Scored(is_predicted, classes, weights, examples.groups[scored])
     if is_chosen:
         losses = [rated.losses(candidates[0]).mean()]
         while losses[-1] <= min(losses) * (1 + RISE) and (candidate := next(path, None)):

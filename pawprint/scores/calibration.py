@@ -19,7 +19,12 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
-from pawprint.scores.intervals import CONFIDENCE, fraction_interval, independent_counts
+from pawprint.scores.intervals import (
+    CONFIDENCE,
+    fraction_interval,
+    independent_counts,
+    independent_images,
+)
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -49,7 +54,9 @@ def fit_rules(
     validation images for `params.max_error`.
     """
     labels = metadata.labels
-    temperature, thresholds = calibrate(params, labels, validation.actual, validation.logits)
+    temperature, thresholds = calibrate(
+        params, labels, validation.actual, validation.logits, groups
+    )
     rules: dict = {"temperature": temperature, "thresholds": thresholds}
     if params.unknown_quantile is not None:
         known = train_scores[~np.isnan(train_scores)]
@@ -63,12 +70,13 @@ def fit_rules(
     return fitted.model_copy(update={"min_confidence": lowest})
 
 
-def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+def fit_temperature(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -> float:
     """Return the temperature in TEMPERATURES that minimises the log loss of `to_probabilities`.
 
     It has DIGITS significant digits.
 
     `actual` contains class indices, int `(images,)`, and `logits` are as in `to_probabilities`.
+    `weight` is how much an image counts, less than 1 if images are not independent.
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
     """
@@ -78,32 +86,33 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     low, high = np.log(TEMPERATURES)
     while high - low > PRECISION:  # bisection; importing SciPy would take longer
         middle = (low + high) / 2
-        if _slope(middle, logits, actual_logits) > 0:
+        if _slope(middle, logits, actual_logits, weight) > 0:
             high = middle
         else:
             low = middle
     return significant(np.exp(low), DIGITS)
 
 
-def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray) -> float:
-    """Return the derivative of the log loss for all images plus the prior.
+def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray, weight: float) -> float:
+    """Return the derivative of the log loss for all images, each with a weight, plus the prior.
 
     It is the derivative with respect to `logarithm`, the logarithm of a temperature.
     """
     temperature = np.exp(logarithm)
     expected = np.sum(to_probabilities(logits, temperature) * logits, axis=-1)
-    return logarithm / PRIOR**2 + np.sum(actual_logits - expected) / temperature
+    return logarithm / PRIOR**2 + weight * np.sum(actual_logits - expected) / temperature
 
 
 def calibrate(
-    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray
+    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray, groups: np.ndarray
 ) -> tuple[float, dict[str, float]]:
     """Return the temperature, and the thresholds of the classes that the params list.
 
-    `actual` and `logits` are as in `fit_temperature`. If `params.recall` has several classes,
-    images that are predicted as an earlier class do not count for later ones.
+    `actual` and `logits` are as in `fit_temperature`, and `groups` as in `fit_rules`. If
+    `params.recall` has several classes, images that are predicted as an earlier class do not count
+    for later ones.
     """
-    temperature = significant_temperature(actual, logits) if params.temperature else 1.0
+    temperature = significant_temperature(actual, logits, groups) if params.temperature else 1.0
     probabilities = to_probabilities(logits, temperature)
     thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
@@ -117,17 +126,18 @@ def calibrate(
     return temperature, thresholds
 
 
-def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
     """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
 
     The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
-    (https://doi.org/10.1214/aoms/1177732360).
+    (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
     """
-    temperature = fit_temperature(actual, logits)
+    weight = independent_images(groups) / len(groups)
+    temperature = fit_temperature(actual, logits, weight)
     before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
     after = log_losses(actual, to_probabilities(logits, temperature)).sum()
     # The probability that a chi-squared variable with one degree of freedom is larger.
-    p_value = math.erfc(max(before - after, 0) ** 0.5)
+    p_value = math.erfc((weight * max(before - after, 0)) ** 0.5)
     return temperature if p_value < SIGNIFICANT else 1.0
 
 

@@ -21,9 +21,9 @@ BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.0
 def reliability(
     actual: np.ndarray, probabilities: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each non-empty bin's mean probability, images in the class, and all images.
+    """Return each non-empty bin's mean probability, each image's bin, and if it is in the class.
 
-    The results are float64, int64 and int64 `(bins,)`, in order of increasing probability.
+    The results are float64 `(bins,)`, in increasing order, int64 `(images,)` and bool `(images,)`.
     """
     if probabilities.shape[1] == 2:
         probability = probabilities[:, 1]
@@ -32,11 +32,8 @@ def reliability(
         probability = probabilities.max(axis=1)
         is_right = actual == probabilities.argmax(axis=1)
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
-    images = np.bincount(bins)
-    is_used = images > 0
-    mean = np.bincount(bins, weights=probability)[is_used] / images[is_used]
-    positives = np.bincount(bins[is_right], minlength=len(images))
-    return mean, positives[is_used], images[is_used]
+    bins = np.unique(bins, return_inverse=True)[1]
+    return np.bincount(bins, weights=probability) / np.bincount(bins), bins, is_right
 
 
 class Predictions(NamedTuple):
@@ -133,9 +130,9 @@ def _calibration(predictions: Predictions) -> tuple[float, int]:
     Binning, 2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation
     makes it larger than 0 even for calibrated probabilities, especially with few images.
     """
-    actual = predictions.actual
-    mean, positives, images = reliability(actual, predictions.probabilities)
-    return float(np.abs(mean * images - positives).sum() / len(actual)), len(actual)
+    mean, bins, is_right = reliability(predictions.actual, predictions.probabilities)
+    gaps = mean * np.bincount(bins) - np.bincount(bins, weights=is_right)
+    return float(np.abs(gaps).sum() / len(bins)), len(bins)
 
 
 def _losses(predictions: Predictions) -> np.ndarray:
@@ -297,18 +294,19 @@ def headline_of(scores: pd.DataFrame) -> str:
     return headline(recalls_of(scores)["images"])
 
 
-def tabulate_reliability(
-    actual: np.ndarray, probabilities: np.ndarray, labels: list[str]
-) -> pd.DataFrame:
+def tabulate_reliability(predictions: Predictions) -> pd.DataFrame:
     """Return a row for each non-empty bin, with the RELIABILITY columns from `label` on.
 
     `label` is the class that the probability and fraction refer to: the second of two classes, or
-    with more classes PREDICTED, the most probable one. Each image counts separately.
+    with more classes PREDICTED, the most probable one.
     """
+    labels = predictions.labels
     label = labels[1] if len(labels) == 2 else PREDICTED
+    mean, bins, is_right = reliability(predictions.actual, predictions.probabilities)
+    parts = [bins == number for number in range(len(mean))]
     rows = [
-        (label, mean, hits / images, *intervals.fraction_interval(hits, images), images)
-        for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
+        (label, probability, *fraction_cells(is_right[part], predictions.groups[part]))
+        for probability, part in zip(mean.tolist(), parts)
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
 

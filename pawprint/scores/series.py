@@ -33,12 +33,15 @@ class Comparison(NamedTuple):
     accuracy: float
 
 
-def compare_folds(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> Comparison:
+def compare_folds(
+    together: np.ndarray, apart: np.ndarray, actual: np.ndarray, groups: np.ndarray
+) -> Comparison:
     """Compare the accuracy with series in several folds and with each series in one fold.
 
     `together` and `apart` are the probabilities of the two, `(images, classes)`, with NaN for
-    images without a prediction. `actual` contains class indices. The p-value is 1 unless the
-    accuracy falls by more than MIN_FALL.
+    images without a prediction. `actual` contains class indices, and `groups` the groups that the
+    images have without these series. The p-value is 1 unless the accuracy falls by more than
+    MIN_FALL.
     """
     is_predicted = ~np.isnan(together + apart).any(axis=1)
     if not is_predicted.any():
@@ -47,7 +50,7 @@ def compare_folds(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -
     right_apart = apart[is_predicted].argmax(axis=1) == actual[is_predicted]
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
-    p_value = paired_test(differences, np.arange(len(right))) if falls else 1.0
+    p_value = paired_test(differences, groups[is_predicted]) if falls else 1.0
     return Comparison(p_value, float(right_apart.mean()))
 
 
@@ -62,7 +65,8 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     """Return a sentence about the effect of series on the cross-validated accuracy.
 
     `images` is a SPLIT table, and `choices` is the content of data/cross_validation.json with its
-    entries for `key`, which is `series` or `crossed`.
+    entries for `key`, which is `series` or `crossed`. If the entry `group_from` is not "", it names
+    the table that has a column `group`, and the advice is to add the series to this column.
     """
     series = images[choices[key]]
     example = printable(series[series != ""].mode()[0])
@@ -76,6 +80,11 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     else:
         named = f"values of {origin} in metadata.csv, such as {example}"
         advice = f"rename the column {origin} to group"
+    if choices["group_from"]:
+        advice = (
+            f"give its photos the same text in the column group of {choices['group_from']}, as in "
+            f"the column {choices[key]} of data/split/images.csv"
+        )
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "

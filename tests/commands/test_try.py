@@ -319,6 +319,25 @@ def test_json_has_no_interval_of_too_few_groups(groups):
     assert (row["low"], row["high"], row["verdict"]) == (None, None, NOT_SHOWN)
 
 
+@pytest.mark.parametrize("has_run", [False, True])
+def test_photos_of_a_series_that_the_run_has_named_count_as_one(tmp_path, has_run):
+    table = pd.DataFrame("", range(200), list(SPLIT)).assign(split="train")
+    table["path"] = table["group"] = table["pixels_sha256"] = [f"{n:03}" for n in range(200)]
+    table["label"], table["series"] = np.resize(["a", "b"], 200), np.arange(200) // 50
+    write_table(tmp_path / paths.SPLIT_CSV, table, SPLIT)
+    write_json(tmp_path / paths.LABELS_JSON, ["a", "b"])
+    if has_run:
+        write_json(tmp_path / paths.CROSS_VALIDATION_JSON, {"series": "series"})
+    params = load_params(PROJECT / "params.yaml")
+    sample = candidates.draw_sample(tmp_path, params)
+    first = None
+    for right in (0.6, 0.7):
+        probabilities = np.where(np.eye(2)[np.arange(200) % 2], right, 1 - right)
+        row = row_of(Candidate("", {}, params), (probabilities, 7, 1), first, sample, 0.05)
+        first = first or row
+    assert row.verdict == (NOT_SHOWN if has_run else "better")
+
+
 def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():
     rows = measured([0.50, 0.40, 0.35, 0.345], [9, 15, 25, 45], sizes=3)
     assert [row.verdict for row in rows] == ["", "better", "better", "better"]

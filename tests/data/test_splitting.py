@@ -13,10 +13,12 @@ from pawprint.base.errors import InputError
 from pawprint.data.splitting import (
     describe_alike,
     describe_dates,
+    describe_keys,
     describe_lacking,
     read_dates,
     split,
 )
+from pawprint.data.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
 
 PARAMS = Split(
@@ -106,14 +108,51 @@ def test_group_of_several_classes_is_whole(expression):
     site = [str(n // 10 % 40) for n in range(len(WHOLE))]
     table = WHOLE.assign(group=site)
     if expression:
-        paths = [f"/x/site{name}/{n}.jpg" for n, name in enumerate(site)]
-        table = WHOLE.assign(group="one", path=paths)
+        table = WHOLE.assign(path=[f"/x/site{name}/{n}.jpg" for n, name in enumerate(site)])
     rows = run(table, group=expression)
     group_of = dict(zip(table["path"], site))
     assert (rows.groupby(rows["path"].map(group_of))["split"].nunique() == 1).all()
     assert splits_of(run(table, group=expression, seed=2)) != splits_of(rows)
     fractions = pd.crosstab(rows["label"], rows["split"], normalize="index")
     assert ((fractions["test"] - 0.2).abs() < 0.05).all()
+
+
+VIDEO = {"group": "video([0-9]+)_"}
+# Ten animals by the column; six videos by their names, whose numbers are those of other animals.
+ANIMALS = [image(f"/{'ab'[n % 2]}/{n}.jpg", group=str(n // 6)) for n in range(60)]
+VIDEOS = [image(f"/{'ab'[n % 2]}/video{n // 10}_{n}.jpg") for n in range(60)]
+
+
+def test_photos_that_share_either_key_are_one_group_and_others_keep_theirs():
+    linked = [image(f"/a/video5_{animal}.jpg", group=str(animal)) for animal in (8, 9)]
+    table = pd.DataFrame([*ANIMALS, *VIDEOS, *linked])
+    rows = run(table, **VIDEO)
+    expected = table["path"].str.extract("/video([0-9])_", expand=False)
+    expected = expected.fillna("animal" + table["group"]).replace(["animal8", "animal9"], "5")
+    pairs = rows.assign(key=rows["path"].map(dict(zip(table["path"], expected))))
+    assert len(pairs[["key", "group"]].drop_duplicates()) == 14 == rows["group"].nunique()
+    assert (pairs.groupby("key")["split"].nunique() == 1).all()
+    params = PARAMS.model_copy(update=VIDEO)
+    line = describe_keys(table, params)
+    assert line == "10 groups of the column and 6 of split.group make 14"
+    assert describe_keys(table, PARAMS) == describe_keys(pd.DataFrame(VIDEOS), params) == ""
+    # In splits.csv from before, linked animals are in two sets.
+    kept = dict(zip(table["pixels_sha256"], ["train"] * 48 + ["test"] * 12 + ["validation"] * 62))
+    (line,) = describe_kept_splits(run(table, kept, **VIDEO), kept)
+    assert "divides 1 group" in line and "12 images are not in the split" in line
+
+
+def test_two_keys_that_leave_a_class_too_few_groups_are_named():
+    table = pd.DataFrame([*ANIMALS, *VIDEOS]).assign(label=["a"] * 30 + ["b"] * 90)
+    table.loc[:29, "path"] = [f"/a/video9_{n}.jpg" for n in range(30)]
+    parts = "class a", "Received: 1 with the column group", "makes 5", "split.group 1"
+    with refused("split.group: ", *parts):
+        run(table, **VIDEO)
+    assert len(run(table)) == len(table)
+    few = [image(f"/c/{n}.jpg", group="c") for n in range(2)]  # too few by each key
+    assert len(run(pd.DataFrame([*ANIMALS, *VIDEOS, *few]), **VIDEO)) == 122
+    archive = table.assign(archive_split=["train", "validation", "test"] * 40)
+    assert len(run(archive, **VIDEO)) == len(table)  # whose splits stay
 
 
 WASTE = images({f"/{label}": 40 for label in ("glass", "metal", "paper", "trash")})

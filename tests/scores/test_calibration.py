@@ -56,21 +56,27 @@ def test_rules_do_not_depend_on_the_last_bits_of_logits():
         temperature=True, threshold=None, recall={"b": 0.9}, max_error=None, unknown_quantile=None
     )
     here, there = (
-        calibrate(params, ["a", "b", "c"], ACTUAL_OF_THREE, 2 * OF_THREE * (1 + bits))
+        calibrate(
+            params, ["a", "b", "c"], ACTUAL_OF_THREE, 2 * OF_THREE * (1 + bits), np.arange(4000)
+        )
         for bits in (0, 1e-12)
     )
     assert here[0] > 1
     assert here == there
 
 
+@pytest.mark.parametrize("copies", [1, 4])
 @pytest.mark.parametrize(("temperature", "low", "high"), [(1.0, 0, 0.08), (2.0, 0.95, 1)])
 def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
-    temperature, low, high
+    temperature, low, high, copies
 ):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 6, (788, 1))
     drawn = (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int)
-    applied = [significant_temperature(actual, logits) != 1 for actual in drawn]
+    groups = np.arange(788).repeat(copies)
+    applied = [
+        significant_temperature(actual[groups], logits[groups], groups) != 1 for actual in drawn
+    ]
     assert low <= np.mean(applied) <= high
 
 
@@ -124,7 +130,9 @@ def test_named_class_is_found_as_often_as_wished_wherever_its_name_stands(named)
     rng, index = np.random.default_rng(0), LABELS.index(named)
     actual = rng.integers(3, size=600)
     logits = rng.normal(0, 1, (600, 3)) + np.eye(3)[actual]
-    _, thresholds = calibrate(wishes(**{named: 0.9}), LABELS, actual, logits)
+    _, thresholds = calibrate(
+        wishes(**{named: 0.9}), LABELS, actual, logits, np.arange(len(actual))
+    )
     probabilities = to_probabilities(logits)
     predicted = predicted_classes(probabilities, {index: thresholds[named]})
     before = probabilities.argmax(axis=1)
@@ -172,7 +180,9 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
     rng = np.random.default_rng(0)
     actual = rng.integers(3, size=600)
     logits = rng.normal(0, 1, (600, 3)) + np.eye(3)[actual]
-    _, thresholds = calibrate(wishes(cow=0.9, ant=of_second), LABELS, actual, logits)
+    _, thresholds = calibrate(
+        wishes(cow=0.9, ant=of_second), LABELS, actual, logits, np.arange(len(actual))
+    )
     order = {LABELS.index(name): value for name, value in thresholds.items()}
     predicted = predicted_classes(to_probabilities(logits), order)
     first, second = ((predicted[actual == index] == index).mean() for index in (2, 0))

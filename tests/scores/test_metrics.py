@@ -90,22 +90,25 @@ def test_roc_goes_from_none_to_all():
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     second = np.array([0.01, 0.03, 0.03, 0.9])
     probabilities = np.column_stack([1 - second, second])
-    table = metrics.tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS)
+    predictions = predictions_of(np.array([0, 0, 1, 1]), probabilities, probabilities, LABELS)
+    table = metrics.tabulate_reliability(predictions)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
     assert (low["low"], low["high"]) == fraction_interval(1, 3)
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
-    of_three = metrics.tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE)
+    probabilities = 0.2 + 0.4 * np.eye(3)
+    of_three = predictions_of(np.arange(3), probabilities, np.arange(3), THREE)
+    of_three = metrics.tabulate_reliability(of_three)
     assert set(of_three["label"]) == {"the predicted class"}
 
 
 def test_top_label_of_more_than_two_classes_is_looked_at():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
-    mean, of_class, images = metrics.reliability(np.array([0, 2, 2]), probabilities)
+    mean, bins, is_right = metrics.reliability(np.array([0, 2, 2]), probabilities)
     assert mean == pytest.approx([0.5, 0.8])
-    assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
+    assert (bins.tolist(), is_right.tolist()) == ([1, 1, 0], [True, False, True])
     predictions = predictions_of(
         np.array([0, 2, 2]), probabilities, probabilities.argmax(axis=1), THREE
     )

@@ -21,20 +21,20 @@ def test_images_of_a_series_that_matters_are_not_independent_and_else_those_of_a
 
 
 def test_fall_of_few_images_or_of_those_not_judged_is_not_told():
-    actual = np.zeros(1000, int)
+    actual, groups = np.zeros(1000, int), np.arange(1000)
     good = np.tile([[0.9, 0.1]], (1000, 1))
     bad, worse, unjudged = good.copy(), good.copy(), good.copy()
     bad[:10], worse[:11], unjudged[:100] = (0.1, 0.9), (0.1, 0.9), np.nan
     compared = {
-        "one point": compare_folds(good, bad, actual),
-        "not judged": compare_folds(good, unjudged, actual),
-        "few": compare_folds(good[:5], bad[:5], actual[:5]),
-        "none": compare_folds(unjudged[:100], good[:100], actual[:100]),
+        "one point": compare_folds(good, bad, actual, groups),
+        "not judged": compare_folds(good, unjudged, actual, groups),
+        "few": compare_folds(good[:5], bad[:5], actual[:5], groups[:5]),
+        "none": compare_folds(unjudged[:100], good[:100], actual[:100], groups[:100]),
     }
     assert significant(compared) == []
     told = {
-        "more": compare_folds(good, worse, actual),
-        "most": compare_folds(good, 1 - good, actual),
+        "more": compare_folds(good, worse, actual, groups),
+        "most": compare_folds(good, 1 - good, actual, groups),
     }
     assert told["more"].accuracy == pytest.approx(0.989)
     assert significant(compared | {"more": told["more"]}) == ["more"]

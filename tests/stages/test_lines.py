@@ -18,6 +18,7 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import (
     IMAGES,
     JUDGED,
+    LEARNING_CURVE,
     METADATA,
     NEAR_DUPLICATES,
     REJECTED,
@@ -59,10 +60,10 @@ def test_clean_counts_classes_after_corrections(folder, capsys):
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
 
 
-@pytest.mark.parametrize("tracks", [40, 6])
+@pytest.mark.parametrize(("tracks", "has_column"), [(40, False), (6, True)])
 @pytest.mark.parametrize("column", [*SERIES, None])
 def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
-    folder, capsys, tracks, column
+    folder, capsys, tracks, has_column, column
 ):
     """The frames of a track share features that have nothing to do with their class."""
     frames = 320 // tracks
@@ -80,6 +81,9 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
     if column:
         table[column] = of_track
         origins = {name: origins[name] * (name == column) for name in origins}
+        if has_column:
+            origins["group"] = "metadata.csv"
+            named = f"in the column group of metadata.csv, as in the column {column}"
     write_table(folder / paths.TRAIN_VALIDATION_CSV, table, SPLIT)
     write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
     write_json(folder / paths.SERIES_JSON, origins if column else {})
@@ -92,6 +96,8 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
     # A few sites are no groups of the intervals.
     groups = with_groups(table, choices)["group"]
     assert (groups == table["path"]).all() == (column == "crossed")
+    curve = read_table(folder / paths.LEARNING_CURVE_CSV, LEARNING_CURVE)
+    assert (curve["high"] - curve["low"] < 0.1).any() == (column == "crossed")
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:

@@ -14,7 +14,8 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.columns import LABELS_TO_REVIEW, REJECTED, SCORES
+from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SCORES, SPLIT
+from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
 from pawprint.report.pages import describe_score
@@ -147,3 +148,20 @@ def test_card_says_nothing_that_the_params_deny(other):
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
     assert "Images whose labels contradict" not in page  # it would be an empty picture
+
+
+def test_photos_of_a_series_that_the_run_has_named_count_as_one_in_the_limits(other):
+    """The table of limits has the series; the photos are those of the predictions."""
+    for path, names in (paths.SPLIT_CSV, SPLIT), (paths.IMAGES_CSV, IMAGES):
+        table = read_table(other / path, names)
+        place = table["path"].str.replace(r"(.*)/([a-z]+)([0-9]+)", r"\2/\1/\3", regex=True)
+        table = table.assign(path=place, series=table["label"])
+        write_table(other / path, table, names)
+    highs = []
+    named = {"series": "series", "series_from": "", "accuracy_by_series": 0.5, "group_from": ""}
+    for choices in {}, named:
+        write_json(other / paths.CROSS_VALIDATION_JSON, choices)
+        reports(other)
+        limits = (other / paths.LIMITS).read_text(encoding="utf-8")
+        highs.append(float(re.findall("recall .* to ([0-9.]+)[)]", limits)[0]))
+    assert highs[1] > 2 * highs[0]

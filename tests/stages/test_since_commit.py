@@ -24,7 +24,7 @@ from pawprint.base.columns import (
     REJECTED,
     SPLIT,
 )
-from pawprint.base.files import md5, write_json
+from pawprint.base.files import md5, read_json, write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_yaml
 from pawprint.report.since_commit import describe_since_commit, images_of
@@ -109,6 +109,17 @@ class Committed:
 @pytest.fixture
 def committed(tmp_path) -> Committed:
     return Committed(tmp_path / "project")
+
+
+@pytest.mark.parametrize("number", [0, 60])
+def test_split_counts_the_groups_of_both_keys_and_names_the_table_with_a_column(
+    committed, capsys, number
+):
+    """Other advice than the column would make a second key, if there is a column."""
+    change(committed.folder, "split: {group: 'all/(.*/[0-9])'}")
+    committed.split(WASTE.assign(group=[f"{n // 3}" * (n < number) for n in range(len(WASTE))]))
+    assert ("20 groups of the column and 30 of" in capsys.readouterr().out) == bool(number)
+    assert ("group" in read_json(committed.folder / paths.SERIES_JSON)) == bool(number)
 
 
 def relabelled(table: pd.DataFrame, pixels: str, label: str) -> pd.DataFrame:
