@@ -110,7 +110,7 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
         images=[*found.photos],
         others=[FILE_NAME],
         read=lambda _: table,
-        notes=found.notes,
+        notes=[*given.notes, *found.notes],
         table=found.name,
     )
 
@@ -134,9 +134,12 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
     Raises InputError if labels are missing or need a choice.
     """
     if any(asked) and not given.path.is_dir():
-        raise InputError(f"{given.path}: expected a folder to use a table with. Unpack the images.")
+        raise InputError(f"{given.path}: cannot use a table with it. Download the archive.")
     others = [given.files[name] for name in given.others if name in given.files]
-    paths = [asked.table] if asked.table else [*filter(_may_be_table, others)]
+    paths = [*filter(_may_be_table, others)]
+    if asked.table:  # on this computer, or in an archive
+        inside = given.files.get(asked.table.as_posix(), asked.table)
+        paths = [asked.table if asked.table.exists() else inside]
     are_given = labels != AUTO or any(map(is_metadata, given.others))
     if not any(asked) and (are_given or not paths):
         return None
