@@ -202,8 +202,9 @@ def find_classes(
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
-                f"labels: {name_some(unread)}. Name a table with --table, or write a metadata.csv "
-                "as in docs/images.md; or add --labels outer and label the photos in the app."
+                f"labels: {name_some(unread)}. Use one with --table FILE --label COLUMN, or write "
+                "a metadata.csv as in docs/images.md; or add --labels outer and label the photos "
+                "in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes

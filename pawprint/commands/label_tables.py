@@ -14,9 +14,9 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, combinations_with_replacement
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import NamedTuple
+from itertools import combinations_with_replacement
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeGuard
 from unicodedata import normalize
 
 from pawprint.base.classes import UNKNOWN
@@ -94,6 +94,11 @@ class Table(NamedTuple):
         """All photos that the rows name."""
         return {photo for row in self.rows for photo in row.photos}
 
+    @property
+    def is_unique(self) -> bool:
+        """Whether each row names other photos."""
+        return len({row.key for row in self.rows}) == len(self.rows)
+
     def values(self, asked: str = "") -> dict[str, list[str]]:
         """Return the cells of each column that may hold labels, or is `asked` for."""
         names = dict.fromkeys(name for row in self.rows for name in row.cells)
@@ -101,9 +106,11 @@ class Table(NamedTuple):
         return {name: [row.cells.get(name, "") for row in self.rows] for name in may_be}
 
     def label_columns(self) -> list[str]:
-        """Return the columns whose values repeat and are neither places nor groups."""
+        """Return the column called label, or all whose values repeat, but no places or groups."""
         found = [name for name, cells in self.values().items() if _repeats(cells)]
-        return [name for name in found if _plain(name) not in OF_GROUPS and name != self.columns[0]]
+        no_labels = OF_GROUPS | {_plain(self.columns[0])}
+        labels = [name for name in found if _plain(name) == "label"]
+        return labels or [name for name in found if _plain(name) not in no_labels]
 
 
 class Known(NamedTuple):
@@ -181,10 +188,10 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
     if any(asked) and not given.path.is_dir():
         raise InputError(f"{given.path}: cannot use a table with it. Download the archive.")
     others = [given.files[name] for name in given.others if name in given.files]
-    paths = beside = [*filter(_may_be_table, others)]
+    paths = [*filter(_may_be_table, others)]
     if asked.table:  # on this computer, or in an archive
         inside = given.files.get(asked.table.as_posix(), asked.table)
-        paths = [asked.table if asked.table.exists() else inside]
+        paths.insert(0, asked.table if asked.table.exists() else inside)
     are_given = labels != AUTO or any(map(is_metadata, given.others))
     if not any(asked) and (are_given or not paths):
         return None
@@ -193,7 +200,7 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
         folders = {}
     if folders:
         paths = [path for path in paths if path.stat().st_size <= MAX_CHECKED]
-    tables = _read_tables(paths, beside, given, asked)
+    tables = _read_tables(paths, given, asked)
     if not any(asked):
         tables = _without_doubt(tables, folders, given)
     if not tables and any(asked):
@@ -206,7 +213,7 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
 
 
 def label_files(given: Given) -> list[str]:
-    """Return the files that may hold labels, sorted by suffix.
+    """Return the files that may hold labels, sorted by suffix, and the columns of each CSV or TSV.
 
     These are tables, and files with the name of a photo beside them, which may be a caption or a
     label.
@@ -218,7 +225,15 @@ def label_files(given: Given) -> list[str]:
         if path.suffix.lower() in TABLES
         or (path.suffix.lower() in BESIDE and path.with_suffix("") in photos)
     ]
-    return [name for _, name in sorted(found)]
+    return [f"{name}{_columns_of(given.files[name])}" for _, name in sorted(found)]
+
+
+def _columns_of(path: Path) -> str:
+    """Return text such as " (image, age)", or "" for a file that is not a CSV or TSV."""
+    with contextlib.suppress(InputError, UnicodeError), path.open("rb") as file:
+        if path.suffix.lower() in OF_TABLES:
+            return f" ({name_some(parse_csv(file.readline(), '', ()).header)})"
+    return ""
 
 
 def _labels_of_folders(names: list[str], reading: str = AUTO) -> dict[str, str]:
@@ -253,13 +268,14 @@ def _without_doubt(tables: list[Table], folders: Mapping[str, str], given: Given
         return doubtful
     if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
         return []
-    readings = (each for each in READINGS if _labels_of_folders(given.images, each) == folders)
+    same = [each for each in READINGS if _labels_of_folders(given.images, each) == folders]
+    reading = same[0] if same else "outer or inner"
     names = (f"{table.name} ({name_some(table.label_columns())})" for table in doubtful)
     photos = {photo for table in doubtful for photo in table.photos} & known
     raise InputError(
         f"{given.path}: expected classes as folders or in a table. Received: folders, and "
         f"{name_some(names)}, with rows for {len(photos):,} of their images. Use a table with "
-        f"--table FILE --label COLUMN, or the folders with --labels {next(readings, READINGS[0])}."
+        f"--table FILE --label COLUMN, or the folders with --labels {reading}."
     )
 
 
@@ -276,29 +292,19 @@ def _may_label(table: Table, folders: Mapping[str, str]) -> bool:
     """Return whether a table may hold other labels than the folders."""
     if table.kind == FILES:
         return any(map(_repeats, table.values().values())) and not _agrees(table, folders)
-    return bool(table.label_columns()) and (_is_unique(table) or _has_codes(table))
+    return bool(table.label_columns()) and (table.kind == FOLDERS or table.is_unique)
 
 
 def _labels_specimens(table: Table, classes: set[str]) -> bool:
-    """Return whether the folders are only specimens, such as S01, with one column of labels."""
-    names = {name.lower() for name in table.label_columns()}
-    return (
-        table.kind == FOLDERS
-        and _is_unique(table)
-        and _has_codes(table)
-        and classes - {UNKNOWN} <= {row.key for row in table.rows}
-        and _plain(table.columns[-1]) not in OF_SITES
-        and (len(names) == 1 or "label" in names)
-    )
+    """Return whether the folders are only specimens, with one column of labels.
 
-
-def _is_unique(table: Table) -> bool:
-    return len({row.key for row in table.rows}) == len(table.rows)
-
-
-def _has_codes(table: Table) -> bool:
-    """Return whether all names have a digit and another character, unlike most classes."""
-    return all(re.search(r"\d", row.key) and not row.key.isdecimal() for row in table.rows)
+    Unlike most classes, their names have a digit and another character, such as S01.
+    """
+    names = {row.key for row in table.rows}
+    is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
+    is_place = _plain(table.columns[-1]) in OF_SITES
+    is_kind = table.kind == FOLDERS and table.is_unique and is_code and not is_place
+    return is_kind and classes - {UNKNOWN} <= names and len(table.label_columns()) == 1
 
 
 def _plain(name: str) -> str:
@@ -316,30 +322,27 @@ def _may_be_table(path: Path) -> bool:
     return path.suffix.lower() in OF_TABLES and not is_example and path.is_file()
 
 
-def _read_tables(
-    paths: Iterable[Path], beside: Iterable[Path], given: Given, asked: Asked
-) -> list[Table]:
+def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
     """Return the tables whose rows name some of the images, or files beside them.
 
-    They may do so by the cells of a table `beside` which names files. Tables with the same columns,
-    each in a folder of its own, are one table, such as one per split. Files that are not such
-    tables are left out, or raise InputError if they are asked for.
+    If a table is asked for, it is the first of `paths`, and is returned alone. Tables with the same
+    columns, each in a folder of its own, are one table, such as one per split. Files that are not
+    such tables are left out, or raise InputError if they are asked for.
     """
     known = Known(given, _ends(given), asked.label)
     parsed = _parse_each(paths, known)
-    rest = [path for path, table in parsed.items() if not _names_files(table)]
-    if rest:
-        others = _parse_each({*beside} - parsed.keys(), known)
-        links = _links((parsed | others).values())
-        parsed |= _parse_each(rest if links else (), known._replace(links=links))
+    if links := _links(parsed.values()):
+        rest = [path for path in paths if not _names_files(parsed[path])]
+        parsed |= _parse_each(rest, known._replace(links=links))
+    if asked.table:
+        parsed = {paths[0]: parsed[paths[0]]}
     alike: dict[tuple, list[tuple[Path, Table]]] = defaultdict(list)
     for path, table in parsed.items():
-        if isinstance(table, InputError):
-            if asked.table:
-                raise table
-        elif table.rows:  # any other file will be named
+        if isinstance(table, Table) and table.rows:
             key = (table.kind, table.columns, *sorted(table.rows[0].cells))
             alike[key].append((path, table))
+        elif isinstance(table, InputError) and asked.table:
+            raise table  # any other file, which may be damaged, will be named
     found = []
     for tables in alike.values():
         is_one = len({path.parent for path, _ in tables}) == len(tables)
@@ -350,16 +353,14 @@ def _read_tables(
     return found
 
 
-def _names_files(table: Table | InputError) -> bool:
+def _names_files(table: Table | InputError) -> TypeGuard[Table]:
     return isinstance(table, Table) and table.kind == FILES
 
 
 def _links(tables: Iterable[Table | InputError]) -> Mapping[str, Mapping[str, str]]:
-    """Return the photo for each cell of the columns that tell the rows of these tables apart."""
+    """Return the photo for each cell of the columns that tell the files of a table apart."""
     links = {}
-    for table in tables:
-        if isinstance(table, InputError) or table.kind != FILES:
-            continue
+    for table in filter(_names_files, tables):
         for name in table.rows[0].cells if table.rows else ():
             photos = {row.cells[name]: photo for row in table.rows for photo in row.photos}
             if len(photos) == len(table.rows) and _plain(name) not in OF_ROWS:
@@ -419,9 +420,10 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
         raise InputError(
             f"{path}: expected a header in the first line. Received: {printable(missing)}. Add one."
         )
-    columns, files = _choose_paths(names, rows, path, known)
+    choices = _choices(names, rows, known)
+    columns, files = _choose_paths(choices, rows, path, known)
     kind, photos = FILES, [[file] if file else [] for file in files]
-    if 2 * len({*files} - {None}) < len(rows) and (groups := _find_groups(names, rows, known)):
+    if 2 * len({*files} - {None}) < len(rows) and (groups := _find_groups(choices, rows, known)):
         kind, columns, photos = groups
     if not columns:
         several = [
@@ -442,8 +444,21 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
     return Table(path.name, kind, columns, found)
 
 
+def _choices(names: list[str], rows: list[Cells], known: Known) -> list[Columns]:
+    """Return the columns that may name photos: a column of folders and one of names, or one."""
+    folders = {part for image in known.given.images for part in folder_of(image)}
+    pairs = [
+        (folder, name)
+        for folder in (names if len(names) < PROBED else ())  # others have a column per pixel
+        if any(_normal(row[folder]).rpartition("/")[2] in folders for row in rows[:PROBED])
+        for name in names
+        if name != folder
+    ]
+    return [*pairs, *((name,) for name in names)]
+
+
 def _choose_paths(
-    names: list[str], rows: list[Cells], path: Path, known: Known
+    choices: list[Columns], rows: list[Cells], path: Path, known: Known
 ) -> tuple[Columns, list[str | None]]:
     """Return the columns that name files, or () if there are none, and the file of each row.
 
@@ -451,16 +466,9 @@ def _choose_paths(
     can look like names; then the column, or a column of folders and one of names, whose cells name
     the most files; then one of OF_FILES. Raises InputError if others name different files.
     """
-    folders = {part for image in known.given.images for part in folder_of(image)}
-    of_folders = [
-        name
-        for name in names
-        if any(PureWindowsPath(row[name]).name in folders for row in rows[:PROBED])
-    ]
-    pairs = [(folder, name) for folder in of_folders for name in names if name != folder]
     inside = os.path.relpath(path.resolve().parent, known.given.path.resolve())
     found: dict[Columns, list[str | None]] = {}
-    for columns in (*pairs, *((name,) for name in names)):
+    for columns in choices:
         if any(_find_photos(_paths(rows[:PROBED], columns), inside, path.stem, known.ends)):
             found[columns] = _find_photos(_paths(rows, columns), inside, path.stem, known.ends)
         elif any(row[columns[0]] in known.links.get(columns[-1], ()) for row in rows):
@@ -489,45 +497,39 @@ def _paths(rows: list[Cells], columns: Columns) -> list[str]:
 
 
 def _find_groups(
-    names: list[str], rows: list[Cells], known: Known
+    choices: list[Columns], rows: list[Cells], known: Known
 ) -> tuple[str, Columns, list[list[str]]] | None:
-    """Return FOLDERS or PARTS, the columns that name most of them, and the photos of each row.
+    """Return FOLDERS or PARTS, the columns that name them, and the photos of each row, or None.
 
-    These are columns in which most values name photos, preferably one with another value in each
-    row. Returns None without any.
+    In these columns, most values name photos, and preferably each row has another one. The column
+    that is asked for has the labels.
     """
-    singles = [(name,) for name in names if name != known.label]
-    pairs = [(*one, *other) for one in singles for other in singles if one != other]
-    cells_of = {columns: [*map(_normal, _paths(rows, columns))] for columns in (*singles, *pairs)}
+    cells_of = {
+        columns: [*map(_normal, _paths(rows, columns))]
+        for columns in choices
+        if known.label not in columns
+    }
     wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
-    for kind, parts_of in ((FOLDERS, _folders_in), (PARTS, _parts_in)):
+    found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
+    for kind, parts_of in ((FOLDERS, folder_of), (PARTS, _parts_in)):
         photos: dict[str, list[str]] = defaultdict(list)
         for image in known.given.images:
             for part in wanted.intersection(parts_of(image)):
                 photos[part].append(image)
-        ranks = {}
         for columns, cells in cells_of.items():
-            present = [cell for cell in cells if cell]
+            present = {*cells} - {""}
             named = photos.keys() & present
-            if 1 < len(named) > len({*present}) / 2:
+            if 1 < len(named) > len(present) / 2:
                 covered = {photo for cell in named for photo in photos[cell]}
-                ranks[columns] = len({*present}) == len(present), len(covered), len(named)
-        if ranks:
-            best = max(ranks, key=lambda columns: ranks[columns])
-            return kind, best, [photos.get(cell, []) for cell in cells_of[best]]
-    return None
+                rank = len(present) == sum(map(bool, cells)), len(covered), -len(columns)
+                of_rows = [photos.get(cell, []) for cell in cells]
+                found.setdefault((rank, kind == FOLDERS), (kind, columns, of_rows))
+    return found[max(found)] if found else None
 
 
 def _normal(path: str) -> str:
     """Return a path with slashes, in NFC."""
     return normalize("NFC", path.replace("\\", "/"))
-
-
-def _folders_in(image: str) -> Iterator[str]:
-    """Yield each folder above an image, alone and with folders that follow one another."""
-    folders = folder_of(image)
-    for start, end in combinations(range(len(folders) + 1), 2):
-        yield "/".join(folders[start:end])
 
 
 def _parts_in(image: str) -> Iterator[str]:
