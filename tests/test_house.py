@@ -33,7 +33,7 @@ EXCEPTIONS = {
         "AUTO Archive EMPTY_TABLES FILE_NAME FORMATS MAX_LEFT_OUT NOT_ON_WINDOWS Params "
         "READINGS SPLIT_OF_FOLDER UnusableImageError check_content count_suffixes "
         "describe_class_counts describe_empty describe_encoding describe_names "
-        "describe_param_changes describe_unsafe find_layout first_of_bursts folder_of "
+        "describe_param_changes describe_unsafe find_layout first_of_bursts "
         "is_image_name is_metadata is_tar is_visible left_out make_project members open_archive "
         "parse_csv parse_metadata_csv problem_of_name read_exif read_member require_utf8 "
         "split_in_words tar_files track what_is"

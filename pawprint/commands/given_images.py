@@ -68,23 +68,17 @@ def open_given(path: Path, place: Path | None = None) -> Iterator[Given]:
     elif path.suffix.lower() in OF_DATASETS:
         raise _of_dataset(path, [path.name])
     elif is_tar(path) or zipfile.is_zipfile(path):
-        with tempfile.TemporaryDirectory(dir=place) as name, _called(path, Path(name)) as folder:
-            notes = unpack(path, folder)
-            yield _read_folder(folder)._replace(notes=notes)
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            try:
+                notes = unpack(path, Path(folder))
+                yield _read_folder(Path(folder))._replace(notes=notes)
+            except InputError as error:
+                raise InputError(str(error).replace(folder, str(path))) from None
     else:
         raise InputError(
             f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of an archive. "
             f"Received: {what_is(path) or 'another file'}."
         )
-
-
-@contextlib.contextmanager
-def _called(path: Path, folder: Path) -> Iterator[Path]:
-    """Call a folder by this path in InputErrors of the block."""
-    try:
-        yield folder
-    except InputError as error:
-        raise InputError(str(error).replace(str(folder), str(path))) from None
 
 
 def _given(

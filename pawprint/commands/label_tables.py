@@ -23,7 +23,7 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
-from pawprint.data.folder_names import SPLIT_OF_FOLDER, folder_of, split_in_words
+from pawprint.data.folder_names import SPLIT_OF_FOLDER, split_in_words
 from pawprint.data.folders import AUTO, READINGS, find_layout
 from pawprint.data.metadata_csv import FILE_NAME, is_metadata
 from pawprint.data.names import count_suffixes, is_image_name
@@ -446,7 +446,7 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
 
 def _choices(names: list[str], rows: list[Cells], known: Known) -> list[Columns]:
     """Return the columns that may name photos: a column of folders and one of names, or one."""
-    folders = {part for image in known.given.images for part in folder_of(image)}
+    folders = {part for image in known.given.images for part in _folders_of(image)}
     pairs = [
         (folder, name)
         for folder in (names if len(names) < PROBED else ())  # others have a column per pixel
@@ -511,7 +511,7 @@ def _find_groups(
     }
     wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
     found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
-    for kind, parts_of in ((FOLDERS, folder_of), (PARTS, _parts_in)):
+    for kind, parts_of in ((FOLDERS, _folders_of), (PARTS, _parts_of)):
         photos: dict[str, list[str]] = defaultdict(list)
         for image in known.given.images:
             for part in wanted.intersection(parts_of(image)):
@@ -532,7 +532,11 @@ def _normal(path: str) -> str:
     return normalize("NFC", path.replace("\\", "/"))
 
 
-def _parts_in(image: str) -> Iterator[str]:
+def _folders_of(image: str) -> list[str]:
+    return normalize("NFC", image).split("/")[:-1]
+
+
+def _parts_of(image: str) -> Iterator[str]:
     """Yield the parts of a path that begin and end with a word, such as P1 and P1_left."""
     path = normalize("NFC", posixpath.splitext(image)[0])
     words = [*re.finditer(r"[^\W_]+", path)][-MAX_WORDS:]
@@ -574,8 +578,8 @@ def _choose_table(tables: list[Table], where: Path) -> tuple[Table, list[str]]:
 
 
 def _is_of_test(row: Row) -> bool:
-    folders = [folder_of(photo) for photo in row.photos]
-    return any(any(split_in_words(each) == "test" for each in path) for path in folders)
+    folders = {folder for photo in row.photos for folder in _folders_of(photo)}
+    return any(split_in_words(folder) == "test" for folder in folders)
 
 
 def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:

@@ -58,7 +58,7 @@ def unpack(path: Path, folder: Path) -> list[str]:
                 left_out["named as another one, perhaps in another case"].append(name)
             if name_of.setdefault(key, name) == name and not _write(folder, name, data):
                 left_out["with a name that this computer cannot write"].append(name)
-        notes = [describe_encoding(archive)] if archive else []
+        notes = [*filter(None, [archive and describe_encoding(archive)])]
     if problem := describe_unsafe(sorted({*name_of.values()}.union(*left_out.values()))):
         raise InputError(f"{path}: {problem}")
     notes += [
@@ -67,7 +67,7 @@ def unpack(path: Path, folder: Path) -> list[str]:
     ]
     if not any(folder.iterdir()):
         raise InputError(f"{path}: expected images. Received: {'; '.join(notes) or 'no files'}.")
-    return [*filter(None, notes)]
+    return notes
 
 
 def _usable(
@@ -91,6 +91,8 @@ def _write(folder: Path, name: str, data: bytes) -> bool:
 
     Raises InputError if the file cannot be written, or if less than 1 GB would remain free.
     """
+    if os.name == "nt" and NOT_ON_WINDOWS.search(name):
+        return False
     if shutil.disk_usage(folder).free - len(data) < GB:
         raise InputError(
             f"{folder}: cannot unpack: less than 1 GB of the disk would remain free. Free space, "
@@ -105,4 +107,4 @@ def _write(folder: Path, name: str, data: bytes) -> bool:
             if error.errno not in OF_NAMES:
                 raise
             return False
-    return os.name != "nt" or not NOT_ON_WINDOWS.search(name)
+    return True
