@@ -337,7 +337,7 @@ IN_DOUBT = {
     "slides of two hospitals": (
         TILES,
         {"t.csv": joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES))},
-        ["t.csv (type, from)", "12 of their images", "--labels outer"],
+        ["t.csv (type, from)", "12 of their images"],
         ("t.csv", "type"),
     ),
     "breeds of species": (
@@ -382,7 +382,7 @@ IN_DOUBT = {
     "habitats of sites with folders of species": (
         [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)],
         {"t.csv": "site,habitat\nsite0,wood\nsite1,field\nsite2,wood\nsite3,field\n"},
-        ["t.csv (habitat)", "--labels outer or inner"],
+        ["t.csv (habitat)", "16 of their images"],
         None,
     ),
 }
@@ -392,7 +392,8 @@ IN_DOUBT = {
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
     photos, tables, words, asked = IN_DOUBT[layout]
     given = write_files(tmp_path / "given", photos_of(photos) | tables)
-    with refused(str(given), *words, "--table FILE --label COLUMN"):
+    reading = "outer" if asked else "outer or inner"
+    with refused(str(given), *words, "--table FILE --label COLUMN", f"--labels {reading}."):
         create(tmp_path / "p", given)
     half = len(photos) // 2
     table, label = asked or (None, "")
