@@ -29,13 +29,14 @@ MAY_IMPORT = {
 }
 # The names of the core that modules above the door take past it.
 EXCEPTIONS = {
-    "crop init given_images label_tables params_file": (
-        "AUTO Archive BROKEN EMPTY_TABLES FILE_NAME FORMATS MAX_LEFT_OUT Params "
-        "READINGS SPLIT_OF_FOLDER check_content count_suffixes describe_class_counts "
-        "describe_empty describe_encoding describe_names describe_param_changes describe_unsafe "
-        "find_layout first_of_bursts is_image_name is_metadata is_tar is_visible left_out "
-        "make_project members open_archive parse_csv parse_metadata_csv read_exif read_member "
-        "require_utf8 split_in_words tar_files track what_is"
+    "crop init given_images label_tables params_file unpacking": (
+        "AUTO Archive EMPTY_TABLES FILE_NAME FORMATS MAX_LEFT_OUT NOT_ON_WINDOWS Params "
+        "READINGS SPLIT_OF_FOLDER UnusableImageError check_content count_suffixes "
+        "describe_class_counts describe_empty describe_encoding describe_names "
+        "describe_param_changes describe_unsafe find_layout first_of_bursts "
+        "is_image_name is_metadata is_tar is_visible left_out make_project members open_archive "
+        "parse_csv parse_metadata_csv problem_of_name read_exif read_member require_utf8 "
+        "split_in_words tar_files track what_is"
     ),
     "export export_formats export_litert export_page": (
         "Detector HeadWeights IMAGENET Metadata ONNX PACKAGES Params activation_for "
