@@ -82,7 +82,7 @@ def main() -> None:
         splitting.describe_alike(rows, near_duplicates),
         describe_left_out(images),
         describe_groups(rows, params),
-        describe_single(rows),
+        "" if params.group else describe_single(rows),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
     report("split", lines)
