@@ -490,8 +490,8 @@ def _length_of_common_start(one: str, other: str) -> int:
 def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield lines about hidden problems with file names, given each file's label and split.
 
-    These are masks and the like beside photos, folders whose files are not read, folders that are named like splits but are not used
-    as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
+    These are masks beside photos, folders whose files are not read, folders that are named like
+    splits but are not used as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
     treats composed and decomposed letters alike. A class named NEITHER is explained. At most SHOWN
     unread folders and five problems of each other kind are listed.
     """

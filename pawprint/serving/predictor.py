@@ -259,9 +259,12 @@ def load_predictor(folder: str | Path) -> Predictor:
     metadata = read_metadata(folder)
     path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
+        received = "a model of a version before 0.6: make it again"
+        if metadata.files:
+            received = f"an export that only other programs run, {name_some(metadata.files)}: use "
+            received += f"{paths.SERVED_MODEL}, or an export to litert or onnx"
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be in "
-            f"`files` of {METADATA_FILE}. Models of versions before 0.6 must be made again."
+            f"{folder}: expected {one_of(served_model.FILES)}. Received: {received}."
         )
     try:
         with silent_stderr():
