@@ -491,9 +491,10 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield lines about hidden problems with file names, given each file's label and split.
 
     These are masks beside photos, folders whose files are not read, folders that are named like
-    splits but are not used as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
-    treats composed and decomposed letters alike. A class named NEITHER is explained. At most SHOWN
-    unread folders and five problems of each other kind are listed.
+    splits but are not used as splits, and paths that are the same on some systems: macOS and
+    Windows ignore case, and macOS treats composed and decomposed letters alike. A class named
+    NEITHER is explained. At most SHOWN unread folders and five problems of each other kind are
+    listed.
     """
     yield from _describe_marked(places)
     folders = _unread_folders(places)

@@ -85,7 +85,9 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
         finer = choices.get("finer_series_from")
         if finer and _are_enough(_groups_of(images, finer), images["label"]):
             parts = f"their parts, such as {_example(images['finer_series'])}"
-            remedy += f". To keep each of {parts}, in one split, set split.group: '{printable(finer)}'"
+            remedy += (
+                f". To keep each of {parts}, in one split, set split.group: '{printable(finer)}'"
+            )
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "

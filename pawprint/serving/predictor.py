@@ -16,7 +16,15 @@ from PIL import Image
 from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
-from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
+from pawprint.base.errors import (
+    InputError,
+    counted,
+    name_some,
+    one_of,
+    printable,
+    reason,
+    silent_stderr,
+)
 from pawprint.base.files import md5_of_folder, reading, walk
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.base.threads import map_items, track
@@ -31,7 +39,7 @@ from pawprint.data.reading import (
     to_upright_rgb,
 )
 from pawprint.model import served_model
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
 from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
@@ -263,9 +271,7 @@ def load_predictor(folder: str | Path) -> Predictor:
         if metadata.files:
             received = f"an export that only other programs run, {name_some(metadata.files)}: use "
             received += f"{paths.SERVED_MODEL}, or an export to litert or onnx"
-        raise InputError(
-            f"{folder}: expected {one_of(served_model.FILES)}. Received: {received}."
-        )
+        raise InputError(f"{folder}: expected {one_of(served_model.FILES)}. Received: {received}.")
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)
