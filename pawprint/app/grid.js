@@ -106,7 +106,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function showBeside({ src, alt }) {
     const cell = add(grid, "div", { className: "cell" });
-    add(add(cell, "div", { className: "photo" }), "img", { src, alt });
+    add(cell, "img", { className: "beside", src, alt });
     add(cell, "p", { className: "name", textContent: `Near-duplicate: ${alt}` });
   }
 
