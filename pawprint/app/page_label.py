@@ -175,15 +175,14 @@ def count_photos(
 
 
 def describe_missing(images: Collection[ImageKey]) -> str:
-    """Return a line about photos that cannot be shown: moved, removed, or unreadable."""
-    archive = photos.archive()
+    """Return a line about photos that cannot be shown: moved or removed, or else unreadable."""
+    source = photos.archive()
     names = sorted(path for path, _ in images)
-    in_folder = names if archive.zip_file is None else []
-    moved = [name for name in in_folder if not Path(archive.filename, name).exists()]
-    parts = [f"moved or removed since the last run: {name_some(moved)}"] if moved else []
-    if unreadable := [name for name in names if name not in moved]:
-        parts.append(f"unreadable: {name_some(unreadable)}")
-    return f"Only these photos are left, {'; '.join(parts)}."
+    moved = [
+        name for name in names if not (source.zip_file or Path(source.filename, name).exists())
+    ]
+    why = "that were moved or removed since the last run" if moved else "that are unreadable"
+    return f"Only photos are left {why}: {name_some(moved or names)}."
 
 
 def describe_progress(done: int, left: int) -> str:

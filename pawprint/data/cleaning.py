@@ -294,18 +294,16 @@ def describe_copied(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
 
     `usable` is an IMAGES table, and `rejected` a REJECTED table.
     """
-    parts = rejected["detail"][rejected["reason"] == "duplicate"].str.partition(OF_TEST)
-    copies = parts[0][parts[1] != ""].value_counts()
+    details = rejected["detail"][rejected["reason"] == "duplicate"]
+    copies = details.str.extract(f"^(.*){OF_TEST}", expand=False).value_counts()
     others = usable["label"][usable["archive_split"] != "test"].map(printable).value_counts()
-    others = others.reindex(copies.index, fill_value=0)
-    copies = copies[copies > others]
+    copies = copies[copies > others.reindex(copies.index, fill_value=0)]
     if copies.empty:
         return ""
+    found = f"{copies.sum():,} with the pixels of test images ({name_some(copies.index)})"
     return (
-        f"expected training images that are not in the test set. Received: {copies.sum():,} with "
-        f"the pixels of test images, and {others[copies.index].sum():,} others "
-        f"({name_some(copies.index)}). Remove these copies from the test set, or set "
-        "split.use_archive_split to false."
+        f"expected training images that are not in the test set. Received: {found}. Remove these "
+        "copies from the test set, or set split.use_archive_split to false."
     )
 
 

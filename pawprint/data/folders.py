@@ -548,7 +548,7 @@ def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         found = {
             mark
             for (label, mark), number in counts.items()
-            if mark and number > 1 and 2 * number >= counts[label, ""]
+            if mark and number >= max(2, counts[label, ""] / 2)
         }
         if found:
             number = sum(number for (_, mark), number in counts.items() if mark in found)

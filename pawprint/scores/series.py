@@ -66,7 +66,7 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     entries for `key`, which is `series` or `crossed`.
     """
     series = images[choices[key]]
-    groups = series.where(series != "", images["path"])
+    groups = series.where(series != "")
     example = _example(series)
     origin = printable(choices[f"{key}_from"])
     if choices[key] == "burst":
@@ -74,20 +74,18 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
         advice = "copy the column burst of data/split/images.csv to a column group of metadata.csv"
     elif choices[key] in ("series", "finer_series"):
         named = f"series, which file names suggest, such as {example}"
-        groups = _groups_of(images, choices[f"{key}_from"])
+        groups = images["path"].str.extract(choices[f"{key}_from"], expand=False)
         advice = f"set split.group: '{origin}'"
     else:
         named = f"values of {origin} in metadata.csv, such as {example}"
         advice = f"rename the column {origin} to group"
     remedy = f"To keep each in one split, {advice}"
-    if not _are_enough(groups, images["label"]):
+    if not _are_enough(groups, images):
         remedy = "They are too few to keep each in one split: add photos of new ones"
         finer = choices.get("finer_series_from")
-        if finer and _are_enough(_groups_of(images, finer), images["label"]):
-            parts = f"their parts, such as {_example(images['finer_series'])}"
-            remedy += (
-                f". To keep each of {parts}, in one split, set split.group: '{printable(finer)}'"
-            )
+        if finer and _are_enough(images["path"].str.extract(finer, expand=False), images):
+            parts = f"their parts, such as {_example(images['finer_series'])}, together"
+            remedy += f". To keep {parts}, set split.group: '{printable(finer)}'"
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
@@ -100,11 +98,7 @@ def _example(series: pd.Series) -> str:
     return printable(series[series != ""].mode()[0])
 
 
-def _groups_of(images: pd.DataFrame, expression: str) -> pd.Series:
-    """Return the groups that `split.group` with this expression makes."""
-    return images["path"].str.extract(expression, expand=False).fillna(images["path"])
-
-
-def _are_enough(groups: pd.Series, labels: pd.Series) -> bool:
-    """Return whether most classes have a group for each split, which `split` requires of two."""
-    return (groups.groupby(labels).nunique() >= len(SPLITS)).mean() > 0.5
+def _are_enough(groups: pd.Series, images: pd.DataFrame) -> bool:
+    """Return whether most classes have a group for each split. Images without one are their own."""
+    numbers = groups.fillna(images["path"]).groupby(images["label"]).nunique()
+    return (numbers >= len(SPLITS)).mean() > 0.5

@@ -16,15 +16,7 @@ from PIL import Image
 from pawprint.base import package, paths
 from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
-from pawprint.base.errors import (
-    InputError,
-    counted,
-    name_some,
-    one_of,
-    printable,
-    reason,
-    silent_stderr,
-)
+from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
 from pawprint.base.files import md5_of_folder, reading, walk
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.base.threads import map_items, track
@@ -267,11 +259,13 @@ def load_predictor(folder: str | Path) -> Predictor:
     metadata = read_metadata(folder)
     path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
-        received = "a model of a version before 0.6: make it again"
+        problem = "Models of versions before 0.6 must be made again"
         if metadata.files:
-            received = f"an export that only other programs run, {name_some(metadata.files)}: use "
-            received += f"{paths.SERVED_MODEL}, or an export to litert or onnx"
-        raise InputError(f"{folder}: expected {one_of(served_model.FILES)}. Received: {received}.")
+            problem = f"This export, {name_some(metadata.files)}, only runs in other programs"
+        raise InputError(
+            f"{folder}: expected {' or '.join(served_model.FILES)}. {problem}: use "
+            f"{paths.SERVED_MODEL}, or an export to litert or onnx."
+        )
     try:
         with silent_stderr():
             names = served_model.output_names(metadata)

@@ -195,7 +195,8 @@ def test_photos_that_were_moved_are_named_as_such(project):
     fetch(folder, project / paths.RAW_ARCHIVES, dict.fromkeys(["a/1.jpg", "a/2.jpg"], 32 * "0"))
     (folder / "a/1.jpg").rename(folder / "1.jpg")
     line = page_label.describe_missing([("a/1.jpg", ""), ("a/2.jpg", "")])
-    assert "moved or removed since the last run: a/1.jpg; unreadable: a/2.jpg" in line
+    assert "moved or removed since the last run: a/1.jpg." in line
+    assert "unreadable: a/2.jpg" in page_label.describe_missing([("a/2.jpg", "")])
 
 
 def test_photos_can_be_prepared_before_the_first_run(project):

@@ -225,9 +225,9 @@ def _describe_channels(data: bytes) -> str:
         file.seek(tags.next)
         tags.load(file)
         bits = tags[BITS_PER_SAMPLE]
-        channels = f"{len(bits)} channel{'s' if len(bits) > 1 else ''}"
         signed = ", signed" if SIGNED in tags.get(SAMPLE_FORMAT, ()) else ""
-        return f"a TIFF of {channels} with {max(bits)} bits{signed}"
+        plural = "s" if len(bits) > 1 else ""
+        return f"a TIFF of {len(bits)} channel{plural} with {max(bits)} bits{signed}"
     return ""
 
 
