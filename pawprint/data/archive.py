@@ -287,7 +287,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
             return data
         received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:
-        received = "no such file. If you removed it, run `dvc repro`; if not, "
+        received = "no such file. If you moved or removed it, run `dvc repro`; if not, "
         received += f"`dvc pull {archive.filename}` fetches it"
     except OSError as error:
         raise InputError(describe_failure(error, "read")) from None

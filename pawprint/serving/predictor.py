@@ -31,7 +31,7 @@ from pawprint.data.reading import (
     to_upright_rgb,
 )
 from pawprint.model import served_model
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
 from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
@@ -259,9 +259,12 @@ def load_predictor(folder: str | Path) -> Predictor:
     metadata = read_metadata(folder)
     path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
+        problem = "Models of versions before 0.6 must be made again"
+        if metadata.files:
+            problem = f"This export, {name_some(metadata.files)}, only runs in other programs"
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be in "
-            f"`files` of {METADATA_FILE}. Models of versions before 0.6 must be made again."
+            f"{folder}: expected {' or '.join(served_model.FILES)}. {problem}: use "
+            f"{paths.SERVED_MODEL}, or an export to litert or onnx."
         )
     try:
         with silent_stderr():

@@ -54,6 +54,14 @@ def test_channels_of_a_tiff_that_is_not_read_are_named():
         decode(IMAGES["eight channels.tiff"].made)
 
 
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("mode", "bits"), [("L", 8), ("I", 32)])
+def test_tiff_of_signed_numbers_is_refused_by_name(mode, bits, big):
+    data = encode(Image.new(mode, (4, 4)), "TIFF", tiffinfo={339: 2}, big_tiff=big)
+    with pytest.raises(UnusableImageError, match=f"unsupported: .*{'' if big else bits}.*signed"):
+        decode(data)
+
+
 def grey(values: list[int], form: str, **options) -> bytes:
     """Return a row of grey pixels in a 16-bit file."""
     return encode(Image.fromarray(np.array([values], np.uint16)), form, **options)
