@@ -12,7 +12,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
@@ -49,10 +49,14 @@ PART = re.compile(r"(.*part)[ _-]?\d+", re.IGNORECASE)  # such as HAM10000_image
 
 
 class Asked(NamedTuple):
-    """What a user asks for: the file of a table, and the name of the column with the labels."""
+    """What a user asks for: the file of a table, and the name of the column with the labels.
+
+    `skips` means that rows which name no photo or several labels are left out with a line.
+    """
 
     table: Path | None = None
     label: str = ""
+    skips: bool = False
 
 
 NOTHING = Asked()
@@ -78,14 +82,14 @@ class Labelled(NamedTuple):
     """Photos with the labels of a table, which `name` describes.
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
-    without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
-    `several` is the one about photos whose rows have different labels, or "".
+    without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
+    of which `unused` are about rows that name no photo, and photos with several labels.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
-    several: str
+    unused: list[str]
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -153,7 +157,7 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
             f"{asked.label and f' named {asked.label}'} beside the names of files. Choose another "
             "with --table FILE or --label COLUMN."
         )
-    return _label(given, asked.label, tables) if tables else None
+    return _label(given, asked, tables) if tables else None
 
 
 def label_files(given: Given) -> list[str]:
@@ -375,17 +379,22 @@ def _is_of_test(row: Row) -> bool:
     return any(split_in_words(folder) == "test" for folder in folders)
 
 
-def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
+def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     """Return the photos with the labels of a table, in the column that is `asked` for, if any."""
     (name, column, rows), of_tests = _choose_table(tables, given.path)
     where = f"{given.path}: {printable(name)}"
-    if missing := [row.place for row in rows if not row.photo]:
+    missing = [row.place for row in rows if not row.photo]
+    gone = f"{len(missing):,} rows name files that do not exist below the images, or several of them"
+    gone += f": {name_some(missing, 3)}"
+    if missing and not asked.skips:
         raise InputError(
-            f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
-            f"several of them: {name_some(missing, 3)}. Add the files, write the paths of names "
-            "that are in several folders, or remove the rows."
+            f"{where}: {gone}. Add the files, write the paths of names that are in several "
+            "folders, or remove the rows."
         )
-    used, labels = _choose_labels(rows, asked, where)
+    rows = [row for row in rows if row.photo]
+    used, chosen = _choose_labels(rows, asked.label, where, asked.skips)
+    differing = {row.photo for row, label in zip(rows, chosen) if label is None}
+    labels = [label or "" for label in chosen]
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})
     labels = [class_of.get(label, label) for label in labels]
     left_out = {*used, "label", "file_name"}
@@ -393,7 +402,6 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     other_splits = splits - {"", *SPLIT_OF_FOLDER}
     left_out |= {"split"} if other_splits else set()
     photos: dict[str, Cells] = {photo: {"label": ""} for photo in given.images}
-    differing = set()
     for row, label in zip(rows, labels):
         cells = {column: cell for column, cell in row.cells.items() if column not in left_out}
         before = photos.get(row.photo, {}).get("label", "")
@@ -401,12 +409,8 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         photos[row.photo] = {"label": label or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
-    several = (
-        f"{counted(len(differing), 'photo')} with several labels, unlabelled until you choose one: "
-        f"{name_some(sorted(differing))}"
-        if differing
-        else ""
-    )
+    unused = [gone] if missing else []
+    unused += [several] if (several := describe_several(differing)) else []
     others = sorted({*given.others}.difference(photos, [json_file]))
     notes = (
         all(map(str.isdecimal, {*labels} - {""})) and OF_NUMBERS,
@@ -416,11 +420,17 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         other_splits
         and f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
         "`split` divides the photos",
-        several,
+        *unused,
         of_tests and f"left out, because they name test photos: {name_some(of_tests)}",
     )
     name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], several)
+    return Labelled(name, photos, [note for note in notes if note], unused)
+
+
+def describe_several(photos: Collection[str]) -> str:
+    """Return a line about photos that have several labels, or "" for none."""
+    what = f"{counted(len(photos), 'photo')} with several labels, unlabelled until you choose one"
+    return f"{what}: {name_some(sorted(photos))}" if photos else ""
 
 
 def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, str]]:
@@ -451,14 +461,16 @@ def _offer_groups(rows: list[Row]) -> str:
     )
 
 
-def _choose_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str], list[str]]:
+def _choose_labels(
+    rows: Sequence[Row], asked: str, where: str, skips: bool
+) -> tuple[list[str], Sequence[str | None]]:
     """Return the columns with the labels, and each row's label, or "" if it is missing.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
     is the one that is `asked` for, that is called label, or that alone repeats its values and is
     not in OF_GROUPS. If rows have several labels, one of them can be `asked` for: the labels are
     then "NAME" and "not_NAME". Raises InputError if no column or several columns could contain the
-    labels, and for rows with several labels.
+    labels, and for rows with several labels in a cell, unless it `skips` them, with None as label.
     """
     columns = dict.fromkeys(name for row in rows for name in row.cells if _may_be(name, asked))
     values = {name: [row.cells.get(name, "") for row in rows] for name in columns}
@@ -484,10 +496,10 @@ def _choose_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[st
     if joined and asked in _joined_labels(labels):
         shown = {label: asked in joined.get(label, [label]) for label in labels}
         return choices, [label and _one_of_two(asked, shown[label]) for label in labels]
-    if joined:
+    if joined and not skips:
         odd = {row.place: label for row, label in zip(rows, labels) if label in joined}
         raise _several(where, odd, _joined_labels(labels))
-    return choices, labels
+    return choices, [None if label in joined else label for label in labels]
 
 
 def _labels_of_flags(
