@@ -384,7 +384,9 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     (name, column, rows), of_tests = _choose_table(tables, given.path)
     where = f"{given.path}: {printable(name)}"
     missing = [row.place for row in rows if not row.photo]
-    gone = f"{len(missing):,} rows name files that do not exist below the images, or several of them"
+    gone = (
+        f"{len(missing):,} rows name files that do not exist below the images, or several of them"
+    )
     gone += f": {name_some(missing, 3)}"
     if missing and not asked.skips:
         raise InputError(

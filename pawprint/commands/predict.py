@@ -1,7 +1,6 @@
 """The `predict` command."""
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -11,9 +10,7 @@ from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
 from pawprint.commands.rows import FORMATS, print_megadetector
-from pawprint.data.metadata_csv import FILE_NAME
-from pawprint.data.user_tables import read_csv_rows
-from pawprint.serving.boxes import read_boxes
+from pawprint.serving.boxes import read_boxes, rules_of
 from pawprint.serving.predictor import (
     WITHOUT_RULE,
     Predictor,
@@ -101,19 +98,6 @@ def check_options(arguments: argparse.Namespace) -> None:
         arguments.error(f"--format {MEGADETECTOR} and --threshold require --boxes")
     if boxes and (arguments.saliency or len(arguments.paths) > 1):
         arguments.error("argument --boxes: expected one folder, and no --saliency")
-
-
-def rules_of(paths: list[Path]) -> set[str | None]:
-    """Return the rules by which `pawprint crop` cut images, by metadata.csv in the folders above.
-
-    None stands for a table with other images.
-    """
-    folders = {folder for path in paths for folder in (path, *path.absolute().parents)}
-    rules: set[str | None] = set()
-    for table in (folder / FILE_NAME for folder in folders):
-        with contextlib.suppress(InputError):
-            rules |= {row.get(CROPS) for _, row in read_csv_rows(table, ("file_name",))}
-    return rules
 
 
 def _label_boxes(

@@ -9,6 +9,7 @@ only cut where the photo is smaller. "as-is" is the box alone, as MegaDetector's
 it. Crops for training and for prediction are cut by the same function, `cut`.
 """
 
+import contextlib
 import json
 import math
 import os
@@ -22,10 +23,13 @@ from unicodedata import normalize
 
 from PIL import Image
 
+from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some, printable, reason
 from pawprint.base.files import read_bytes, reading, walk
+from pawprint.data.metadata_csv import FILE_NAME
 from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
+from pawprint.data.user_tables import read_csv_rows
 
 # What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
 # a box that is infinitely far away.
@@ -35,7 +39,7 @@ AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
 MAX_STRETCH = 0.02  # difference of a photo's aspect ratio from the JSON's, which rounding explains
-NO_FILE = "no such file"
+NO_FILE = "no such file or directory"  # as `why` says it
 # Folders that cameras make, below the folder of a site.
 OF_CAMERAS = re.compile(r"dcim|\d{3}[a-z_]{5}|\d+(recnx|ek\d+|_btcf|media|dscim)", re.IGNORECASE)
 # The typical thresholds of MegaDetector's versions.
@@ -369,10 +373,22 @@ def cut(
     return [image.crop(corners(box.bbox, image.size, rule)) for box in photo.boxes]
 
 
+def rules_of(paths: list[Path]) -> set[str | None]:
+    """Return the rules by which `pawprint crop` cut images, by metadata.csv in the folders above.
+
+    None stands for other images in such a table.
+    """
+    folders = {folder for path in paths for folder in (path, *path.absolute().parents)}
+    rules: set[str | None] = set()
+    for folder in folders:
+        with contextlib.suppress(InputError):  # no table, or another one
+            rows = read_csv_rows(folder / FILE_NAME, ("file_name",))
+            rules |= {row.get(CROPS) for _, row in rows}
+    return rules
+
+
 def why(error: Exception) -> str:
     """Return why a photo failed, in one line, from one of FAILURES."""
     if isinstance(error, InputError):
         return printable(str(error))
-    if isinstance(error, FileNotFoundError):
-        return NO_FILE
     return str(getattr(error, "strerror", None) or error).lower()

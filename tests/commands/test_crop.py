@@ -126,7 +126,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     assert (result.returncode, result.stderr) == (1, "")
     for line in ("at least 0.2", "left out: 1 .mp4", "5 crops of 4 photos",
                  "1 without a box to cut, 3 failed", "photos: 1 photo not in the JSON",
-                 "no such file below photos: gone.jpg\n", "image access failure",
+                 "no such file or directory below photos: gone.jpg\n", "image access failure",
                  "a path with .."):  # fmt: skip
         assert line in result.stdout
     rows = rows_of(tmp_path / "crops")
