@@ -54,8 +54,8 @@ EXCEPTIONS = {
     ),
     "boxes predictor saliency": (
         "DecodedImage FILE_NAME MAX_BYTES METADATA_FILE Metadata UnusableImageError "
-        "count_suffixes decode_file is_image_name is_mirrored output_names problem_of_name "
-        "read_again read_csv_rows read_file read_metadata resize served_model "
+        "count_suffixes csv_rows decode_file is_image_name is_mirrored output_names "
+        "problem_of_name read_again read_file read_metadata resize served_model "
         "sha256_of_all_pixels single to_upright_rgb"
     ),
     "check compare discard page_run": (

@@ -29,7 +29,7 @@ from pawprint.base.files import read_bytes, reading, walk
 from pawprint.data.metadata_csv import FILE_NAME
 from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
 from pawprint.data.reading import decode_file, read_file
-from pawprint.data.user_tables import read_csv_rows
+from pawprint.data.user_tables import csv_rows
 
 # What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
 # a box that is infinitely far away.
@@ -381,8 +381,8 @@ def rules_of(paths: list[Path]) -> set[str | None]:
     folders = {folder for path in paths for folder in (path, *path.absolute().parents)}
     rules: set[str | None] = set()
     for folder in folders:
-        with contextlib.suppress(InputError):  # no table, or another one
-            rows = read_csv_rows(folder / FILE_NAME, ("file_name",))
+        with contextlib.suppress(InputError, OSError):  # no table, or another one
+            rows = csv_rows(read_bytes(folder / FILE_NAME), "", ("file_name",))
             rules |= {row.get(CROPS) for _, row in rows}
     return rules
 
