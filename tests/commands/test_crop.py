@@ -27,7 +27,7 @@ from pawprint.base.paths import SERVED_MODEL
 from pawprint.data.archive import open_archive, read_member
 from pawprint.data.decoding.row import read_exif
 from pawprint.data.metadata_csv import crop_rule_of, describe_crop_rules
-from pawprint.serving.boxes import AS_IS, Box, Photo, corners, cut, read_boxes, typical_threshold
+from pawprint.serving.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
 from pawprint.serving.predictor import load_predictor, predict_boxes
 
 SQUARE = "square 0.0"
@@ -201,16 +201,22 @@ def test_photo_is_decoded_at_the_scale_of_its_smallest_box(tmp_path, rule, width
     assert crop.width == round(4000 * width / scale) and min(crop.size) >= 64
 
 
-def test_photo_above_8_bits_is_cut_as_bright_as_its_bits_say_or_fails():
-    values = np.tile(np.arange(0, 4096, 16, np.uint16), (64, 1))
-    photo = Photo("a.png", "a.png", [Box(0, (0, 0, 1, 1), None)], "")
-    data = encode(Image.fromarray(values), "PNG")
-    for bits in (None, 11):
-        with refused("12 of 16 bits", "--bits"):
-            cut(data, photo, AS_IS, bits)
-    (crop,) = cut(data, photo, AS_IS, 12)
-    assert len(np.unique(np.asarray(crop))) > 250
-    assert cut(encode(Image.fromarray(16 * values + 15), "PNG"), photo, AS_IS)
+def test_photo_above_8_bits_is_cut_as_bright_as_its_bits_say_or_fails(tmp_path):
+    values = np.tile(np.arange(0, 4096, 16, np.uint16), (256, 1))
+    images = {"12.png": values, "16.png": 16 * values + 15}
+    photos = {name: encode(Image.fromarray(image), "PNG") for name, image in images.items()}
+    boxes = md({name: [found((0, 0, 1, 1))] for name in photos})
+    write_files(tmp_path, {"md.json": boxes} | {f"photos/{name}": photos[name] for name in photos})
+    for bits, name, failed in (
+        ([], "16.png", "12 of 16"),
+        (["--bits", "12"], "12.png", "16 of 16"),
+    ):
+        result = pawprint_here(tmp_path, "crop", "md.json", "photos", name, *bits)
+        assert result.returncode == 1 and f"uses {failed} bits" in result.stdout
+        (crop,) = rows_of(tmp_path / name)
+        assert crop == f"unlabelled/{name}-0.jpg"
+        with Image.open(tmp_path / name / crop) as image:
+            assert len(np.unique(np.asarray(image.convert("L")))) > 200
 
 
 COCO = {
