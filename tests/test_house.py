@@ -54,8 +54,8 @@ EXCEPTIONS = {
         "parse_csv reviewed_images sample_weights spellings standardise unit_length"
     ),
     "boxes predictor saliency": (
-        "DecodedImage MAX_BYTES Metadata UnusableImageError count_suffixes "
-        "decode_file is_image_name "
+        "DecodedImage FILE_NAME MAX_BYTES METADATA_FILE Metadata UnusableImageError "
+        "count_suffixes csv_rows decode_file is_image_name "
         "problem_of_name read_again read_file read_metadata resize served_model "
         "sha256_of_all_pixels to_upright_rgb"
     ),

@@ -129,7 +129,9 @@ def export_model(
         }
         for row in rows
     )
-    return table, [row.note for row in rows if row.note]
+    rule = run.metadata.crop_rule
+    of_crops = rule and f"the model needs crops of boxes, cut by the rule {rule}, not whole photos"
+    return table, [note for note in (*(row.note for row in rows), of_crops) if note]
 
 
 def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:

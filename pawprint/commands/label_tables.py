@@ -13,7 +13,7 @@ import os
 import posixpath
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeGuard
@@ -60,10 +60,14 @@ PART = re.compile(r"(.*part)[ _-]?\d+", re.IGNORECASE)  # such as HAM10000_image
 
 
 class Asked(NamedTuple):
-    """What a user asks for: the file of a table, and the name of the column with the labels."""
+    """What a user asks for: the file of a table, and the name of the column with the labels.
+
+    `skips` means that rows which name no photo or several labels are left out with a line.
+    """
 
     table: Path | None = None
     label: str = ""
+    skips: bool = False
 
 
 NOTHING = Asked()
@@ -130,14 +134,14 @@ class Labelled(NamedTuple):
     """Photos with the labels of a table, which `name` describes.
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
-    without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
-    `several` is the one about photos whose rows have different labels, or "".
+    without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
+    of which `unused` are about rows that name no photo, and photos with several labels.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
-    several: str
+    unused: list[str]
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -209,7 +213,7 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
             f"{asked.label and f' named {asked.label}'} beside the names of files. Choose another "
             "with --table FILE or --label COLUMN."
         )
-    return _label(given, asked.label, tables) if tables else None
+    return _label(given, asked, tables) if tables else None
 
 
 def label_files(given: Given) -> list[str]:
@@ -582,19 +586,26 @@ def _is_of_test(row: Row) -> bool:
     return any(split_in_words(folder) == "test" for folder in folders)
 
 
-def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
+def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     """Return the photos with the labels of a table, in the column that is `asked` for, if any."""
     table, of_tests = _choose_table(tables, given.path)
     where = f"{given.path}: {printable(table.name)}"
     missing = [row.place for row in table.rows if not row.photos]
-    if missing and table.kind == FILES:
+    gone = f"{counted(len(missing), 'row')} without photos: {name_some(missing, 3)}"
+    if table.kind == FILES:
+        gone = f"{len(missing):,} rows name files that do not exist below the images, or several "
+        gone += f"of them: {name_some(missing, 3)}"
+    if missing and table.kind == FILES and not asked.skips:
         raise InputError(
-            f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
-            f"several of them: {name_some(missing, 3)}. Add the files, write the paths of names "
-            "that are in several folders, or remove the rows."
+            f"{where}: {gone}. Add the files, write the paths of names that are in several "
+            "folders, or remove the rows."
         )
     rows = [row for row in table.rows if row.photos]
-    used, labels = _choose_labels(table._replace(rows=rows), asked, where)
+    table = table._replace(rows=rows)
+    used, chosen = _choose_labels(table, asked.label, where, skips=asked.skips)
+    pairs = zip(rows, chosen)
+    differing = {photo for row, label in pairs if label is None for photo in row.photos}
+    labels = [label or "" for label in chosen]
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})
     labels = [class_of.get(label, label) for label in labels]
     left_out = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
@@ -604,7 +615,6 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     other_splits = splits - {"", *SPLIT_OF_FOLDER}
     left_out |= {"split"} if other_splits else set()
     photos: dict[str, Cells] = {photo: {"label": ""} for photo in given.images}
-    differing = set()
     for row, label in zip(rows, labels):
         cells = {name: cell for name, cell in row.cells.items() if name.lower() not in left_out}
         if table.kind != FILES and "group" not in map(str.lower, cells):
@@ -615,12 +625,8 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
             photos[photo] = {"label": label or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
-    several = (
-        f"{counted(len(differing), 'photo')} with several labels, unlabelled until you choose one: "
-        f"{name_some(sorted(differing))}"
-        if differing
-        else ""
-    )
+    unused = [gone] if missing else []
+    unused += [several] if (several := describe_several(differing)) else []
     others = sorted({*given.others}.difference(photos, [json_file]))
     notes = (
         all(map(str.isdecimal, {*labels} - {""})) and OF_NUMBERS,
@@ -630,13 +636,18 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
         other_splits
         and f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
         "`split` divides the photos",
-        several,
-        missing and f"{counted(len(missing), 'row')} without photos: {name_some(missing, 3)}",
+        *unused,
         of_tests and f"left out, because they name test photos: {name_some(of_tests)}",
     )
     column = "/".join(table.columns) or "the first column"
     name = f"{table.name}, with the {table.kind} in {column}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], several)
+    return Labelled(name, photos, [note for note in notes if note], unused)
+
+
+def describe_several(photos: Collection[str]) -> str:
+    """Return a line about photos that have several labels, or "" for none."""
+    what = f"{counted(len(photos), 'photo')} with several labels, unlabelled until you choose one"
+    return f"{what}: {name_some(sorted(photos))}" if photos else ""
 
 
 def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, str]]:
@@ -667,14 +678,16 @@ def _offer_groups(rows: list[Row]) -> str:
     )
 
 
-def _choose_labels(table: Table, asked: str, where: str) -> tuple[list[str], list[str]]:
+def _choose_labels(
+    table: Table, asked: str, where: str, *, skips: bool
+) -> tuple[list[str], Sequence[str | None]]:
     """Return the columns with the labels, and each row's label, or "" if it is missing.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
     is the one that is `asked` for, that is called label, or the only one of `label_columns`. If
     rows have several labels, one of them can be `asked` for: the labels are then "NAME" and
     "not_NAME". Raises InputError if no column or several columns could contain the labels, and for
-    rows with several labels.
+    rows with several labels in a cell, unless it `skips` them, with None as label.
     """
     rows = table.rows
     values = table.values(asked)
@@ -701,10 +714,10 @@ def _choose_labels(table: Table, asked: str, where: str) -> tuple[list[str], lis
     if joined and asked in _joined_labels(labels):
         shown = {label: asked in joined.get(label, [label]) for label in labels}
         return choices, [label and _one_of_two(asked, shown[label]) for label in labels]
-    if joined:
+    if joined and not skips:
         odd = {row.place: label for row, label in zip(rows, labels) if label in joined}
         raise _several(where, odd, _joined_labels(labels))
-    return choices, labels
+    return choices, [None if label in joined else label for label in labels]
 
 
 def _labels_of_flags(

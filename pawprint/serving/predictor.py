@@ -74,6 +74,7 @@ def find_images(paths: list[Path]) -> list[Path]:
     return images
 
 
+OF_BOXES = ("photo", "box", "confidence")  # further cells in the row of a box
 WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
@@ -392,9 +393,9 @@ def predict_boxes(predictor: Predictor, folder: Path, photos: list[Photo]) -> It
     """Yield a row like `predict_each` for each box, in order, and for each photo that fails.
 
     Boxes are cut by the model's rule or, if it was trained on whole photos, by WITHOUT_RULE. `path`
-    is the name of the crop as `pawprint crop` calls it, or of the photo that fails. `photo` is the
-    photo's place in the JSON, and `box` the box's place in the photo, or None. There is no hash.
-    Each photo is decoded once.
+    is the name of the crop as `pawprint crop` calls it, or of the photo that fails. OF_BOXES are
+    further: the photo's path in the JSON, the box's place in the photo, and the confidence of the
+    detector, or None. There is no hash. Each photo is decoded once.
     """
     items = ((photo.file, folder.absolute(), photo) for photo in photos)
     predict = partial(_predict_photo, predictor)
@@ -411,9 +412,9 @@ def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[
         crops = cut(photo.read(folder), photo, rule, metadata.bits, metadata.decoded_side)
         return [
             _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
-            | {"photo": photo.position, "box": box.place}
+            | dict(zip(OF_BOXES, (photo.name, box.place, box.confidence)))
             for box, crop in zip(photo.boxes, crops)
         ]
     except FAILURES as error:
         row = _row(predictor, printable(file), error=why(error))
-        return [row | {"photo": photo.position, "box": None}]
+        return [row | dict(zip(OF_BOXES, (photo.name, None, None)))]

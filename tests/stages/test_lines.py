@@ -46,18 +46,21 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def test_clean_counts_classes_after_corrections(folder, capsys):
+def test_clean_counts_classes_after_corrections_and_rules_of_crops(folder, capsys):
     """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
     write_text(folder / paths.DECODED_ROW_CODE, "code\n")
-    pack(folder / paths.RAW_IMAGES, zip(names, images))
+    rules = [f"{name},{name[:3]},square 0.0" for name in names[:7]] + ["dog/3.png,dog,as-is"]
+    table = "\n".join(["file_name,label,crop_rule", *rules]).encode()
+    pack(folder / paths.RAW_IMAGES, [*zip(names, images), ("metadata.csv", table)])
     with contextlib.chdir(folder):
         paths.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
         clean.main()
     out = capsys.readouterr().out
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
+    assert "clean: crop_rule: 7 square 0.0, 1 as-is" in out
 
 
 @pytest.mark.parametrize("others", [0, 1])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, write_files
+from conftest import PROJECT, replace, write_files
 from dvc_yaml import STAGES
 from made_up_run import write_run
 from PIL import Image
@@ -68,6 +68,16 @@ def other(workspace, tmp_path) -> Path:
 
 def test_bytes_do_not_depend_on_the_name_of_the_folder(both, workspace, other):
     assert workspace.name != other.name and both == reports(other, SECRETS)
+
+
+def test_card_says_how_photos_become_crops(both, other):
+    replace(
+        other / paths.SERVED_MODEL / "model.json",
+        '"temperature"',
+        '"crop_rule": "as-is", "temperature"',
+    )
+    card, _ = reports(other)
+    assert "cut by the rule as-is" in card and "cut by the rule" not in both[0]
 
 
 def test_page_needs_nothing_beside_itself(both):
