@@ -1,7 +1,8 @@
-"""Test the promise of docs/pipeline.md: another computer, with one core, writes the same bytes.
+"""Test the promises of docs/pipeline.md about other computers, whose processors QEMU emulates.
 
-QEMU emulates its processor, with other instructions and another size of L2 cache, both of which
-libraries look at to choose how they compute.
+One has x86-64, with other instructions and another size of L2 cache, both of which libraries look
+at to choose how they compute, and one core: it writes the same bytes. One has ARM: it predicts the
+same labels.
 """
 
 import json
@@ -12,13 +13,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, environment_with, succeed
+from conftest import OFFLINE, PROJECT, environment_with, run, succeed
+from pandas.testing import assert_frame_equal
 
 from examples.demo import FOOD, draw_collection, prepare
 from pawprint.base.files import pack, read_json
+from pawprint.base.paths import PROBABILITIES_CSV
 from pawprint.commands.params_file import overlay
+from pawprint.scores.prediction_table import read_probabilities
 
-QEMU = shutil.which("qemu-x86_64")
+QEMU, QEMU_ARM = map(shutil.which, ("qemu-x86_64", "qemu-aarch64"))
 IS_PROMISED = sys.platform == "linux" and platform.machine() == "x86_64"
 PICTURES = 20  # per class
 PARAMS = """
@@ -29,6 +33,11 @@ augment: {views: 2}
 train_extract: {epochs: null}
 calibrate: {temperature: true, recall: {hotdog: 0.9}, unknown_quantile: 0.9}
 """
+# What these stages import.
+NEEDED = (
+    *("numpy", "opencv-python-headless", "openvino", "pandas", "pi-heif", "pillow", "pydantic"),
+    *("pyyaml", "simplejpeg", "threadpoolctl", "tqdm"),
+)
 COMPUTING = ("features", "train_extract", "predict", "evaluate")
 
 
@@ -57,27 +66,49 @@ def test_no_kernel_needs_more_than_avx2_and_the_environment_stays():
 @pytest.mark.slow
 @pytest.mark.skipif(not IS_PROMISED or not QEMU, reason="needs qemu-user on Linux and x86-64")
 def test_another_processor_with_one_core_writes_the_same_bytes(tmp_path):
-    pictures = draw_collection(FOOD, PICTURES)
-    pack(tmp_path / "images.zip", ((f"{label}/{name}.jpg", data) for label, name, data in pictures))
-    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    for changes in (OFFLINE, PARAMS):
-        params = overlay(params, changes)
-    project = tmp_path / "project"
-    project.mkdir()
-    prepare(project, params)
-    succeed("dvc", "repro", cwd=project)
+    project = computed_here(tmp_path, PICTURES)
     here = (project / "dvc.lock").read_bytes()
-    for folder in ("data/features", ".dvc/cache/files"):  # rows would be reused
-        shutil.rmtree(project / folder)
-    path = os.pathsep.join((str(other_python(tmp_path / "bin")), environment_with()["PATH"]))
-    options = ("--force", "--single-item", *COMPUTING)
-    printed = succeed("dvc", "repro", *options, cwd=project, PATH=path)
-    assert ", 0 reused" in printed
+    compute_again(project, other_python(tmp_path / "bin"))
     assert (project / "dvc.lock").read_bytes() == here
     chosen = read_json(project / "data" / "cross_validation.json")
     assert {"blocks_loss_change", "views_loss_change"} <= chosen.keys()
     served = read_json(project / "models" / "served" / "model.json")
     assert served["thresholds"] and served["unknown_threshold"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not IS_PROMISED or not QEMU_ARM, reason="needs qemu-user on Linux and x86-64")
+def test_a_processor_with_arm_predicts_the_same_labels(tmp_path):
+    python = python_for_arm(tmp_path)
+    project = computed_here(tmp_path, 8)
+    here = read_probabilities(project / PROBABILITIES_CSV["test"])
+    compute_again(project, python)
+    there = read_probabilities(project / PROBABILITIES_CSV["test"])
+    assert_frame_equal(there, here, rtol=0, atol=1e-4)
+
+
+def computed_here(folder: Path, pictures: int) -> Path:
+    """Return a project with a run, but without features, for this many drawn pictures per class."""
+    drawn = draw_collection(FOOD, pictures)
+    pack(folder / "images.zip", ((f"{label}/{name}.jpg", data) for label, name, data in drawn))
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    for changes in (OFFLINE, PARAMS):
+        params = overlay(params, changes)
+    project = folder / "project"
+    project.mkdir()
+    prepare(project, params)
+    succeed("dvc", "repro", cwd=project)
+    for stored in ("data/features", ".dvc/cache/files"):  # rows would be reused
+        shutil.rmtree(project / stored)
+    return project
+
+
+def compute_again(project: Path, python: Path) -> None:
+    """Run the stages that compute, with the program `python` in a folder."""
+    path = os.pathsep.join((str(python), environment_with()["PATH"]))
+    options = ("--force", "--single-item", *COMPUTING)
+    printed = succeed("dvc", "repro", *options, cwd=project, PATH=path)
+    assert ", 0 reused" in printed
 
 
 def other_python(folder: Path) -> Path:
@@ -93,3 +124,44 @@ def other_python(folder: Path) -> Path:
     program.write_text(f"#!/bin/sh\n{setting}\nexec {command}\n", encoding="utf-8")
     program.chmod(0o755)
     return folder
+
+
+def python_for_arm(folder: Path) -> Path:
+    """Write a program `python` to a folder, which runs Python and the packages for ARM.
+
+    Debian packages for arm64 are unpacked, not installed. Skips the test without a connection.
+    """
+    apt, root, packages = (folder / name for name in ("apt", "root", "packages"))
+    for name in ("lists/partial", "archives/partial"):
+        (apt / name).mkdir(parents=True)
+    (apt / "status").touch()  # nothing is installed there
+    settings = (f"Dir::State={apt}", f"Dir::State::status={apt}/status", f"Dir::Cache={apt}")
+    settings += ("APT::Architecture=arm64", "APT::Architectures=arm64", "APT::Sandbox::User=root")
+    get = ("apt-get", "-qq", *(f"-o{setting}" for setting in settings))
+    fetch("no Debian packages for arm64", *get, "update")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    options = ("--yes", "--no-install-recommends", "--download-only")
+    fetch("no Debian packages for arm64", *get, *options, "install", f"python{version}", "libstdc++6")
+    for path in (apt / "archives").glob("*.deb"):
+        succeed("dpkg-deb", "--extract", str(path), str(root), cwd=folder)
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 36)]
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--retries=1", "--target", str(packages))
+    options = ("--only-binary=:all:", f"--python-version={version}", *platforms)
+    fetch("no wheels for ARM", *pip, *options, "-c", "requirements.txt", *NEEDED)
+    program = folder / "bin" / "python"
+    program.parent.mkdir()
+    command = f"{QEMU_ARM} -cpu cortex-a76 -L {root} {root}/usr/bin/python{version}"
+    text = f'#!/bin/sh\nexport PYTHONPATH={packages}\nexec {command} "$@"\n'
+    program.write_text(text, encoding="utf-8")
+    program.chmod(0o755)
+    return program.parent
+
+
+def fetch(missing: str, *command: str) -> None:
+    """Run a command that needs a connection. Skip the test if it fails."""
+    try:
+        result = run(*command, cwd=PROJECT)
+    except FileNotFoundError as error:
+        pytest.skip(f"{missing}: {error}")
+    if result.returncode:
+        pytest.skip(f"{missing}: {result.stderr.splitlines()[-1:]}")
