@@ -164,13 +164,20 @@ import importlib.metadata
 real = importlib.metadata.version
 importlib.metadata.version = lambda name: "0.1" if name == "pillow" else real(name)
 """
+OTHER_PROCESSOR = """
+import platform
+platform.machine = lambda: "riscv64"
+"""
 
 
-@pytest.mark.parametrize("is_late", [False, True])
-def test_worker_with_other_versions_ends_the_run_in_one_line_and_goes_on(start, is_late):
+@pytest.mark.parametrize(
+    ("differs", "named", "is_late"),
+    [(OTHER_VERSIONS, "pillow 0.1", False), (OTHER_PROCESSOR, "processor riscv64", True)],
+)
+def test_other_worker_ends_the_run_in_one_line_and_goes_on(start, differs, named, is_late):
     """Its nanny must not restart it, and the cluster may belong to others."""
     cluster = start()
-    (cluster.folder / "sitecustomize.py").write_text(OTHER_VERSIONS, encoding="utf-8")
+    (cluster.folder / "sitecustomize.py").write_text(differs, encoding="utf-8")
     path = os.pathsep.join(map(str, [PROJECT, cluster.folder]))
     (cluster.folder / "pawprint.py").unlink()
     computed = cluster.folder / "computed"
@@ -185,7 +192,7 @@ def test_worker_with_other_versions_ends_the_run_in_one_line_and_goes_on(start, 
 
     good, address = (cluster.worker(), "") if is_late else ("", other())
     results = map_items(note, itertools.cycle(NAMES))
-    with pytest.raises(InputError, match=r"^PAWPRINT_DASK: .* pillow 0\.1\.") as error:
+    with pytest.raises(InputError, match=rf"^PAWPRINT_DASK: .* {named}\.") as error:
         for name in results:
             assert name in NAMES
             address = address or other()

@@ -298,10 +298,11 @@ def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
     assert not (tmp_path / "p").exists()
 
 
-def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
+def test_user_without_a_name_gets_one_for_dvc(monkeypatch, capsys):
     """As in mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
-    command_line.name_user()
+    command_line.name_user("init")
+    assert f"export USER={os.getuid()}" in capsys.readouterr().out  # for `dvc` itself
     assert getpass.getuser() == str(os.getuid())
