@@ -21,10 +21,10 @@ from pawprint.base.files import md5
 from pawprint.base.git import current_commit
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
-from pawprint.data.archive import Archive, members, open_archive
-from pawprint.data.folders import find_layout
-from pawprint.data.metadata_csv import read_metadata_csv
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive, members, open_archive
+from pawprint.given.folders import find_layout
+from pawprint.given.metadata_csv import read_metadata_csv
+from pawprint.given.reading import open_image
 from pawprint.model.metadata import Metadata
 from pawprint.model.unknown_score import Detector, read_detector
 from pawprint.network.cross_validation import view_of

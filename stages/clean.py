@@ -20,11 +20,16 @@ from pawprint.base.errors import counted, name_some, printable
 from pawprint.base.files import read_text, write_json
 from pawprint.base.tables import write_table
 from pawprint.data import cleaning
-from pawprint.data.archive import describe_encoding, members, open_archive
-from pawprint.data.folders import describe_alike, describe_class_counts, describe_names, find_layout
-from pawprint.data.metadata_csv import describe_crop_rules, further_columns, read_metadata_csv
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
-from pawprint.data.user_tables import classes_given, read_corrections
+from pawprint.given.archive import describe_encoding, members, open_archive
+from pawprint.given.folders import (
+    describe_alike,
+    describe_class_counts,
+    describe_names,
+    find_layout,
+)
+from pawprint.given.metadata_csv import describe_crop_rules, further_columns, read_metadata_csv
+from pawprint.given.user_tables import classes_given, read_corrections
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.recorded import Recorded

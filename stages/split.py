@@ -32,11 +32,11 @@ from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
-from pawprint.data.archive import open_archive
 from pawprint.data.cleaning import describe_copied
 from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
+from pawprint.given.archive import open_archive
+from pawprint.given.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model

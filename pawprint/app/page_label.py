@@ -19,8 +19,8 @@ from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
 from pawprint.base.tables import read_table
-from pawprint.data.archive import members
-from pawprint.data.user_tables import reviewed_images, spellings
+from pawprint.given.archive import members
+from pawprint.given.user_tables import reviewed_images, spellings
 
 ImageKeys = Sequence[labelling.ImageKey]
 

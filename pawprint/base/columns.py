@@ -23,7 +23,7 @@ def counts(*names: str) -> Columns:
     return dict.fromkeys(names, "int64")
 
 
-# Measures of an image, computed in data/decoding/row.py.
+# Measures of an image, computed in given/decoding/content.py.
 MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
 # `taken` is the time in the EXIF data, such as 2026-08-10T10:11:12.250, or "". `camera` is a model.
 CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash", "taken", "camera")

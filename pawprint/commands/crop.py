@@ -25,11 +25,11 @@ from pawprint.commands.label_tables import (
     find_labels,
     metadata_csv,
 )
-from pawprint.data.decoding.row import read_exif
-from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
-from pawprint.data.metadata_csv import FILE_NAME
 from pawprint.data.series import first_of_bursts
-from pawprint.serving.boxes import AS_IS, FAILURES, NO_FILE, Photo, crop_name, cut, read_boxes, why
+from pawprint.given.boxes import AS_IS, FAILURES, NO_FILE, Photo, crop_name, cut, read_boxes, why
+from pawprint.given.decoding.content import read_exif
+from pawprint.given.folders import AUTO, READINGS, describe_class_counts, find_layout
+from pawprint.given.metadata_csv import FILE_NAME
 
 QUALITY = 98  # of the JPEGs, with all colours
 

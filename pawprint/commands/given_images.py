@@ -15,10 +15,10 @@ from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
 from pawprint.commands.unpacking import unpack
-from pawprint.data.archive import what_is
-from pawprint.data.decoding.formats import FORMATS
-from pawprint.data.names import describe_unsafe, is_image_name, is_visible, require_utf8
 from pawprint.data.sources import is_tar
+from pawprint.given.archive import what_is
+from pawprint.given.decoding.formats import FORMATS
+from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
 
 MAX_READ = 2000  # number of evenly spaced images whose header is read
 OF_DATASETS = (".arrow", ".parquet")

@@ -40,11 +40,11 @@ from pawprint.commands.project_files import (
     renew,
     state_of,
 )
-from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
-from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout
+from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
-from pawprint.commands.rows import FORMATS, print_megadetector
-from pawprint.serving.boxes import read_boxes, rules_of
-from pawprint.serving.predictor import (
+from pawprint.commands.output import FORMATS, print_megadetector
+from pawprint.given.boxes import read_boxes, rules_of
+from pawprint.model.predictor import (
     WITHOUT_RULE,
     Predictor,
     default_model,
@@ -20,7 +20,7 @@ from pawprint.serving.predictor import (
     predict_boxes,
     predict_each,
 )
-from pawprint.serving.saliency import saliency_paths, write_saliency
+from pawprint.model.saliency import saliency_paths, write_saliency
 
 MEGADETECTOR = "megadetector"  # the format of --boxes, with labels
 

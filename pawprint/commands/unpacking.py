@@ -11,7 +11,8 @@ from unicodedata import normalize
 
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import writing
-from pawprint.data.archive import (
+from pawprint.data.sources import is_tar, tar_files
+from pawprint.given.archive import (
     Archive,
     UnusableImageError,
     describe_encoding,
@@ -19,9 +20,8 @@ from pawprint.data.archive import (
     open_archive,
     read_member,
 )
-from pawprint.data.folders import NOT_ON_WINDOWS
-from pawprint.data.names import describe_unsafe, problem_of_name
-from pawprint.data.sources import is_tar, tar_files
+from pawprint.given.folders import NOT_ON_WINDOWS
+from pawprint.given.names import describe_unsafe, problem_of_name
 
 GB = 10**9
 MAX_GROWTH = 100  # unpacked bytes for each byte of an archive, above 1 GB

@@ -17,7 +17,7 @@ from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.threads import map_in_threads, map_items, track
-from pawprint.data.archive import (
+from pawprint.given.archive import (
     Archive,
     UnusableImageError,
     mean_size,
@@ -25,13 +25,13 @@ from pawprint.data.archive import (
     read_member,
     require_safe,
 )
-from pawprint.data.decoding.row import decode_row
-from pawprint.data.folder_names import is_unlabelled, lies_unlabelled
-from pawprint.data.folders import SHOWN, Layout
-from pawprint.data.metadata_csv import is_metadata
-from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
-from pawprint.data.reading import usable
-from pawprint.data.user_tables import Correction
+from pawprint.given.decoding.content import decode_row
+from pawprint.given.folder_names import is_unlabelled, lies_unlabelled
+from pawprint.given.folders import SHOWN, Layout
+from pawprint.given.metadata_csv import is_metadata
+from pawprint.given.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
+from pawprint.given.reading import usable
+from pawprint.given.user_tables import Correction
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"

@@ -48,7 +48,7 @@ class Metadata(Section):
     pixels. If this is null, JPEGs are decoded in full.
 
     If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
-    `pawprint/serving/boxes.py`. Otherwise, it is null, and missing in the file.
+    `pawprint/given/boxes.py`. Otherwise, it is null, and missing in the file.
 
     For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, or if
     `activation` is "softmax", it returns all probabilities, `(1, labels)`. `temperature` has

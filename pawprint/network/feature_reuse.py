@@ -25,8 +25,8 @@ from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
 from pawprint.base.threads import architecture, map_items, track
-from pawprint.data.archive import Archive
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive
+from pawprint.given.reading import open_image
 from pawprint.network import store
 from pawprint.network.augmentation import draw_view
 from pawprint.network.rows import Row, fits

@@ -23,9 +23,9 @@ from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
 from pawprint.base.threads import map_items
 from pawprint.commands.params_file import overlay
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index
-from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")

@@ -24,11 +24,11 @@ from PIL import ExifTags, Image
 from pawprint.base.columns import METADATA
 from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.paths import SERVED_MODEL
-from pawprint.data.archive import open_archive, read_member
-from pawprint.data.decoding.row import read_exif
-from pawprint.data.metadata_csv import crop_rule_of, describe_crop_rules
-from pawprint.serving.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
-from pawprint.serving.predictor import load_predictor, predict_boxes
+from pawprint.given.archive import open_archive, read_member
+from pawprint.given.boxes import AS_IS, Photo, corners, cut, read_boxes, typical_threshold
+from pawprint.given.decoding.content import read_exif
+from pawprint.given.metadata_csv import crop_rule_of, describe_crop_rules
+from pawprint.model.predictor import load_predictor, predict_boxes
 
 SQUARE = "square 0.0"
 SIZE = (400, 300)

@@ -20,14 +20,14 @@ from pawprint.base.tables import write_table
 from pawprint.commands import export_formats, export_litert
 from pawprint.commands.export import require_formats
 from pawprint.commands.export_formats import export_model
-from pawprint.data.archive import members, open_archive, read_member
+from pawprint.given.archive import members, open_archive, read_member
 from pawprint.model.metadata import FORMAT, RELEASE, Metadata, read_metadata
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
 from pawprint.pipeline.params.model import load_params
-from pawprint.serving.predictor import load_predictor, predict_each
 
 METADATA = metadata(
     temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2, crop_rule="as-is"

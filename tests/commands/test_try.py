@@ -31,7 +31,7 @@ from pawprint.commands.candidates import (
 )
 from pawprint.commands.params_file import overlay, set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
-from pawprint.data.decoding.decoder import pixels_sha256
+from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.network.feature_reuse import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params

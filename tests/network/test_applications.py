@@ -10,6 +10,7 @@ from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.commands.export_formats import for_export
+from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model
@@ -19,7 +20,6 @@ from pawprint.network.keras_backbone import application, build_extractor
 from pawprint.network.keras_model import cut_index, first_trained, with_blocks
 from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 from pawprint.pipeline.params.model import Backbone
-from pawprint.serving.predictor import load_predictor
 
 SIZE = 32
 TESTED = {

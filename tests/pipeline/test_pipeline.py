@@ -22,10 +22,10 @@ from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.params_file import overlay
-from pawprint.data.archive import members, open_archive, read_member
-from pawprint.data.reading import open_image
+from pawprint.given.archive import members, open_archive, read_member
+from pawprint.given.reading import open_image
+from pawprint.model.predictor import load_predictor
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
-from pawprint.serving.predictor import load_predictor
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # Another value for each param. Each is valid for a stage that does not read the param.

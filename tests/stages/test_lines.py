@@ -30,7 +30,7 @@ from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples

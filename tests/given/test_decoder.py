@@ -26,11 +26,11 @@ from faults import (
 )
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from pawprint.data.archive import UnusableImageError
-from pawprint.data.decoding import decoder
-from pawprint.data.decoding.decoder import decoding, pixels_sha256
-from pawprint.data.decoding.row import decode_row
-from pawprint.data.reading import decode, decode_file, to_upright_rgb
+from pawprint.given.archive import UnusableImageError
+from pawprint.given.decoding import decoder
+from pawprint.given.decoding.content import decode_row
+from pawprint.given.decoding.decoder import decoding, pixels_sha256
+from pawprint.given.reading import decode, decode_file, to_upright_rgb
 
 
 @pytest.mark.parametrize("name", IMAGES)

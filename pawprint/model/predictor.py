@@ -20,11 +20,12 @@ from pawprint.base.errors import InputError, counted, name_some, printable, reas
 from pawprint.base.files import md5_of_folder, reading, walk
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.base.threads import map_items, track
-from pawprint.data.archive import UnusableImageError
-from pawprint.data.decoding.decoder import DecodedImage
-from pawprint.data.decoding.limits import MAX_BYTES
-from pawprint.data.names import count_suffixes, is_image_name
-from pawprint.data.reading import (
+from pawprint.given.archive import UnusableImageError
+from pawprint.given.boxes import FAILURES, Photo, crop_name, cut, why
+from pawprint.given.decoding.decoder import DecodedImage
+from pawprint.given.decoding.limits import MAX_BYTES
+from pawprint.given.names import count_suffixes, is_image_name
+from pawprint.given.reading import (
     decode_file,
     read_file,
     sha256_of_all_pixels,
@@ -33,7 +34,6 @@ from pawprint.data.reading import (
 from pawprint.model import served_model
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.commands import align
-from pawprint.serving.predictor import OF_BOXES
+from pawprint.model.predictor import OF_BOXES
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:

@@ -22,15 +22,15 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.init import WITHOUT_CLASSES
-from pawprint.data.folders import (
+from pawprint.data.sources import describe_empty, fetch
+from pawprint.given.folders import (
     describe_alike,
     describe_class_counts,
     describe_names,
     read_folders,
 )
-from pawprint.data.sources import describe_empty, fetch
-from pawprint.data.user_tables import Correction, classes_given
-from pawprint.serving.predictor import find_images
+from pawprint.given.user_tables import Correction, classes_given
+from pawprint.model.predictor import find_images
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:

@@ -25,8 +25,8 @@ from pawprint.base.files import (
     read_json,
     write_json,
 )
-from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
-from pawprint.data.names import problem_of_name
+from pawprint.given.decoding.limits import MAX_BYTES, DecodingError
+from pawprint.given.names import problem_of_name
 
 
 class UnusableImageError(DecodingError, InputError):

@@ -19,7 +19,7 @@ from unicodedata import normalize
 
 from pawprint.base.classes import NEITHER, UNKNOWN, is_reserved, problem_of_labels
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.data.folder_names import (
+from pawprint.given.folder_names import (
     SPLIT_OF_FOLDER,
     Parts,
     first_split,
@@ -30,8 +30,8 @@ from pawprint.data.folder_names import (
     split_in_words,
     with_parents,
 )
-from pawprint.data.metadata_csv import Rows
-from pawprint.data.names import count_suffixes, is_deep, is_image_name, is_visible
+from pawprint.given.metadata_csv import Rows
+from pawprint.given.names import count_suffixes, is_deep, is_image_name, is_visible
 
 AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"

@@ -26,10 +26,10 @@ from PIL import Image
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some, printable, reason
 from pawprint.base.files import read_bytes, reading, walk
-from pawprint.data.metadata_csv import FILE_NAME
-from pawprint.data.names import count_suffixes, is_image_name, problem_of_name
-from pawprint.data.reading import decode_file, read_file
-from pawprint.data.user_tables import csv_rows
+from pawprint.given.metadata_csv import FILE_NAME
+from pawprint.given.names import count_suffixes, is_image_name, problem_of_name
+from pawprint.given.reading import decode_file, read_file
+from pawprint.given.user_tables import csv_rows
 
 # What reading and decoding a user's photo raises. ValueError means an invalid path, ArithmeticError
 # a box that is infinitely far away.

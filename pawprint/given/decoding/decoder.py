@@ -26,9 +26,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-from pawprint.data.decoding import formats
-from pawprint.data.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
-from pawprint.data.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
+from pawprint.given.decoding import formats
+from pawprint.given.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
+from pawprint.given.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
 
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
