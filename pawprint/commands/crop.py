@@ -44,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules = parser.add_mutually_exclusive_group()
     margin = "extend squares on all sides by this fraction of the box's longer side; default: 0"
     rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
-    bits = "bits used by photos above 8 bits, such as 12: 4095 is white; see clean.bits"
-    parser.add_argument("--bits", type=int, choices=range(1, 17), metavar="N", help=bits)
     as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
     rules.add_argument("--as-is", action="store_true", help=as_is)
+    bits = "bits used by photos above 8 bits, such as 12: 4095 is white; see clean.bits"
+    parser.add_argument("--bits", type=int, choices=range(1, 17), metavar="N", help=bits)
     table = "use the labels in this table: CSV, TSV or a JSON of COCO Camera Traps"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     animal, all boxes are cut. A metadata.csv has each crop's label, its group (the sequence, the
     burst that EXIF times tell, or the photo), the location, and the detector's confidence.
 
-    Labels come from COCO's categories, --table, a metadata.csv beside the photos, or --labels.
-    Crops without a label go to OUT/unlabelled, for `pawprint app`. Photos that fail are listed with
-    the reason. The exit status is 1 if any failed.
+    Labels come from --table, --labels, COCO's categories, or a metadata.csv beside the photos.
+    Crops without a label go to OUT/unlabelled, for `pawprint app`. Boxes that cannot be cut are
+    counted, and photos that fail are listed, with the reason. The exit status is 1 if any failed.
 
     Examples:
       pawprint crop md.json photos crops

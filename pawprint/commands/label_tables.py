@@ -591,10 +591,9 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     table, of_tests = _choose_table(tables, given.path)
     where = f"{given.path}: {printable(table.name)}"
     missing = [row.place for row in table.rows if not row.photos]
-    gone = f"{counted(len(missing), 'row')} without photos: {name_some(missing, 3)}"
-    if table.kind == FILES:
-        gone = f"{len(missing):,} rows name files that do not exist below the images, or several "
-        gone += f"of them: {name_some(missing, 3)}"
+    gone = f"{len(missing):,} rows name no file below the images, or several"
+    gone = f"{gone if table.kind == FILES else counted(len(missing), 'row') + ' without photos'}: "
+    gone += name_some(missing, 3)
     if missing and table.kind == FILES and not asked.skips:
         raise InputError(
             f"{where}: {gone}. Add the files, write the paths of names that are in several "

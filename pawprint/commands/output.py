@@ -87,8 +87,10 @@ def print_megadetector(
         if image.get("failure"):
             image["detections"] = None  # older files have an empty list
         for place, box in enumerate(image.get("detections") or []):
-            box |= listed.get((image["file"], place), {})
-            box["conf"] = float(box["conf"])  # readers refuse 1
+            if (image["file"], place) in listed:
+                box |= listed[image["file"], place]
+            if isinstance(box, dict) and isinstance(box.get("conf"), int):
+                box["conf"] = float(box["conf"])  # readers refuse 1
     info = {
         **(content.get("info") or {}),
         "format_version": "1.6",

@@ -279,7 +279,7 @@ def _below(
     Macs decompose letters in names. If no photo that is needed has a file, all paths may begin in
     another way, which `notes` then say.
     """
-    root = folder.absolute().as_posix().rstrip("/") + "/"
+    root = normalize("NFC", folder.absolute().as_posix()).rstrip("/") + "/"
     below = (path.relative_to(folder).as_posix() for path in walk(folder, lambda *_: None))
     names = {normalize("NFC", name): name for name in below}
     paths = (normalize("NFC", photo.name.replace("\\", "/")) for photo in photos)

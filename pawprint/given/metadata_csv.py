@@ -134,7 +134,7 @@ def crop_rule_of(metadata: "pd.DataFrame", paths: Iterable[str]) -> str | None:
 
     `metadata` is the METADATA table.
     """
-    return next(iter(_count_crop_rules(metadata, paths))) or None
+    return next(iter(_count_crop_rules(metadata, paths)), "") or None
 
 
 def describe_crop_rules(metadata: "pd.DataFrame", paths: Iterable[str]) -> str:

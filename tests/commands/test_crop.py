@@ -327,7 +327,7 @@ def test_table_adds_to_what_the_photos_have_and_its_labels_come_first(tmp_path):
     write_files(tmp_path, texts)
     command = ("crop", "coco.json", "photos")
     text = printed(tmp_path, *command, "of-csv", "--table", "t.csv", "--label", "species")
-    assert "1 rows name files that do not exist" in text and "several labels" in text
+    assert "1 rows name no file" in text and "several labels" in text
     rows = [[*row.values()][:3] for row in rows_of(tmp_path / "of-csv").values()]
     expected = [["g", "l", "owl"], ["s", "x", "owl"], ["s", "l", "unlabelled"], ["s", "l", "fox"]]
     assert rows == expected
@@ -461,8 +461,9 @@ def test_threshold_is_the_one_of_megadetector(info, least):
 def test_predict_adds_labels_to_the_json_and_keeps_the_rest(tmp_path):
     model = str(write_colour_model(tmp_path / "model", crop_rule=SQUARE, unknown_threshold=0.32))
     write_files(tmp_path / "photos", {"a.jpg": scene()})
-    boxes = [found(x=1), found(BLUE, 1), found(conf=0.1), found(category="2")]
-    images = {"a.jpg": boxes, "gone.jpg": [found()], "broken.jpg": None}
+    boxes = [found(x=1), found(BLUE, 1), found(conf=0.1), found(conf=1, category="2")]
+    odd = {"category": "1", "bbox": list(RED)}  # without a confidence
+    images = {"a.jpg": [*boxes, odd], "gone.jpg": [found()], "broken.jpg": None}
     before = json.loads(md(images, classification_categories={"4": "dog"}, own={"z": [1, 2.0]}))
     before["images"] += [before["images"][0]]  # listed again
     before["images"].append({"file": "old.jpg", "detections": [], "failure": "as of old"})
@@ -471,9 +472,11 @@ def test_predict_adds_labels_to_the_json_and_keeps_the_rest(tmp_path):
     result = pawprint_here(tmp_path, *command, "--format", "megadetector", "--output", "new.json")
     assert result.returncode == 1 and "gone.jpg: no such file" in result.stderr
     after = json.loads((tmp_path / "new.json").read_text())
+    assert after["images"][0]["detections"].pop() == odd == after["images"][-2]["detections"].pop()
     validate(after)
     assert after["classification_categories"] == {"4": "dog", "5": "cat"}
     assert after["images"][0] == after["images"][-2]
+    before["images"][0]["detections"].pop()  # also of the one that is listed again
     after["images"][-2] = before["images"][-2]
     first, second, *others = after["images"][0]["detections"]
     assert first.pop("classifications")[0] == ["4", 1.0]
