@@ -82,11 +82,6 @@ def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:
     return table, recorded.hash_of("split", paths.SPLITS_CSV, "deps")
 
 
-def has_trained(folder: Path, model_md5: str) -> bool:
-    """Return whether the served model with this hash is the one that a project last recorded."""
-    return Recorded(folder=folder).hash_of("evaluate", paths.SERVED_MODEL) == model_md5
-
-
 def open_photos(folder: Path) -> Archive:
     """Open the photos that `fetch` recorded, to be decoded as `clean.bits` says. InputError."""
     return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)

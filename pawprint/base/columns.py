@@ -39,6 +39,7 @@ REJECTED = texts("path", "reason", "detail")
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA = texts("path", "column", "value")
 CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo
+CROP_RULE = r"as-is|square \d\.\d{1,3}"  # such a rule; see pawprint/given/boxes.py
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
 # Candidates for series of photos; "" for a photo in none. `series` and `finer_series` are parts of

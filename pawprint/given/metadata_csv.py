@@ -10,13 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 
-from pawprint.base.columns import CROPS, METADATA
+from pawprint.base.columns import CROP_RULE, CROPS, METADATA
 from pawprint.base.errors import InputError, printable
 from pawprint.given.archive import Archive, UnusableImageError, read_member
 from pawprint.given.folder_names import SPLIT_OF_FOLDER, first_split
 from pawprint.given.names import is_visible
 from pawprint.given.user_tables import csv_rows, name_likely
-from pawprint.pipeline.params.section import CROP_RULE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,11 @@ from pydantic import (
 )
 
 from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
+from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
-from pawprint.pipeline.params.section import CROP_RULE, Bits, Resize, Section
+from pawprint.pipeline.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs

@@ -34,6 +34,7 @@ from pawprint.given.reading import (
 from pawprint.model import served_model
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
+from pawprint.pipeline.recorded import Recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,9 +300,8 @@ def default_model() -> Path:
     if served.exists():
         return served
     if paths.PARAMS.exists():
-        from pawprint.artifacts import has_trained  # imports pandas, which serving does not need
-
-        if not has_trained(Path(), md5_of_folder(example)):
+        recorded = Recorded().hash_of("evaluate", paths.SERVED_MODEL)
+        if recorded != md5_of_folder(example):
             return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example
