@@ -323,11 +323,13 @@ SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(
 ROOMS = [f"plate{plate}/{well}_f1.jpg" for plate in range(2) for well in ("A1", "A2", "B1", "B2")]
 
 
-def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
-    text = rows_of("slide,pages,diagnosis", {f"{s},{n}": SLIDES[s] for n, s in enumerate(SLIDES)})
+@pytest.mark.parametrize("label", ["diagnosis", "label"])
+def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path, label):
+    pages = [n if label == "diagnosis" else n // 3 for n in range(len(SLIDES))]  # may repeat
+    text = rows_of(f"slide,pages,{label}", {f"{s},{n}": SLIDES[s] for s, n in zip(SLIDES, pages)})
     files = photos_of(TILES) | {"slides.csv": f"{text}S99,8,b\n"}
     notes = create(tmp_path / "p", write_files(tmp_path / "given", files))
-    assert "found slides.csv, with the folders in slide, labels in diagnosis" in notes
+    assert f"found slides.csv, with the folders in slide, labels in {label}" in notes
     assert "2 classes: a (6), b (6)" in notes and "1 row without photos: line 8 (S99)" in notes
     table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8").splitlines()
     assert table[:3] == ["file_name,label,pages,group", *(f"S00/x/{n}.jpg,a,0,S00" for n in "01")]
@@ -412,11 +414,11 @@ def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, lay
 
 
 def test_other_tables_are_a_note_with_their_columns(tmp_path):
-    files = photos_of([f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(4)])
-    files |= {
-        "classes.csv": "class,latin\ncat,Felis\ndog,Canis\n",
-        "w.csv": "day,wind\n" + "9,N\n" * 9,
-    }
+    files = photos_of(
+        [f"{label}/day{number}.jpg" for label in ("cat", "dog") for number in range(4)]
+    )
+    files["classes.csv"] = "class,latin\ncat,Felis\ndog,Canis\n"
+    files["w.csv"] = "day,wind\n" + "day0,N\nday1,S\nday2,N\nday3,S\n" * 2  # twice a day
     notes = describe_classes(write_files(tmp_path / "given", files), "auto")
     assert notes[0] == "2 classes: cat (4), dog (4)"
     assert any("not read: classes.csv (class, latin), w.csv (day, wind)" in note for note in notes)
