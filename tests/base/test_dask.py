@@ -173,6 +173,7 @@ platform.machine = lambda: "riscv64"
 @pytest.mark.parametrize(
     ("differs", "named", "is_late"),
     [(OTHER_VERSIONS, "pillow 0.1", False), (OTHER_PROCESSOR, "processor riscv64", True)],
+    ids=["versions", "processor"],
 )
 def test_other_worker_ends_the_run_in_one_line_and_goes_on(start, differs, named, is_late):
     """Its nanny must not restart it, and the cluster may belong to others."""
@@ -191,7 +192,7 @@ def test_other_worker_ends_the_run_in_one_line_and_goes_on(start, differs, named
         return name
 
     good, address = (cluster.worker(), "") if is_late else ("", other())
-    results = map_items(note, itertools.cycle(NAMES))
+    results = map_items(note, NAMES * 1000)
     with pytest.raises(InputError, match=rf"^PAWPRINT_DASK: .* {named}\.") as error:
         for name in results:
             assert name in NAMES
