@@ -186,11 +186,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """
     runs = [old, *new]
     classes = _classes_of(runs)
-    every = _pair_images(runs)
-    common = [{name: table for name, table in of.items() if len(table)} for of in every]
-    for of, labels in zip(common, classes[1:]):
-        if labels != classes[0]:
-            of.update({name: _with_errors(table) for name, table in of.items()})
+    common = _pair_images(runs, [labels != classes[0] for labels in classes[1:]])
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
     kind = "validation images"
     if TRAINING in deciding[0]:
@@ -242,8 +238,11 @@ def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
     return classes
 
 
-def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
-    """Pair the first run with each other run, by set, on images with the same label in all runs."""
+def _pair_images(runs: Sequence[Run], differ: Sequence[bool]) -> list[dict[str, pd.DataFrame]]:
+    """Pair the first run with each other run, by set, on images with the same label in all runs.
+
+    Sets without such images are left out. `differ` says whose classes differ from the first run's.
+    """
     old, *new = runs
     sets = [name for name in (HELD_OUT[0], TRAINING, BESIDE) if all(name in r.tables for r in runs)]
     common = {
@@ -260,10 +259,11 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     groups = _groups(old.split)
     return [
         {
-            name: _pair(old.tables[name].merge(common[name]), run.tables[name], groups)
-            for name in sets
+            name: _pair(old.tables[name].merge(images), run.tables[name], groups, has_others)
+            for name, images in common.items()
+            if len(images)
         }
-        for run in new
+        for run, has_others in zip(new, differ)
     ]
 
 
@@ -272,15 +272,14 @@ def _groups(split: pd.DataFrame | None) -> dict[str, str]:
     return {} if split is None else dict(zip(with_image(split)["image"], split["group"]))
 
 
-def _pair(old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+def _pair(
+    old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str], has_others: bool
+) -> pd.DataFrame:
+    """Return the pairs. If a run has other classes, the loss is 1 for an error, and otherwise 0."""
     pairs = old.merge(new, on=["image", "actual"], suffixes=("_old", ""))
+    for model in ("_old", "") if has_others else ():
+        pairs[f"loss{model}"] = (pairs[f"predicted{model}"] != pairs["actual"]).astype(float)
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
-
-
-def _with_errors(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs with a loss of 1 for an error, and otherwise 0."""
-    new, old = ((pairs[f"predicted{of}"] != pairs["actual"]).astype(float) for of in ("", "_old"))
-    return pairs.assign(loss=new, loss_old=old)
 
 
 def _have_same_photos(old: Run, new: Run) -> bool:
