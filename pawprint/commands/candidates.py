@@ -30,12 +30,7 @@ from pawprint.network import trials
 from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.scores.series import with_groups
-from pawprint.scores.verdict import (
-    NOT_SHOWN,
-    ModelComparison,
-    compare,
-    pair_probabilities,
-)
+from pawprint.scores.verdict import NOT_SHOWN, ModelComparison, compare, pair_probabilities
 
 MAX_IMAGES = 2000
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
@@ -301,10 +296,8 @@ def choose(rows: Sequence[Measured]) -> Measured:
     A row must be significantly better than the first, or take at most CHEAPER of its time.
     """
     first = rows[0]
-    considered = [first]
-    for row in rows[1:]:
-        if row.verdict == "better" or row.seconds <= CHEAPER * first.seconds:
-            considered.append(row)
+    others = [r for r in rows[1:] if r.verdict == "better" or r.seconds <= CHEAPER * first.seconds]
+    considered = [first, *others]
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
     return min(good, key=lambda row: (row.seconds, row.loss))
