@@ -56,17 +56,15 @@ def main() -> None:
         draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
-    metadata = read_table(paths.METADATA_CSV, METADATA)
-    dates = splitting.read_dates(images, metadata, params.date) if params.date else None
     try:
-        rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
+        rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits)
     except InputError:
         # Only the message depends on this table.
         rejected = read_table(paths.REJECTED_CSV, REJECTED)
         if params.use_archive_split and (problem := describe_copied(images, rejected)):
             raise InputError(f"split: {problem}") from None
         raise
-    found = find_candidates(rows, metadata)
+    found = find_candidates(rows, read_table(paths.METADATA_CSV, METADATA))
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
     if (images["group"] != "").any():
@@ -74,8 +72,6 @@ def main() -> None:
     counts = write(rows, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
-    if params.date and dates is not None:
-        report("split", [splitting.describe_dates(rows, dates, params.date)])
     lines = [
         splitting.describe_keys(images, params),
         *splitting.describe_lacking(rows),
@@ -84,7 +80,7 @@ def main() -> None:
         splitting.describe_contradictions(near_duplicates),
         splitting.describe_alike(rows, near_duplicates),
         describe_left_out(images),
-        describe_groups(rows, params),
+        describe_groups(rows),
         "" if params.group else describe_single(rows),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
@@ -137,11 +133,11 @@ def describe_left_out(images: pd.DataFrame) -> str:
     )
 
 
-def describe_groups(rows: pd.DataFrame, params: Split) -> str:
+def describe_groups(rows: pd.DataFrame) -> str:
     """Return a line about groups that are divided between splits, or "" if there are none."""
     groups = splitting.divided_groups(rows)
-    why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-    together = f"photos that belong together are in several splits, because {why}"
+    why = "because the archive's splits stay as they are"
+    together = f"photos that belong together are in several splits, {why}"
     return f"{together}: {name_some(groups)}" if groups else ""
 
 

@@ -33,8 +33,13 @@ from pawprint.network.store import stored_examples
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.scores.label_review import judge
-from pawprint.scores.learning_curve import tabulate_curve
-from pawprint.scores.series import compare_folds, describe_series, significant, with_groups
+from pawprint.scores.series import (
+    compare_folds,
+    describe_series,
+    significant,
+    tabulate_curve,
+    with_groups,
+)
 
 
 def main() -> None:

@@ -37,12 +37,8 @@ EXCEPTIONS = {
         "HeadWeights IMAGENET ONNX PACKAGES Params activation_for describe_score keras "
         "load_backbone load_model load_params save_model with_features with_head"
     ),
-    "candidates": (
-        "AUTO Code FEATURE_ROW IDENTITY PACKAGES Params Resize StoredExamples WIDTHS "
-        "check_content count_shards cross_validate feature_reuse keras load_extractor "
-        "needs_keras open_examples row_function stored_features"
-    ),
-    "groups photos": "USUAL_C data_uri fit_regressions sample_weights standardise",
+    "candidates try_": "AUTO PACKAGES Params Resize WIDTHS check_content trials",
+    "groups photos": "USUAL_C data_uri fit_regressions standardise",
     "check compare discard page_run": (
         "Code Recorded WORKSPACE check_out find_changed is_running read_revision require_idle"
     ),

@@ -133,7 +133,10 @@ def show_pages(source: UnlabelledPhotos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(message(note))
         if not cells:
-            end = describe_missing(pages.missing) if pages.missing else source.end
+            end = source.end
+            if pages.missing:
+                names = name_some(sorted(path for path, _ in pages.missing))
+                end = f"Only photos are left that were moved, removed or damaged: {names}."
             st.success(message(f"{end} {ADVICE}"))
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
@@ -172,17 +175,6 @@ def count_photos(
     images = [image for image in pool.all_images() if image not in missing]
     left = len(without(given, images))
     return len(images) - left, left
-
-
-def describe_missing(images: Collection[ImageKey]) -> str:
-    """Return a line about photos that cannot be shown: moved or removed, or else unreadable."""
-    source = photos.archive()
-    names = sorted(path for path, _ in images)
-    moved = [
-        name for name in names if not (source.zip_file or Path(source.filename, name).exists())
-    ]
-    why = "that were moved or removed since the last run" if moved else "that are unreadable"
-    return f"Only photos are left {why}: {name_some(moved or names)}."
 
 
 def describe_progress(done: int, left: int) -> str:

@@ -1,4 +1,4 @@
-"""Handle classes: allowed names, probabilities, and predicted classes."""
+"""Handle classes: allowed names, weights, probabilities, and predicted classes."""
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -42,6 +42,28 @@ def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
     """
     name = headline(np.unique(actual, return_counts=True)[1].tolist())
     return HEADLINES[name], np.zeros(len(actual), int) if name == "accuracy" else actual
+
+
+def balanced_weights(targets: np.ndarray) -> dict[int, float]:
+    """Return a weight for each class that is inversely proportional to its number of images.
+
+    A class of average size has a weight of 1, as in scikit-learn's `compute_class_weight`.
+    """
+    classes, images = np.unique(targets, return_counts=True)
+    weights = len(targets) / (len(classes) * images)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
+
+
+def sample_weights(class_weight: str | None, targets: np.ndarray) -> np.ndarray:
+    """Return the weight of each image in the loss, float64 `(images,)`, with a mean of 1.
+
+    With "balanced", all classes that have images weigh the same. With None, all images do;
+    `TrainExtract.weight_for` in pipeline/params/model.py decides.
+    """
+    if class_weight is None:
+        return np.ones(len(targets))
+    numbers = np.unique(targets, return_inverse=True)[1]
+    return np.array([*balanced_weights(targets).values()])[numbers]
 
 
 def is_reserved(label: str) -> bool:

@@ -3,58 +3,36 @@
 `candidates_of` lists the candidates with the params that each one changes, `measure_each` measures
 them, and `choose` picks one. The caller writes the chosen changes with `set_params` in
 commands/params_file.py.
-
-As in `train_extract`, a cross-validated head is fitted to the features of each image. If the head
-is a logistic regression and nothing is fine-tuned, it uses all views, and otherwise a single view.
-Only the features are kept, where the `features` stage finds them.
 """
 
-import functools
 import itertools
 import subprocess
 import sys
-import tempfile
 import time
-import timeit
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.classes import SIGNIFICANT, problem_of_labels
-from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
 from pawprint.base.package import python_in, require_current
-from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
-from pawprint.given.archive import Archive, open_archive
-from pawprint.network import feature_reuse
-from pawprint.network.cross_validation import cross_validate, open_examples
-from pawprint.network.extractor import load_extractor, needs_keras
-from pawprint.network.rows import row_function
-from pawprint.network.store import StoredExamples, count_shards
-from pawprint.network.views import IDENTITY
-from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
+from pawprint.given.archive import open_archive
+from pawprint.network import trials
 from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
-from pawprint.pipeline.recorded import stored_features
 from pawprint.scores.series import with_groups
-from pawprint.scores.verdict import (
-    NOT_SHOWN,
-    ModelComparison,
-    compare,
-    pair_probabilities,
-)
+from pawprint.scores.verdict import NOT_SHOWN, ModelComparison, compare, pair_probabilities
 
 MAX_IMAGES = 2000
-ROUNDS = 20  # number of timings per image
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
 MOST = 0.95  # with more square images, resizing methods are not tried
 CHEAPER = 0.9  # maximum ratio to the current run time
@@ -122,7 +100,7 @@ def _defaults(today: Params, images: pd.DataFrame) -> dict[str, dict]:
         wanted |= {resize: {"model.resize": resize} for resize in get_args(Resize)}
     if model.onnx is None:  # an ONNX file has a fixed size
         wanted |= {f"{size}px": {"model.image_size": size} for size in _larger(model.image_size)}
-    if not _is_solved(today):
+    if not trials.is_solved(today):
         return wanted
     # Other networks use one view, as in a new project, because four views take four times as long.
     wanted = {name: values | {VIEWS: 1} for name, values in wanted.items()}
@@ -135,11 +113,6 @@ def _larger(size: int) -> list[int]:
     while len(sizes) <= LARGER and sizes[-1] < MAX_SIZE:
         sizes.append(min(32 * round(sizes[-1] / 24), MAX_SIZE))
     return sizes[1:]
-
-
-def _is_solved(params: Params) -> bool:
-    """Return whether the views of images are only used to fit a head."""
-    return params.train_extract.epochs is None and params.model.fine_tune_at is None
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path) -> Candidate:
@@ -170,21 +143,6 @@ def _candidate(name: str, wanted: dict[str, object], content: dict, folder: Path
     return Candidate(name, changes, params.model_copy(update={"weights": weights}))
 
 
-class Sample(NamedTuple):
-    """Training images from a project's table SPLIT, and how to fit a head to them.
-
-    `sizes` contains the total number of training images and of other images. `choices` is the
-    content of data/cross_validation.json, if there is one: its series count in the comparison.
-    """
-
-    folder: Path
-    images: pd.DataFrame
-    labels: list[str]
-    class_weight: str | None
-    sizes: tuple[int, int]
-    choices: Mapping = {}
-
-
 def require_images(folder: Path) -> None:
     """Run `dvc repro split` in a project if its images are missing.
 
@@ -200,7 +158,7 @@ def require_images(folder: Path) -> None:
         raise InputError(f"{needed[0]}: expected images. In a clone, run `dvc pull` first.")
 
 
-def draw_sample(folder: Path, params: Params) -> Sample:
+def draw_sample(folder: Path, params: Params) -> trials.Sample:
     """Return at most MAX_IMAGES training images of a project with these params."""
     labels: list[str] = read_json(folder / paths.LABELS_JSON)
     if problem := problem_of_labels(labels):
@@ -214,7 +172,7 @@ def draw_sample(folder: Path, params: Params) -> Sample:
     training = int((split["split"] == "train").sum())
     path = folder / paths.CROSS_VALIDATION_JSON
     choices = read_mapping(path) if path.exists() else {}
-    return Sample(folder, images, labels, weight, (training, len(split) - training), choices)
+    return trials.Sample(folder, images, labels, weight, (training, len(split) - training), choices)
 
 
 class Measured(NamedTuple):
@@ -256,7 +214,7 @@ def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
 
 
 def measure_each(
-    options: Sequence[Candidate], sample: Sample, minutes: float, level: float
+    options: Sequence[Candidate], sample: trials.Sample, minutes: float, level: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
@@ -274,7 +232,7 @@ def measure_each(
             print(f"try: {number + 1} of {len(options)}: {option.name}", file=sys.stderr)
             left = end - time.monotonic() if number else float("inf")
             try:
-                measured = _measure(option.params, sample, archive, left, cpu_ms)
+                measured = trials.measure(option.params, sample, archive, left, cpu_ms)
             except InputError as error:
                 if not number and not isinstance(error, NoWeightsError):
                     raise
@@ -314,71 +272,11 @@ def in_sequence(sizes: Sequence[Measured]) -> list[Measured]:
     return rows[::-1]
 
 
-def _measure(
-    params: Params, sample: Sample, archive: Archive, left: float, cpu_ms: dict[str, float]
-) -> tuple[np.ndarray, float, float]:
-    """Return probabilities, CPU time per image, and the feature extraction time for all images.
-
-    `cpu_ms` caches the times of networks, so that each one is measured only once.
-    """
-    model = params.model
-    images = sample.images
-    if left <= 0:
-        raise InputError("no time left to measure it; see --minutes")
-    if needs_keras(model, params.weights):
-        # Importing this module starts TensorFlow, which takes seconds.
-        from pawprint.network.hardware import keras
-
-        # This hides progress bars, which would appear between the lines.
-        keras.config.disable_interactive_logging()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / paths.EXTRACTOR.name
-        extractor = load_extractor(model, params.weights)
-        # This writes the same bytes as the `backbone` stage.
-        write_network(extractor.network, path, extractor.outputs)
-        code = Code(sample.folder).fingerprint(FEATURE_ROW)
-        network = read_network(path)
-        origin = feature_reuse.origin_of(path, model.resize, code)
-    compute = row_function(network, model.resize)
-    key = str(origin["network"])
-    if key not in cpu_ms:
-        cpu_ms[key] = _time(compute, model.image_size)
-    augment = params.augment
-    is_solved = _is_solved(params)
-    views = augment.views if is_solved else 1
-    seconds = cpu_ms[key] * views * len(images) / CORES / 1000
-    if seconds > left:
-        raise InputError(
-            f"it would take {seconds:,.0f} s, but only {left:,.0f} s are left; see --minutes"
-        )
-    rows = feature_reuse.place_of_rows(sample.folder / paths.INTERRUPTED_FEATURES, origin)
-    place = rows / "try" / str(count_shards(len(images)))
-    one = augment.model_copy(update={"views": 1, "keep_original": True})
-    learned = augment if is_solved else one
-    views_here = functools.partial(feature_reuse.views_of, learned, model.image_size, ())
-    computer = feature_reuse.ShardComputer(archive, compute, output_shapes(network), views_here)
-    earlier = feature_reuse.earlier_shards(origin, stored_features(sample.folder))
-    feature_reuse.write_shards(computer, feature_reuse.tasks(images, TRAIN, place, earlier))
-    store = StoredExamples({TRAIN: place}, images, sample.labels)
-    examples = open_examples(store, model.features, sample.class_weight)
-    training, others = sample.sizes
-    passes = augment.views * training + (2 if augment.mirrors(augment.views) else 1) * others
-    run_seconds = cpu_ms[key] * passes / CORES / 1000
-    return cross_validate(examples).probabilities, cpu_ms[key], run_seconds
-
-
-def _time(compute: Callable, size: int) -> float:
-    """Return the lowest CPU milliseconds per image, because other programs can only add time."""
-    image = Image.new("RGB", (size, size))
-    once = functools.partial(compute, lambda side: image, [IDENTITY])
-    return 1000 * min(timeit.repeat(once, timer=time.process_time, repeat=ROUNDS, number=1))
-
-
 def row_of(
     candidate: Candidate,
     measured: tuple[np.ndarray, float, float],
     first: Measured | None,
-    sample: Sample,
+    sample: trials.Sample,
     level: float,
 ) -> Measured:
     """Return a candidate's row, compared with the first row, if any, at a given level."""
@@ -398,10 +296,8 @@ def choose(rows: Sequence[Measured]) -> Measured:
     A row must be significantly better than the first, or take at most CHEAPER of its time.
     """
     first = rows[0]
-    considered = [first]
-    for row in rows[1:]:
-        if row.verdict == "better" or row.seconds <= CHEAPER * first.seconds:
-            considered.append(row)
+    others = [r for r in rows[1:] if r.verdict == "better" or r.seconds <= CHEAPER * first.seconds]
+    considered = [first, *others]
     highest = min(row.loss for row in considered) + MARGIN
     good = [row for row in considered if row.loss <= highest]
     return min(good, key=lambda row: (row.seconds, row.loss))

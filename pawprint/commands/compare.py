@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _record(compared: ComparedRun) -> dict:
     """Return the text about a run as a dict of its parts."""
     return {
-        "old": compared.old,
-        "new": compared.new,
+        "old": compared.old.name,
+        "new": compared.new.name,
         "verdict": compared.verdict,
         "sentence": compared.sentences[0],
         "table": compared.table.to_dict("records"),

@@ -25,8 +25,8 @@ from pawprint.base.threads import track
 from pawprint.commands import export_page
 from pawprint.commands.export_litert import add_metadata, for_litert
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.mirror_image import is_mirrored
 from pawprint.model.predictor import RunNetwork, load_predictor
+from pawprint.model.served_model import is_mirrored
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights

@@ -73,20 +73,16 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
     images, copies = without_duplicates(usable.assign(archive_split=""))
     has_training = (project / paths.SPLIT_CSV).exists() and (project / paths.IMAGES_CSV).exists()
-    is_trained_on = (
-        _are_trained_on(images, project) if has_training else np.zeros(len(images), bool)
-    )
+    is_known = _are_trained_on(images, project) if has_training else pd.Series(False, images.index)
     others = photos.loc[photos["label"].isna(), "named"]
     others = others[~others.isin(["", *RESERVED])]
     names = [_with_likely(name, metadata.labels) for name in sorted({*others})]
-    not_classes = f"with labels that are not classes of the model ({name_some(names)})"
-    left_out = {
-        UNLABELLED: len(photos) - len(labelled) - len(others),
-        **({not_classes: len(others)} if len(others) else {}),
-        **copies["reason"].value_counts().to_dict(),
-        TRAINED_ON: int(is_trained_on.sum()),
-    }
-    images = images[~is_trained_on]
+    left_out = {UNLABELLED: len(photos) - len(labelled) - len(others)}
+    if names:
+        not_classes = f"with labels that are not classes of the model ({name_some(names)})"
+        left_out[not_classes] = len(others)
+    left_out |= copies["reason"].value_counts().to_dict() | {TRAINED_ON: int(is_known.sum())}
+    images = images[~is_known]
     is_of_class = images["label"].isin(metadata.labels)
     if not is_of_class.any():
         counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())

@@ -19,6 +19,7 @@ from pawprint.base.package import install_command
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
+from pawprint.network import trials
 from pawprint.scores.verdict import describe_difference, describe_verdict
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _measure(
     options: Sequence[candidates.Candidate],
-    sample: candidates.Sample,
+    sample: trials.Sample,
     level: float,
     arguments: argparse.Namespace,
 ) -> tuple[list[candidates.Measured], dict[str, InputError]]:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,10 +25,16 @@ from pawprint.given.archive import (
     require_safe,
 )
 from pawprint.given.decoding.content import decode_row
-from pawprint.given.folder_names import is_unlabelled, lies_unlabelled
 from pawprint.given.folders import SHOWN, Layout
 from pawprint.given.metadata_csv import is_metadata
-from pawprint.given.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
+from pawprint.given.names import (
+    ACCEPTED,
+    advise_on_name,
+    count_suffixes,
+    is_image_name,
+    is_unlabelled,
+    lies_unlabelled,
+)
 from pawprint.given.reading import usable
 from pawprint.given.user_tables import Correction
 
@@ -42,14 +47,6 @@ ASSIGNED = ["path", "label", "archive_split", "group"]
 # members of 2.6 KB, because they mostly wait for each other.
 SMALL = 20_000
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
-
-
-class Rejection(NamedTuple):
-    """A row of the REJECTED table."""
-
-    path: str
-    reason: str
-    detail: str
 
 
 def clean(
@@ -90,14 +87,14 @@ def clean(
     set_aside |= {name for name, row in rows.items() if is_unlabelled(row.label)}
     assign = partial(_assign, archive, layout, set_aside | corrected_paths, Counter(names))
     assigned = [_row_or_rejection(assign, name) for name in names]
-    labelled = {row["path"]: row for row in assigned if not isinstance(row, Rejection)}
+    labelled = {row["path"]: row for row in assigned if "reason" not in row}
     origin = repr((code, rule, archive.bits)).encode()
     reused = _find_known_rows(archive, origin, known, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_row_or_rejection, partial(_decode, archive, rule, origin)), new)
     examined = list(track(results, "clean", len(new)))
-    complete = [row for row in examined if not isinstance(row, Rejection)]
+    complete = [row for row in examined if "reason" not in row]
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
@@ -106,7 +103,7 @@ def clean(
         images, corrections, set_aside, has_none
     )
     usable, duplicates = without_duplicates(images)
-    reasons = [row for row in [*assigned, *examined] if isinstance(row, Rejection)]
+    reasons = [row for row in [*assigned, *examined] if "reason" in row]
     unusable = pd.DataFrame(reasons, columns=list(REJECTED))
     rejected = pd.concat([unusable, without_label, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
@@ -173,12 +170,13 @@ def _decode(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
         return {"path": name, "key": key, **decode_row(data, rule, archive.bits)}
 
 
-def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict | Rejection:
-    """Return the function's row for a file, or the reason if the file cannot be used."""
+def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
+    """Return the function's row for a file, or its REJECTED row if the file cannot be used."""
     try:
         return function(name)
     except UnusableImageError as unusable:
-        return Rejection(printable(name), unusable.reason, printable(unusable.detail))
+        detail = printable(unusable.detail)
+        return {"path": printable(name), "reason": unusable.reason, "detail": detail}
 
 
 def _apply_corrections(

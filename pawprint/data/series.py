@@ -10,7 +10,7 @@ import pandas as pd
 
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import printable
-from pawprint.given.folder_names import split_in_words
+from pawprint.given.names import split_in_words
 
 # Fraction of all images; random hexadecimal names have fewer in series. Edited copies may be few.
 MIN_FRACTION = 0.4

@@ -4,8 +4,7 @@ To find out why an image is in a split, check these rules in order. The first on
 decides:
 
 1. splits.csv: the first row for the image, or for another image in its group.
-2. The archive's split, from a folder or metadata.csv, or if `split.date` is set, the split for the
-   image's date.
+2. The archive's split, from a folder or metadata.csv.
 3. The rank of its group. Groups are ranked by a hash of their content and `split.seed`. In rank
    order, the test set takes each group that brings its images per class closer to
    `split.test_fraction`. The validation set then takes groups in the same way. All remaining groups
@@ -48,14 +47,14 @@ Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the ra
 
 
 def split(
-    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], dates: pd.Series | None = None
+    images: pd.DataFrame, params: Split, kept_splits: dict[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
     group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
-    order, and `dates` contains seconds keyed by path.
+    order.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -72,13 +71,11 @@ def split(
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)
     images["group"] = _join_keys(*keys)
-    if dates is not None:
-        images["archive_split"] = _splits_by_date(images, dates, params)
 
     # Look up the splits in splits.csv and in the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
     images["row_split"] = [kept_splits.get(key, "") for key in images["pixels_sha256"]]
-    images["given"] = _given_splits(images, params.use_archive_split or dates is not None)
+    images["given"] = _given_splits(images, params.use_archive_split)
     images["is_drawn"] = _is_drawn(images)
     _require_groups(images[images["is_drawn"]], keys)
 
@@ -175,9 +172,16 @@ def describe_keys(images: pd.DataFrame, params: Split) -> str:
 
 def _keys(images: pd.DataFrame, params: Split) -> tuple[pd.Series, pd.Series]:
     """Return each image's text in the column `group`, and by `split.group`, or "" without one."""
-    column = images["group"]
-    none = pd.Series("", images.index)
-    return column, none if params.group is None else _find_groups(images["path"], params.group)
+    if params.group is None:
+        return images["group"], pd.Series("", images.index)
+    paths = images["path"]
+    matched = paths.str.extract(params.group, expand=False).fillna("")
+    if (matched == "").all():
+        raise InputError(
+            f"split.group: expected an expression that matches paths such as {paths.min()}. "
+            f"Received: {params.group}, which matches none of {len(paths):,}."
+        )
+    return images["group"], matched
 
 
 def _join_keys(column: pd.Series, matched: pd.Series) -> pd.Series:
@@ -214,36 +218,6 @@ def _require_groups(images: pd.DataFrame, keys: tuple[pd.Series, pd.Series]) -> 
                 f"{column[label]:,}, and split.group {matched[label]:,}). Images that share either "
                 "are in one group: narrow split.group, or change the column."
             )
-
-
-def _find_groups(paths: pd.Series, pattern: str) -> pd.Series:
-    """Return the text that the pattern's group matches in each path, or "" without a match."""
-    groups = paths.str.extract(pattern, expand=False).fillna("")
-    if (groups == "").all():
-        raise InputError(
-            f"split.group: expected an expression that matches paths such as {paths.min()}. "
-            f"Received: {pattern}, which matches none of {len(paths):,}."
-        )
-    return groups
-
-
-def _splits_by_date(images: pd.DataFrame, dates: pd.Series, params: Split) -> pd.Series:
-    """Return splits of whole dates, the latest for test. A group counts at its latest date."""
-    own = images["path"].map(dates)
-    last = own.groupby(images["group"]).transform("max").mask(images["group"] == "", own)
-    # Compute the fraction of images taken on or after each date.
-    fractions = last.value_counts().sort_index(ascending=False).cumsum() / len(images)
-    if len(fractions) < len(SPLITS):
-        raise InputError(
-            f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
-            f"column {params.date}."
-        )
-    # Keep the first date for training, and at least one date before the test dates for validation.
-    test = (fractions[:-2] - params.test_fraction).abs().idxmin()
-    earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
-    validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
-    splits = pd.Series("train", images.index)
-    return splits.mask(last >= validation, "validation").mask(last >= test, "test")
 
 
 def _given_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
@@ -445,38 +419,6 @@ def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
                 "images of every class, and validation and test require images of at least two. "
                 f"{advice}"
             )
-
-
-def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
-    """Return each image's time in seconds, keyed by path, from a column in a METADATA table.
-
-    Raises InputError if the column is missing, or if the column has no date for an image.
-    """
-    cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
-    if cells.empty:
-        names = ", ".join(metadata["column"].unique()) or "none"
-        raise InputError(
-            "split.date: expected a column of metadata.csv other than label, split and group. "
-            f"Received: {column}. Other columns: {printable(names)}."
-        )
-    cells = cells.reindex(images["path"])
-    dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
-    if dates.isna().any():
-        path = dates.index[dates.isna()][0]
-        raise InputError(
-            f"split.date: expected a date such as 2026-03-17 in the column {column} of "
-            f"metadata.csv for every image. Received: {printable(repr(cells.fillna('')[path]))} "
-            f"for {printable(path)}. Correct it."
-        )
-    return dates.dt.as_unit("s").astype("int64")
-
-
-def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
-    """Return text such as "taken: train 2025-01-03 to 2025-10-30, validation …"."""
-    days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
-    ends = days.groupby(rows["split"]).agg(["min", "max"])
-    ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
-    return f"{column}: {', '.join(ranges)}"
 
 
 def describe_lacking(images: pd.DataFrame) -> list[str]:

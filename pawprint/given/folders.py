@@ -19,19 +19,22 @@ from unicodedata import normalize
 
 from pawprint.base.classes import NEITHER, UNKNOWN, is_reserved, problem_of_labels
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.given.folder_names import (
+from pawprint.given.metadata_csv import Rows
+from pawprint.given.names import (
     SPLIT_OF_FOLDER,
     Parts,
+    count_suffixes,
     first_split,
     folder_of,
+    is_deep,
+    is_image_name,
     is_set_apart,
     is_unlabelled,
+    is_visible,
     other_words,
     split_in_words,
     with_parents,
 )
-from pawprint.given.metadata_csv import Rows
-from pawprint.given.names import count_suffixes, is_deep, is_image_name, is_visible
 
 AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"

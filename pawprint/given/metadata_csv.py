@@ -13,8 +13,7 @@ from unicodedata import normalize
 from pawprint.base.columns import CROP_RULE, CROPS, METADATA
 from pawprint.base.errors import InputError, printable
 from pawprint.given.archive import Archive, UnusableImageError, read_member
-from pawprint.given.folder_names import SPLIT_OF_FOLDER, first_split
-from pawprint.given.names import is_visible
+from pawprint.given.names import SPLIT_OF_FOLDER, first_split, is_visible
 from pawprint.given.user_tables import csv_rows, name_likely
 
 if TYPE_CHECKING:

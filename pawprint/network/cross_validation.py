@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pawprint.base.classes import Difference, log_losses
+from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
 from pawprint.base.threads import map_in_threads
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
     Regression,

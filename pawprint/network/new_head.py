@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.base.classes import sample_weights
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import counted
 from pawprint.base.folds import draw_places, hash_keys
 from pawprint.base.threads import count_cores
-from pawprint.network.class_weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,

@@ -74,30 +74,23 @@ class Run(NamedTuple):
 class ComparedRun(NamedTuple):
     """A run compared with an older run, on the images that all runs in `compare_runs` score.
 
-    `old` and `new` are the names of the runs. `pairs` contains a table for each set of images, with
-    the columns `image`, `actual`, and for both runs `predicted` and `loss`, with the suffix `_old`
-    for the older run. All sets but BESIDE decide; `kind` names their images. `margin` is MARGIN if
-    photos, labels or sets differ, else 0. `chosen` is a sentence about other settings of
-    the head, and `left_out` a line about images that are not compared, or "". `marked` is the end
-    of a sentence if, of the same photos, others are labelled unknown or unsure, or is "". The older
-    run holds out `held_out` images of the common classes.
+    `pairs` contains a table for each set of images, with the columns `image`, `actual`, and for
+    both runs `predicted` and `loss`, with the suffix `_old` for the older run. All sets but BESIDE
+    decide; `kind` names their images. The classes `gone` are only in the older run, and those
+    `added` only in the new one.
 
-    If classes differ, `classes` is a sentence about the images of the common classes, and otherwise
-    "". A log loss over other classes is another measure, so `loss` is then 1 for an error, else 0,
-    and the verdict is "worse" if significantly more of these images are wrong, else OTHER_CLASSES.
+    If classes differ, only images of the common classes are compared. A log loss over other classes
+    is another measure, so `loss` is then 1 for an error, else 0, and the verdict is "worse" if
+    significantly more of these images are wrong, else OTHER_CLASSES.
     """
 
-    old: str
-    new: str
+    old: Run
+    new: Run
     comparison: ModelComparison
     pairs: dict[str, pd.DataFrame]
     kind: str
-    margin: float
-    chosen: str
-    left_out: str
-    marked: str
-    held_out: int
-    classes: str
+    gone: set[str]
+    added: set[str]
 
     @property
     def are_identical(self) -> bool:
@@ -106,8 +99,20 @@ class ComparedRun(NamedTuple):
         return all((every[name] == every[f"{name}_old"]).all() for name in ("predicted", "loss"))
 
     @property
+    def margin(self) -> float:
+        """MARGIN if photos, labels or sets differ, else 0."""
+        return 0.0 if _have_same_photos(self.old, self.new) else MARGIN
+
+    @property
+    def marked(self) -> str:
+        """The end of a sentence if, of the same photos, others are unknown or unsure, or ""."""
+        new, old = self.new.marked, self.old.marked
+        differ = f", but not the labels unknown and unsure: {new} (was {old})"
+        return "" if self.margin or new == old else differ
+
+    @property
     def verdict(self) -> str:
-        """IDENTICAL, or the test's verdict, given the margin; if classes differ, see `classes`."""
+        """IDENTICAL, or the test's verdict, given the margin; if classes differ, see the class."""
         if self.classes:
             return "worse" if self.comparison.test.verdict == "worse" else OTHER_CLASSES
         if self.are_identical and not self.marked:
@@ -123,7 +128,7 @@ class ComparedRun(NamedTuple):
     @property
     def sentences(self) -> list[str]:
         """The verdict and, if runs that differ have common test images, these images' scores."""
-        old, new = self.old, self.new
+        old, new = self.old.name, self.new.name
         if self.are_identical and not self.classes:
             number = sum(map(len, self.pairs.values()))
             found = f"identical on all {number:,} images{self.marked}"
@@ -132,13 +137,51 @@ class ComparedRun(NamedTuple):
         verdict = self.classes or describe_verdict(old, new, *test)
         if self.classes and self.verdict == "worse":
             verdict += " Significantly more of the other photos are wrong."
-        verdict += self.chosen
+        verdict += _describe_choices(self.old.choices, self.new.choices)
         if BESIDE not in self.pairs:
             return [verdict]
         row = self.table.iloc[-1]
         scores = ", ".join(f"{name} {cell}" for name, cell in row[2:].items() if cell)
         images = counted(len(self.pairs[BESIDE]), "test image")
         return [verdict, f"Beside it, and deciding nothing, {images}: {scores}."]
+
+    @property
+    def classes(self) -> str:
+        """A sentence about the images of the common classes, or "" if no class differs."""
+        if not self.gone | self.added:
+            return ""
+        deciding = [name for name in self.pairs if name != BESIDE]
+        every = pd.concat(self.pairs[name] for name in deciding)
+        right, was = ((every[f"loss{suffix}"] == 0).sum() for suffix in ("", "_old"))
+        changes = [f"{name} added" for name in sorted(self.added)]
+        changes += [f"{name} removed" for name in sorted(self.gone)]
+        found = f"of {len(every):,} other photos, {right:,} are right (was {was:,})"
+        if self.added:
+            called = every["predicted"].isin(self.added).sum()
+            own = pd.concat(self.new.tables[name] for name in deciding)
+            own = own[own["actual"].isin(self.added)]
+            named = name_some(sorted(self.added))
+            found += f", {called:,} are called {named}; of {len(own):,} photos of {named}, "
+            found += f"{(own['predicted'] == own['actual']).sum():,} are right"
+        return f"Classes differ ({name_some(changes)}): {found}, on {self.kind}."
+
+    @property
+    def left_out(self) -> str:
+        """A line with the images of either run, by set, that are not compared, or ""."""
+        runs, pairs = (self.old, self.new), self.pairs
+        counts = []
+        for name in (*HELD_OUT, TRAINING):
+            tables = [run.tables[name]["image"] for run in runs if name in run.tables]
+            left = set().union(*tables) - {*(pairs[name]["image"] if name in pairs else ())}
+            if left and len(tables) > 1:
+                counts.append(f"{len(left):,} {name}")
+        parts = []
+        if counts:
+            parts.append(f"Left out, because photos, labels or splits differ: {'; '.join(counts)}.")
+        if missing := self.old.missing or self.new.missing:
+            groups = ", and groups are not known" if self.old.split is None else ""
+            parts.append(f"Training images are not compared{groups}: {missing}")
+        return " ".join(parts)
 
     @property
     def text(self) -> str:
@@ -151,8 +194,14 @@ class ComparedRun(NamedTuple):
         return sum(len(self.pairs.get(name, ())) for name in HELD_OUT)
 
     @property
+    def _held_out(self) -> int:
+        """The number of the older run's held-out images of the common classes."""
+        labels = pd.concat(self.old.tables[name]["actual"] for name in HELD_OUT)
+        return int((~labels.isin(self.gone)).sum())
+
+    @property
     def _is_whole(self) -> bool:
-        return self._compared / self.held_out >= COMPARED
+        return self._compared / self._held_out >= COMPARED
 
     @property
     def passes(self) -> bool:
@@ -163,15 +212,15 @@ class ComparedRun(NamedTuple):
     def gate(self) -> str:
         """How many of the older run's held-out images are left out and, if the gate fails, why."""
         line = (
-            f"gate: left out: {self.held_out - self._compared:,} of {self.held_out:,} validation "
-            f"and test images of {self.old}"
+            f"gate: left out: {self._held_out - self._compared:,} of {self._held_out:,} validation "
+            f"and test images of {self.old.name}"
         )
         if not self._is_whole:
             return (
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
                 "fails: look at the images left out and decide."
             )
-        return line if self.passes else f"{line}. The gate fails, because {self.new} is worse."
+        return line if self.passes else f"{line}. The gate fails, because {self.new.name} is worse."
 
 
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
@@ -186,11 +235,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     """
     runs = [old, *new]
     classes = _classes_of(runs)
-    every = _pair_images(runs)
-    common = [{name: table for name, table in of.items() if len(table)} for of in every]
-    for of, labels in zip(common, classes[1:]):
-        if labels != classes[0]:
-            of.update({name: _with_errors(table) for name, table in of.items()})
+    common = _pair_images(runs, [labels != classes[0] for labels in classes[1:]])
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
     kind = "validation images"
     if TRAINING in deciding[0]:
@@ -200,29 +245,14 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
-    each = zip(new, common, deciding, compare(deciding, confidence), classes[1:])
-    for run, of_run, decided, comparison, labels in each:
+    each = zip(new, common, compare(deciding, confidence), classes[1:])
+    for run, of_run, comparison, labels in each:
         if BESIDE in of_run:
             beside = pd.DataFrame([set_row(f"{BESIDE} (decides nothing)", of_run[BESIDE])])
             sets = pd.concat([comparison.sets, beside], ignore_index=True)
             comparison = comparison._replace(sets=sets)
-        margin = 0.0 if _have_same_photos(old, run) else MARGIN
-        marked = f", but not the labels unknown and unsure: {run.marked} (was {old.marked})"
-        results.append(
-            ComparedRun(
-                old.name,
-                run.name,
-                comparison,
-                of_run,
-                kind,
-                margin,
-                _describe_choices(old.choices, run.choices),
-                _describe_left_out(old, run, of_run),
-                "" if margin or run.marked == old.marked else marked,
-                sum(int(old.tables[name]["actual"].isin(labels).sum()) for name in HELD_OUT),
-                _describe_classes(run, decided, classes[0] - labels, labels - classes[0], kind),
-            )
-        )
+        differ = classes[0] - labels, labels - classes[0]
+        results.append(ComparedRun(old, run, comparison, of_run, kind, *differ))
     return results
 
 
@@ -242,8 +272,11 @@ def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
     return classes
 
 
-def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
-    """Pair the first run with each other run, by set, on images with the same label in all runs."""
+def _pair_images(runs: Sequence[Run], differ: Sequence[bool]) -> list[dict[str, pd.DataFrame]]:
+    """Pair the first run with each other run, by set, on images with the same label in all runs.
+
+    Sets without such images are left out. `differ` says whose classes differ from the first run's.
+    """
     old, *new = runs
     sets = [name for name in (HELD_OUT[0], TRAINING, BESIDE) if all(name in r.tables for r in runs)]
     common = {
@@ -260,10 +293,11 @@ def _pair_images(runs: Sequence[Run]) -> list[dict[str, pd.DataFrame]]:
     groups = _groups(old.split)
     return [
         {
-            name: _pair(old.tables[name].merge(common[name]), run.tables[name], groups)
-            for name in sets
+            name: _pair(old.tables[name].merge(images), run.tables[name], groups, has_others)
+            for name, images in common.items()
+            if len(images)
         }
-        for run in new
+        for run, has_others in zip(new, differ)
     ]
 
 
@@ -272,15 +306,14 @@ def _groups(split: pd.DataFrame | None) -> dict[str, str]:
     return {} if split is None else dict(zip(with_image(split)["image"], split["group"]))
 
 
-def _pair(old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str]) -> pd.DataFrame:
+def _pair(
+    old: pd.DataFrame, new: pd.DataFrame, groups: Mapping[str, str], has_others: bool
+) -> pd.DataFrame:
+    """Return the pairs. If a run has other classes, the loss is 1 for an error, and otherwise 0."""
     pairs = old.merge(new, on=["image", "actual"], suffixes=("_old", ""))
+    for model in ("_old", "") if has_others else ():
+        pairs[f"loss{model}"] = (pairs[f"predicted{model}"] != pairs["actual"]).astype(float)
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
-
-
-def _with_errors(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs with a loss of 1 for an error, and otherwise 0."""
-    new, old = ((pairs[f"predicted{of}"] != pairs["actual"]).astype(float) for of in ("", "_old"))
-    return pairs.assign(loss=new, loss_old=old)
 
 
 def _have_same_photos(old: Run, new: Run) -> bool:
@@ -301,42 +334,6 @@ def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> s
     changes = [f"{name}: {before} → {after}" for name, before, after in values if before != after]
     found = f" Cross-validation also chose other values ({', '.join(changes)}): a possible reason."
     return found if changes else ""
-
-
-def _describe_classes(
-    new: Run, deciding: Mapping[str, pd.DataFrame], gone: set[str], added: set[str], kind: str
-) -> str:
-    """Return a sentence about the images of the common classes, or "" if no class differs."""
-    if not gone | added:
-        return ""
-    every = pd.concat(deciding.values())
-    right, was = ((every[f"loss{suffix}"] == 0).sum() for suffix in ("", "_old"))
-    changes = [f"{name} added" for name in sorted(added)]
-    changes += [f"{name} removed" for name in sorted(gone)]
-    found = f"of {len(every):,} other photos, {right:,} are right (was {was:,})"
-    if added:
-        own = pd.concat([new.tables[name] for name in deciding]).query("actual in @added")
-        named = name_some(sorted(added))
-        found += f", {every['predicted'].isin(added).sum():,} are called {named}; of {len(own):,} "
-        found += f"photos of {named}, {(own['predicted'] == own['actual']).sum():,} are right"
-    return f"Classes differ ({name_some(changes)}): {found}, on {kind}."
-
-
-def _describe_left_out(old: Run, new: Run, pairs: Mapping[str, pd.DataFrame]) -> str:
-    """Return a line with the images of either run, by set, that are not compared, or ""."""
-    counts = []
-    for name in (*HELD_OUT, TRAINING):
-        tables = [run.tables[name]["image"] for run in (old, new) if name in run.tables]
-        left = set().union(*tables) - set(pairs[name]["image"] if name in pairs else ())
-        if left and len(tables) > 1:
-            counts.append(f"{len(left):,} {name}")
-    parts = []
-    if counts:
-        parts.append(f"Left out, because photos, labels or splits differ: {'; '.join(counts)}.")
-    if missing := old.missing or new.missing:
-        groups = ", and groups are not known" if old.split is None else ""
-        parts.append(f"Training images are not compared{groups}: {missing}")
-    return " ".join(parts)
 
 
 Parsed = TypeVar("Parsed")

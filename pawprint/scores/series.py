@@ -1,4 +1,4 @@
-"""Measure how much photo series, such as the frames of a video, raise the accuracy."""
+"""Measure how much photo series, such as the frames of a video, and more images raise a score."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import SIGNIFICANT
-from pawprint.base.columns import SPLITS
+from pawprint.base.classes import SIGNIFICANT, headline_strata
+from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
-from pawprint.scores.intervals import holm, paired_test
+from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, holm, paired_interval, paired_test
 
 MIN_FALL = 0.01  # in accuracy
 
@@ -111,3 +111,36 @@ def _are_enough(groups: pd.Series, images: pd.DataFrame) -> bool:
     """Return whether most classes have a group for each split. Images without one are their own."""
     numbers = groups.fillna(images["path"]).groupby(images["label"]).nunique()
     return (numbers >= len(SPLITS)).mean() > 0.5
+
+
+def tabulate_curve(
+    actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
+) -> pd.DataFrame:
+    """Return a LEARNING_CURVE table for the images that every fit predicts; it may be empty.
+
+    `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
+    and `actual` contains class indices. Images in the same one of the `groups` count as one.
+    """
+    is_predicted = np.ones(len(actual), bool)
+    for probabilities in curve.values():
+        is_predicted &= ~np.isnan(probabilities).any(axis=1)
+    if not is_predicted.any():
+        return pd.DataFrame(columns=list(LEARNING_CURVE))
+    actual = actual[is_predicted]
+    groups = groups[is_predicted]
+    right: np.ndarray | None = None
+    score, strata = headline_strata(actual)
+    weights = 1 / np.bincount(strata)[strata]
+    rows = []
+    for images, probabilities in curve.items():
+        before = right
+        right = probabilities[is_predicted].argmax(axis=1) == actual
+        row = {"images": images, "accuracy": right.mean(), "score": score}
+        if before is not None:
+            gains = right.astype(float) - before
+            interval = paired_interval(gains, strata, groups)
+            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
+            low, high = extend_to_zero(interval, is_significant)
+            row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

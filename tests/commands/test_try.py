@@ -32,6 +32,7 @@ from pawprint.commands.candidates import (
 from pawprint.commands.params_file import overlay, set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
 from pawprint.given.decoding.decoder import pixels_sha256
+from pawprint.network import trials
 from pawprint.network.feature_reuse import ShardComputer
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params
@@ -97,13 +98,13 @@ def test_params_that_show_the_class_are_used_and_rows_printed_when_measured(
     tried, made, monkeypatch, capsys
 ):
     """The rows of finished candidates are printed before the next candidate begins."""
-    printed, measured = [], candidates._measure
+    printed, measured = [], trials.measure
 
     def measure(*arguments) -> tuple[np.ndarray, float]:
         printed.append(capsys.readouterr().out)
         return measured(*arguments)
 
-    monkeypatch.setattr(candidates, "_measure", measure)
+    monkeypatch.setattr(trials, "measure", measure)
     params = made / "params.yaml"
     before = params.read_text()
     pad, *lines = tried("-S", "model.resize=pad", "--use")
@@ -288,7 +289,7 @@ def measured(
 ) -> list[Measured]:
     """Return rows for log losses on 400 images each; the last `sizes` are larger image sizes."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400) % groups})
-    sample, rows = candidates.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
+    sample, rows = trials.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
     params = load_params(PROJECT / "params.yaml")
     for number, (loss, cost) in enumerate(zip(losses, seconds)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
@@ -367,7 +368,7 @@ def test_candidate_used_by_name_is_tested_as_one_of_all(tried, made, monkeypatch
         light = np.where(is_light, of_label, 1 - of_label)
         return np.column_stack([1 - light, light]), 1, 1
 
-    monkeypatch.setattr(candidates, "_measure", measure)
+    monkeypatch.setattr(trials, "measure", measure)
     before = (made / "params.yaml").read_text()
     verdicts = []
     for values, *use in (["pad"], ["pad,stretch"], ["pad,stretch", "--use", "resize=pad"]):
@@ -399,7 +400,7 @@ def test_sizes_that_do_not_differ_are_seldom_called_better():
     rng = np.random.default_rng(0)
     wrong = 0
     table = pd.DataFrame({"label": np.resize(["a", "b"], 200), "group": np.arange(200)})
-    sample = candidates.Sample(Path(), table, ["a", "b"], None, (200, 0))
+    sample = trials.Sample(Path(), table, ["a", "b"], None, (200, 0))
     some = measured([0.3] * 4, [1] * 4)
     for _ in range(1000):
         hard = rng.normal(2, 2, 200)

@@ -8,14 +8,11 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawprint.base.columns import METADATA
 from pawprint.base.errors import InputError
 from pawprint.data.splitting import (
     describe_alike,
-    describe_dates,
     describe_keys,
     describe_lacking,
-    read_dates,
     split,
 )
 from pawprint.given.user_tables import describe_kept_splits
@@ -26,7 +23,6 @@ PARAMS = Split(
     validation_fraction=0.2,
     test_fraction=0.2,
     group=None,
-    date=None,
     near_duplicate_distance=8,
     use_archive_split=True,
 )
@@ -305,31 +301,3 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(without, validation_fraction=0.25)  # out of 200 images
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
-
-
-def test_images_of_the_last_dates_are_test_images():
-    """Earlier images are for validation. A group belongs where its last image does."""
-    table = images({"/cat": 40, "/dog": 20}).sample(frac=1, random_state=0, ignore_index=True)
-    days = pd.date_range("2026-01-01", periods=20).repeat(3).strftime("%Y-%m-%d")
-    cells = pd.DataFrame({"path": table["path"], "column": "taken", "value": days})
-    dates = read_dates(table, cells, "taken")
-    table.loc[[0, 59], "group"] = "one animal"
-    rows = split(table, PARAMS.model_copy(update={"date": "taken"}), {}, dates)[0]
-    line = "validation 2026-01-13 to 2026-01-16, test 2026-01-01 to 2026-01-20"
-    assert line in describe_dates(rows, dates, "taken")
-    of = rows.set_index("path")["split"]
-    first, *others = table["path"]
-    assert [of[path] for path in others] == ["train"] * 35 + ["validation"] * 12 + ["test"] * 12
-    assert of[first] == "test"
-
-
-def test_dates_are_those_of_a_column_of_metadata():
-    table = images({"/cat": 2})
-    cells = [(path, "taken", day) for path, day in zip(table["path"], ("2026-03", "2026-02-27"))]
-    metadata = pd.DataFrame(cells, columns=list(METADATA))
-    dates = read_dates(table, metadata, "Taken")
-    assert dates["/cat/0.jpg"] > dates["/cat/1.jpg"]
-    with refused("split.date: expected a column of metadata.csv", "Other columns: taken"):
-        read_dates(table, metadata, "day")
-    with refused("Received: '17.3.26' for /cat/1.jpg"):
-        read_dates(table, metadata.replace("2026-02-27", "17.3.26"), "taken")

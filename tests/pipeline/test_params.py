@@ -162,7 +162,6 @@ def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
     [
         ({"clean.labels": {"Rosa": ["a"], "Malva": [1355920]}}, "clean.labels.Malva.0", "1355920"),
         ({"clean.labels": {"Rosa": ["a"], 2019: ["b"]}}, "clean.labels.2019", "2019"),
-        ({"split.date": 2019}, "split.date", "2019"),
         ({"split.group": 1.5}, "split.group", "1.5"),
     ],
 )

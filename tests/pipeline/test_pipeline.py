@@ -38,7 +38,6 @@ split:
   validation_fraction: 0.3
   test_fraction: 0.4
   group: "([0-9]+)[.]jpg"
-  date: taken
   near_duplicate_distance: 0
   use_archive_split: false
 model:

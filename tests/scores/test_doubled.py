@@ -18,9 +18,8 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import fit_rules
-from pawprint.scores.learning_curve import tabulate_curve
 from pawprint.scores.limits import rank_limits
-from pawprint.scores.series import compare_folds
+from pawprint.scores.series import compare_folds, tabulate_curve
 from pawprint.scores.verdict import compare, pair_probabilities
 from stages import evaluate
 

@@ -4,7 +4,7 @@ import pytest
 from made_up_examples import examples_of
 
 from pawprint.network import cross_validation as validation
-from pawprint.scores.learning_curve import tabulate_curve
+from pawprint.scores.series import tabulate_curve
 
 IMAGES = 640
 

@@ -62,7 +62,12 @@ def test_expression_is_offered_only_if_it_makes_a_group_for_each_split(rows, wel
     images = table([f"{label}/{name}.jpg" for label in "ab" for name in names])
     images["series"] = images["path"].str[:3]
     images["finer_series"] = images["path"].str[:5]
-    choices = {"series": "series", "series_from": "^([^/]+/[A-Z])", "accuracy_by_series": 0.5}
+    choices = {
+        "series": "series",
+        "series_from": "^([^/]+/[A-Z])",
+        "accuracy_by_series": 0.5,
+        "group_from": "",
+    }
     choices["finer_series_from"] = "^([^/]+/[A-Z][0-9]+_)"
     line = describe_series(images, 0.9, choices, "series")
     assert "Will new photos" in line and ("add photos" in line) == (rows < 3)

@@ -87,7 +87,6 @@ class Split(section.Section):
     validation_fraction: section.Fraction
     test_fraction: section.Fraction
     group: Annotated[str, AfterValidator(_one_capturing_group)] | None
-    date: Annotated[str, Field(min_length=1)] | None
     near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
     use_archive_split: bool
 

@@ -86,7 +86,7 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
     if problem["type"] == "extra_forbidden":
         keys = _keys_of(model, within[:-1])
         near = difflib.get_close_matches(names[-1], keys, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known keys: {', '.join(keys)}"
+        hint = f"Did you mean {near[0]}?" if near else f"Remove it. Known keys: {', '.join(keys)}"
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "value_error":
         return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
