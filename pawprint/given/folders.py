@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import permutations, takewhile
 from operator import eq
-from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -405,9 +404,8 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     example = min(path for path, label in found[OUTER].items() if label != found[INNER][path])
     readings = []
     for reading in READINGS:
-        counts: Counter[str] = Counter()
-        for path, label in found[reading].items():
-            counts[label] += images[path]
+        label_of = found[reading]
+        counts = Counter(label_of[path] for path in images.elements() if path in label_of)
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
         f"{archive}: expected the first and the last folder above each image to give the same "
@@ -497,18 +495,9 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     listed.
     """
     yield from _describe_marked(places)
-    folders = _unread_folders(places)
-    classes = {label.lower() for label, _ in places.values()}
-    for is_class, said in ((False, "not a class: "), (True, "")):
-        shown = [
-            f"{printable(folder)}/ ({count_suffixes(files)})"
-            for folder, files in folders.items()
-            if (PurePosixPath(folder).name.lower() in classes) == is_class
-        ]
-        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
-        if shown:
-            names = ", ".join(shown[:SHOWN])
-            yield f"{said}no readable image in {names}{more}; see docs/images.md for formats"
+    if unread := _unread_folders(places):
+        names = [f"{folder}/ ({count_suffixes(files)})" for folder, files in unread.items()]
+        yield f"no readable image in {name_some(names, SHOWN)}; see docs/images.md for formats"
     labelled = {name: place for name, place in places.items() if place[0] not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
