@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -62,8 +62,6 @@ def open_given(path: Path, place: Path | None = None) -> Iterator[Given]:
         yield _read_folder(path)
     elif path.suffix in OF_URLS:
         yield Given(path, {path.name: path}, [], [], [], lambda name: b"")
-    elif path.suffix.lower() in OF_DATASETS:
-        raise _of_dataset(path, [path.name])
     elif is_tar(path) or zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(dir=place) as folder:
             try:
@@ -90,7 +88,10 @@ def _read_folder(folder: Path) -> Given:
     images = [*filter(is_image_name, files)]
     others = [name for name in files if is_visible(name) and not is_image_name(name)]
     if not images and any(name.lower().endswith(OF_DATASETS) for name in others):
-        raise _of_dataset(folder, others)
+        raise InputError(
+            f"{folder}: expected photos. Received: {name_some(others)}. Write them to a folder as "
+            "docs/images.md shows for Hugging Face data sets."
+        )
     paths = [files[name] for name in images]
     if pointers := {str(path): what for path in paths if (what := pointer_at(path))}:
         what = next(iter(pointers.values()))
@@ -99,13 +100,6 @@ def _read_folder(folder: Path) -> Given:
     sizes = _sizes_of(paths)
     return Given(
         folder, files, [*files], images, others, lambda name: read_bytes(files[name]), sizes
-    )
-
-
-def _of_dataset(path: Path, names: Iterable[str]) -> InputError:
-    return InputError(
-        f"{path}: expected photos. Received: {name_some(names)}. Write them to a folder as "
-        "docs/images.md shows for Hugging Face data sets."
     )
 
 

@@ -10,7 +10,7 @@ folder (Hugging Face, fastai).
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from itertools import permutations, takewhile
 from operator import eq
 from typing import NamedTuple
@@ -558,20 +558,18 @@ def _mark(stem: str, stems: Container[str]) -> str:
     return ""
 
 
-def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+def _unread_folders(names: Collection[str]) -> dict[str, list[str]]:
     """Return the files in each folder that contains files, but no image at any depth.
 
     Hidden folders and system folders are left out.
     """
-    files = defaultdict(list)
+    holders = {folder_of(name) for name in names if is_image_name(name)}
+    with_images = {above for folder in holders for above in with_parents(folder)} | {()}
+    unread = defaultdict(list)
     for name in names:
-        files[folder_of(name)].append(name)
-    with_images: set[Parts] = {()}
-    for folder, inside in files.items():
-        if any(map(is_image_name, inside)):
-            with_images.update(with_parents(folder))
-    unread = {"/".join(folder): files[folder] for folder in sorted(files.keys() - with_images)}
-    return {folder: unread[folder] for folder in unread if is_visible(f"{folder}/")}
+        if (folder := folder_of(name)) not in with_images:
+            unread["/".join(folder)].append(name)
+    return {folder: unread[folder] for folder in sorted(unread) if is_visible(f"{folder}/")}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:

@@ -1,6 +1,7 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
 import csv
+import re
 
 import pytest
 from classes_of import describe_classes
@@ -111,10 +112,12 @@ LEAVES = rows_of("image,labels", dict(zip(NAMES, DISEASES)))
 FLAGS = ["1,0,0", "0,1,0", "1,1,0", "0,1,0", "0,0,0", "0,0,1"]
 FLAGGED = joined("id,scab,rust,healthy", *enumerate(FLAGS))
 BY_CLASS = [f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")]
+NESTED = [f"pets/{name}" for name in BY_CLASS]
 BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
 OF_SITES = {f"{folder}/{folder}.csv": KAGGLE for folder in ("A1", "A2")}
 CHOOSE = ("--table FILE --label COLUMN", "--labels outer.")
 ONE = "--label NAME"
+OUTSIDE = "8,cat\n../given/9,dog\n/etc/hosts,cat\n"
 REFUSED = [
     (NAMES, {"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
     (NAMES, {"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
@@ -131,12 +134,7 @@ REFUSED = [
     (NAMES, {"t.csv": LEAVES}, {}, ["1 row", "line 4 (2.jpg): scab, rust", ONE]),
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {}, ["line 4 (2.jpg): scab, rust", ONE]),
     (NAMES, {"t.csv": FLAGGED}, {}, ["2 rows", "line 4 (2): scab, rust", ONE]),
-    (
-        NAMES,
-        {"t.csv": f"{KAGGLE}8,cat\n../given/9,dog\n/etc/hosts,cat\n"},
-        {},
-        ["3 rows", "line 8 (8)", "/etc/hosts"],
-    ),
+    (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
     (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
     (NAMES, {"t.csv": TWO.replace("colour", "split")}, {}, ["t.csv", "a split: train", "'b'"]),
@@ -149,12 +147,7 @@ REFUSED = [
     (NAMES, {"a.csv": "url,name\nhttps://x.org/9,oak\n"}, {"label": "name"}, ["named name"]),
     (BY_SITE, OF_SITES, {}, ["A1.csv, A2.csv", "12 of their images", *CHOOSE]),
     (BY_CLASS, {"t.csv": KAGGLE}, {}, ["t.csv (breed)", "6 of their images", *CHOOSE]),
-    (
-        [*(f"pets/{name}" for name in BY_CLASS), "9.jpg"],
-        {"t.csv": KAGGLE},
-        {},
-        ["6 of their images", "--labels inner."],
-    ),
+    ([*NESTED, "9.jpg"], {"t.csv": KAGGLE}, {}, ["6 of their images", "--labels inner."]),
 ]
 
 
@@ -164,86 +157,57 @@ def test_table_in_doubt_is_refused(tmp_path, photos, files, asked, words):
         read(tmp_path, photos, files, **asked)
 
 
-@pytest.mark.parametrize("name", ["data/train-00000-of-00001.parquet", "one.parquet"])
-def test_parquet_is_named_with_what_reads_it(tmp_path, name):
-    given = write_files(tmp_path / "given", {name: b"PAR1"})
-    with refused(name, "docs/images.md"), open_given(given if "/" in name else given / name):
-        pass
+def test_parquet_is_named_with_what_reads_it(tmp_path):
+    with refused("data/train-0.parquet", "docs/images.md"):
+        read(tmp_path, [], {"data/train-0.parquet": b"PAR1"})
 
 
-TRAIN = [f"train_images/{name}" for name in NAMES]
-PARTS = [f"HAM_images_part_{1 + number % 2}/I{number}.jpg" for number in range(6)]
+PARTS = [f"images_part_{1 + number % 2}/I{number}.jpg" for number in range(6)]
+STEMS_OF_PARTS = [name.rpartition("/")[2] for name in PARTS]
 LESIONS = [(f"L{n // 2}", f"I{n}", "nv" if n < 4 else "mel") for n in range(6)]
 HAM = joined("lesion_id,image_id,dx", *LESIONS)
+GROUPS = ["nv (4)", "lesion_id may tell", "group in photos/metadata.csv"]
 FOLDS = {"train": NAMES, "valid": NAMES[:2]}
+FLAGS_OF = {name: f" {label == 'cat':d}, {label == 'dog':d}" for name, label in LABELS.items()}
 ROBOFLOW = {
-    f"{split}/_classes.csv": joined(
-        "filename, cat, dog",
-        *((n, f" {LABELS[n] == 'cat':d}", f" {LABELS[n] == 'dog':d}") for n in names),
-    )
+    f"{split}/_classes.csv": rows_of("filename, cat, dog", {name: FLAGS_OF[name] for name in names})
     for split, names in FOLDS.items()
 }
-SPECIES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(4)]
-CLASSES = {
-    "classes.csv": "class,latin\ncat,Felis\ndog,Canis\n",
-    "w.csv": "day,wind\n" + "9,N\n" * 9,
+SPLITS = ["2 classes: cat (4), dog (4)", "splits: train (6), validation (2)"]
+APTOS = {
+    "train.csv": rows_of("id_code,diagnosis", dict(zip(STEMS, "040404"))),
+    "test.csv": "id_code\nt0\n",
+    "sampleSubmission.csv": rows_of("id_code,diagnosis", {"t0": "0"}),
 }
-CAT, A = "2 classes: cat (3), dog (3)", "2 classes: a (3), b (3)"
-RUST = "2 classes: not_rust (3), rust (3)"
-READ = {
-    # Kaggle's tables of diseases, whose classes are numbers, and an example of what to submit.
-    "aptos": (
-        [*TRAIN, "test_images/t0.jpg"],
-        {
-            "train.csv": rows_of("id_code,diagnosis", dict(zip("012345", "040404"))),
-            "test.csv": "id_code\nt0\n",
-            "sampleSubmission.csv": rows_of("id_code,diagnosis", {"t0": "0"}),
-        },
-        {},
-        ["found train.csv", "0 (3), 4 (3); 1 unlabelled", "the classes are numbers"],
-    ),
-    "ham": (
-        PARTS,
-        {"HAM_metadata.csv": HAM, "hmnist.csv": "p0,label\n9,1\n"},
-        {"label": "dx"},
-        ["labels in dx", "mel (2), nv (4)", "lesion_id may tell", "group in photos/metadata.csv"],
-    ),
-    "ham of dataverse": (
-        [name.rpartition("/")[2] for name in PARTS],
-        {"HAM_metadata": HAM},
-        {},
-        ["found HAM_metadata", "mel (2), nv (4)"],
-    ),
-    "a table in each split, where names are the same": (
-        [f"{split}/{name}" for split in FOLDS for name in FOLDS[split]],
-        ROBOFLOW,
-        {},
-        ["2 classes: cat (4), dog (4)", "splits: train (6), validation (2)"],
-    ),
-    "a table in each folder": (BY_SITE, OF_SITES, {"label": "breed"}, ["cat (6), dog (6)"]),
-    "column that is asked for": (NAMES, {"t.csv": TWO}, {"label": "colour"}, ["b (3), w (3)"]),
-    "site that is asked for": (NAMES, {"t.csv": SITE}, {"label": "site"}, [A]),
-    "table that is asked for": (BY_CLASS, {"t.csv": KAGGLE}, {"table": "t.csv"}, [CAT]),
-    "folders that are asked for": (BY_CLASS, {"t.csv": KAGGLE}, {"labels": "outer"}, [A, "t.csv"]),
-    "codes": (BY_CLASS, {"t.csv": rows_of("id,code", dict(zip("012345", "000111")))}, {}, [A]),
-    "sizes": (BY_CLASS, {"t.csv": rows_of("file,width", dict(zip(NAMES, range(6))))}, {}, [A]),
-    "cameras": (BY_CLASS, {"t.csv": SITE.replace("b", "a", 1)}, {}, [A, "t.csv (id, site)"]),
-    "few": (BY_CLASS, {"t.csv": KAGGLE[:24]}, {}, [A]),
-    "tables of other things": (
-        SPECIES,
-        CLASSES,
-        {},
-        ["cat (4), dog (4)", "not read: classes.csv (class, latin), w.csv (day, wind)"],
-    ),
-    "one of several labels": (NAMES, {"t.csv": LEAVES}, {"label": "rust"}, [RUST]),
-    "with bars": (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
-    "one of several columns": (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
-}
+NUMBERS = ["found train.csv", "0 (3), 4 (3); 1 unlabelled", "the classes are numbers"]
+OTHERS = {"a.csv": "class,latin\ncat,Felis\n", "w.csv": "day,wind\n" + "9,N\n" * 9}
+CAT, A, RUST = (
+    f"2 classes: {each}" for each in ("cat (3), dog (3)", "a (3), b (3)", "not_rust (3)")
+)
+READ = [
+    ([*(f"train_images/{name}" for name in NAMES), "test_images/t0.jpg"], APTOS, {}, NUMBERS),
+    (PARTS, {"m.csv": HAM, "hmnist.csv": "p0,label\n9,1\n"}, {"label": "dx"}, GROUPS),
+    (STEMS_OF_PARTS, {"HAM_metadata": HAM}, {}, ["found HAM_metadata", *GROUPS]),  # no suffix
+    ([f"{split}/{name}" for split in FOLDS for name in FOLDS[split]], ROBOFLOW, {}, SPLITS),
+    (BY_SITE, OF_SITES, {"label": "breed"}, ["cat (6), dog (6)"]),
+    (NAMES, {"t.csv": TWO}, {"label": "colour"}, ["b (3), w (3)"]),
+    (NAMES, {"t.csv": SITE}, {"label": "site"}, [A]),
+    (BY_CLASS, {"t.csv": KAGGLE}, {"table": "t.csv"}, [CAT]),
+    (BY_CLASS, {"t.csv": KAGGLE}, {"labels": "outer"}, [A, "t.csv"]),
+    # Tables that say the same as the folders, something else, or too little.
+    (BY_CLASS, {"t.csv": rows_of("id,code", dict(zip(STEMS, "000111")))}, {}, [A]),
+    (BY_CLASS, {"t.csv": rows_of("file,width", dict(zip(NAMES, STEMS)))}, {}, [A]),
+    (BY_CLASS, {"t.csv": SITE.replace("a", "b", 1)}, {}, [A, "t.csv (id, site)"]),
+    (BY_CLASS, {"t.csv": KAGGLE[:24]}, {}, [A]),
+    (BY_CLASS, OTHERS, {}, [A, "not read: a.csv (class, latin), w.csv (day, wind)"]),
+    (NAMES, {"t.csv": LEAVES}, {"label": "rust"}, [RUST]),
+    (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
+    (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
+]
 
 
-@pytest.mark.parametrize("layout", READ)
-def test_what_is_read_is_said(tmp_path, layout):
-    photos, files, asked, words = READ[layout]
+@pytest.mark.parametrize(("photos", "files", "asked", "words"), READ)
+def test_what_is_read_is_said(tmp_path, photos, files, asked, words):
     notes = "\n".join(read(tmp_path, photos, files, **asked)[0])
     assert [word for word in words if word not in notes] == []
 
@@ -262,68 +226,60 @@ def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "group": "S00"}
 
 
-# Photos with tables that may have the labels, what is said of them, and which one has the labels.
+BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
+EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
+HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
+CAMTRAP = {
+    "deployments.csv": "deploymentID,cameraModel\ndep0,x\ndep1,x\n",
+    "media.csv": joined("mediaID,deploymentID,filePath", *((s[3:], s[:4], s) for s in SITES)),
+    "observations.csv": joined(
+        "deploymentID,mediaID,name", *((s[:4], s[3:], "ab"[int(s[9]) % 2]) for s in SITES)
+    ),
+}
+# Photos with tables that may have the labels, and the columns that may be the labels, of which the
+# first one is. A text is that of t.csv.
 IN_DOUBT = {
     "slides of two hospitals": (
         TILES,
-        {"t.csv": joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES))},
-        ["t.csv (type, from)", "12 of their images"],
-        ("t.csv", "type"),
+        joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES)),
+        "t.csv (type, from)",
     ),
-    "breeds of species": (
-        [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)],
-        {"t.csv": "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n"},
-        ["t.csv (kind)", "8 of their images"],
-        ("t.csv", "kind"),
-    ),
+    "breeds": (BREEDS, "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n", "t.csv (kind)"),
     "patients in the names of files": (
-        [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)],
-        {"t.csv": joined("id,age,type", *((f"P-{n}", 50 + n, "ab"[n % 2]) for n in range(4)))},
-        ["t.csv (type)", "8 of their images"],
-        ("t.csv", "type"),
+        EYES,
+        joined("id,age,type", *((f"P-{n}", 50 + n, "ab"[n % 2]) for n in range(4))),
+        "t.csv (type)",
     ),
     "wells of plates": (
         ROOMS,
-        {"t.csv": joined("plate,well,drug", *((r[:6], r[7:9], "ab"[r[8] == "1"]) for r in ROOMS))},
-        ["t.csv (drug)", "8 of their images"],
-        ("t.csv", "drug"),
+        joined("plate,well,drug", *((r[:6], r[7:9], "ab"[r[8] == "1"]) for r in ROOMS)),
+        "t.csv (drug)",
     ),
     "folder and name in two columns": (
         SITES,
-        {"t.csv": joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES))},
-        ["t.csv (Art)", "8 of their images"],
-        ("t.csv", "Art"),
+        joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES)),
+        "t.csv (Art)",
     ),
-    "Camtrap DP": (
-        SITES,
-        {
-            "deployments.csv": "deploymentID,cameraModel\ndep0,x\ndep1,x\n",
-            "media.csv": joined(
-                "mediaID,deploymentID,filePath", *((s[3:], s[:4], s) for s in SITES)
-            ),
-            "observations.csv": joined(
-                "deploymentID,mediaID,scientificName",
-                *((s[:4], s[3:], "ab"[int(s[9]) % 2]) for s in SITES),
-            ),
-        },
-        ["observations.csv (scientificName)", "8 of their images"],
-        ("observations.csv", "scientificName"),
-    ),
+    "Camtrap DP": (SITES, CAMTRAP, "observations.csv (name)"),
     "habitats of sites with folders of species": (
-        [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)],
-        {"t.csv": "site,habitat\nsite0,wood\nsite1,field\nsite2,wood\nsite3,field\n"},
-        ["t.csv (habitat)", "16 of their images"],
-        None,
+        HABITATS,
+        "site,habitat\nsite0,a\nsite1,b\nsite2,a\nsite3,b\n",
+        "t.csv (habitat)",
     ),
 }
 
 
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
-    photos, files, words, chosen = IN_DOUBT[layout]
-    reading = "outer" if chosen else "outer or inner"
-    with refused(str(tmp_path), *words, "--table FILE --label COLUMN", f"--labels {reading}."):
+    photos, files, words = IN_DOUBT[layout]
+    files = files if isinstance(files, dict) else {"t.csv": files}
+    reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
+    found = f"{len(photos)} of their images"
+    with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
         read(tmp_path, photos, files)
-    asked = dict(zip(("table", "label"), chosen)) if chosen else {"labels": "inner"}
+    table, label = re.match(r"(\S+) \((\w+)", words).groups()
     half = len(photos) // 2
-    assert f"2 classes: a ({half}), b ({half})" in read(tmp_path, photos, files, **asked)[0]
+    notes, _ = read(tmp_path, photos, files, table, label)
+    assert f"2 classes: a ({half}), b ({half})" in notes
+    if photos is HABITATS:
+        assert notes[1] in read(tmp_path, photos, files, labels="inner")[0]
