@@ -1,13 +1,11 @@
 """Read the images for a new project once: the names of files, and what labels and sizes need."""
 
 import contextlib
-import functools
-import io
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from PIL import Image
 
@@ -22,7 +20,6 @@ from pawprint.given.names import describe_unsafe, is_image_name, is_visible, req
 
 MAX_READ = 2000  # number of evenly spaced images whose header is read
 OF_DATASETS = (".arrow", ".parquet")
-Opener = Callable[[], IO[bytes]]
 
 
 class Given(NamedTuple):
@@ -65,8 +62,6 @@ def open_given(path: Path, place: Path | None = None) -> Iterator[Given]:
         yield _read_folder(path)
     elif path.suffix in OF_URLS:
         yield Given(path, {path.name: path}, [], [], [], lambda name: b"")
-    elif path.suffix.lower() in OF_DATASETS:
-        raise _of_dataset(path, [path.name])
     elif is_tar(path) or zipfile.is_zipfile(path):
         with tempfile.TemporaryDirectory(dir=place) as folder:
             try:
@@ -81,35 +76,30 @@ def open_given(path: Path, place: Path | None = None) -> Iterator[Given]:
         )
 
 
-def _given(
-    path: Path, files: Mapping[str, Path], names: list[str], read: Callable[[str], bytes]
-) -> Given:
-    """Raise InputError if no image has a safe name."""
-    if problem := describe_unsafe(names):
-        raise InputError(f"{path}: {problem}")
-    visible = [*filter(is_visible, names)]
-    images = [name for name in visible if is_image_name(name)]
-    others = [name for name in visible if not is_image_name(name)]
-    return Given(path, files, names, images, others, read)
-
-
 def _read_folder(folder: Path) -> Given:
-    """Raise InputError for a subfolder that cannot be searched, and for names that DVC refuses."""
-    below = [(path.relative_to(folder).as_posix(), path) for path in walk(folder, _refuse)]
-    files = dict(sorted(below))
-    given = _given(folder, files, [*files], lambda name: read_bytes(files[name]))
-    if not given.images and any(name.lower().endswith(OF_DATASETS) for name in given.others):
-        raise _of_dataset(folder, given.others)
-    images = [files[name] for name in given.images]
-    _require_content((path, pointer_at(path)) for path in images)
+    """Raise InputError for a subfolder that cannot be searched, and for names that DVC refuses.
+
+    Also raises InputError if no image has a safe name, and for pointers to the content of images.
+    """
+    found = ((path.relative_to(folder).as_posix(), path) for path in walk(folder, _refuse))
+    files = dict(sorted(found))
+    if problem := describe_unsafe(files):
+        raise InputError(f"{folder}: {problem}")
+    images = [*filter(is_image_name, files)]
+    others = [name for name in files if is_visible(name) and not is_image_name(name)]
+    if not images and any(name.lower().endswith(OF_DATASETS) for name in others):
+        raise InputError(
+            f"{folder}: expected photos. Received: {name_some(others)}. Write them to a folder as "
+            "docs/images.md shows for Hugging Face data sets."
+        )
+    paths = [files[name] for name in images]
+    if pointers := {str(path): what for path in paths if (what := pointer_at(path))}:
+        what = next(iter(pointers.values()))
+        raise InputError(f"{name_some(pointers, 1)}: expected images. Received: {what}.")
     require_utf8(path for path in files.values() if path.is_file())
-    return given._replace(sizes=_sizes_of([functools.partial(io.FileIO, path) for path in images]))
-
-
-def _of_dataset(path: Path, names: Iterable[str]) -> InputError:
-    return InputError(
-        f"{path}: expected photos. Received: {name_some(names)}. Write them to a folder as "
-        "docs/images.md shows for Hugging Face data sets."
+    sizes = _sizes_of(paths)
+    return Given(
+        folder, files, [*files], images, others, lambda name: read_bytes(files[name]), sizes
     )
 
 
@@ -119,19 +109,11 @@ def _refuse(path: Path, why: str) -> NoReturn:
     )
 
 
-def _require_content(pointers: Iterable[tuple[object, str | None]]) -> None:
-    """Raise InputError if images are only pointers to their content. The kind is given for each."""
-    found = {str(name): what for name, what in pointers if what}
-    if found:
-        what = next(iter(found.values()))
-        raise InputError(f"{name_some(found, 1)}: expected images. Received: {what}.")
-
-
-def _sizes_of(images: Sequence[Opener]) -> list[tuple[int, int]]:
+def _sizes_of(images: Sequence[Path]) -> list[tuple[int, int]]:
     """Return the sizes of up to MAX_READ images. Only headers are read; others are left out."""
     sizes = []
-    for open_image in images[:: -(-len(images) // MAX_READ) or 1]:
-        # Pillow and zipfile may raise any exception for a damaged file.
-        with contextlib.suppress(Exception), open_image() as file:
+    for path in images[:: -(-len(images) // MAX_READ) or 1]:
+        # Pillow may raise any exception for a damaged file.
+        with contextlib.suppress(Exception), path.open("rb") as file:
             sizes.append(Image.open(file, formats=FORMATS).size)
     return sizes

@@ -10,10 +10,9 @@ folder (Hugging Face, fastai).
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from itertools import permutations, takewhile
 from operator import eq
-from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -408,9 +407,8 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     example = min(path for path, label in found[OUTER].items() if label != found[INNER][path])
     readings = []
     for reading in READINGS:
-        counts: Counter[str] = Counter()
-        for path, label in found[reading].items():
-            counts[label] += images[path]
+        label_of = found[reading]
+        counts = Counter(label_of[path] for path in images.elements() if path in label_of)
         readings.append(f"`clean.labels: {reading}` gives {describe_class_counts(counts)}")
     return (
         f"{archive}: expected the first and the last folder above each image to give the same "
@@ -500,18 +498,9 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     listed.
     """
     yield from _describe_marked(places)
-    folders = _unread_folders(places)
-    classes = {label.lower() for label, _ in places.values()}
-    for is_class, said in ((False, "not a class: "), (True, "")):
-        shown = [
-            f"{printable(folder)}/ ({count_suffixes(files)})"
-            for folder, files in folders.items()
-            if (PurePosixPath(folder).name.lower() in classes) == is_class
-        ]
-        more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
-        if shown:
-            names = ", ".join(shown[:SHOWN])
-            yield f"{said}no readable image in {names}{more}; see docs/images.md for formats"
+    if unread := _unread_folders(places):
+        names = [f"{folder}/ ({count_suffixes(files)})" for folder, files in unread.items()]
+        yield f"no readable image in {name_some(names, SHOWN)}; see docs/images.md for formats"
     labelled = {name: place for name, place in places.items() if place[0] not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -572,20 +561,18 @@ def _mark(stem: str, stems: Container[str]) -> str:
     return ""
 
 
-def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+def _unread_folders(names: Collection[str]) -> dict[str, list[str]]:
     """Return the files in each folder that contains files, but no image at any depth.
 
     Hidden folders and system folders are left out.
     """
-    files = defaultdict(list)
+    holders = {folder_of(name) for name in names if is_image_name(name)}
+    with_images = {above for folder in holders for above in with_parents(folder)} | {()}
+    unread = defaultdict(list)
     for name in names:
-        files[folder_of(name)].append(name)
-    with_images: set[Parts] = {()}
-    for folder, inside in files.items():
-        if any(map(is_image_name, inside)):
-            with_images.update(with_parents(folder))
-    unread = {"/".join(folder): files[folder] for folder in sorted(files.keys() - with_images)}
-    return {folder: unread[folder] for folder in unread if is_visible(f"{folder}/")}
+        if (folder := folder_of(name)) not in with_images:
+            unread["/".join(folder)].append(name)
+    return {folder: unread[folder] for folder in sorted(unread) if is_visible(f"{folder}/")}
 
 
 def tree_of(folders: Iterable[Parts]) -> str:

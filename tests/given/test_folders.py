@@ -3,14 +3,12 @@
 import re
 from collections import Counter
 from pathlib import Path
-from shutil import make_archive
 
 import pytest
 import yaml
 from classes_of import describe_classes
 from conftest import (
     clean_archive,
-    photo,
     photos_of,
     printed,
     refused,
@@ -18,7 +16,6 @@ from conftest import (
     write_files,
 )
 
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.init import WITHOUT_CLASSES
@@ -126,6 +123,8 @@ READ = [
     {".": ""},
     {"unlabelled": "", ".": "", "unknown": "unknown"},
     {"archive/unsorted": ""},
+    {"cat": "cat", "dog": "dog"}
+    | dict.fromkeys(("_unlabeled", "Unlabelled", "no_label", "UNSORTED", "cat/unsorted"), ""),
 ]
 
 
@@ -156,18 +155,6 @@ REFUSED = [
 def test_folders_that_give_no_classes_are_refused(folders, message):
     with pytest.raises(InputError, match=f"^photos: .*{message}"):
         read_folders(images_in(*folders), "auto", "photos")
-
-
-@pytest.mark.parametrize(
-    "name", ["_unlabeled", "Unlabelled", "no_label", "UNSORTED", "cat/unsorted"]
-)
-def test_folder_for_images_without_a_label_is_neither_a_class_nor_unknown(tmp_path, name):
-    names = [*images_in("cat", "dog"), f"{name}/9.jpg"]
-    pack(tmp_path / "given.zip", photos_of(names).items())
-    kept, rejected, _ = clean_archive(tmp_path / "given.zip", labels="auto")
-    assert set(kept["label"]) == {"cat", "dog", ""}
-    assert kept["path"][kept["label"] == ""].tolist() == [f"{name}/9.jpg"]
-    assert rejected.empty
 
 
 def test_folder_that_a_mapping_names_is_a_class_whatever_its_name(tmp_path):
@@ -227,13 +214,6 @@ def test_masks_beside_the_photos_of_a_class_are_said_with_a_group_for_each_pair(
     assert groups[::2] == groups[1::2] and len(set(groups)) == 40
     few = {name: places[name] for name in places if name not in names[25::2]}
     assert list(describe_names(few)) == []
-
-
-@pytest.mark.parametrize("form", ["zip", "tar"])
-def test_classes_of_an_archive_are_said_too(tmp_path, form):
-    files = photos_of(images_in("cat", "dog")) | {"unknown/1.jpg": photo(9)}
-    made = make_archive(str(tmp_path / "photos"), form, write_files(tmp_path / "photos", files))
-    assert describe_classes(Path(made), "auto") == [f"2 classes: cat (2), dog (2); 1 {UNKNOWN}"]
 
 
 def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
