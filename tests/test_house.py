@@ -33,7 +33,7 @@ EXCEPTIONS = {
         "MAX_LEFT_OUT Params check_content describe_empty describe_param_changes "
         "first_of_bursts is_tar left_out make_project tar_files track"
     ),
-    "export export_formats export_litert export_page": (
+    "export export_formats export_page litert_model": (
         "HeadWeights IMAGENET ONNX PACKAGES Params activation_for describe_score keras "
         "load_backbone load_model load_params save_model with_features with_head"
     ),

@@ -39,7 +39,7 @@ def explained(data: bytes, folder: Path) -> tuple[Prediction, Metadata, str, str
     """
     predictor = served(folder)
     image = predictor.decode(data).image
-    prediction = predictor.predict(image)
+    prediction = predictor.predict_rgb(image)
     rules = predictor.metadata
     first = predictor.class_of(prediction.probabilities)
     picture = Image.fromarray(saliency_of(predictor, image, first))

@@ -3,8 +3,8 @@
 import argparse
 import os
 import posixpath
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from PIL import ExifTags, Image
 
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
-from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
-from pawprint.commands import add_threshold, align
+from pawprint.commands import add_threshold
 from pawprint.commands.given_images import open_given
 from pawprint.commands.label_tables import (
     Asked,
@@ -26,7 +26,7 @@ from pawprint.commands.label_tables import (
     metadata_csv,
 )
 from pawprint.data.series import first_of_bursts
-from pawprint.given.boxes import AS_IS, FAILURES, NO_FILE, Photo, crop_name, cut, read_boxes, why
+from pawprint.given.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 from pawprint.given.decoding.content import read_exif
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts, find_layout
 from pawprint.given.metadata_csv import FILE_NAME
@@ -65,8 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     burst that EXIF times tell, or the photo), the location, and the detector's confidence.
 
     Labels come from --table, --labels, COCO's categories, or a metadata.csv beside the photos.
-    Crops without a label go to OUT/unlabelled, for `pawprint app`. Boxes that cannot be cut are
-    counted, and photos that fail are listed, with the reason. The exit status is 1 if any failed.
+    Crops without a label go to OUT/unlabelled, for `pawprint app`. Boxes that cannot be cut and
+    photos that fail are counted for each reason, with the first. The exit status is 1 if photos
+    failed.
 
     Examples:
       pawprint crop md.json photos crops
@@ -82,46 +83,38 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.error("argument --margin: expected 0 to 1")
     photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
     rule = AS_IS if arguments.as_is else f"square {round(arguments.margin, 3)}"
-    rows: dict[str, Cells] = {}
-    exif_of: dict[str, Cells] = {}
-    failed: list[tuple[str, str]] = []
     cells_of, unused = _cells_of(arguments, photos)
-    notes += unused
+    rows: dict[str, Cells] = {}
+    taken: list[Cells] = []
+    failed: dict[str, list[str]] = defaultdict(list)
     with replacing(out) as new:
-        crop = partial(_crop_photo, arguments, new, rule, cells_of)
-        results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
+        crop = partial(_crop_photo, arguments, new, rule)
+        items = ((photo, cells_of.get(photo.file, {})) for photo in photos)
+        results = track(map_in_threads(crop, items), "crop", len(photos), "photo")
         for photo, (crops, exif, error) in zip(photos, results):
             rows |= crops
-            if crops:
-                exif_of[photo.file] = exif | {"folder": posixpath.dirname(photo.file)}
-            failed += [(printable(photo.file), error)] if error else []
+            taken += [exif] if crops else []
+            if error:
+                failed[error].append(photo.file)
+        reasons = [f"{error}: {name_some(files)}" for error, files in failed.items()]
         if not rows:
-            said = [f"{arguments.boxes}: no box to cut", *notes, *map(": ".join, failed[:1])]
+            said = [f"{arguments.boxes}: no box to cut", *notes, *unused, *reasons]
             raise InputError("; ".join(said))
-        taken = pd.DataFrame.from_dict(exif_of, "index").assign(path=[*exif_of])
-        bursts = first_of_bursts(taken, ["folder", "camera"])
+        table = pd.DataFrame(taken, [photo["path"] for photo in taken])
+        bursts = first_of_bursts(table, ["folder", "camera"])
         for cells in rows.values():  # a sequence stays as it is
             cells["group"] = bursts.get(cells["group"], cells["group"])
         write_text(new / FILE_NAME, metadata_csv(rows))
     labels = Counter(cells["label"] for cells in rows.values())
     labels[""] = labels.pop(UNLABELLED, 0)
-    print("\n".join([*notes, f"{CROPS}: {rule}", describe_class_counts(labels)]))
-    empty = len(photos) - len(exif_of) - len(failed)
-    print(
-        f"{counted(len(rows), 'crop')} of {counted(len(exif_of), 'photo')}; other photos: "
-        f"{empty:,} without a box to cut, {len(failed):,} failed"
+    number = sum(map(len, failed.values()))
+    counts = (
+        f"{counted(len(rows), 'crop')} of {counted(len(taken), 'photo')}; other photos: "
+        f"{len(photos) - len(taken) - number:,} without a box to cut, {number:,} failed"
     )
-    lines = [*_describe_failed(failed, folder), "Next:", f"pawprint init NAME --images {out}"]
-    print("\n".join(lines))
+    lines = [*notes, *unused, f"{CROPS}: {rule}", describe_class_counts(labels), counts, *reasons]
+    print("\n".join([*lines, "Next:", f"pawprint init NAME --images {out}"]))
     return int(bool(failed))
-
-
-def _describe_failed(failed: list[tuple[str, str]], folder: Path) -> Iterator[str]:
-    """Yield a line for each photo that fails and why, but one for those that are not there."""
-    if others := [(file, error) for file, error in failed if error != NO_FILE]:
-        yield align(others)
-    if gone := [file for file, error in failed if error == NO_FILE]:
-        yield f"{NO_FILE} below {folder}: {name_some(gone)}"
 
 
 def _cells_of(
@@ -136,16 +129,12 @@ def _cells_of(
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
         return {}, []
-    if table and table.suffix.lower() == ".json":
-        if arguments.label:
-            arguments.error("argument --label: expected no JSON as the --table")
-        of_table, *_ = read_boxes(table, folder, has_labels=True)
-        cells = {each.file: _own_cells(each) | {"label": each.label} for each in of_table}
+    if table and table.suffix.lower() == ".json" and not arguments.label:
+        of_table, *_ = read_boxes(table, folder)
+        cells = {each.file: each.cells | {"label": each.label} for each in of_table}
         if not any(cells[each.file]["label"] for each in photos if each.file in cells):
-            raise InputError(
-                f"{table}: expected labels of photos in {arguments.boxes}, by the same paths. "
-                f"Received: {name_some(cells) or 'no images'}, without a label for any of them."
-            )
+            what = f"expected labels of photos in {arguments.boxes}, by the same paths"
+            raise InputError(f"{table}: {what}. Received: {name_some(cells)}, without such labels.")
         several = describe_several([each.file for each in of_table if len(each.labels - {""}) > 1])
         return cells, [several] if several else []
     with open_given(folder) as given:
@@ -156,28 +145,23 @@ def _cells_of(
     return {name: {"label": place.label} for name, place in places.items()}, []
 
 
-def _own_cells(photo: Photo) -> Cells:
-    return {"group": photo.group, "location": photo.location}
-
-
 def _crop_photo(
-    arguments: argparse.Namespace,
-    out: Path,
-    rule: str,
-    cells_of: Mapping[str, Cells],
-    photo: Photo,
+    arguments: argparse.Namespace, out: Path, rule: str, item: tuple[Photo, Cells]
 ) -> tuple[dict[str, Cells], Cells, str]:
-    """Write the crops of a photo; return their cells by name, its EXIF, and why it fails, or ""."""
+    """Write the crops of a photo, given with its cells from the table or the folders.
+
+    Returns their cells by name, the photo's path and EXIF, and why it fails, or "".
+    """
+    photo, of_table = item
     try:
         data = photo.read(arguments.photos)
         crops = cut(data, photo, rule, arguments.bits)
     except FAILURES as error:
         return {}, {}, why(error)
     found = read_exif(data)
-    exif = _exif_of(found)
     # With --labels, folders are classes, not locations.
     cells = {"group": photo.file, "location": "" if arguments.labels else photo.site, "label": ""}
-    for given in (_own_cells(photo), cells_of.get(photo.file, {})):
+    for given in (photo.cells, of_table):
         cells |= {column.lower(): cell for column, cell in given.items() if cell}
     is_asked = arguments.table or arguments.label or arguments.labels
     rows = {}
@@ -185,11 +169,11 @@ def _crop_photo(
         label = cells["label"] if is_asked else box.label or cells["label"]
         name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
-        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0, exif=exif)
+        crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0, exif=_exif_of(found))
         row = cells | {"label": label or UNLABELLED}
         confidence = "" if box.confidence is None else str(box.confidence)
         rows[name.as_posix()] = row | {"confidence": confidence, CROPS: rule}
-    return rows, found, ""
+    return rows, found | {"path": photo.file, "folder": posixpath.dirname(photo.file)}, ""
 
 
 def _exif_of(found: Cells) -> bytes:

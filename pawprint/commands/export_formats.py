@@ -23,7 +23,7 @@ from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
 from pawprint.commands import export_page
-from pawprint.commands.export_litert import add_metadata, for_litert
+from pawprint.commands.litert_model import add_metadata, for_litert
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import RunNetwork, load_predictor
 from pawprint.model.served_model import is_mirrored
@@ -152,20 +152,20 @@ def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
 
 def write_keras(trained: Trained) -> Compared:
     """Write a Keras file, which always has the same bytes for the same model."""
-    folder = trained.folder("keras")
-    with exporting(folder, trained.run.metadata) as new:
-        save_model(trained.model, new / "model.keras")
-        outputs = all_outputs(one_by_one(open_keras(new / "model.keras")), trained.pixels())
-        require_close(folder, outputs, trained.expected)
-    return _compared(trained, folder, outputs)
+    return _write(trained, "keras", save_model, open_keras)
 
 
 def write_onnx(trained: Trained) -> Compared:
     """Write an ONNX file with tf2onnx."""
-    folder = trained.folder("onnx")
+    return _write(trained, "onnx", lambda model, path: path.write_bytes(onnx_of(model)), open_onnx)
+
+
+def _write(trained: Trained, name: str, write: Callable, read: Callable) -> Compared:
+    folder = trained.folder(name)
     with exporting(folder, trained.run.metadata) as new:
-        (new / "model.onnx").write_bytes(onnx_of(trained.model))
-        outputs = all_outputs(one_by_one(open_onnx(new / "model.onnx")), trained.pixels())
+        path = new / f"model.{name}"
+        write(trained.model, path)
+        outputs = all_outputs(one_by_one(read(path)), trained.pixels())
         require_close(folder, outputs, trained.expected)
     return _compared(trained, folder, outputs)
 
@@ -227,9 +227,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
         compared = _compared(trained, folder, outputs)
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
         chosen = small if is_half else network
-        text = export_page.page_of(
-            chosen, trained.run.metadata, export_page.describe(trained.run, params), runtime
-        )
+        text = export_page.page_of(chosen, trained.run, params, runtime)
         write_text(new / export_page.PAGE_FILE, text)
         # With 16 bits, the network has already been run on all images.
         photos = trained.photos.iloc[: FEW if is_half else None]

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from pawprint.base.download import download
 from pawprint.base.package import PACKAGE
 from pawprint.base.paths import SCORES_CSV
 from pawprint.base.tables import read_table
-from pawprint.model.metadata import Metadata
 from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Params
 from pawprint.report.pages import describe_score
 from pawprint.scores.intervals import CONFIDENCE
@@ -59,14 +57,6 @@ SQUARES = {
 }
 
 
-class About(NamedTuple):
-    """A page's description of its model: a title, terms with texts, and the weights' origin."""
-
-    title: str
-    facts: Mapping[str, str]
-    weights: str
-
-
 def fetch_runtime() -> dict[str, bytes]:
     """Return the runtime files, keyed by part id. Raises InputError if they cannot be fetched."""
     return {
@@ -75,8 +65,8 @@ def fetch_runtime() -> dict[str, bytes]:
     }
 
 
-def describe(run: Run, params: Params) -> About:
-    """Return the description of a run's model for its page."""
+def _facts_of(run: Run) -> dict[str, str]:
+    """Return what a page says about its model: texts keyed by term."""
     metadata = run.metadata
     scores = read_table(run.folder / SCORES_CSV, SCORES)
     names = dict.fromkeys(("accuracy", headline_of(scores)))
@@ -100,22 +90,23 @@ def describe(run: Run, params: Params) -> About:
             "label of photos unlike the training photos: unknown score above "
             f"{metadata.unknown_threshold:.4g}"
         )
-    return About(project_name(run.folder), facts, whose_weights(params))
+    return facts
 
 
-def page_of(network: bytes, metadata: Metadata, about: About, runtime: Mapping[str, bytes]) -> str:
+def page_of(network: bytes, run: Run, params: Params, runtime: Mapping[str, bytes]) -> str:
     """Return the page for a network: an ONNX file that turns `pixels` into an export's outputs."""
+    metadata = run.metadata
     rules = metadata.model_dump(mode="json", include=RULES)
     # Objects in JavaScript reorder numeric keys.
     rules["thresholds"] = list(metadata.thresholds.items())
     parts = {
-        "TITLE": html.escape(about.title),
+        "TITLE": html.escape(project_name(run.folder)),
         "CLASSES": html.escape(", ".join(metadata.labels)),
         "FACTS": "\n".join(
             f"    <dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>"
-            for term, text in about.facts.items()
+            for term, text in _facts_of(run).items()
         ),
-        "WEIGHTS": html.escape(about.weights),
+        "WEIGHTS": html.escape(whose_weights(params)),
         "VERSION": VERSION,
         "MODEL": json.dumps(rules).replace("<", "\\u003c"),  # prevents "<" from ending the script
         "NETWORK": _packed(network),

@@ -24,7 +24,7 @@ from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
 from pawprint.given.folders import AUTO, READINGS, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata
-from pawprint.given.names import SPLIT_OF_FOLDER, count_suffixes, is_image_name, split_in_words
+from pawprint.given.names import count_suffixes, is_image_name
 from pawprint.given.user_tables import parse_csv
 
 Cells = dict[str, str]  # keyed by column

@@ -69,14 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
     rule = predictor.metadata.crop_rule
     if arguments.boxes:
         content, each = _label_boxes(arguments, predictor)
+        if not rule:
+            print("the model was trained on whole photos, not on crops", file=sys.stderr)
     else:
         images = find_images(arguments.paths)
         pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
         each = predict_each(predictor, images, has_hashes=arguments.format != "table")
-    if arguments.boxes and not rule:
-        print("the model was trained on whole photos, not on crops", file=sys.stderr)
-    if rule and not arguments.boxes and rules_of(arguments.paths) != {rule}:
-        print(f"the model was trained on crops ({rule}); see --boxes", file=sys.stderr)
+        if rule and rules_of(arguments.paths) != {rule}:
+            print(f"the model was trained on crops ({rule}); see --boxes", file=sys.stderr)
     failed: list[dict] = []
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:

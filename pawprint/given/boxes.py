@@ -14,9 +14,8 @@ import json
 import math
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import compress
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from unicodedata import normalize
@@ -37,13 +36,10 @@ FAILURES = (InputError, OSError, ValueError, ArithmeticError)
 MALFORMED = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
-MAX_FRACTION = 1.5  # rounding puts some boxes a little outside, and pixels are larger
 MAX_STRETCH = 0.02  # difference of a photo's aspect ratio from the JSON's, which rounding explains
-NO_FILE = "no such file or directory"  # as `why` says it
 # Folders that cameras make, below the folder of a site.
 OF_CAMERAS = re.compile(r"dcim|\d{3}[a-z_]{5}|\d+(recnx|ek\d+|_btcf|media|dscim)", re.IGNORECASE)
-# The typical thresholds of MegaDetector's versions.
-TYPICAL = ((r"redwood", 0.3), (r"(?<![a-z\d])(md|megadetector_)?v[234](?!\d)", 0.8), ("", 0.2))
+LEAST = 0.2  # the least confidence, if the JSON does not say what is typical for its detector
 
 
 class Box(NamedTuple):
@@ -59,26 +55,22 @@ class Box(NamedTuple):
     label: str = ""
 
 
-Size = tuple[float, float]  # width and height
-
-
 class Photo(NamedTuple):
     """A photo and its boxes.
 
-    `name` is its path in the JSON, and `file` the one below the photos' folder, with slashes.
-    `group`, the sequence, and `location` are the JSON's, or "". `size` is the width and height that
-    the JSON has, or None. If `problem` is not "", the photo cannot be used. `labels` are those that
-    COCO has for it, with "" for one that may be another photo's.
+    `name` is its path in the JSON, and `file` the one below the photos' folder, with slashes. If
+    `problem` is not "", the photo cannot be used. `cells` may have a `group`, the sequence, and a
+    `location`. `size` is the width and height that COCO has, or None, and `labels` are COCO's, with
+    "" for one that may be another photo's.
     """
 
     name: str
     file: str
     boxes: list[Box]
     problem: str
-    group: str = ""
-    location: str = ""
-    size: Size | None = None
-    labels: frozenset[str] = frozenset()
+    cells: dict[str, str]
+    size: Sequence[float] | None
+    labels: frozenset[str]
 
     def read(self, folder: Path) -> bytes:
         """Return the bytes, or none without boxes. Raises InputError, OSError or ValueError."""
@@ -102,178 +94,132 @@ LeftOut = dict[str, list[str]]  # where boxes that cannot be cut are, keyed by t
 
 
 def read_boxes(
-    path: Path, folder: Path, threshold: float | None = None, has_labels: bool = False
+    path: Path, folder: Path, threshold: float | None = None
 ) -> tuple[list[Photo], dict[str, Any], list[str]]:
     """Return the photos of a JSON, its content, and lines about how it was read.
 
     Photos are below `folder`; those that are equal are one. `threshold` is the least confidence of
-    a box, by default what is typical for the detector. If it `has_labels`, the JSON must be COCO's.
-    Raises InputError for other formats, and if no box or no photo with boxes can be used.
+    a box, by default what is typical for the detector. Raises InputError for other formats.
     """
-    what = "labels in COCO's JSON" if has_labels else "boxes in a JSON of MegaDetector or COCO"
     left_out: LeftOut = defaultdict(list)
+    notes: list[str] = []
     try:
         with reading():
             content = json.loads(read_bytes(path))
-        if isinstance(content, list):
-            raise TypeError("a list; that of Microsoft's `megadetector` has boxes in pixels")
-        if "predictions" in content:
-            raise TypeError("SpeciesNet's predictions: convert them with its speciesnet_to_md")
-        if has_labels or "annotations" in content:
-            photos, notes = _read_coco(content, threshold or 0, left_out), list[str]()
+        if not isinstance(content, dict) or "predictions" in content:
+            raise TypeError("another format; convert SpeciesNet's with its speciesnet_to_md")
+        if "annotations" in content:
+            images, labels, least = *_of_coco(content, left_out), threshold or 0
         else:
-            photos, notes = _read_megadetector(content, threshold, left_out)
-        if left_out:
-            notes.append(f"left out: {_describe(left_out)}")
-        if left_out and not has_labels and not any(photo.boxes for photo in photos):
-            raise ValueError(_describe(left_out))
-        photos = [*_below(folder, photos, has_labels, notes)]
+            images, labels, least = _of_megadetector(content, threshold, notes)
+        photos = [_photo_of(image, labels, least, left_out) for image in images]
+        described = ", ".join(
+            f"{len(places):,} box{'es' if places[1:] else ''} {why} ({name_some(places, 1)})"
+            for why, places in left_out.items()
+        )
+        notes += [f"left out: {described}"] if described else []
+        photos = [*_below(folder, photos, notes)]
     except MALFORMED as error:
-        raise InputError(f"{path}: expected {what}. Received: {_problem(error)}.") from None
+        raise InputError(
+            f"{path}: expected boxes in a JSON of MegaDetector or COCO. Received: {_says(error)}."
+        ) from None
     names = [PurePosixPath(photo.file).name for photo in photos]
     if others := [name for name in names if not is_image_name(name)]:
         notes.append(f"left out: {count_suffixes(others)}")
     return [each for each, name in zip(photos, names) if is_image_name(name)], content, notes
 
 
-def _problem(error: Exception) -> str:
+def _says(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else reason(error)
 
 
-def _reason(error: Exception) -> str:
-    """Return why a box is left out, from an error of `_fractions` or of reading another format."""
-    return str(error) if isinstance(error, InputError) else f"malformed: {_problem(error)}"
+Labels = Mapping[object, str | None]  # of the boxes of each category; None: they are not wanted
 
 
-def _describe(left_out: LeftOut) -> str:
-    """Return text such as "6 boxes without an area (00349.jpg and 5 more)"."""
-    return ", ".join(
-        f"{len(places):,} box{'es' if places[1:] else ''} {why} ({name_some(places, 1)})"
-        for why, places in left_out.items()
-    )
-
-
-def _read_megadetector(
-    content: dict[str, Any], threshold: float | None, left_out: LeftOut
-) -> tuple[list[Photo], list[str]]:
+def _of_megadetector(
+    content: dict, threshold: float | None, notes: list[str]
+) -> tuple[list[dict], Labels, float]:
+    """Return the images, the labels, and the least confidence of a box."""
     names = content["detection_categories"]
     # The dialects number the categories differently.
     chosen = {key for key, name in names.items() if name.lower() == ANIMAL} or {*names}
     info = content.get("info") or {}
-    least = typical_threshold(info) if threshold is None else threshold
-    photos = []
-    for image in content["images"]:
-        file, boxes = image["file"], []
-        for place, found in enumerate(image.get("detections") or []):
-            try:
-                confidence = float(found["conf"])
-                if confidence >= least and _named(found["category"], names) in chosen:
-                    boxes.append(Box(place, _fractions(found["bbox"]), confidence))
-            except (InputError, *MALFORMED) as error:
-                left_out[_reason(error)].append(file)
-        photos.append(Photo(file, file, boxes, image.get("failure") or ""))
+    typical = (info.get("detector_metadata") or {}).get("typical_detection_threshold") or LEAST
+    least = float(typical if threshold is None else threshold)
     what = name_some(sorted({names[key] for key in chosen}))
-    notes = [f"boxes of {what} with a confidence of at least {least:g}"]
-    if "format_version" not in info:
-        notes.append("no format_version: PytorchWildlife's boxes may lie in photos before EXIF "
-                     "turns them upright, so look at some crops")  # fmt: skip
-    return photos, notes
+    notes.append(f"boxes of {what} with a confidence of at least {least:g}")
+    return content["images"], {key: "" if key in chosen else None for key in names}, least
 
 
-def _named(category: object, names: Mapping) -> object:
-    """Return a category. Raises InputError if it has no name."""
-    if category not in names:
-        raise InputError(f"of category {category!r}, which the file does not name")
-    return category
-
-
-def typical_threshold(info: dict[str, Any]) -> float:
-    """Return the least confidence that MegaDetector's tools use for a JSON with this `info`."""
-    typical = (info.get("detector_metadata") or {}).get("typical_detection_threshold")
-    name = str(info.get("detector") or "").lower()
-    by_name = next(value for pattern, value in TYPICAL if re.search(pattern, name))
-    return by_name if typical is None else float(typical)
-
-
-def _read_coco(content: dict[str, Any], threshold: float, left_out: LeftOut) -> list[Photo]:
-    categories = {(each["id"], each["name"]) for each in content["categories"]}
-    names = dict(categories)
-    if len(names) < len(categories):
-        raise ValueError("categories with the same id")
-    pairs = {(image["id"], image["file_name"]) for image in content["images"]}
-    files_of = Counter(image_id for image_id, _ in pairs)
-    boxed, labels = defaultdict(list), defaultdict(set)
+def _of_coco(content: dict, left_out: LeftOut) -> tuple[list[dict], Labels]:
+    """Return the images in MegaDetector's form, with their `size` and `labels`, and the labels."""
+    for part, name in (("categories", "name"), ("images", "file_name")):
+        pairs = {(each["id"], each[name]) for each in content[part]}
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError(f"{part} with the same id")
+    names = {each["id"]: each["name"] for each in content["categories"]}
+    boxes, labels = defaultdict(list), defaultdict(set)
     for each in content["annotations"]:
-        # The animal may be in another photo of the sequence.
-        is_of_photo = not each.get("sequence_level_annotation")
-        image_id = each.get("image_id")
-        labels[image_id].add(names.get(each.get("category_id"), "") if is_of_photo else "")
-        if each.get("bbox") or each.get("bbox_relative"):
-            boxed[image_id].append(each)
-    photos = []
+        category, image_id = each.get("category_id"), each.get("image_id")
+        is_of_photo = not each.get("sequence_level_annotation")  # or of another one
+        labels[image_id].add(names.get(category, "") if is_of_photo else "")
+        if each.get("bbox"):
+            box = {"category": category, "conf": each.get("score"), "is_of_photo": is_of_photo}
+            boxes[image_id].append(each | box)
+    ids = {image["id"] for image in content["images"]}
+    for image_id in [each for each in boxes if each not in ids]:
+        left_out["of an image_id that no image has"] += [repr(image_id)] * len(boxes[image_id])
+    images = []
     for image in content["images"]:
-        file, image_id = image["file_name"], image["id"]
-        width, height = (float(image.get(side) or 0) for side in ("width", "height"))
-        size = (width, height) if min(width, height) > 0 else None
-        annotations = boxed.get(image_id, [])
-        boxes = [*_boxes_of(file, annotations, names, size, left_out)]
-        problem = "marked as corrupt" if image.get("corrupt") else ""
-        if not size and any(not each.get("bbox_relative") for each in annotations):
-            problem = "the JSON has its boxes in pixels, but not its width and height"
-        if files_of[image_id] > 1:
-            problem = "the JSON has its id twice, and annotations may be another photo's"
-        boxes = [box for box in boxes if box.confidence is None or box.confidence >= threshold]
-        values = (image.get(key) for key in ("seq_id", "location"))
-        group, location = ("" if value is None else str(value) for value in values)
-        of_photo = frozenset(labels.get(image_id, ()))
-        photos.append(Photo(file, file, boxes, problem, group, location, size, of_photo))
-    for image_id in [each for each in boxed if each not in files_of]:
-        left_out["of an image_id that no image has"] += [repr(image_id)] * len(boxed[image_id])
-    return photos
+        size = [float(image.get(side) or 0) for side in ("width", "height")]
+        failure = "marked as corrupt" if image.get("corrupt") else ""
+        record = {"file": image["file_name"], "failure": failure, "size": size}
+        record |= {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
+        images.append(image | record)
+    return images, names
 
 
-def _boxes_of(
-    file: str, annotations: list[dict], names: Mapping, size: Size | None, left_out: LeftOut
-) -> Iterator[Box]:
-    """Yield the boxes of a photo in COCO's JSON, but none in pixels without a size."""
-    for place, each in enumerate(annotations):
-        relative = each.get("bbox_relative")
+def _photo_of(image: dict, label_of: Labels, least: float, left_out: LeftOut) -> Photo:
+    """Return a photo with the boxes that are wanted and can be cut."""
+    file, boxes = image["file"], []
+    for place, each in enumerate(image.get("detections") or []):
         try:
-            label = names[_named(each.get("category_id"), names)]
-            if relative or size:
-                bbox = _fractions(relative or each["bbox"], None if relative else size)
-                score = None if each.get("score") is None else float(each["score"])
-                is_of_photo = not each.get("sequence_level_annotation")
-                yield Box(place, bbox, score, label if is_of_photo else "")
+            category, confidence = each["category"], each.get("conf")
+            if category not in label_of:
+                raise InputError(f"of category {category!r}, which the file does not name")
+            label = label_of[category] if each.get("is_of_photo", True) else ""
+            confidence = None if confidence is None else float(confidence)
+            if label is not None and (confidence is None or confidence >= least):
+                bbox = _fractions(each["bbox"], image.get("size"))
+                boxes.append(Box(place, bbox, confidence, label))
         except (InputError, *MALFORMED) as error:
-            left_out[_reason(error)].append(f"{file}, annotation {each.get('id')}")
+            why = str(error) if isinstance(error, InputError) else f"malformed: {_says(error)}"
+            left_out[why].append(f"{file}, annotation {each['id']}" if "id" in each else file)
+    keys = {"group": "seq_id", "location": "location"}
+    cells = {column: str(image[key]) for column, key in keys.items() if image.get(key) is not None}
+    problem, labels = image.get("failure") or "", frozenset(image.get("labels", ()))
+    return Photo(file, file, boxes, problem, cells, image.get("size"), labels)
 
 
-def _fractions(
-    numbers: Sequence[float], size: tuple[float, float] | None = None
-) -> tuple[float, ...]:
+def _fractions(numbers: Sequence[float], size: Sequence[float] | None) -> tuple[float, ...]:
     """Return a box as in `Box`, given in pixels of a photo of this size or else in fractions.
 
     Further numbers are left out. Raises InputError, with the reason, if it cannot be cut.
     """
-    bbox = tuple(map(float, numbers[:4]))
-    if len(bbox) < 4:
-        raise InputError(f"of {len(bbox)} instead of four numbers")
-    if min(bbox[2:]) <= 0 or not math.isfinite(sum(bbox)):
+    if size and min(size) <= 0:
+        raise InputError("in pixels, without the width and height of the photo")
+    left, top, width, height = map(float, numbers[:4])
+    if min(width, height) <= 0 or not math.isfinite(left + top + width + height):
         raise InputError("without an area")
-    if size and max(bbox[2:]) <= 1:
-        raise InputError("of at most one pixel; fractions would be a bbox_relative")
-    if not size and max(bbox) > MAX_FRACTION:
-        raise InputError("in pixels instead of fractions")
-    left, top, width, height = (value / whole for value, whole in zip(bbox, (size or (1, 1)) * 2))
-    if max(left, top) >= 1 or min(left + width, top + height) <= 0:
+    if size and max(width, height) <= 1:
+        raise InputError("in fractions instead of pixels")
+    x, y = size or (1, 1)
+    if left >= x or top >= y or min(left + width, top + height) <= 0:
         raise InputError("outside the photo")
-    return left, top, width, height
+    return left / x, top / y, width / x, height / y
 
 
-def _below(
-    folder: Path, photos: list[Photo], has_labels: bool, notes: list[str]
-) -> Iterator[Photo]:
+def _below(folder: Path, photos: list[Photo], notes: list[str]) -> Iterator[Photo]:
     """Yield each photo once, with the path of its file below `folder`, for `read_boxes`.
 
     Macs decompose letters in names. If no photo that is needed has a file, all paths may begin in
@@ -284,12 +230,17 @@ def _below(
     names = {normalize("NFC", name): name for name in below}
     paths = (normalize("NFC", photo.name.replace("\\", "/")) for photo in photos)
     files = [path.removeprefix(root).removeprefix("./") for path in paths]
-    needed = [*compress(files, (photo.labels if has_labels else photo.boxes for photo in photos))]
+    needed = [file for file, photo in zip(files, photos) if photo.boxes or photo.labels]
     if needed and names.keys().isdisjoint(needed):
-        beginnings = _find_beginnings(needed, names)
         notes.append(f"{folder}: has no {needed[0]} or other photo of the JSON")
+        # The folders that all have in common may have another name and place.
+        parts = os.path.commonprefix([file.split("/")[:-1] for file in needed])  # noqa: RUF071
+        old = "".join(f"{part}/" for part in parts)
+        first, *ends = (file.removeprefix(old) for file in needed)
+        found = [name.removesuffix(first) for name in names if f"/{name}".endswith(f"/{first}")]
+        beginnings = [new for new in found if all(new + end in names for end in ends)]
         if len(beginnings) == 1:
-            ((old, new),) = beginnings
+            (new,) = beginnings
             files = [new + file.removeprefix(old) for file in files]
             notes[-1] += f", but all with {new!r} instead of {old!r}"
     same = defaultdict(list)
@@ -302,18 +253,6 @@ def _below(
         problem = "" if is_one else "the JSON has it twice, with other boxes or labels"
         problem = photo.problem or problem_of_name(file) or problem
         yield photo._replace(file=file, problem=printable(problem))
-
-
-def _find_beginnings(files: list[str], names: Collection[str]) -> set[tuple[str, str]]:
-    """Return the beginnings of all these files, each with another that makes them `names`."""
-    found = set()
-    for name in names:
-        parts = [path.split("/")[::-1] for path in (files[0], name)]
-        end = "/".join(os.path.commonprefix(parts)[::-1])  # noqa: RUF071 - of lists
-        old, new = files[0].removesuffix(end), name.removesuffix(end)
-        if end and all(f.startswith(old) and new + f.removeprefix(old) in names for f in files):
-            found.add((old, new))
-    return found
 
 
 def crop_name(photo: Photo, box: Box) -> str:
@@ -363,10 +302,10 @@ def cut(
     decoded = decode_file(data, bits, side)
     image = decoded.image
     width, height = photo.size or image.size
-    if (width - height) * (image.width - image.height) < 0:
-        raise InputError("the boxes belong to the photo before EXIF turns it upright")
     if abs(width * image.height / (height * image.width) - 1) > MAX_STRETCH:
-        raise InputError(f"the JSON has {width:g} x {height:g} pixels, in another ratio")
+        raise InputError(
+            f"the JSON has {width:g} x {height:g} pixels: another photo, or before EXIF turns it"
+        )
     used, held = decoded.used_bits, decoded.file_bits
     if held > 8 and (used < held if bits is None else used > bits):
         raise InputError(f"uses {used} of {held} bits: see --bits of `crop`, or clean.bits")

@@ -74,11 +74,3 @@ def read_file(path: Path) -> bytes:
         raise OSError("not a file")
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
-
-
-def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Image.Image:
-    """Decode a file again to RGB. Raises InputError, with the name of the file, if this fails."""
-    try:
-        return decode(read_file(path), bits, side)
-    except (OSError, UnusableImageError) as error:
-        raise InputError(f"{name}: cannot read the image again: {error}") from None

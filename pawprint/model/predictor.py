@@ -2,7 +2,6 @@
 
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,8 +77,8 @@ def find_images(paths: list[Path]) -> list[Path]:
 OF_BOXES = ("photo", "box", "confidence")  # further cells in the row of a box
 WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
-URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
+Source = Image.Image | bytes | BinaryIO | str | os.PathLike  # of one image
 
 
 def wrong_type(image: object) -> TypeError:
@@ -98,47 +97,22 @@ def wrong_type(image: object) -> TypeError:
 
 
 def _path(value: object) -> Path:
-    """Return a path as a Path. Raises TypeError for any other object, and InputError for a URL."""
+    """Return a path as a Path. Raises TypeError for any other object."""
     if isinstance(value, str | os.PathLike):
-        require_no_url(value)
-        return Path(value)
+        return Path(os.fsdecode(value))
     raise wrong_type(value)
 
 
-def require_no_url(path: str | os.PathLike) -> None:
-    """Raise InputError for a URL."""
-    if URL.match(text := os.fsdecode(path)):
-        raise InputError(f"predict: expected a file or its bytes. Received: {text}")
-
-
-def bytes_of(image: object) -> bytes:
-    """Return the bytes of an image file, given its path, an open file, or the bytes themselves.
-
-    An open file is read from its beginning. Raises InputError for a URL or if the file at a path
-    cannot be read, and TypeError for any other object.
-    """
-    if isinstance(image, bytes | bytearray | memoryview):
-        return bytes(image)
-    if isinstance(image, str | os.PathLike):
-        require_no_url(image)
-        return _read(Path(os.fsdecode(image)))
-    if hasattr(image, "read") and not isinstance(image, io.TextIOBase):
-        if hasattr(image, "seek") and hasattr(image, "seekable") and image.seekable():
-            image.seek(0)
-        data = image.read(MAX_BYTES + 1)
-        if isinstance(data, bytes):
+def _bytes_of(file: object) -> bytes:
+    """Return the bytes in memory or of an open file, from its beginning. Raises TypeError."""
+    if isinstance(file, bytes | bytearray | memoryview):
+        return bytes(file)
+    if hasattr(file, "read") and not isinstance(file, io.TextIOBase):
+        if hasattr(file, "seek") and hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+        if isinstance(data := file.read(MAX_BYTES + 1), bytes):
             return data
-    raise wrong_type(image)
-
-
-def _read(path: Path) -> bytes:
-    """Return the result of `read_file`. Raises InputError, with the path, if this fails."""
-    try:
-        with reading():
-            return read_file(path)
-    except (OSError, ValueError) as error:  # ValueError means an invalid path
-        name = printable(str(path))
-        raise InputError(f"cannot read {name}: {error}. Choose an image file.") from None
+    raise wrong_type(file)
 
 
 class Prediction(NamedTuple):
@@ -179,37 +153,49 @@ class Predictor:
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     @overload
-    def predict(self, image: Image.Image | bytes | BinaryIO | str | os.PathLike) -> Prediction: ...
+    def predict(self, image: Source) -> Prediction: ...
 
     @overload
     def predict(self, image: "Iterable[str | os.PathLike]") -> "pd.DataFrame": ...
 
-    def predict(
-        self,
-        image: "Image.Image | bytes | BinaryIO | str | os.PathLike | Iterable[str | os.PathLike]",
-    ) -> "Prediction | pd.DataFrame":
+    def predict(self, image: "Source | Iterable[str | os.PathLike]") -> "Prediction | pd.DataFrame":
         """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
 
         For a folder, or for a sequence of images and folders, return the table from `predict_all`.
 
-        Raises InputError if the file cannot be read or decoded, for a URL, or if an output is not
-        finite or `probability` is not a probability, and TypeError for other objects such as
-        arrays. If the image is damaged, the InputError is an UnusableImageError.
+        Raises InputError if the file cannot be read or decoded, or if an output is not finite or
+        `probability` is not a probability, and TypeError for other objects such as arrays. If the
+        image is damaged, the InputError is an UnusableImageError.
         """
+        if isinstance(image, Image.Image):
+            return self.predict_rgb(to_upright_rgb(image))
         if isinstance(image, str | os.PathLike):
-            is_folder = os.path.isdir(image)  # noqa: PTH112
-            return predict_all(self, [Path(image)]) if is_folder else self._predict_one(image)
+            path = _path(image)
+            is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for long names
+            return predict_all(self, [path]) if is_folder else self.predict_rgb(self.open(path))
         # Bytes and open files can be iterated over, too, and so can the names of columns or keys.
         is_one = isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
         is_one |= isinstance(image, Mapping) or hasattr(image, "columns")
         if isinstance(image, Iterable) and not is_one:
             return predict_all(self, [_path(each) for each in image])
-        return self._predict_one(image)
+        return self.predict_rgb(self.decode(_bytes_of(image)).image)
 
-    def _predict_one(self, image: object) -> Prediction:
+    def open(self, path: Path) -> Image.Image:
+        """Read and decode a file to upright RGB. Raises InputError, with the path."""
+        name = printable(str(path))
+        try:
+            with reading():
+                return self.decode(read_file(path)).image
+        except UnusableImageError as error:
+            error.args = (f"{name}: {error}",)
+            raise
+        except (OSError, ValueError) as error:  # ValueError means an invalid path
+            raise InputError(f"cannot read {name}: {error}. Choose an image file.") from None
+
+    def predict_rgb(self, image: Image.Image) -> Prediction:
+        """Return the prediction for an upright RGB image, such as one from `decode`."""
         metadata = self.metadata
-        rgb = to_upright_rgb(image) if isinstance(image, Image.Image) else self._decode(image)
-        outputs = self.run(resize(rgb, metadata.image_size, metadata.resize))
+        outputs = self.run(resize(image, metadata.image_size, metadata.resize))
         self._check(outputs)
         probabilities = class_probabilities(outputs["probability"].astype(np.float64))
         threshold = metadata.unknown_threshold
@@ -217,29 +203,16 @@ class Predictor:
         label = str(metadata.answers(probabilities, score))
         return Prediction(label, probabilities, score, outputs.get(served_model.FEATURES))
 
-    def _decode(self, image: object) -> Image.Image:
-        """Decode an image file, given as for `bytes_of`. An error includes its path, if known."""
-        data = bytes_of(image)
-        try:
-            return self.decode(data).image
-        except UnusableImageError as error:
-            if isinstance(image, str | os.PathLike):
-                error.args = (f"{printable(os.fsdecode(image))}: {error}",)
-            raise
-
     def _check(self, outputs: dict[str, np.ndarray]) -> None:
-        for name, output in outputs.items():
-            if not np.isfinite(output).all():
-                raise InputError(
-                    f"{self.folder}: expected finite numbers. Received: NaN or infinity in {name}"
-                )
         values = outputs["probability"]
         total = values.sum(dtype=np.float64)
+        is_finite = all(np.isfinite(output).all() for output in outputs.values())
         is_one_sum = len(values) == 1 or abs(total - 1) <= TOLERANCE
-        if not (is_one_sum and ((values >= 0) & (values <= 1)).all()):
+        if not (is_finite and is_one_sum and ((values >= 0) & (values <= 1)).all()):
             raise InputError(
-                f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
-                f"two labels. Received: {values.min():g} to {values.max():g}, sum {total:g}"
+                f"{self.folder}: expected finite outputs, and probabilities in [0, 1], which sum "
+                f"to 1 for more than two labels. Received: {', '.join(outputs)}, with "
+                f"probabilities from {values.min():g} to {values.max():g}, sum {total:g}"
             )
 
     def class_of(self, probabilities: np.ndarray) -> str:
@@ -357,7 +330,7 @@ def _predict_file(
     name, path = item
     try:
         decoded = predictor.decode(data := read_file(path))
-        prediction = predictor.predict(image := decoded.image)
+        prediction = predictor.predict_rgb(image := decoded.image)
     except FAILURES as error:
         return _row(predictor, name, error=why(error))
     row = _row(predictor, name, prediction)
@@ -370,22 +343,21 @@ def _row(
     predictor: Predictor, name: str, prediction: Prediction | None = None, error: str = ""
 ) -> dict:
     """Return a row of `predict_each` without a hash, for a prediction or an error."""
-    metadata = predictor.metadata
-    row: dict[str, object] = {"path": name, "label": "", "probabilities": {}}
-    row |= {"unknown_score": None, "error": error, "pixels_sha256": ""}
-    row |= {"model": metadata.model or ""}
-    if prediction is None:
-        return row
-    first = predictor.class_of(prediction.probabilities)
-    score = prediction.unknown_score
-    ordered = sorted(
-        zip(metadata.labels, prediction.probabilities.tolist()),
-        key=lambda pair: (pair[0] != first, -pair[1]),
-    )
-    return row | {
-        "label": prediction.label,
-        "probabilities": {label: round(value, 4) for label, value in ordered},
+    label, probabilities, score = "", {}, None
+    if prediction:
+        label, score = prediction.label, prediction.unknown_score
+        first = predictor.class_of(prediction.probabilities)
+        pairs = zip(predictor.metadata.labels, prediction.probabilities.tolist())
+        ordered = sorted(pairs, key=lambda pair: (pair[0] != first, -pair[1]))
+        probabilities = {name: round(value, 4) for name, value in ordered}
+    return {
+        "path": name,
+        "label": label,
+        "probabilities": probabilities,
         "unknown_score": None if score is None else round(score, 4),
+        "error": error,
+        "pixels_sha256": "",
+        "model": predictor.metadata.model or "",
     }
 
 
@@ -411,7 +383,7 @@ def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[
     try:
         crops = cut(photo.read(folder), photo, rule, metadata.bits, metadata.decoded_side)
         return [
-            _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
+            _row(predictor, printable(crop_name(photo, box)), predictor.predict_rgb(crop))
             | dict(zip(OF_BOXES, (photo.name, box.place, box.confidence)))
             for box, crop in zip(photo.boxes, crops)
         ]

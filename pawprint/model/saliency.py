@@ -16,7 +16,6 @@ from pawprint.base.classes import MIN_PROBABILITY, class_probabilities
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
 from pawprint.base.threads import map_in_threads, track
-from pawprint.given.reading import read_again
 from pawprint.model.predictor import Predictor
 from pawprint.network.views import resize
 
@@ -51,8 +50,7 @@ def write_saliency(
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in track(items, "saliency"):
-        rules = (predictor.metadata.bits, predictor.metadata.decoded_side)
-        image = read_again(path, row["path"], *rules)
+        image = predictor.open(path)
         with replacing(picture) as new:
             first = next(iter(row["probabilities"]))
             Image.fromarray(saliency_of(predictor, image, first)).save(new)

@@ -43,13 +43,12 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
     size = model.image_size
     params = model.onnx
     assert params is not None  # as checked in pipeline/params/model.py
-    if IN_MEMORY in content:
-        raise InputError(
-            f"{path}: expected weights in the file. Received: memory addresses instead. Export the "
-            "network with its weights"
-        )
     try:
-        network = _read(content)
+        if IN_MEMORY in content:
+            raise RuntimeError("weights at memory addresses")
+        # OpenVINO looks for weights in other files below the current folder.
+        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
+            network = openvino.Core().read_model(content)
         _reshape(network, size)
         network = _with_pixels(network, params)
         _require_features(network, size)
@@ -58,23 +57,9 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO may raise any exception for a damaged file
         raise InputError(
-            f"{path}: expected an ONNX file with its weights that OpenVINO can run on images of "
-            f"{size} pixels (model.image_size). Received: {reason(error)}"
-        ) from None
-
-
-def _read(content: bytes) -> openvino.Model:
-    """Read a network without the files that it may refer to."""
-    try:
-        # OpenVINO resolves weights in other files relative to the current folder.
-        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
-            return openvino.Core().read_model(content)
-    except RuntimeError as error:
-        if "external data" not in str(error):
-            raise
-        raise ValueError(
-            "expected weights in the file. Received: weights in another file. Write one file with "
-            '`onnx.save(onnx.load("this.onnx"), "one.onnx")`'
+            f"{path}: expected an ONNX file with its weights, as `onnx.save(onnx.load(OLD), NEW)` "
+            f"writes it, that OpenVINO can run on images of {size} pixels (model.image_size). "
+            f"Received: {reason(error)}"
         ) from None
 
 

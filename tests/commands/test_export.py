@@ -17,7 +17,7 @@ from pawprint.artifacts import Run, read_pixels
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
 from pawprint.base.tables import write_table
-from pawprint.commands import export_formats, export_litert
+from pawprint.commands import export_formats, litert_model
 from pawprint.commands.export import require_formats
 from pawprint.commands.export_formats import export_model
 from pawprint.given.archive import members, open_archive, read_member
@@ -226,11 +226,11 @@ def follow(content: bytes, *steps: int) -> int:
 
 def test_bytes_of_the_litert_file_say_what_programs_for_phones_look_for(tmp_path):
     pytest.importorskip("ai_edge_litert")
-    model = export_litert.for_litert(with_probabilities(colour_model(32, 3)), 32)
+    model = litert_model.for_litert(with_probabilities(colour_model(32, 3)), 32)
     path = tmp_path / "model.tflite"
     export_formats.convert_with_keras(model, path, "litert")
     labels = ["a, b", "ü", " c "]
-    export_litert.add_metadata(path, labels)
+    litert_model.add_metadata(path, labels)
     content = path.read_bytes()
     assert content[4:8] == b"TFL3"
     # The last entry of Model.metadata (6) names a buffer of Model.buffers (4).

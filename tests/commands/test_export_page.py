@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from app_browser import axe, chromium
-from conftest import MIRROR, PROJECT, encode, photo
+from conftest import MIRROR, PROJECT, encode, photo, write_files
 from networks import COLOURS, colour_model, metadata, with_probabilities
 from PIL import Image, ImageChops
 
+from pawprint.artifacts import Run
+from pawprint.base.paths import PARAMS, SCORES_CSV
 from pawprint.commands.export_formats import onnx_of, open_onnx
-from pawprint.commands.export_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
+from pawprint.commands.export_page import RUNTIME, fetch_runtime, page_of, with_half_weights
 from pawprint.given.reading import decode
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor, predict_each
@@ -28,9 +31,11 @@ from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import convert
 from pawprint.network.views import resize
+from pawprint.pipeline.params.model import load_params
 
 pytestmark = pytest.mark.slow
 SIZE = 32
+NAME = "<i>cats & @MODEL@"  # of the project
 TEXT = '</script><script>alert("1")</script> & @MODEL@'
 # Many sides and scales: up, down and mixed. The second group is resized down first.
 SIDES = [(1, 1), (1, 500), (500, 1), (31, 32), (32, 32), (97, 211), (640, 480), (454, 639)]
@@ -74,10 +79,12 @@ def file(served, runtime) -> Path:
 
 
 def write_page(served: Path, network: bytes, runtime: dict) -> Path:
-    about = About(TEXT, {"Test scores": "90%", "Commit": TEXT}, "weights")
     path = served.parent / "model.html"
-    described = load_predictor(served).metadata
-    path.write_text(page_of(network, described, about, runtime), encoding="utf-8")
+    folder = write_files(served.parent / NAME, {SCORES_CSV: (PROJECT / SCORES_CSV).read_text()})
+    described = load_predictor(served).metadata.model_copy(update={"commit": TEXT})
+    run = Run(folder, described, None, pd.DataFrame())
+    text = page_of(network, run, load_params(PROJECT / PARAMS), runtime)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -271,7 +278,8 @@ def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path,
 
 
 def test_text_of_the_project_is_text_and_notices_are_there(page):
-    assert page.locator("h1").inner_text() == TEXT
+    assert page.locator("h1").inner_text() == NAME
+    assert page.get_by_text(TEXT, exact=True).count()
     notices = page.locator("pre").text_content()
     assert "weights" in notices and "Copyright (c) Microsoft Corporation" in notices
 

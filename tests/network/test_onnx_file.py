@@ -116,5 +116,5 @@ def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location):
     for key, value in place.items():
         weights.external_data.add(key=key, value=str(value))
     path.write_bytes(model.SerializeToString())
-    with refused(f"{path}: expected weights in the file"):
+    with refused(f"{path}: expected an ONNX file with its weights"):
         features_of(path)
