@@ -32,7 +32,6 @@ from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
-from pawprint.data.cleaning import describe_copied
 from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
 from pawprint.given.archive import open_archive
@@ -61,7 +60,7 @@ def main() -> None:
     except InputError:
         # Only the message depends on this table.
         rejected = read_table(paths.REJECTED_CSV, REJECTED)
-        if params.use_archive_split and (problem := describe_copied(images, rejected)):
+        if params.use_archive_split and (problem := splitting.describe_copied(images, rejected)):
             raise InputError(f"split: {problem}") from None
         raise
     found = find_candidates(rows, read_table(paths.METADATA_CSV, METADATA))

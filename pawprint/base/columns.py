@@ -36,6 +36,7 @@ DECODED: Columns = {
     "has_more": "bool",  # whether the file has further pages or frames
 }
 REJECTED = texts("path", "reason", "detail")
+OF_TEST = " with the pixels of the test image "  # in the detail of its copies for training
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA = texts("path", "column", "value")
 CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo

@@ -9,7 +9,7 @@ from pathlib import Path
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
-from pawprint.commands.output import FORMATS, print_megadetector
+from pawprint.commands.printing import FORMATS, print_megadetector
 from pawprint.given.boxes import read_boxes, rules_of
 from pawprint.model.predictor import (
     WITHOUT_RULE,

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.classes import NEITHER, UNLABELLED
-from pawprint.base.columns import DECODED, IMAGES, REJECTED
-from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.columns import DECODED, IMAGES, OF_TEST, REJECTED
+from pawprint.base.errors import InputError, counted, printable
 from pawprint.base.threads import map_in_threads, map_items, track
 from pawprint.given.archive import (
     Archive,
@@ -41,7 +41,6 @@ from pawprint.given.user_tables import Correction
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"
 NO_CLASS = "its label in metadata.csv is not a class"
-OF_TEST = " with the pixels of the test image "  # in the detail of its copies for training
 ASSIGNED = ["path", "label", "archive_split", "group"]
 # In bytes. Two threads take as long as one for members of a zip of 22 KB, and twice as long for
 # members of 2.6 KB, because they mostly wait for each other.
@@ -285,24 +284,6 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
         }
     )
     return images[~is_rejected].drop(columns="known").sort_values("path"), rejected
-
-
-def describe_copied(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Explain that most training images of some classes are copies of test images, or return "".
-
-    `usable` is an IMAGES table, and `rejected` a REJECTED table.
-    """
-    details = rejected["detail"][rejected["reason"] == "duplicate"]
-    copies = details.str.extract(f"^(.*){OF_TEST}", expand=False).value_counts()
-    others = usable["label"][usable["archive_split"] != "test"].map(printable).value_counts()
-    copies = copies[copies > others.reindex(copies.index, fill_value=0)]
-    if copies.empty:
-        return ""
-    found = f"{copies.sum():,} with the pixels of test images ({name_some(copies.index)})"
-    return (
-        f"expected training images that are not in the test set. Received: {found}. Remove these "
-        "copies from the test set, or set split.use_archive_split to false."
-    )
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:

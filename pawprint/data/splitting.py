@@ -24,7 +24,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.base.columns import SPLITS
+from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import hash_keys
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
@@ -126,6 +126,24 @@ def _has_near_in_other(images: pd.DataFrame, groups: pd.Series, pairs: pd.DataFr
     is_across = images.index.isin(ends[of_ends[:, 0] != of_ends[:, 1]].ravel())
     # Of those with the same hash, only the first has pairs with other hashes.
     return pd.Series(is_across).groupby(images["perceptual_hash"]).transform("any")
+
+
+def describe_copied(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Explain that most training images of some classes are copies of test images, or return "".
+
+    `usable` is an IMAGES table, and `rejected` a REJECTED table.
+    """
+    details = rejected["detail"][rejected["reason"] == "duplicate"]
+    copies = details.str.extract(f"^(.*){OF_TEST}", expand=False).value_counts()
+    others = usable["label"][usable["archive_split"] != "test"].map(printable).value_counts()
+    copies = copies[copies > others.reindex(copies.index, fill_value=0)]
+    if copies.empty:
+        return ""
+    found = f"{copies.sum():,} with the pixels of test images ({name_some(copies.index)})"
+    return (
+        f"expected training images that are not in the test set. Received: {found}. Remove these "
+        "copies from the test set, or set split.use_archive_split to false."
+    )
 
 
 def describe_alike(images: pd.DataFrame, duplicates: pd.DataFrame) -> str:

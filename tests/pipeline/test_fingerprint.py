@@ -212,7 +212,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
 
 def test_key_of_a_decoded_row_is_a_folder_that_imports_nothing_of_ours():
     modules = {path for path in MODULES if path.startswith("pawprint/given/decoding/")}
-    assert CODE.closure(DECODED_ROW) == modules | {"pawprint/data/__init__.py"}
+    assert CODE.closure(DECODED_ROW) == modules | {"pawprint/given/__init__.py"}
 
 
 def test_new_numpy_computes_no_row_of_features_again():

@@ -158,7 +158,8 @@ def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes,
     for _ in range(100):
         here = drawn(rng, classes, 22 * classes)
         params = wishes(ant=recall)
-        _, thresholds = calibrate(params, labels, here.actual, here.logits)
+        groups = np.arange(len(here.actual))
+        _, thresholds = calibrate(params, labels, here.actual, here.logits, groups)
         for outputs in (here, others)[: 2 if classes == 2 else 1]:
             probabilities = to_probabilities(outputs.logits)
             was_found = probabilities.argmax(axis=1) == 0

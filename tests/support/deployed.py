@@ -60,6 +60,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    write_table(folder / paths.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     judged = pd.DataFrame(columns=list(JUDGED))
     write_table(folder / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(folder / paths.CROSS_VALIDATION_JSON, {})
