@@ -203,6 +203,7 @@ READ = [
     (NAMES, {"t.csv": LEAVES}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
+    (NAMES, {"t.csv": ISIC}, {"label": "CAT"}, ["CAT (3), not_CAT (3)"]),
 ]
 
 
