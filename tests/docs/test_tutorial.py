@@ -34,7 +34,7 @@ def counted(lines: list[str]) -> set[str]:
 @pytest.mark.extended
 def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path):
     folder = tmp_path
-    (folder / "pawprint").symlink_to(PROJECT)
+    (folder / "pawprint-dvc").symlink_to(PROJECT)
     for language, text in blocks(PAGE.read_text(encoding="utf-8")):
         if language == "yaml":
             change(folder, text)
