@@ -41,12 +41,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_threshold(parser: argparse.ArgumentParser) -> None:
     """Add --threshold."""
     least = "use boxes with at least this confidence; default: what the JSON calls typical for its "
-    least += "detector, or MegaDetector's own value, which is 0.2 for most versions"
+    least += "detector, or 0.2 in MegaDetector's format"
     parser.add_argument("--threshold", type=float, metavar="P", help=least)
 
 
 @contextlib.contextmanager
-def output(path: Path | None, form: str) -> Iterator[TextIO]:
+def open_output(path: Path | None, form: str) -> Iterator[TextIO]:
     """Create the file of --output, or return standard output, for text in a format.
 
     Each line is written as soon as it is printed, in UTF-8; only a table on standard output has the

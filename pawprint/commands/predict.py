@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
-from pawprint.commands import add_format, add_model, add_threshold, count, output
-from pawprint.commands.printing import FORMATS, print_megadetector
+from pawprint.commands import add_format, add_model, add_threshold, count, open_output
+from pawprint.commands.output import FORMATS, print_megadetector
 from pawprint.given.boxes import read_boxes, rules_of
 from pawprint.model.predictor import (
     WITHOUT_RULE,
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:
         rows = list(rows)
-    with output(arguments.output, arguments.format) as file:
+    with open_output(arguments.output, arguments.format) as file:
         formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
         formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:

@@ -16,7 +16,7 @@ from pawprint.base.classes import RESERVED, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.tables import read_table
-from pawprint.commands import add_format, add_model, align, output
+from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.cleaning import without_duplicates
 from pawprint.data.near_duplicates import near_duplicates
 from pawprint.given.decoding.content import perceptual_hash
@@ -204,7 +204,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("score: training images are included, because none are here", file=sys.stderr)
     if predictor.metadata.crop_rule:
         print("score: the model was trained on crops; see `pawprint crop`", file=sys.stderr)
-    with output(arguments.output, arguments.format) as file:
+    with open_output(arguments.output, arguments.format) as file:
         print(_json(scored) if arguments.format == "json" else _table(scored), file=file)
     return int(bool(scored.failed))
 

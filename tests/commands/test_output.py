@@ -16,8 +16,8 @@ import pytest
 from conftest import PROJECT, pawprint, photo, run, write_files
 from networks import write_colour_model
 
-from pawprint.commands import output
-from pawprint.commands.printing import FORMATS
+from pawprint.commands import open_output
+from pawprint.commands.output import FORMATS
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
@@ -41,7 +41,7 @@ def test_row_is_written_before_the_next_one_is_computed(tmp_path, monkeypatch, f
             yield row(name)
             seen.append(path.read_text(encoding="utf-8").count("a1"))
 
-    with output(None if is_piped else path, form) as file:
+    with open_output(None if is_piped else path, form) as file:
         FORMATS[form](rows(), LABELS, None, file)
     assert seen == list(range(1, 10))
 

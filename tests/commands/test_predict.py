@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.package import EXAMPLE_MODEL
-from pawprint.commands.printing import FORMATS
+from pawprint.commands.output import FORMATS
 from pawprint.model.predictor import Predictor, load_predictor, predict_each
 
 
