@@ -4,11 +4,10 @@ Features are stored in shards of rows, and a row contains the features of one vi
 leading bits of the image's `pixels_sha256` determine the shard, so that adding an image changes
 only one shard. The file `shard-N.npy` is a sequence of arrays in NumPy's format. The first array
 contains the names and checksums of the columns, which follow: `index`, which identifies the rows
-and is sorted by image and view, and an array `(rows, …)` for each kind. The kinds are "cut",
-"blocks", "top" and, if `top` is not the means of the last maps, "means"; network/keras_backbone.py
-defines them. Each split has a folder with at least one shard, because DVC does not track empty
-folders. `dtype_of` determines the number types. The reasons for this design are in
-docs/decisions/19.
+and is sorted by image and view, and an array `(rows, …)` for each of the KINDS;
+network/keras_backbone.py defines them. Each split has a folder with at least one shard, because DVC
+does not track empty folders. `dtype_of` determines the number types. The reasons for this design
+are in docs/decisions/19.
 """
 
 import functools
@@ -31,6 +30,8 @@ from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
 from pawprint.base.threads import map_in_threads
 
+# In the order of an extractor's outputs; "means" only if `top` is not the means of the last maps.
+KINDS = ("cut", "blocks", "top", "means")
 Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
@@ -52,6 +53,12 @@ def dtype_of(kind: str, split: str) -> np.dtype:
     float16 maps would make predictions differ from the served model by more than 0.00001.
     """
     return np.dtype("<f2" if kind == "cut" and split == TRAIN else "<f4")
+
+
+def fits(row: Iterable[np.ndarray], dtypes: Iterable[np.dtype]) -> bool:
+    """Return whether these number types, one per kind, can represent a row."""
+    pairs = zip(row, dtypes, strict=True)
+    return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)
 
 
 def count_shards(images: int) -> int:

@@ -100,8 +100,7 @@ class Code:
         lines = [sys.version]
         for folder in sys.path:
             with contextlib.suppress(OSError):  # the folder is missing, or a zip
-                names = os.listdir(folder or ".")
-                lines += sorted(name for name in names if name.endswith("-info"))  # NAME-VERSION
+                lines += sorted(path.name for path in Path(folder).glob("*-info"))  # NAME-VERSION
         for code in self.folders.values():
             for folder, inner, names in os.walk(code, followlinks=True):
                 inner[:] = sorted(filter(_is_seen, inner))
