@@ -28,9 +28,8 @@ from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.threads import VARIABLE as DASK
 from pawprint.data.archive import open_archive
-from pawprint.model.unknown_score import DETECTOR_IMAGES
 from pawprint.network import feature_reuse
-from pawprint.network.store import STORED_SPLITS, count_shards
+from pawprint.network.store import DETECTOR_IMAGES, STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Hardware, Model
