@@ -46,16 +46,15 @@ def main() -> None:
 
 def write_fingerprints() -> dict[str, str]:
     """Write data/code/ and return the fingerprint of each stage."""
-    code = fingerprint.Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     stages = sorted(scripts - {"__init__", "code"})
-    fingerprints = {stage: code.fingerprint(script_of(stage)) for stage in stages}
-    rows = {path.stem: code.fingerprint(module) for path, module in fingerprint.ROWS.items()}
+    rows = {path.stem: module for path, module in fingerprint.ROWS.items()}
+    texts = fingerprint.Code().fingerprints({stage: script_of(stage) for stage in stages} | rows)
     with replacing(paths.CODE) as folder:
         folder.mkdir()
-        for name, text in (fingerprints | rows).items():
+        for name, text in texts.items():
             write_text(folder / f"{name}.txt", text)
-    return fingerprints
+    return {stage: texts[stage] for stage in stages}
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:

@@ -25,14 +25,11 @@ from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import IMAGES, PATHS, TRAIN
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_text, replacing, write_json, writing
-from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.threads import VARIABLE as DASK
 from pawprint.given.archive import open_archive
-from pawprint.model.unknown_score import DETECTOR_IMAGES
 from pawprint.network import feature_reuse
-from pawprint.network.rows import row_function
-from pawprint.network.store import STORED_SPLITS, count_shards
+from pawprint.network.store import DETECTOR_IMAGES, STORED_SPLITS, count_shards
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.pipeline.params.model import Hardware, Model
@@ -77,7 +74,7 @@ def compute(
     Returns the folder of each split, and the `pixels_sha256` of images that had to be computed.
     """
     resize = Model.load().resize
-    network = read_network(paths.EXTRACTOR)
+    size, kinds = feature_reuse.shapes_of(paths.EXTRACTOR)
     origin = origin_with(kernels)
     path = feature_reuse.place_of_rows(paths.INTERRUPTED_FEATURES, origin)
     earlier = feature_reuse.earlier_shards(origin, stored_features())
@@ -88,9 +85,9 @@ def compute(
     ]
     source = open_archive(paths.RAW_ARCHIVES, Clean.load().bits)
     with source as archive, writing(paths.FEATURES, paths.INTERRUPTED_FEATURES.absolute()):
-        rows_of = row_function(network, resize, is_native=kernels == "native")
-        views = views_to_store(images, image_size_of(network))
-        computer = feature_reuse.ShardComputer(archive, rows_of, output_shapes(network), views)
+        rows_of = feature_reuse.NetworkRows(paths.EXTRACTOR.absolute(), resize, kernels == "native")
+        views = views_to_store(images, size)
+        computer = feature_reuse.ShardComputer(archive, rows_of, kinds, views)
         if TRAIN in folders:  # the first process checks the space for all splits
             feature_reuse.require_space(paths.FEATURES, computer.size_of(images))
         return folders, feature_reuse.write_shards(computer, todo)

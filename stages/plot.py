@@ -171,16 +171,13 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     """Return the pictures of the results by file name."""
     test = run.predictions["test"]
     metadata = run.metadata
-    named = list(metadata["thresholds"])
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
     train = run.images[run.images["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test])
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
         "confusion": charts.draw_confusion(test),
-        "roc": charts.draw_roc(read_table(paths.ROC_CSV, columns.ROC)),
         "reliability": charts.draw_reliability(reliability),
-        "decided": charts.draw_decided(run.decided, test, metadata["min_confidence"], named),
     }
     return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),

@@ -21,7 +21,8 @@ from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
-from pawprint.model.unknown_score import DETECTOR_FILE, DETECTOR_IMAGES, fit_with_scores
+from pawprint.model.unknown_score import DETECTOR_FILE, fit_with_scores
+from pawprint.network.store import DETECTOR_IMAGES
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment
 

@@ -10,45 +10,45 @@ plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import openvino
-import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import HISTORY, SPLIT
-from pawprint.base.files import read_json, replacing, write_json
+from pawprint.base.columns import HISTORY, SPLIT, TRAIN
+from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.runtime import write_network
-from pawprint.base.tables import read_table, write_table
 from pawprint.network.heads import OUTPUTS, HeadWeights, on_features, on_maps
-from pawprint.network.store import StoredExamples, stored_examples
+from pawprint.network.store import StoredExamples, stored_examples, stored_shapes
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main() -> None:
     """Write the network, fine-tuned or unchanged."""
     params = TrainFinetune.load()
     fine_tune_at, epochs = Model.load().fine_tune_at, params.epochs
-    labels: list[str] = read_json(paths.LABELS_JSON)
     weights = HeadWeights.read(paths.HEAD)
-    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
-    store = stored_examples(paths.FEATURES, split, labels)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
         if fine_tune_at is None or epochs is None:
-            network, kinds = on_features(store.shapes(), weights, Head.load())
-            history = pd.DataFrame(columns=list(HISTORY))
+            shapes = stored_shapes(paths.FEATURES / TRAIN)
+            network, kinds = on_features(shapes, weights, Head.load())
+            views = weights.views
+            write_text(paths.FINETUNE_HISTORY_CSV, f"{','.join(HISTORY)}\n")
             unset = "model.fine_tune_at" if fine_tune_at is None else "train_finetune.epochs"
             result = f"{unset} is null, so the head stays as it is"
         else:
-            network, kinds, history, result = train(store, weights, params, epochs, folder)
+            network, kinds, views, result = train(weights, params, epochs, folder)
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
-    write_json(paths.NETWORK_JSON, {"views": learned_views(store, weights, history)})
-    write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
+    write_json(paths.NETWORK_JSON, {"views": views})
     print(f"train_finetune: {result}")
 
 
-def learned_views(store: StoredExamples, weights: HeadWeights, history: pd.DataFrame) -> int:
+def learned_views(store: StoredExamples, weights: HeadWeights, history: "pd.DataFrame") -> int:
     """Return the number of views of an image that the network learned from.
 
     If fine-tuning keeps no epoch in the HISTORY table, these are the views of the head.
@@ -57,28 +57,29 @@ def learned_views(store: StoredExamples, weights: HeadWeights, history: pd.DataF
 
 
 def train(
-    store: StoredExamples,
-    weights: HeadWeights,
-    params: TrainFinetune,
-    epochs: FineTuningEpochs,
-    folder: Path,
-) -> tuple[openvino.Model, list[str], pd.DataFrame, str]:
-    """Train and write the Keras model.
+    weights: HeadWeights, params: TrainFinetune, epochs: FineTuningEpochs, folder: Path
+) -> tuple[openvino.Model, list[str], int, str]:
+    """Train, and write the Keras model and the HISTORY table.
 
-    Returns the network, the kinds of features that it takes, the HISTORY table, and a text about
-    the epoch that is kept.
+    Returns the network, the kinds of features that it takes, the number of views of an image that
+    it learned from, and a text about the epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.
+    from pawprint.base.tables import read_table, write_table
     from pawprint.network import training
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
     head = Head.load()
-    classes = len(store.labels)
+    labels: list[str] = read_json(paths.LABELS_JSON)
+    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+    store = stored_examples(paths.FEATURES, split, labels)
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
-        model, first_trained = training.with_head(backbone, Model.load(), weights, head, classes)
+        model, first_trained = training.with_head(
+            backbone, Model.load(), weights, head, len(labels)
+        )
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
         phase = training.Phase("train_finetune", epochs, precision, is_balanced)
@@ -88,7 +89,9 @@ def train(
     trained = to_openvino(training.trained_layers(model, first_trained))
     tuned = weights._replace(arrays=parts(model)[-1].get_weights())  # the head is last
     network, kinds = on_maps(store.shapes(), trained, tuned, head)
-    return network, kinds, history, training.describe_kept(history, keeper)
+    write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
+    views = learned_views(store, weights, history)
+    return network, kinds, views, training.describe_kept(history, keeper)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ OF_URLS = (".yaml", ".yml")  # suffixes of a source that contains the URL of the
 CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
+FINGERPRINTS = Path(".dvc/tmp/pawprint-code.json")  # of the last run of `code`; may be deleted
 
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, for a folder tracked by DVC

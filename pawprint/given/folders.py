@@ -1,7 +1,7 @@
 """Find each image's class and split, from its folders or its row in metadata.csv.
 
 `find_layout` is the entry point, and the functions `describe_…` tell what was found. Rules for
-single names are in folder_names.py. `clean.labels` may list the folders for each class; otherwise,
+single names are in names.py. `clean.labels` may list the folders for each class; otherwise,
 `read_folders` determines which folders are classes, splits or neither. Folders can be read in two
 ways. In the outer reading, the class is the first folder below the root or below a split, with
 everything in it (Keras, torchvision, Ultralytics). In the inner reading, the class is the last

@@ -15,7 +15,6 @@ from pawprint.base.threads import map_in_threads
 DETECTOR_FILE = "detector.npz"
 MIN_NORM = 1e-12  # smallest norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
-DETECTOR_IMAGES = 1000  # maximum number of training images
 COMPONENTS = 64
 DIGITS = 4  # number of digits in the threshold
 

@@ -11,11 +11,13 @@ import json
 import math
 import os
 import shutil
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -26,13 +28,16 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
 from pawprint.base.threads import architecture, map_items, track
 from pawprint.given.archive import Archive
-from pawprint.given.reading import open_image
 from pawprint.network import store
 from pawprint.network.augmentation import draw_view
-from pawprint.network.rows import Row, fits
-from pawprint.network.store import STORED_SPLITS, Kinds, Shard, shard_path
+from pawprint.network.store import KINDS, STORED_SPLITS, Kinds, Shard, fits, shard_path
 from pawprint.network.views import IDENTITY, View, mirrored
+from pawprint.pipeline.entry import CONVERTER, without_modules
 from pawprint.pipeline.params.data import Augment
+
+# Where all rows are stored, nothing decodes an image or starts OpenVINO.
+if TYPE_CHECKING:
+    from pawprint.network.rows import Read, Row
 
 Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
 
@@ -115,7 +120,7 @@ def read_whole(
 
 def take_over(
     row_keys: set[Key], sources: Iterable[str], kinds: Kinds, dtypes: Sequence[np.dtype]
-) -> dict[Key, Row]:
+) -> "dict[Key, Row]":
     """Return the rows with these keys in intact shards, converted to these types."""
     row_of: dict[Key, Row] = {}
     for source in sources:
@@ -127,7 +132,7 @@ def take_over(
 
 def _stored_rows(
     path: Path, row_keys: set[Key], kinds: Kinds, dtypes: Sequence[np.dtype]
-) -> dict[Key, Row]:
+) -> "dict[Key, Row]":
     """Return the rows with these keys in a shard; none if their shapes or precision differ."""
     shard = Shard(path)
     keys = keys_of(shard.read("index"))
@@ -168,6 +173,42 @@ def views_of(
         return views | {store.ITSELF: IDENTITY} if pixels_sha256 in themselves else views
     has_mirror_image = params.mirrors(params.views) and split != UNLABELLED
     return dict(enumerate([IDENTITY, mirrored(size)] if has_mirror_image else [IDENTITY]))
+
+
+def shapes_of(network: Path) -> tuple[int, Kinds]:
+    """Return the side of the squares that an extractor takes, and the shape of each output.
+
+    `network` is the file. Outside of the network, only these have names (see `write_network`).
+    """
+    ports = [port for port in ElementTree.parse(network).iter("port") if "names" in port.attrib]
+    shapes = {port.attrib["names"]: tuple(int(size.text or 0) for size in port) for port in ports}
+    return shapes["pixels"][1], {kind: shapes[kind][1:] for kind in KINDS if kind in shapes}
+
+
+class NetworkRows:
+    """A `row_function` that reads and compiles a network when the first row is missing.
+
+    Several threads may call it at once. A process that unpickles it reads the file again.
+    """
+
+    def __init__(self, network: Path, method: str, is_native: bool) -> None:
+        self._arguments = (network, method, is_native)
+        self._starting = threading.Lock()
+        self._compute: Callable | None = None
+
+    def __call__(self, read: "Read", views: Iterable[View]) -> "list[Row]":
+        """Compute the rows of an image, float32, like the result of `row_function`."""
+        with self._starting:
+            if self._compute is None:
+                with without_modules(CONVERTER):
+                    from pawprint.base.runtime import read_network
+                    from pawprint.network.rows import row_function
+                network, method, is_native = self._arguments
+                self._compute = row_function(read_network(network), method, is_native=is_native)
+        return self._compute(read, views)
+
+    def __reduce__(self) -> tuple:
+        return NetworkRows, self._arguments
 
 
 class Task(NamedTuple):
@@ -213,8 +254,10 @@ class ShardComputer:
         store.write_shard(Path(task.path), columns)
         return len(task.images), [sha256.decode() for sha256 in missing]
 
-    def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> list[Row]:
+    def compute(self, path: str, views: Iterable[View], dtypes: Sequence[np.dtype]) -> "list[Row]":
         """Compute the rows of an image. Raises InputError if `dtypes` cannot represent them."""
+        from pawprint.given.reading import open_image
+
         rows = self.rows_of(partial(open_image, self.archive, path), views)
         if not all(fits(row, dtypes) for row in rows):
             raise self._too_large(path)

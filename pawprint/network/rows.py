@@ -4,7 +4,7 @@ Stored rows are only reused if the fingerprint of this module is the same. After
 module or to anything it imports, all features are computed again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -37,9 +37,3 @@ def _compute(
 ) -> list[Row]:
     pixels = resize(read(decoded_side(size)), size, method)
     return [run(apply(pixels, view)) for view in views]
-
-
-def fits(row: Row, dtypes: Sequence[np.dtype]) -> bool:
-    """Return whether these number types, one per kind, can represent a row."""
-    pairs = zip(row, dtypes, strict=True)
-    return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)

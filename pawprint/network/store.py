@@ -4,11 +4,10 @@ Features are stored in shards of rows, and a row contains the features of one vi
 leading bits of the image's `pixels_sha256` determine the shard, so that adding an image changes
 only one shard. The file `shard-N.npy` is a sequence of arrays in NumPy's format. The first array
 contains the names and checksums of the columns, which follow: `index`, which identifies the rows
-and is sorted by image and view, and an array `(rows, …)` for each kind. The kinds are "cut",
-"blocks", "top" and, if `top` is not the means of the last maps, "means"; network/keras_backbone.py
-defines them. Each split has a folder with at least one shard, because DVC does not track empty
-folders. `dtype_of` determines the number types. The reasons for this design are in
-docs/decisions/19.
+and is sorted by image and view, and an array `(rows, …)` for each of the KINDS;
+network/keras_backbone.py defines them. Each split has a folder with at least one shard, because DVC
+does not track empty folders. `dtype_of` determines the number types. The reasons for this design
+are in docs/decisions/19.
 """
 
 import functools
@@ -20,10 +19,9 @@ import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import SPLITS, TRAIN
@@ -31,12 +29,18 @@ from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
 from pawprint.base.threads import map_in_threads
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+# In the order of an extractor's outputs; "means" only if `top` is not the means of the last maps.
+KINDS = ("cut", "blocks", "top", "means")
 Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
 # Large images with equal `pixels_sha256` may decode differently in another file format.
 SUFFIX = ("suffix", "S5")
+DETECTOR_IMAGES = 1000  # maximum number of training images for the detector of unknown inputs
 ITSELF = 2**32 - 1  # marks an original training image, a view that training skips
 INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", "<f8", (2, 3))])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
@@ -52,6 +56,12 @@ def dtype_of(kind: str, split: str) -> np.dtype:
     float16 maps would make predictions differ from the served model by more than 0.00001.
     """
     return np.dtype("<f2" if kind == "cut" and split == TRAIN else "<f4")
+
+
+def fits(row: Iterable[np.ndarray], dtypes: Iterable[np.dtype]) -> bool:
+    """Return whether these number types, one per kind, can represent a row."""
+    pairs = zip(row, dtypes, strict=True)
+    return all(np.abs(features).max() <= np.finfo(dtype).max for features, dtype in pairs)
 
 
 def count_shards(images: int) -> int:
@@ -211,7 +221,7 @@ class StoredExamples(NamedTuple):
     """
 
     folders: Mapping[str, Path]
-    images: pd.DataFrame
+    images: "pd.DataFrame"
     labels: list[str]
 
     def has(self, kind: str) -> bool:
@@ -220,8 +230,7 @@ class StoredExamples(NamedTuple):
 
     def shapes(self) -> Kinds:
         """Return the shape of a row for each stored kind."""
-        places = Shard(shard_path(self.folders[TRAIN], 0)).places
-        return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
+        return stored_shapes(self.folders[TRAIN])
 
     def open(self, split: str, *kinds: str) -> Features:
         """Open the features of a split, with these kinds concatenated."""
@@ -231,16 +240,23 @@ class StoredExamples(NamedTuple):
     def classes(self, split: str) -> np.ndarray:
         """Return the index in `labels` of each image in a split, int64 `(images,)`."""
         labels = self.images["label"][self.images["split"] == split]
-        return pd.Index(self.labels).get_indexer(labels)
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        return np.array([numbers[label] for label in labels], np.int64)
 
 
-def stored_examples(folder: Path, images: pd.DataFrame, labels: list[str]) -> StoredExamples:
+def stored_shapes(folder: Path) -> Kinds:
+    """Return the shape of a row for each kind, given the folder of a split."""
+    places = Shard(shard_path(folder, 0)).places
+    return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
+
+
+def stored_examples(folder: Path, images: "pd.DataFrame", labels: list[str]) -> StoredExamples:
     """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
     return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
 
 
 def open_features(
-    folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series, *, themselves: bool = False
+    folder: Path, kinds: Sequence[str], pixels_sha256: "pd.Series", *, themselves: bool = False
 ) -> Features:
     """Open the features of these images in their order. All must have the same number of views.
 

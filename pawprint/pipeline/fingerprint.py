@@ -7,14 +7,17 @@ import ast
 import contextlib
 import functools
 import hashlib
+import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path, PurePosixPath
 
 from pawprint.base.errors import InputError, name_some
-from pawprint.base.files import read_bytes
+from pawprint.base.files import md5_of, read_bytes, read_json, write_json
 from pawprint.base.package import folders_of_code
-from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, REQUIREMENTS
+from pawprint.base.paths import DECODED_ROW_CODE, FEATURE_ROW_CODE, FINGERPRINTS, REQUIREMENTS
+from pawprint.base.yaml_file import value_at
 
 # Modules of ours, and packages by the name of their import, that do not affect the bytes of
 # results. Modules that only they import do not count either.
@@ -77,6 +80,33 @@ class Code:
             if file.startswith(f"{name}/"):
                 return folder / file.removeprefix(f"{name}/")
         return self.folder / file
+
+    def fingerprints(self, scripts: Mapping[str, str]) -> dict[str, str]:
+        """Return the fingerprint of each script, under the same names.
+
+        They are kept in FINGERPRINTS, because parsing all code takes longer than other stages.
+        """
+        key = self._key()
+        kept = None
+        with contextlib.suppress(InputError):  # the file is missing or damaged
+            kept = value_at(read_json(self.folder / FINGERPRINTS), key)
+        if not isinstance(kept, dict) or kept.keys() != scripts.keys():
+            kept = {name: self.fingerprint(script) for name, script in scripts.items()}
+            write_json(self.folder / FINGERPRINTS, {key: kept})
+        return kept
+
+    def _key(self) -> str:
+        """Return a hash of all that decides fingerprints: code, installed versions, and Python."""
+        lines = [sys.version]
+        for folder in sys.path:
+            with contextlib.suppress(OSError):  # the folder is missing, or a zip
+                lines += sorted(path.name for path in Path(folder).glob("*-info"))  # NAME-VERSION
+        for code in self.folders.values():
+            for folder, inner, names in os.walk(code, followlinks=True):
+                inner[:] = sorted(filter(_is_seen, inner))
+                paths = [Path(folder, name) for name in sorted(filter(_is_seen, names))]
+                lines += [f"{md5_of(read_bytes(path))}  {path}" for path in paths if path.is_file()]
+        return md5_of(os.fsencode("\n".join(lines)))
 
     def fingerprint(self, script: str) -> str:
         """Return a line `HASH  FILE` for each file that a script's results depend on, and versions.
@@ -168,7 +198,7 @@ class Code:
         files = []
         for path in self.path_of(f"{folder}/").iterdir():
             name = f"{folder}/{path.name}"
-            if path.name.startswith(".") or path.name == "__pycache__":
+            if not _is_seen(path.name):
                 continue
             if path.is_dir() and not (path / "__init__.py").is_file():
                 files += self._find_data(name, is_package=False)
@@ -184,6 +214,11 @@ class Code:
             with contextlib.suppress(SyntaxError, ValueError):
                 content = ast.dump(syntax_of(content.decode())[0]).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def _is_seen(name: str) -> bool:
+    """Return whether a file or folder may count as code; systems and editors create hidden ones."""
+    return not name.startswith(".") and name != "__pycache__"
 
 
 def describe_difference(before: str | None, after: str) -> str:

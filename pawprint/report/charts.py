@@ -1,4 +1,4 @@
-"""Draw learning curves, the confusion matrix, ROC curves, and decision and reliability diagrams.
+"""Draw learning curves, the confusion matrix, and reliability diagrams.
 
 Also draw photos with their predictions, and the views of a photo. `pawprint.base.columns` describes
 the tables.
@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.base.classes import PREDICTED
-from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import name_in_folder
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.base.tables import spread
@@ -56,7 +55,6 @@ MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
 MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
 MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
 PAIRS = 10  # class pairs listed below the matrix
-POINTS = 20  # maximum number of points of a curve of precision and recall
 VIEWS = 12  # maximum number of augmented views in the picture
 # Maximum number of photos per picture.
 PREDICTIONS = 24
@@ -159,74 +157,6 @@ def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> Non
         text = f"{counts.iat[row, column]:,}\n{fraction:.1%}"
         colour = BLUES(1.0) if fraction < 0.5 else BLUES(0)
         axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
-
-
-def draw_roc(roc: pd.DataFrame) -> Figure:
-    """Draw ROC curves for the test split (a ROC table): the second of two classes, or each class.
-
-    With more than two classes, each class is compared with all others, and the mean of all curves
-    (the macro average) is added.
-    """
-    curves = [
-        (rows["false_positive_rate"], rows["true_positive_rate"])
-        for _, rows in roc.groupby("label")
-    ]
-    figure = Figure(figsize=(4.2, 4))
-    axis = figure.subplots()
-    title = "ROC curve"
-    name = "model"
-    false, true = curves[0]
-    if len(curves) > 1:
-        title = "ROC curves, one class against the others"
-        name = "mean of the classes"
-        for curve in curves:
-            axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
-        rates = np.unique(roc["false_positive_rate"])
-        means = np.mean([np.interp(rates, *curve) for curve in curves], axis=0)
-        false = np.append(0, rates)
-        true = np.append(0, means)
-    area = np.mean([np.trapezoid(*curve[::-1]) for curve in curves])
-    axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
-    chance = "chance (AUC = 0.5)"
-    axis.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1, label=chance)
-    limits = (-0.01, 1.01)
-    axis.set(xlim=limits, ylim=limits, aspect="equal")
-    axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
-    axis.legend(loc="lower right")
-    axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
-    return figure
-
-
-def draw_decided(
-    decided: pd.DataFrame, test: pd.DataFrame, min_confidence: float | None, named: list[str]
-) -> Figure:
-    """Draw error against the fraction of decided images, and precision against recall.
-
-    Precision and recall are drawn for the `named` classes. Both charts use the test split, with the
-    tables DECIDED and PROBABILITIES. A point marks the served model.
-    """
-    use_fonts(named)
-    figure = Figure(figsize=(4.5 * (1 + len(named)), 4))
-    axes = figure.subplots(1, 1 + len(named))
-    first, *others = np.atleast_1d(axes)
-    first.plot(decided["decided"], decided["error"], color=BLUE)
-    if min_confidence is not None:
-        served = decided[decided["confidence"] >= min_confidence].tail(1)
-        first.plot(served["decided"], served["error"], "o", color=RED)
-    first.set(title="Test: images decided", xlabel="Fraction decided", ylabel="Error of these")
-    first.set(xlim=(0, 1.01), ylim=(0, None))
-    for axis, label in zip(others, named):
-        is_class = (test["actual"] == label).to_numpy()
-        is_predicted = (test["predicted"] == label).to_numpy()
-        found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
-        hits = (is_class & is_predicted).sum()
-        images = max(is_class.sum(), 1)
-        ends = np.unique(np.linspace(1, len(found), min(POINTS, len(found))).astype(int))
-        axis.plot(found[ends - 1] / images, found[ends - 1] / ends, color=BLUE)
-        axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
-        axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
-        axis.set(ylabel="Precision", xlim=(0, 1.01), ylim=(0, 1.02))
-    return figure
 
 
 def draw_reliability(reliability: pd.DataFrame) -> Figure:

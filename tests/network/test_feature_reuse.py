@@ -43,7 +43,7 @@ def small(monkeypatch, tmp_path) -> None:
     """Use four images per shard, and let an image be its path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pawprint.network.store.IMAGES_PER_SHARD", 4)
-    monkeypatch.setattr(module, "open_image", lambda archive, path, side: path)
+    monkeypatch.setattr("pawprint.given.reading.open_image", lambda archive, path, side: path)
 
 
 class Computed(ShardComputer):

@@ -9,7 +9,8 @@ from pawprint.base.runtime import compile_for_cpu, read_network, write_network
 from pawprint.network.hardware import keras
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index, with_blocks
-from pawprint.network.rows import fits, row_function
+from pawprint.network.rows import row_function
+from pawprint.network.store import fits
 from pawprint.network.views import GREY, IDENTITY, apply, mirrored, resize
 
 MIRRORED = mirrored(SIZE)

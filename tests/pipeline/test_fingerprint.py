@@ -7,8 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import CODE, MODULES, PROJECT, refused, replace, write_files
+from conftest import CODE, MODULES, PROJECT, refused, replace, succeed, write_files
 
+from pawprint.base.paths import CODE as CODE_FOLDER
+from pawprint.base.paths import FINGERPRINTS
 from pawprint.pipeline import fingerprint as tested
 from pawprint.pipeline.fingerprint import (
     DECODED_ROW,
@@ -208,6 +210,31 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
         after = row_codes(Code(repository))
         assert {name for name in after if after[name] != before[name]} == changed, module
         before = after
+
+
+def test_code_is_parsed_again_only_for_an_edit_or_another_installed_version(repository, tmp_path):
+    def written(**environment: str) -> dict[str, str]:
+        code = "import ast; from pawprint.pipeline import fingerprint; from stages import code"
+        if environment.pop("KEPT", ""):  # nothing is parsed, and no distribution is looked up
+            code += "; ast.parse = fingerprint.distributions = None"
+        succeed("python", "-c", f"{code}; code.write_fingerprints()", cwd=repository, **environment)
+        return {path.stem: path.read_text("utf-8") for path in (repository / CODE_FOLDER).iterdir()}
+
+    first = written()
+    assert written(KEPT="1") == first
+    kept = repository / FINGERPRINTS
+    kept.write_text("{", encoding="utf-8")
+    assert written() == first and written(KEPT="1") == first
+    upgraded = {"simplejpeg-99.0.dist-info/METADATA": "Name: simplejpeg\nVersion: 99.0\n"}
+    site = write_files(tmp_path / "site", upgraded)
+    second = written(PYTHONPATH=str(site))
+    importing = {name for name, text in first.items() if "\nsimplejpeg==" in text}
+    assert {name for name in first if first[name] != second[name]} == importing < first.keys()
+    assert all("\nsimplejpeg==99.0\n" in second[name] for name in importing)
+    with (repository / "stages/split.py").open("a", encoding="utf-8") as file:
+        file.write("ADDED = 1\n")
+    third = written(PYTHONPATH=str(site))
+    assert {name for name in second if second[name] != third[name]} == {"split"}
 
 
 def test_key_of_a_decoded_row_is_a_folder_that_imports_nothing_of_ours():

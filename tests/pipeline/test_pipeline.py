@@ -108,6 +108,20 @@ def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbe
     assert recover(undisturbed, kills=3, seed=1) == 3
 
 
+@pytest.mark.parametrize(
+    ("stage", "unused"),
+    [
+        ("features", {"openvino", "dvc"}),  # no row is missing
+        ("train_finetune", {"pandas", "keras"}),  # nothing is tuned
+        ("plot", {"scipy", "sklearn", "openvino"}),
+    ],
+)
+def test_stage_imports_what_its_work_needs(tiny_copy, stage, unused):
+    code = f"import sys; from stages import {stage} as stage; stage.main(); print(*sys.modules)"
+    *_, imported = succeed("python", "-c", code, cwd=tiny_copy).splitlines()
+    assert not unused & set(imported.split())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
 def test_killed_stage_computes_no_finished_features_again(tiny_copy):

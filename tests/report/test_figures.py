@@ -43,7 +43,7 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
 
 def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    for name, kind in (("errors.jpg", "JPEG"), ("roc.png", "PNG")):
+    for name, kind in (("errors.jpg", "JPEG"), ("confusion.png", "PNG")):
         written = set()
         for _ in range(2):
             save(Image.fromarray(noise), tmp_path / name)

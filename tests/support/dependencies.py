@@ -7,7 +7,7 @@ from pathlib import Path
 from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.base.paths import RAW_ARCHIVES
+from pawprint.base.paths import FINGERPRINTS, RAW_ARCHIVES
 from pawprint.given.archive import open_archive
 from pawprint.pipeline.fingerprint import DECIDE_NO_BYTE
 
@@ -20,7 +20,7 @@ LISTS = {PARAMS, "dvc.yaml", SAMPLE_WEIGHTS.relative_to(PROJECT).as_posix()}
 # image or network, so these files do not affect its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
 COMPUTED_BEFORE = {
-    "code": RECORDED,
+    "code": {*RECORDED, FINGERPRINTS.as_posix()},
     "fetch": RECORDED,  # the last commit's files, for comparing images
     "clean": RECORDED,
     "split": RECORDED,  # the last commit's files, as for `fetch`
