@@ -76,14 +76,3 @@ def test_stage_starts_without_openvino_converter_but_may_import_it_later():
     code += "sys.modules); from pawprint.pipeline.entry import end_imports; end_imports(); "
     code += "from openvino.tools.ovc import convert_model"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\n"
-
-
-def test_garbage_collector_is_off_only_while_a_stage_imports():
-    """Imports create no garbage. A program that imports a stage keeps its own collector."""
-    code = "import gc, sys; {} import stages; print(gc.isenabled()); "
-    code += (
-        "from pawprint.pipeline.entry import run_stage; run_stage(lambda: print(gc.isenabled()))"
-    )
-    as_script, imported = code.format("sys.argv = ['-m'];"), code.format("")
-    assert succeed("python", "-c", as_script, cwd=PROJECT) == "False\nTrue\n"
-    assert succeed("python", "-c", imported, cwd=PROJECT) == "True\nTrue\n"
