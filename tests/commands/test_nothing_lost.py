@@ -212,14 +212,6 @@ def test_photos_that_vanish_are_counted_by_folder(project):
     assert "more" in told[1] and "1 in bird" in told[1]
 
 
-def test_photos_that_dvc_does_not_list_are_refused(project, capsys):
-    write_files(project, {"photos/cat/bad_1.jpg": photo(200)})  # new, or excluded by .dvcignore
-    with refused("fetch.source: ", "photos.dvc"):
-        fetch.main()
-    (project / "photos.dvc").unlink()
-    assert "bytes from photos" in fetched(capsys)[0]
-
-
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])
 def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypatch, capsys):
     """As in treeverse/dvc 10157 and 9738: changes in an import are never pushed."""
