@@ -46,8 +46,8 @@ from pawprint.base.files import read_json
 from pawprint.base.tables import spread
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.params_file import apply_recipe, overlay, set_values
-from pawprint.data.archive import members, open_archive
-from pawprint.data.reading import open_image
+from pawprint.given.archive import members, open_archive
+from pawprint.given.reading import open_image
 from pawprint.pipeline.params.model import IMAGENET
 
 SIZE = 288

@@ -38,9 +38,9 @@ from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table
 from pawprint.commands.given_images import open_given
 from pawprint.commands.params_file import DEFAULT_RECIPE, overlay, read_recipe
-from pawprint.data.archive import members, open_archive, read_member
-from pawprint.data.reading import open_image
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
+from pawprint.given.archive import members, open_archive, read_member
+from pawprint.given.reading import open_image
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.network.rows import row_function
 from pawprint.network.store import stored_examples

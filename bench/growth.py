@@ -30,8 +30,8 @@ from examples.demo import PROJECT, dvc_environment, prepare
 from pawprint.base import paths
 from pawprint.base.yaml_file import read_yaml
 from pawprint.commands.params_file import apply_recipe, overlay
-from pawprint.data.archive import members, open_archive, read_member
-from pawprint.data.reading import decode
+from pawprint.given.archive import members, open_archive, read_member
+from pawprint.given.reading import decode
 
 Cells = dict[str, list[float]]  # seconds, megabytes of memory, and megabytes of outputs
 

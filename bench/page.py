@@ -23,9 +23,9 @@ from pawprint.base import paths
 from pawprint.base.columns import SPLIT
 from pawprint.base.tables import read_table, spread
 from pawprint.commands.export_page import PAGE_FILE
-from pawprint.data.archive import open_archive, read_member
-from pawprint.data.reading import decode
-from pawprint.serving.predictor import load_predictor, predict_each
+from pawprint.given.archive import open_archive, read_member
+from pawprint.given.reading import decode
+from pawprint.model.predictor import load_predictor, predict_each
 
 PHOTOS = 250  # used unchanged
 CHANGED = 25  # for each kind of change

@@ -30,7 +30,7 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import pack, replacing, write_text
 from pawprint.base.package import folders_of_code
 from pawprint.commands.params_file import apply_recipe
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels

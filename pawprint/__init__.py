@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pawprint.base.errors import InputError
-    from pawprint.serving.predictor import Prediction, Predictor
+    from pawprint.model.predictor import Prediction, Predictor
 
 __all__ = ["InputError", "Prediction", "load"]
 
@@ -27,7 +27,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 # fast and no stage depends on the modules.
 _MODULES = {
     "InputError": "pawprint.base.errors",
-    "Prediction": "pawprint.serving.predictor",
+    "Prediction": "pawprint.model.predictor",
 }
 
 
@@ -54,5 +54,5 @@ def load(folder: str | os.PathLike | None = None) -> "Predictor":
     >>> model.predict("photos/burger/0001.jpg").label
     'burger'
     """
-    module = importlib.import_module("pawprint.serving.predictor")
+    module = importlib.import_module("pawprint.model.predictor")
     return module.load_predictor(folder or module.default_model())

@@ -21,10 +21,10 @@ from pawprint.base.files import md5
 from pawprint.base.git import current_commit
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
-from pawprint.data.archive import Archive, members, open_archive
-from pawprint.data.folders import find_layout
-from pawprint.data.metadata_csv import read_metadata_csv
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive, members, open_archive
+from pawprint.given.folders import find_layout
+from pawprint.given.metadata_csv import read_metadata_csv
+from pawprint.given.reading import open_image
 from pawprint.model.metadata import Metadata
 from pawprint.model.unknown_score import Detector, read_detector
 from pawprint.network.cross_validation import view_of
@@ -80,11 +80,6 @@ def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:
         raise InputError(f"{paths.LOCK} contains no result of `split`. Run `dvc repro split`.")
     table = read_table(recorded.file(result), SPLIT)
     return table, recorded.hash_of("split", paths.SPLITS_CSV, "deps")
-
-
-def has_trained(folder: Path, model_md5: str) -> bool:
-    """Return whether the served model with this hash is the one that a project last recorded."""
-    return Recorded(folder=folder).hash_of("evaluate", paths.SERVED_MODEL) == model_md5
 
 
 def open_photos(folder: Path) -> Archive:

@@ -15,7 +15,7 @@ from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import output_shapes, write_network
 from pawprint.network.extractor import load_extractor
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.params.model import Model, Weights
+from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model, Weights
 
 MEANING = {
     "cut": "for fine-tuning",
@@ -47,9 +47,10 @@ def main() -> None:
     meaning = MEANING | {"top": f"from the output {model.onnx.output}" if model.onnx else LAST_MAPS}
     features = [f"{'x'.join(map(str, shape))} {meaning[kind]}" for kind, shape in shapes]
     line = f"backbone: features per image: {', '.join(features)}"
-    if extractor.weights_sha256 and weights.sha256 is None:
+    is_packaged = model.backbone in PACKAGES  # the code contains the hash of the file
+    if weights.sha256 is None and weights.source == IMAGENET and not is_packaged:
         found = extractor.weights_sha256
-        line += f"; weights.sha256 is null; the hash of these weights is {found}"
+        line += f"; to refuse other weights, which Keras may download, set weights.sha256: {found}"
     print(line)
 
 

@@ -20,11 +20,16 @@ from pawprint.base.errors import counted, name_some, printable
 from pawprint.base.files import read_text, write_json
 from pawprint.base.tables import write_table
 from pawprint.data import cleaning
-from pawprint.data.archive import describe_encoding, members, open_archive
-from pawprint.data.folders import describe_alike, describe_class_counts, describe_names, find_layout
-from pawprint.data.metadata_csv import further_columns, read_metadata_csv
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
-from pawprint.data.user_tables import classes_given, read_corrections
+from pawprint.given.archive import describe_encoding, members, open_archive
+from pawprint.given.folders import (
+    describe_alike,
+    describe_class_counts,
+    describe_names,
+    find_layout,
+)
+from pawprint.given.metadata_csv import describe_crop_rules, further_columns, read_metadata_csv
+from pawprint.given.user_tables import classes_given, read_corrections
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.recorded import Recorded
@@ -55,7 +60,8 @@ def main() -> None:
     write_table(paths.IMAGES_CSV, images, IMAGES)
     write_table(paths.UNKNOWN_CSV, usable[is_unknown], IMAGES)
     write_table(paths.UNLABELLED_CSV, usable[is_unlabelled], IMAGES)
-    write_table(paths.METADATA_CSV, further_columns(rows, images["path"]), METADATA)
+    metadata = further_columns(rows, images["path"])
+    write_table(paths.METADATA_CSV, metadata, METADATA)
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_table(paths.DECODED_CSV, usable, DECODED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
@@ -64,6 +70,7 @@ def main() -> None:
     report("clean", describe(usable, rejected, decoded))
     report("clean", describe_unlabelled_folders(rejected, params))
     report("clean", describe_content(usable, images, params))
+    report("clean", [describe_crop_rules(metadata, images["path"])])
     report("clean", [*describe_names(layout.places), describe_alike(Counter(images["label"]))])
     report("clean", describe_not_applied(not_applied))
 

@@ -20,10 +20,10 @@ from pawprint.base.package import (
     require_stages,
     script_of,
 )
-from pawprint.data.folders import find_layout
-from pawprint.data.metadata_csv import parse_metadata_csv
 from pawprint.data.sources import list_files
-from pawprint.data.user_tables import classes_given, read_corrections, read_kept_splits
+from pawprint.given.folders import find_layout
+from pawprint.given.metadata_csv import parse_metadata_csv
+from pawprint.given.user_tables import classes_given, read_corrections, read_kept_splits
 from pawprint.pipeline import fingerprint
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.model import Params, load_params, problem_of_threshold

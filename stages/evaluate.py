@@ -26,9 +26,9 @@ from pawprint.base.files import read_json, write_json
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
-from pawprint.data.decoding.jpeg import decoded_side
-from pawprint.data.metadata_csv import crop_rule_of
-from pawprint.data.user_tables import reviewed_images
+from pawprint.given.decoding.jpeg import decoded_side
+from pawprint.given.metadata_csv import crop_rule_of
+from pawprint.given.user_tables import reviewed_images
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model

@@ -28,7 +28,7 @@ from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.runtime import image_size_of, output_shapes, read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.threads import VARIABLE as DASK
-from pawprint.data.archive import open_archive
+from pawprint.given.archive import open_archive
 from pawprint.model.unknown_score import DETECTOR_IMAGES
 from pawprint.network import feature_reuse
 from pawprint.network.rows import row_function

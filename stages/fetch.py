@@ -14,8 +14,8 @@ from pathlib import Path
 from pawprint.base import paths
 from pawprint.base.errors import InputError, without_secrets
 from pawprint.base.git import try_git
-from pawprint.data.archive import LIST, ZIP, contents, open_archive
 from pawprint.data.sources import describe_file_changes, fetch
+from pawprint.given.archive import LIST, ZIP, contents, open_archive
 from pawprint.pipeline.dvc import tracked_files
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Fetch

@@ -24,12 +24,12 @@ from pawprint.base.files import md5, read_json, write_text
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
-from pawprint.data.archive import Archive, open_archive
 from pawprint.data.cleaning import describe_files
-from pawprint.data.folders import describe_alike
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
-from pawprint.data.user_tables import LABEL_COLUMNS, read_csv_rows
+from pawprint.given.archive import Archive, open_archive
+from pawprint.given.folders import describe_alike
+from pawprint.given.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean

@@ -23,18 +23,20 @@ from pawprint.base.columns import (
     METADATA,
     NEAR_DUPLICATES,
     PATHS,
+    REJECTED,
     SERIES,
     SPLIT,
     SPLITS,
 )
-from pawprint.base.errors import counted, name_some
+from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
-from pawprint.data.archive import open_archive
+from pawprint.data.cleaning import describe_copied
 from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
+from pawprint.given.archive import open_archive
+from pawprint.given.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model
@@ -56,7 +58,14 @@ def main() -> None:
         return
     metadata = read_table(paths.METADATA_CSV, METADATA)
     dates = splitting.read_dates(images, metadata, params.date) if params.date else None
-    rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
+    try:
+        rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
+    except InputError:
+        # Only the message depends on this table.
+        rejected = read_table(paths.REJECTED_CSV, REJECTED)
+        if params.use_archive_split and (problem := describe_copied(images, rejected)):
+            raise InputError(f"split: {problem}") from None
+        raise
     found = find_candidates(rows, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
@@ -76,7 +85,7 @@ def main() -> None:
         splitting.describe_alike(rows, near_duplicates),
         describe_left_out(images),
         describe_groups(rows, params),
-        describe_single(rows),
+        "" if params.group else describe_single(rows),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
     report("split", lines)

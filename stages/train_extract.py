@@ -128,6 +128,8 @@ def compare_series(
         entries[key] = name
         entries[f"{key}_from"] = origins[name]
         entries[f"accuracy_by_{key}"] = compared[name].accuracy
+    if entries.get("series") == "series" and "finer_series" in origins:
+        entries["finer_series_from"] = origins["finer_series"]
     return entries
 
 

@@ -24,11 +24,11 @@ from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.params_file import overlay
-from pawprint.data.archive import members, open_archive
 from pawprint.data.cleaning import clean
-from pawprint.data.folders import find_layout
-from pawprint.data.metadata_csv import read_metadata_csv
-from pawprint.data.user_tables import Correction
+from pawprint.given.archive import members, open_archive
+from pawprint.given.folders import find_layout
+from pawprint.given.metadata_csv import read_metadata_csv
+from pawprint.given.user_tables import Correction
 from pawprint.pipeline.fingerprint import Code
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -13,10 +13,10 @@ from conftest import PROJECT, photo, photos_of, replace, write_files
 from networks import model_params
 
 from pawprint.base.errors import InputError
-from pawprint.data.folders import find_layout, read_folders
 from pawprint.data.sources import fetch
 from pawprint.data.splitting import split
-from pawprint.data.user_tables import read_corrections
+from pawprint.given.folders import find_layout, read_folders
+from pawprint.given.user_tables import read_corrections
 from pawprint.model.metadata import read_metadata
 from pawprint.network.extractor import load_extractor
 from pawprint.pipeline.params.data import Split

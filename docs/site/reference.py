@@ -19,9 +19,9 @@ from pawprint.pipeline.params.model import Params
 ROOT = Path(__file__).parents[2]
 # Types that functions of the package return or raise, so that programs use them.
 RESULTS = {
-    "pawprint.serving.predictor": ["Predictor"],
+    "pawprint.model.predictor": ["Predictor"],
     "pawprint.model.metadata": ["Metadata"],
-    "pawprint.data.archive": ["UnusableImageError"],
+    "pawprint.given.archive": ["UnusableImageError"],
 }
 PYTHON = """# Python
 

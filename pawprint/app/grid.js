@@ -44,6 +44,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const grid = add(page, "div", { role: "group", ariaLabel: "Photos" });
   grid.className = single ? "photos single" : "photos";
   const photos = data.photos.map(photoButton);
+  if (data.beside) showBeside(data.beside);
   const dialog = add(page, "dialog", { className: "large", tabIndex: -1, autofocus: true });
   dialog.onclose = () => (state.large = null);
   show();
@@ -101,6 +102,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     zoom.ariaLabel = `Larger: ${alt}`;
     zoom.onclick = () => enlarge(index);
     return button;
+  }
+
+  function showBeside({ src, alt }) {
+    const cell = add(grid, "div", { className: "cell" });
+    add(cell, "img", { className: "beside", src, alt });
+    add(cell, "p", { className: "name", textContent: `Near-duplicate: ${alt}` });
   }
 
   function toggle(index) {

@@ -123,7 +123,8 @@ class Pool(NamedTuple):
     `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
     labels `known`; `cluster` and `distance` are from `find_clusters`. If photos are labelled one by
-    one, in the order of `others`, `about` has a text about each path.
+    one, in the order of `others`, `about` has a text about each path, and `beside` the path of
+    another photo to show.
     """
 
     images: list[ImageKey]
@@ -133,6 +134,7 @@ class Pool(NamedTuple):
     cluster: np.ndarray = np.empty(0, int)
     distance: np.ndarray = np.empty(0)
     about: Mapping[str, str] = MappingProxyType({})
+    beside: Mapping[str, str] = MappingProxyType({})
 
     def all_images(self) -> list[ImageKey]:
         """Return all photos, with and without a label."""

@@ -17,7 +17,15 @@ from pawprint.base import paths
 from pawprint.base.classes import NEITHER, problem_of_names
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
-from pawprint.data.user_tables import HOW, LABEL_COLUMNS, MARKS, OF_PAGE, Cells, csv_rows, parse_csv
+from pawprint.given.user_tables import (
+    HOW,
+    LABEL_COLUMNS,
+    MARKS,
+    OF_PAGE,
+    Cells,
+    csv_rows,
+    parse_csv,
+)
 
 LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.

@@ -19,8 +19,8 @@ from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
 from pawprint.base.tables import read_table
-from pawprint.data.archive import members
-from pawprint.data.user_tables import reviewed_images, spellings
+from pawprint.given.archive import members
+from pawprint.given.user_tables import reviewed_images, spellings
 
 ImageKeys = Sequence[labelling.ImageKey]
 
@@ -133,8 +133,8 @@ def show_pages(source: UnlabelledPhotos) -> None:
         if note := st.session_state.pop("note", ""):
             st.warning(message(note))
         if not cells:
-            unreadable = f"Only unreadable photos are left: {len(pages.missing):,}."
-            st.success(f"{unreadable if pages.missing else source.end} {ADVICE}")
+            end = describe_missing(pages.missing) if pages.missing else source.end
+            st.success(message(f"{end} {ADVICE}"))
         folder = Path(__file__).parent
         css, js = (folder / f"grid.{kind}" for kind in ("css", "js"))
         grid = st.components.v2.component("pawprint_grid", css=read_text(css), js=read_text(js))
@@ -142,6 +142,7 @@ def show_pages(source: UnlabelledPhotos) -> None:
             "page": pages.number,
             "done": describe_progress(done, left),
             "photos": cells,
+            "beside": beside(source, pages),
             "sure": pages.sure,
             "classes": source.classes(),
             "label": pages.label,
@@ -173,6 +174,17 @@ def count_photos(
     return len(images) - left, left
 
 
+def describe_missing(images: Collection[ImageKey]) -> str:
+    """Return a line about photos that cannot be shown: moved or removed, or else unreadable."""
+    source = photos.archive()
+    names = sorted(path for path, _ in images)
+    moved = [
+        name for name in names if not (source.zip_file or Path(source.filename, name).exists())
+    ]
+    why = "that were moved or removed since the last run" if moved else "that are unreadable"
+    return f"Only photos are left {why}: {name_some(moved or names)}."
+
+
 def describe_progress(done: int, left: int) -> str:
     """Return how many photos are left, and how many got a label."""
     text = f"{counted(left, 'photo')} left"
@@ -197,11 +209,19 @@ def cells_of(source: UnlabelledPhotos, pages: Pages, given: dict[str, str]) -> l
                 picture = photos.large(path) if pages.size == 1 else photos.square(path)
                 about = source.pool.about.get(path, "")
                 cells.append({"src": picture, "alt": name_in_folder(path), "about": about})
-            except InputError:  # for example, the photo was removed
+            except InputError:  # for example, the photo was moved or removed
                 pages.missing.add(image)
                 pages.sure -= place < sure
         pages.images = [image for image in pages.images if image not in pages.missing]
     return cells
+
+
+def beside(source: UnlabelledPhotos, pages: Pages) -> dict[str, str] | None:
+    """Return the picture and name of the photo to show beside the only one of a page, or None."""
+    other = source.pool.beside.get(pages.images[0][0]) if pages.images else None
+    with contextlib.suppress(InputError):  # the photo has been moved or removed
+        return {"src": photos.large(other), "alt": name_in_folder(other)} if other else None
+    return None
 
 
 def act(
@@ -306,7 +326,8 @@ def show_review() -> None:
     )
     about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
     images = [*zip(rows["path"], rows["pixels_sha256"])]
-    show_pages(SuspectPhotos(groups.Pool([], images, about=about)))
+    others = dict(zip(rows["path"], rows["contradicts"]))
+    show_pages(SuspectPhotos(groups.Pool([], images, about=about, beside=others)))
 
 
 def doubt(row: pd.Series) -> str:

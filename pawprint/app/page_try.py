@@ -8,10 +8,10 @@ from PIL import Image
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
 from pawprint.base.classes import UNKNOWN, UNSURE
-from pawprint.data.decoding.formats import FORMATS
+from pawprint.given.decoding.formats import FORMATS
 from pawprint.model.metadata import Metadata
-from pawprint.serving.predictor import Prediction, Predictor, default_model, load_predictor
-from pawprint.serving.saliency import saliency_of
+from pawprint.model.predictor import Prediction, Predictor, default_model, load_predictor
+from pawprint.model.saliency import saliency_of
 
 MAX_SHOWN = 5  # most probable labels shown for each photo
 

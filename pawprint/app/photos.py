@@ -20,10 +20,10 @@ from pawprint.artifacts import open_photos
 from pawprint.base import paths
 from pawprint.base.errors import InputError, name_in_folder, one_of, printable
 from pawprint.base.files import stamps
-from pawprint.data.archive import Archive, UnusableImageError
-from pawprint.data.decoding.formats import FORMATS
-from pawprint.data.decoding.jpeg import decoded_side
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive, UnusableImageError
+from pawprint.given.decoding.formats import FORMATS
+from pawprint.given.decoding.jpeg import decoded_side
+from pawprint.given.reading import open_image
 from pawprint.report.pages import data_uri
 
 

@@ -23,7 +23,7 @@ def counts(*names: str) -> Columns:
     return dict.fromkeys(names, "int64")
 
 
-# Measures of an image, computed in data/decoding/row.py.
+# Measures of an image, computed in given/decoding/content.py.
 MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
 # `taken` is the time in the EXIF data, such as 2026-08-10T10:11:12.250, or "". `camera` is a model.
 CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash", "taken", "camera")
@@ -39,6 +39,7 @@ REJECTED = texts("path", "reason", "detail")
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA = texts("path", "column", "value")
 CROPS = "crop_rule"  # column with the rule by which `pawprint crop` cut an image out of a photo
+CROP_RULE = r"as-is|square \d\.\d{1,3}"  # such a rule; see pawprint/given/boxes.py
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
 # Candidates for series of photos; "" for a photo in none. `series` and `finer_series` are parts of

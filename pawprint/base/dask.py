@@ -25,6 +25,7 @@ from distributed.scheduler import KilledWorker
 
 from pawprint.base.errors import InputError, name_some, printable, reason, without_secrets
 from pawprint.base.package import DISTRIBUTION, installed_version
+from pawprint.base.threads import architecture
 
 AHEAD = 1000  # maximum number of tasks submitted ahead
 # Packages that affect the bytes of results, or that serialise functions and results.
@@ -133,7 +134,7 @@ def compute_batch(
 
 def _versions() -> set[tuple[str, str | None]]:
     python = platform.python_version().rpartition(".")[0]
-    own = {("Python", python), (DISTRIBUTION, installed_version())}
+    own = {("Python", python), ("processor", architecture()), (DISTRIBUTION, installed_version())}
     return own | {(package, version(package)) for package in PACKAGES}
 
 

@@ -247,10 +247,16 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
-    """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, …."""
+    """Write a .npz file with the same bytes for the same arrays; `arrays` are called arr_0, ….
+
+    Headers that `np.savez` writes depend on the third number of Python's version.
+    """
+    named = {f"arr_{number}": array for number, array in enumerate(arrays)} | arrays_by_name
+    members = {name: io.BytesIO() for name in named}
+    for name, file in members.items():
+        np.save(file, named[name])
     with replacing(path) as partial:
-        # The type stub mistakes each keyword for the bool `allow_pickle`.
-        np.savez(partial, *arrays, **arrays_by_name)  # type: ignore[arg-type]
+        pack(partial, ((f"{name}.npy", file.getvalue()) for name, file in members.items()))
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,11 @@ def count_cores() -> int:
             time, period = (int(n) for file in files for n in file.read_text("ascii").split())
             cores = min(cores, math.ceil(time / period)) if time > 0 else cores
     return cores
+
+
+def architecture() -> str:
+    """Return the processor's architecture, such as x86_64. Another one computes other last bits."""
+    return platform.machine().replace("AMD64", "x86_64")  # Windows has another name
 
 
 AHEAD = 64  # maximum number of results computed ahead of the caller

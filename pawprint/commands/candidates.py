@@ -34,7 +34,7 @@ from pawprint.base.package import python_in, require_current
 from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
-from pawprint.data.archive import Archive, open_archive
+from pawprint.given.archive import Archive, open_archive
 from pawprint.network import feature_reuse
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.extractor import load_extractor, needs_keras

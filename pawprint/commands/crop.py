@@ -4,7 +4,7 @@ import argparse
 import os
 import posixpath
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,17 +14,22 @@ from PIL import ExifTags, Image
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.files import replacing, walk, write_text
+from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold, align
 from pawprint.commands.given_images import open_given
-from pawprint.commands.label_tables import Asked, Cells, find_labels, metadata_csv
-from pawprint.data.decoding.row import read_exif
-from pawprint.data.folders import AUTO, READINGS, describe_class_counts, find_layout
-from pawprint.data.metadata_csv import FILE_NAME
-from pawprint.data.names import is_image_name
+from pawprint.commands.label_tables import (
+    Asked,
+    Cells,
+    describe_several,
+    find_labels,
+    metadata_csv,
+)
 from pawprint.data.series import first_of_bursts
-from pawprint.serving.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
+from pawprint.given.boxes import AS_IS, FAILURES, NO_FILE, Photo, crop_name, cut, read_boxes, why
+from pawprint.given.decoding.content import read_exif
+from pawprint.given.folders import AUTO, READINGS, describe_class_counts, find_layout
+from pawprint.given.metadata_csv import FILE_NAME
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -41,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rules.add_argument("--margin", type=float, default=0.0, metavar="PART", help=margin)
     as_is = "cut the boxes alone, as MegaDetector does, for a model of crops that exist already"
     rules.add_argument("--as-is", action="store_true", help=as_is)
+    bits = "bits used by photos above 8 bits, such as 12: 4095 is white; see clean.bits"
+    parser.add_argument("--bits", type=int, choices=range(1, 17), metavar="N", help=bits)
     table = "use the labels in this table: CSV, TSV or a JSON of COCO Camera Traps"
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
@@ -57,9 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     animal, all boxes are cut. A metadata.csv has each crop's label, its group (the sequence, the
     burst that EXIF times tell, or the photo), the location, and the detector's confidence.
 
-    Labels come from COCO's categories, --table, a metadata.csv beside the photos, or --labels.
-    Crops without a label go to OUT/unlabelled, for `pawprint app`. Photos that fail are listed with
-    the reason. The exit status is 1 if any failed.
+    Labels come from --table, --labels, COCO's categories, or a metadata.csv beside the photos.
+    Crops without a label go to OUT/unlabelled, for `pawprint app`. Boxes that cannot be cut are
+    counted, and photos that fail are listed, with the reason. The exit status is 1 if any failed.
 
     Examples:
       pawprint crop md.json photos crops
@@ -78,11 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
     rows: dict[str, Cells] = {}
     exif_of: dict[str, Cells] = {}
     failed: list[tuple[str, str]] = []
-    absent = _count_absent(folder, photos)
-    cells_of, several = _cells_of(arguments, photos)
-    notes += filter(None, [several])
+    cells_of, unused = _cells_of(arguments, photos)
+    notes += unused
     with replacing(out) as new:
-        crop = partial(_crop_photo, folder, new, rule, cells_of)
+        crop = partial(_crop_photo, arguments, new, rule, cells_of)
         results = track(map_in_threads(crop, photos), "crop", len(photos), "photo")
         for photo, (crops, exif, error) in zip(photos, results):
             rows |= crops
@@ -103,69 +109,80 @@ def run(arguments: argparse.Namespace) -> int:
     empty = len(photos) - len(exif_of) - len(failed)
     print(
         f"{counted(len(rows), 'crop')} of {counted(len(exif_of), 'photo')}; other photos: "
-        f"{empty:,} without a box to cut, {len(failed):,} failed, {absent:,} not in the JSON"
+        f"{empty:,} without a box to cut, {len(failed):,} failed"
     )
-    print("\n".join([align(failed), "Next:", f"pawprint init NAME --images {out}"]).lstrip())
+    lines = [*_describe_failed(failed, folder), "Next:", f"pawprint init NAME --images {out}"]
+    print("\n".join(lines))
     return int(bool(failed))
 
 
-def _count_absent(folder: Path, photos: list[Photo]) -> int:
-    """Return how many photos in a folder are not among these."""
-    names = {path.relative_to(folder).as_posix() for path in walk(folder, lambda *_: None)}
-    return sum(map(is_image_name, names - {photo.file for photo in photos}))
+def _describe_failed(failed: list[tuple[str, str]], folder: Path) -> Iterator[str]:
+    """Yield a line for each photo that fails and why, but one for those that are not there."""
+    if others := [(file, error) for file, error in failed if error != NO_FILE]:
+        yield align(others)
+    if gone := [file for file, error in failed if error == NO_FILE]:
+        yield f"{NO_FILE} below {folder}: {name_some(gone)}"
 
 
 def _cells_of(
     arguments: argparse.Namespace, photos: list[Photo]
-) -> tuple[Mapping[str, Cells], str]:
+) -> tuple[Mapping[str, Cells], list[str]]:
     """Return the cells that a table or the folders give a photo: a label, and perhaps others.
 
-    The second result is a line about photos that the table gives several labels, and so none.
+    The second result are lines about rows of the table that are not used.
     """
     folder, labels = arguments.photos, arguments.labels
     own = folder / FILE_NAME
     table = arguments.table or (own if own.exists() and not labels else None)
     if not (table or labels or arguments.label):
-        return {}, ""
+        return {}, []
     if table and table.suffix.lower() == ".json":
         if arguments.label:
             arguments.error("argument --label: expected no JSON as the --table")
         of_table, *_ = read_boxes(table, folder, has_labels=True)
-        cells = {each.file: _own_cells(each) for each in of_table}
+        cells = {each.file: _own_cells(each) | {"label": each.label} for each in of_table}
         if not any(cells[each.file]["label"] for each in photos if each.file in cells):
             raise InputError(
                 f"{table}: expected labels of photos in {arguments.boxes}, by the same paths. "
                 f"Received: {name_some(cells) or 'no images'}, without a label for any of them."
             )
-        return cells, ""
+        several = describe_several([each.file for each in of_table if len(each.labels - {""}) > 1])
+        return cells, [several] if several else []
     with open_given(folder) as given:
         if table or arguments.label:
-            found = find_labels(given, Asked(table, arguments.label), AUTO)
-            return (found.photos, found.several) if found else ({}, "")
+            found = find_labels(given, Asked(table, arguments.label, skips=True), AUTO)
+            return (found.photos, found.unused) if found else ({}, [])
         places = find_layout(given.names, None, labels, str(folder)).places
-    # These folders are classes, not locations.
-    return {name: {"label": place.label, "location": ""} for name, place in places.items()}, ""
+    return {name: {"label": place.label} for name, place in places.items()}, []
 
 
 def _own_cells(photo: Photo) -> Cells:
-    return {"group": photo.group, "location": photo.location, "label": photo.label}
+    return {"group": photo.group, "location": photo.location}
 
 
 def _crop_photo(
-    folder: Path, out: Path, rule: str, cells_of: Mapping[str, Cells], photo: Photo
+    arguments: argparse.Namespace,
+    out: Path,
+    rule: str,
+    cells_of: Mapping[str, Cells],
+    photo: Photo,
 ) -> tuple[dict[str, Cells], Cells, str]:
     """Write the crops of a photo; return their cells by name, its EXIF, and why it fails, or ""."""
     try:
-        data = photo.read(folder)
-        crops = cut(data, photo, rule)
+        data = photo.read(arguments.photos)
+        crops = cut(data, photo, rule, arguments.bits)
     except FAILURES as error:
         return {}, {}, why(error)
     found = read_exif(data)
     exif = _exif_of(found)
-    cells = _own_cells(photo) | cells_of.get(photo.file, {})
+    # With --labels, folders are classes, not locations.
+    cells = {"group": photo.file, "location": "" if arguments.labels else photo.site, "label": ""}
+    for given in (_own_cells(photo), cells_of.get(photo.file, {})):
+        cells |= {column.lower(): cell for column, cell in given.items() if cell}
+    is_asked = arguments.table or arguments.label or arguments.labels
     rows = {}
     for box, crop in zip(photo.boxes, crops):
-        label = box.label or cells["label"]
+        label = cells["label"] if is_asked else box.label or cells["label"]
         name = Path("labelled" if label else UNLABELLED, crop_name(photo, box))
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         crop.save(out / name, "JPEG", quality=QUALITY, subsampling=0, exif=exif)

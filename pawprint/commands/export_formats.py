@@ -26,6 +26,7 @@ from pawprint.commands import export_page
 from pawprint.commands.export_litert import add_metadata, for_litert
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.mirror_image import is_mirrored
+from pawprint.model.predictor import RunNetwork, load_predictor
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
@@ -33,7 +34,6 @@ from pawprint.network.keras_backbone import load_backbone
 from pawprint.network.keras_model import activation_for, load_model, save_model, with_features
 from pawprint.network.training import with_head
 from pawprint.pipeline.params.model import Params
-from pawprint.serving.predictor import RunNetwork, load_predictor
 
 WRITES_LITERT = Version("3.13")  # minimum Keras version
 NamedOutputs = dict[str, np.ndarray]  # keyed by name
@@ -129,7 +129,9 @@ def export_model(
         }
         for row in rows
     )
-    return table, [row.note for row in rows if row.note]
+    rule = run.metadata.crop_rule
+    of_crops = rule and f"the model needs crops of boxes, cut by the rule {rule}, not whole photos"
+    return table, [note for note in (*(row.note for row in rows), of_crops) if note]
 
 
 def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:

@@ -93,6 +93,8 @@ def describe(run: Run, params: Params) -> About:
         "Model": metadata.model or "none",
         "Photos": f"resized to {size} by {size} pixels, {SQUARES[metadata.resize]}",
     }
+    if metadata.crop_rule:
+        facts["Photos"] += f". They must be crops of boxes, cut by the rule {metadata.crop_rule}"
     if metadata.unknown_threshold is not None:
         facts["Unknown"] = (
             "label of photos unlike the training photos: unknown score above "

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,36 +12,28 @@ from typing import IO, NamedTuple, NoReturn
 from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import LARGEST, pointer, pointer_at, read_bytes, walk
+from pawprint.base.files import pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
-from pawprint.data.archive import (
-    BROKEN,
-    Archive,
-    describe_encoding,
-    members,
-    open_archive,
-    read_member,
-    what_is,
-)
-from pawprint.data.decoding.formats import FORMATS
-from pawprint.data.metadata_csv import is_metadata
-from pawprint.data.names import describe_unsafe, is_image_name, is_visible, require_utf8
-from pawprint.data.sources import is_tar, tar_files
+from pawprint.commands.unpacking import unpack
+from pawprint.data.sources import is_tar
+from pawprint.given.archive import what_is
+from pawprint.given.decoding.formats import FORMATS
+from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
 
-MAX_READ = 2000  # number of evenly spaced images of a folder or zip whose header is read
+MAX_READ = 2000  # number of evenly spaced images whose header is read
 OF_DATASETS = (".arrow", ".parquet")
 Opener = Callable[[], IO[bytes]]
 
 
 class Given(NamedTuple):
-    """The images that a user gives for a new project: a folder, a zip, a tar, or another file.
+    """The images that a user gives for a new project: a folder, or a file with their URL.
 
     `files` has the path of each file in a folder by its sorted name there, or of a single file.
-    `names` are the files in a folder or archive; `images` and `others` are the visible ones with
-    and without the suffix of an image. `read` returns the bytes of a metadata.csv among them, while
-    the block of `open_given` runs. `sizes` are the width and height, in pixels, of some images.
-    `notes` are lines about the names in a zip, or about a table. `table` describes the table that
-    the metadata.csv is made of, or is "".
+    `names` are the files in a folder; `images` and `others` are the visible ones with and without
+    the suffix of an image. `read` returns the bytes of a metadata.csv among them. `sizes` are the
+    width and height, in pixels, of some images. `notes` are lines about what was left out of an
+    archive, or about a table. `table` describes the table that the metadata.csv is made of, or is
+    "".
     """
 
     path: Path
@@ -55,8 +48,12 @@ class Given(NamedTuple):
 
 
 @contextlib.contextmanager
-def open_given(path: Path) -> Iterator[Given]:
-    """Read a folder or the directory of an archive. Raises InputError if images are missing."""
+def open_given(path: Path, place: Path | None = None) -> Iterator[Given]:
+    """Read a folder, or an archive, which is unpacked below `place` while the block runs.
+
+    Raises InputError if images are missing. Errors in the block name the archive, and not the
+    folder to which it was unpacked.
+    """
     if found := pointer_at(path):
         raise InputError(f"{path}: expected images or an archive. Received: {found}.")
     if not path.exists():
@@ -70,11 +67,13 @@ def open_given(path: Path) -> Iterator[Given]:
         yield Given(path, {path.name: path}, [], [], [], lambda name: b"")
     elif path.suffix.lower() in OF_DATASETS:
         raise _of_dataset(path, [path.name])
-    elif is_tar(path):
-        yield _read_tar(path)
-    elif zipfile.is_zipfile(path):
-        with open_archive(path) as archive:
-            yield _read_zip(path, archive)
+    elif is_tar(path) or zipfile.is_zipfile(path):
+        with tempfile.TemporaryDirectory(dir=place) as folder:
+            try:
+                notes = unpack(path, Path(folder))
+                yield _read_folder(Path(folder))._replace(notes=notes)
+            except InputError as error:
+                raise InputError(str(error).replace(folder, str(path))) from None
     else:
         raise InputError(
             f"{path}: expected a folder, a zip, a tar or a YAML file with the URL of an archive. "
@@ -118,51 +117,6 @@ def _refuse(path: Path, why: str) -> NoReturn:
     raise InputError(
         f"cannot read the folder {printable(str(path))}: {why}. Check the permissions and links."
     )
-
-
-def _read_tar(path: Path) -> Given:
-    """Read the whole tar, because it has no directory."""
-    contents: dict[str, bytes] = {}
-    sizes: list[tuple[int, int]] = []
-    for name, data in tar_files(path):
-        contents[name] = data if is_metadata(name) else b""
-        sizes += _sizes_of([functools.partial(io.BytesIO, data)]) if is_image_name(name) else []
-    given = _given(path, {path.name: path}, sorted(contents), contents.__getitem__)
-    return given._replace(sizes=sizes)
-
-
-def _read_zip(path: Path, archive: Archive) -> Given:
-    """Raise InputError for a zip without images, or in which they are only pointers."""
-    read = functools.partial(read_member, archive)
-    given = _given(path, {path.name: path}, members(archive), read)
-    if not given.images and not any(map(is_metadata, given.others)):
-        raise InputError(
-            f"{path}: expected a zip of images. Received: {name_some(given.names) or 'no files'}. "
-            "If it contains an archive, unpack it and use the archive. For arrays, see "
-            "docs/images.md."
-        )
-    zip_file = archive.zip_file
-    images = [
-        (info, functools.partial(zip_file.open, info))
-        for info in (zip_file.infolist() if zip_file else ())
-        if zip_file and is_image_name(info.filename)
-    ]
-    _require_content(
-        (f"{path}/{info.filename}", _pointer_in(open_image))
-        for info, open_image in images
-        if info.file_size <= LARGEST
-    )
-    sizes = _sizes_of([open_image for _, open_image in images])
-    notes = [*filter(None, [describe_encoding(archive)])]
-    return given._replace(sizes=sizes, notes=notes)
-
-
-def _pointer_in(open_image: Opener) -> str | None:
-    """Return the kind of pointer that a member of a zip is, if any."""
-    # The file may be encrypted or damaged, which `clean` reports.
-    with contextlib.suppress(*BROKEN, RuntimeError), open_image() as file:
-        return pointer(file.read())
-    return None
 
 
 def _require_content(pointers: Iterable[tuple[object, str | None]]) -> None:

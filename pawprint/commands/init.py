@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -40,11 +40,11 @@ from pawprint.commands.project_files import (
     renew,
     state_of,
 )
-from pawprint.data.folders import AUTO, describe_class_counts, describe_names, find_layout
-from pawprint.data.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout
+from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
 
 
@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
     Sort the photos into one folder per class, or add a metadata.csv or another table of labels. The
     photos can be in a folder, zip or tar, or in an archive whose URL is in a YAML file. If they
     have no classes, you can label them in the app. DVC copies the photos into the project, so that
-    others get them with `dvc pull`. From then on, add and remove photos in the project.
+    others get them with `dvc pull`, and unpacks a zip or tar. From then on, add and remove photos
+    in the project.
 
     After `pip install -U`, --renew writes the new dvc.yaml, with your own stages, commands and
     scripts; adds new params with their defaults; and updates the package's line of
@@ -82,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     Examples:
       pawprint init food --images ~/photos
       pawprint init --renew
-      pawprint init dogs --images ~/kaggle --table ~/kaggle/train.csv --label breed
+      pawprint init dogs --images ~/dog-breeds.zip --table train.csv --label breed
       pawprint init cats --recipe cats-and-dogs
     """
     folder = arguments.folder
@@ -140,16 +141,21 @@ def create(
             "Choose a folder elsewhere."
         )
     require_room(folder)
-    with reading(), open_given(path) as given:
-        given, notes = find_classes(given, parse_mapping(params, "")["clean"]["labels"], asked)
-    if not recipe and given.sizes:
-        params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
-        notes += choice
+    is_url = path.suffix in OF_URLS
+    source = path.name if is_url else "photos"
     with building(folder) as place:
-        source = _source_of(path)
+        with contextlib.ExitStack() as stack:
+            with reading():
+                given = stack.enter_context(open_given(path, place))
+                reading_of_folders = parse_mapping(params, "")["clean"]["labels"]
+                given, notes = find_classes(given, reading_of_folders, asked)
+            if not is_url:
+                _copy(given, place / source, copy_file if given.path == path else Path.rename)
+        if not recipe and given.sizes:
+            params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
+            notes += choice
         rules = _write_project(folder, place, params, path, source)
-        if path.suffix not in OF_URLS:
-            _copy(given, place / source)
+        if not is_url:
             track(place, source)
             notes += _describe_copy(path, folder / source) if images else []
     notes += [f".gitignore overrides this rule: {rule}" for rule in rules]
@@ -198,8 +204,9 @@ def find_classes(
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
-                f"labels: {name_some(unread)}. Name a table with --table, or write a metadata.csv "
-                "as in docs/images.md; or add --labels outer and label the photos in the app."
+                f"labels: {name_some(unread)}. Use one with --table FILE --label COLUMN, or write "
+                "a metadata.csv as in docs/images.md; or add --labels outer and label the photos "
+                "in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
@@ -326,28 +333,21 @@ def _with_parents(name: str) -> list[str]:
     return [*(folder.as_posix() for folder in reversed(folders)), name]
 
 
-def _source_of(images: Path) -> str:
-    """Return the `fetch.source` of images."""
-    if images.suffix in OF_URLS:
-        return images.name
-    return "photos" if images.is_dir() else f"photos{''.join(images.suffixes[-2:])}"
+def _copy(given: Given, target: Path, put: Callable[[Path, Path], object]) -> None:
+    """Copy a folder including the targets of its links, so that the user can write it.
 
-
-def _copy(given: Given, target: Path) -> None:
-    """Copy a file, or a folder including the targets of its links, so that the user can write it.
-
-    `dvc add --out` would also copy, but takes 1.7 times as long for many small files. Raises
-    InputError for the first file that cannot be read or written.
+    `put` copies or moves a file. `dvc add --out` would also copy, but takes 1.7 times as long for
+    many small files. Raises InputError for the first file that cannot be read or written.
     """
     for name, path in given.files.items():
         if not set(OF_REPOSITORIES).isdisjoint(PurePosixPath(name).parts):
             continue
         if path.exists() and not path.is_file():  # copying a pipe would never end
             raise InputError(f"cannot copy {path}: it is not a regular file. Move it elsewhere.")
-        copy = target / name if given.path.is_dir() else target
+        copy = target / name
         with writing(copy):
             copy.parent.mkdir(parents=True, exist_ok=True)
-            copy_file(path, copy)
+            put(path, copy)
     if given.table:
         write_text(target / FILE_NAME, given.read(FILE_NAME).decode())
 
@@ -359,5 +359,4 @@ def _describe_copy(images: Path, copy: Path) -> list[str]:
     lines = [f"{rules} is not applied, so files that it lists are copied, too"]
     lines = lines if re.search(r"^\s*[^\s#]", text, re.MULTILINE) else []
     lines += describe_empty(images) if images.is_dir() else []
-    change = "add and remove photos" if images.is_dir() else "put a new one"
-    return [*lines, f"{copy} is a copy of {images}: {change} there"]
+    return [*lines, f"{copy} is a copy of {images}: add and remove photos there"]

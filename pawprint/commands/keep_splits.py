@@ -10,7 +10,7 @@ from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import md5, read_bytes, write_text
 from pawprint.base.paths import SPLITS_CSV
-from pawprint.data.user_tables import EMPTY_TABLES, SPLIT_COLUMNS, parse_csv, read_kept_splits
+from pawprint.given.user_tables import EMPTY_TABLES, SPLIT_COLUMNS, parse_csv, read_kept_splits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """Find the labels of photos in a table beside them, such as Kaggle's train.csv.
 
-The columns with the names of files and with the labels are found by their cells. The photos become
-a folder, whose files are unchanged, with one metadata.csv.
+The columns that name the photos and their labels are found by their cells. A cell names a file, or
+all photos in a folder, such as a slide's, or all with a part of their path, such as a patient. The
+photos become a folder, whose files are unchanged, with one metadata.csv.
 """
 
 import contextlib
@@ -11,23 +12,25 @@ import json
 import os
 import posixpath
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from unicodedata import normalize
 
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
-from pawprint.data.folder_names import SPLIT_OF_FOLDER, split_in_words
-from pawprint.data.folders import AUTO, READINGS, find_layout
-from pawprint.data.metadata_csv import FILE_NAME, is_metadata
-from pawprint.data.names import count_suffixes, is_image_name
-from pawprint.data.user_tables import parse_csv
+from pawprint.given.folder_names import SPLIT_OF_FOLDER, split_in_words
+from pawprint.given.folders import AUTO, READINGS, find_layout
+from pawprint.given.metadata_csv import FILE_NAME, is_metadata
+from pawprint.given.names import count_suffixes, is_image_name
+from pawprint.given.user_tables import parse_csv
 
 Cells = dict[str, str]  # keyed by column
+Columns = tuple[str, ...]  # one with paths, or two with the folder and the name of each
 Ends = Mapping[str, str | None]
 TABLES = (".arrow", ".csv", ".json", ".jsonl", ".npz", ".parquet", ".tsv", ".xlsx")
 OF_TABLES = {"", ".csv", ".tsv"}  # Dataverse serves tables without a suffix
@@ -38,8 +41,16 @@ MAX_NAMES = 10**5  # bytes of a JSON that names classes
 PROBED = 100  # rows that are searched for names of files before all of them
 # Names of columns, of which one wins if several name files.
 OF_FILES = {"file", "file_name", "filename", "image", "image_id", "image_path", "path"}
-# Columns that tell which photos belong together, rather than what they show.
-OF_GROUPS = {"lesion_id", "location", "patient_id", "seq_id", "site"}
+# Columns that tell where photos were taken, or which ones belong together, rather than what they
+# show, in lower case and without spaces or underscores.
+OF_SITES = {
+    *("camera", "cameraid", "cameramodel", "deployment", "deploymentid", "location", "locationid"),
+    *("locationname", "placename", "relativepath", "site", "siteid", "station"),
+}
+OF_GROUPS = OF_SITES | {"lesionid", "patientid", "seqid"}
+FILES, FOLDERS, PARTS = "files", "folders", "parts of paths"  # what a column can name
+OF_ROWS = {"", "id", "index"}  # columns that number the rows of their own table
+MAX_WORDS = 12  # at the end of a path, in which parts are searched
 ZEROS = {"0", "0.0"}
 FLAGS = {*ZEROS, "1", "1.0"}
 OF_NUMBERS = (
@@ -49,43 +60,88 @@ PART = re.compile(r"(.*part)[ _-]?\d+", re.IGNORECASE)  # such as HAM10000_image
 
 
 class Asked(NamedTuple):
-    """What a user asks for: the file of a table, and the name of the column with the labels."""
+    """What a user asks for: the file of a table, and the name of the column with the labels.
+
+    `skips` means that rows which name no photo or several labels are left out with a line.
+    """
 
     table: Path | None = None
     label: str = ""
+    skips: bool = False
 
 
 NOTHING = Asked()
 
 
 class Row(NamedTuple):
-    """A row of a table: where it is, such as "line 2", its cells, and the name of its photo."""
+    """A row of a table: where it is, such as "line 2", its cells, and the photos of its `key`."""
 
     place: str
+    key: str
     cells: Cells
-    photo: str
+    photos: list[str]
 
 
 class Table(NamedTuple):
-    """The rows of one file, or of several alike, and the column that names their photos."""
+    """The rows of one file, or of several alike, and the column or columns that name their photos.
+
+    `kind` is what the cells name: FILES, FOLDERS or PARTS.
+    """
 
     name: str
-    column: str
+    kind: str
+    columns: Columns
     rows: list[Row]
+
+    @property
+    def photos(self) -> set[str]:
+        """All photos that the rows name."""
+        return {photo for row in self.rows for photo in row.photos}
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether each row names other photos."""
+        return len({row.key for row in self.rows}) == len(self.rows)
+
+    def values(self, asked: str = "") -> dict[str, list[str]]:
+        """Return the cells of each column that may hold labels, or is `asked` for."""
+        names = dict.fromkeys(name for row in self.rows for name in row.cells)
+        may_be = [name for name in names if _may_be(name, asked)]
+        return {name: [row.cells.get(name, "") for row in self.rows] for name in may_be}
+
+    def label_columns(self) -> list[str]:
+        """Return the column called label, or all whose values repeat, but no places or groups."""
+        found = [name for name, cells in self.values().items() if _repeats(cells)]
+        no_labels = OF_GROUPS | {_plain(self.columns[0])}
+        labels = [name for name in found if _plain(name) == "label"]
+        return labels or [name for name in found if _plain(name) not in no_labels]
+
+
+class Known(NamedTuple):
+    """What is known of the images, and of the tables beside them, while a table is parsed.
+
+    `links` has the photos for the cells of columns in tables that name files. `label` is the column
+    that is asked for.
+    """
+
+    given: Given
+    ends: Ends
+    label: str
+    links: Mapping[str, Mapping[str, str]] = {}
 
 
 class Labelled(NamedTuple):
     """Photos with the labels of a table, which `name` describes.
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
-    without one, and perhaps a split, a group and others. `notes` are lines about what was left out.
-    `several` is the one about photos whose rows have different labels, or "".
+    without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
+    of which `unused` are about rows that name no photo, and photos with several labels.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
-    several: str
+    unused: list[str]
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -110,7 +166,7 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
         images=[*found.photos],
         others=[FILE_NAME],
         read=lambda _: table,
-        notes=found.notes,
+        notes=[*given.notes, *found.notes],
         table=found.name,
     )
 
@@ -134,30 +190,34 @@ def find_labels(given: Given, asked: Asked, labels: dict[str, list[str]] | str) 
     Raises InputError if labels are missing or need a choice.
     """
     if any(asked) and not given.path.is_dir():
-        raise InputError(f"{given.path}: expected a folder to use a table with. Unpack the images.")
+        raise InputError(f"{given.path}: cannot use a table with it. Download the archive.")
     others = [given.files[name] for name in given.others if name in given.files]
-    paths = [asked.table] if asked.table else [*filter(_may_be_table, others)]
+    paths = [*filter(_may_be_table, others)]
+    if asked.table:  # on this computer, or in an archive
+        inside = given.files.get(asked.table.as_posix(), asked.table)
+        paths.insert(0, asked.table if asked.table.exists() else inside)
     are_given = labels != AUTO or any(map(is_metadata, given.others))
     if not any(asked) and (are_given or not paths):
         return None
     folders = {} if any(asked) else _labels_of_folders(given.images)
-    classes = {*folders.values()} - {UNKNOWN}
-    if classes and not _are_parts(classes):
+    if _are_parts({*folders.values()} - {UNKNOWN}):
+        folders = {}
+    if folders:
         paths = [path for path in paths if path.stat().st_size <= MAX_CHECKED]
-        _require_same_classes(given, folders, _read_tables(paths, given))
-        return None
-    tables = _read_tables(paths, given, is_asked=bool(asked.table))
+    tables = _read_tables(paths, given, asked)
+    if not any(asked):
+        tables = _without_doubt(tables, folders, given)
     if not tables and any(asked):
         raise InputError(
             f"{asked.table or given.path}: found no table with a column of labels"
             f"{asked.label and f' named {asked.label}'} beside the names of files. Choose another "
             "with --table FILE or --label COLUMN."
         )
-    return _label(given, asked.label, tables) if tables else None
+    return _label(given, asked, tables) if tables else None
 
 
 def label_files(given: Given) -> list[str]:
-    """Return the files that may hold labels, sorted by suffix.
+    """Return the files that may hold labels, sorted by suffix, and the columns of each CSV or TSV.
 
     These are tables, and files with the name of a photo beside them, which may be a caption or a
     label.
@@ -169,7 +229,15 @@ def label_files(given: Given) -> list[str]:
         if path.suffix.lower() in TABLES
         or (path.suffix.lower() in BESIDE and path.with_suffix("") in photos)
     ]
-    return [name for _, name in sorted(found)]
+    return [f"{name}{_columns_of(given.files[name])}" for _, name in sorted(found)]
+
+
+def _columns_of(path: Path) -> str:
+    """Return text such as " (image, age)", or "" for a file that is not a CSV or TSV."""
+    with contextlib.suppress(InputError, UnicodeError), path.open("rb") as file:
+        if path.suffix.lower() in OF_TABLES:
+            return f" ({name_some(parse_csv(file.readline(), '', ()).header)})"
+    return ""
 
 
 def _labels_of_folders(names: list[str], reading: str = AUTO) -> dict[str, str]:
@@ -186,31 +254,65 @@ def _are_parts(classes: Iterable[str]) -> bool:
     return len({part and part[1].lower() for part in parts}) == 1 and None not in parts
 
 
-def _require_same_classes(given: Given, folders: Mapping[str, str], tables: list[Table]) -> None:
-    """Raise InputError if a table labels most photos, and not as the folders of classes do.
+def _without_doubt(tables: list[Table], folders: Mapping[str, str], given: Given) -> list[Table]:
+    """Return the tables that have the labels, or none if the folders have them.
 
-    `folders` has the label that its folders give each file.
+    `folders` has the label that its folders give each file. Raises InputError if most photos could
+    have a label of a table instead.
     """
-    for table in tables:
-        rows = [row for row in table.rows if row.photo in folders]
-        photos = {row.photo for row in rows}
-        columns = dict.fromkeys(column for row in rows for column in row.cells)
-        values = {column: [row.cells.get(column, "") for row in rows] for column in columns}
-        is_labelled = any(map(_repeats, values.values()))
-        agrees = any(
-            _is_one_to_one({(folders[row.photo], cell) for row, cell in zip(rows, cells) if cell})
-            for cells in values.values()
-        )
-        if 2 * len(photos) > len(folders) and is_labelled and not agrees:
-            reading = next(
-                each for each in READINGS if _labels_of_folders(given.images, each) == folders
-            )
-            raise InputError(
-                f"{given.path}: expected classes as folders or in a table. Received: folders, and "
-                f"{printable(table.name)}, with rows for {len(photos):,} of their images. Use the "
-                "table with --table FILE or --label COLUMN, or the folders with --labels "
-                f"{reading}."
-            )
+    of_files = [table for table in tables if table.kind == FILES]
+    if of_files and not folders:
+        return of_files
+    known = {*(folders or given.images)}
+    tables = [table for table in tables if 2 * len(table.photos & known) > len(known)]
+    if any(table.label_columns() and _agrees(table, folders) for table in tables):
+        return []
+    doubtful = [table for table in tables if _may_label(table, folders)]
+    if len(doubtful) == 1 and _labels_specimens(doubtful[0], {*folders.values()}):
+        return doubtful
+    if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
+        return []
+    same = [each for each in READINGS if _labels_of_folders(given.images, each) == folders]
+    reading = same[0] if same else "outer or inner"
+    names = (f"{table.name} ({name_some(table.label_columns())})" for table in doubtful)
+    photos = {photo for table in doubtful for photo in table.photos} & known
+    raise InputError(
+        f"{given.path}: expected classes as folders or in a table. Received: folders, and "
+        f"{name_some(names)}, with rows for {len(photos):,} of their images. Use a table with "
+        f"--table FILE --label COLUMN, or the folders with --labels {reading}."
+    )
+
+
+def _agrees(table: Table, folders: Mapping[str, str]) -> bool:
+    """Return whether a column of labels, or any without one, has one value for each folder."""
+    rows = [(photo, row.cells) for row in table.rows for photo in row.photos if photo in folders]
+    return table.kind == FILES and any(
+        _is_one_to_one({(folders[photo], cells[name]) for photo, cells in rows if cells.get(name)})
+        for name in table.label_columns() or table.values()
+    )
+
+
+def _may_label(table: Table, folders: Mapping[str, str]) -> bool:
+    """Return whether a table may hold other labels than the folders."""
+    if table.kind == FILES:
+        return any(map(_repeats, table.values().values())) and not _agrees(table, folders)
+    return bool(table.label_columns()) and (table.kind == FOLDERS or table.is_unique)
+
+
+def _labels_specimens(table: Table, classes: set[str]) -> bool:
+    """Return whether the folders are only specimens, with one column of labels.
+
+    Unlike most classes, their names have a digit and another character, such as S01.
+    """
+    names = {row.key for row in table.rows}
+    is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
+    is_place = _plain(table.columns[-1]) in OF_SITES
+    is_kind = table.kind == FOLDERS and table.is_unique and is_code and not is_place
+    return is_kind and classes - {UNKNOWN} <= names and len(table.label_columns()) == 1
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 def _is_one_to_one(pairs: set[tuple[str, str]]) -> bool:
@@ -224,30 +326,50 @@ def _may_be_table(path: Path) -> bool:
     return path.suffix.lower() in OF_TABLES and not is_example and path.is_file()
 
 
-def _read_tables(paths: Iterable[Path], given: Given, is_asked: bool = False) -> list[Table]:
+def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
     """Return the tables whose rows name some of the images, or files beside them.
 
-    Tables with the same columns, each in a folder of its own, are one table, such as one per split.
-    Files that are not such tables are left out, or raise InputError if `is_asked`.
+    If a table is asked for, it is the first of `paths`, and is returned alone. Tables with the same
+    columns, each in a folder of its own, are one table, such as one per split. Files that are not
+    such tables are left out, or raise InputError if they are asked for.
     """
-    ends = _ends(given)
-    alike: dict[tuple[str, ...], list[tuple[Path, list[Row]]]] = {}
-    for path in paths:
-        try:
-            column, rows = _rows_with_photos(path, given.path, ends)
-        except InputError:
-            if is_asked:
-                raise
-            continue  # another file, or a damaged one, which will be named
-        if rows:
-            alike.setdefault((column, *sorted(rows[0].cells)), []).append((path, rows))
+    known = Known(given, _ends(given), asked.label)
+    parsed = _parse_each(paths, known)
+    if links := _links(parsed.values()):
+        rest = [path for path in paths if not _names_files(parsed[path])]
+        parsed |= _parse_each(rest, known._replace(links=links))
+    if asked.table:
+        parsed = {paths[0]: parsed[paths[0]]}
+    alike: dict[tuple, list[tuple[Path, Table]]] = defaultdict(list)
+    for path, table in parsed.items():
+        if isinstance(table, Table) and table.rows:
+            key = (table.kind, table.columns, *sorted(table.rows[0].cells))
+            alike[key].append((path, table))
+        elif isinstance(table, InputError) and asked.table:
+            raise table  # any other file, which may be damaged, will be named
     found = []
-    for (column, *_), tables in alike.items():
+    for tables in alike.values():
         is_one = len({path.parent for path, _ in tables}) == len(tables)
         for part in [tables] if is_one else [[table] for table in tables]:
             name = name_some(dict.fromkeys(path.name for path, _ in part))
-            found.append(Table(name, column, [row for _, rows in part for row in rows]))
+            rows = [row for _, table in part for row in table.rows]
+            found.append(part[0][1]._replace(name=name, rows=rows))
     return found
+
+
+def _names_files(table: Table | InputError) -> TypeGuard[Table]:
+    return isinstance(table, Table) and table.kind == FILES
+
+
+def _links(tables: Iterable[Table | InputError]) -> Mapping[str, Mapping[str, str]]:
+    """Return the photo for each cell of the columns that tell the files of a table apart."""
+    links = {}
+    for table in filter(_names_files, tables):
+        for name in table.rows[0].cells if table.rows else ():
+            photos = {row.cells[name]: photo for row in table.rows for photo in row.photos}
+            if len(photos) == len(table.rows) and _plain(name) not in OF_ROWS:
+                links[name] = photos
+    return links
 
 
 def _ends(given: Given) -> Ends:
@@ -267,74 +389,163 @@ def _ends(given: Given) -> Ends:
     return ends | dict(wholes)
 
 
-def _rows_with_photos(path: Path, images: Path, ends: Ends) -> tuple[str, list[Row]]:
-    """Return the column that names photos, and the rows with their photos.
+def _parse_each(paths: Iterable[Path], known: Known) -> dict[Path, Table | InputError]:
+    found: dict[Path, Table | InputError] = {}
+    for path in paths:
+        try:
+            found[path] = _parse_file(path, known)
+        except InputError as error:
+            found[path] = error
+    return found
 
-    Raises InputError for the same reasons as `_parse`.
-    """
+
+def _parse_file(path: Path, known: Known) -> Table:
+    """Return the rows with their photos. Raises InputError for the same reasons as `_parse`."""
     if path.suffix.lower() in UNREAD:
         raise InputError(f"{path}: expected a CSV or TSV. Received: {path.suffix}. Convert it.")
     content = read_bytes(path)
     if len(content) > MAX_CHECKED:  # it may have a column per pixel, and take minutes
-        _parse(b"\n".join(content.split(b"\n", PROBED)[:PROBED]), path, images, ends)
-    return _parse(content, path, images, ends)
+        _parse(b"\n".join(content.split(b"\n", PROBED)[:PROBED]), path, known)
+    return _parse(content, path, known)
 
 
-def _parse(content: bytes, path: Path, images: Path, ends: Ends) -> tuple[str, list[Row]]:
-    """Return the column that names photos, and the rows with their photos.
+def _parse(content: bytes, path: Path, known: Known) -> Table:
+    """Return the rows with their photos.
 
-    A column in which most cells have the suffix of an image comes first, because numbers of rows
-    can look like names; then the column whose cells name the most files, and one of OF_FILES.
-    Raises InputError if others name different files, if the first line has no header, if no column
-    names files, and for another file.
+    If no column names the files of half of the rows, one may name FOLDERS or PARTS. Raises
+    InputError for the same reasons as `_choose_paths`, if the first line has no header, if no
+    column names photos, and for another file.
     """
     header, _, lines, _ = parse_csv(content, printable(str(path)), ())
-    rows = [_with_path(dict(zip(map(str.strip, header), cells))) for _, cells in lines]
-    inside = os.path.relpath(path.resolve().parent, images.resolve())
-    names = dict.fromkeys(name for cells in rows for name in cells)
-    found = {}
-    for name in names:
-        values = [cells.get(name, "") for cells in rows]
-        if any(_find_photos(values[:PROBED], inside, path.stem, ends)):
-            found[name] = _find_photos(values, inside, path.stem, ends)
-    suffixes = Counter(name for cells in rows for name in cells if is_image_name(cells[name]))
-    ranks = {
-        name: (2 * suffixes[name] > len(rows), len({*photos} - {None}), name.lower() in OF_FILES)
-        for name, photos in found.items()
-    }
-    columns = [name for name in ranks if ranks[name] == max(ranks.values())]
-    missing = next((name for name in names if is_image_name(name) and name in ends), None)
-    problem = missing and f"a header in the first line. Received: {missing}. Add one"
-    if len({tuple(found[name]) for name in columns}) > 1:
-        problem = (
-            f"one column with the names of files. Received: {name_some(columns)}, which name "
-            "different files. Keep one of them"
-        )
-    several = [cell for cells in rows for cell in cells.values() if ends.get(cell, "") is None]
-    if several and not columns:
-        problem = f"paths below {images}. Received: {several[0]}, which is in several folders"
-    if problem:
-        raise InputError(f"{path}: expected {printable(problem)}.")
-    if not columns:
+    names = [*dict.fromkeys(map(str.strip, header))]
+    rows = [dict(zip(map(str.strip, header), cells)) for _, cells in lines]
+    missing = next((name for name in names if is_image_name(name) and name in known.ends), None)
+    if missing:
         raise InputError(
-            f"{path}: expected a column with the names of files in {images}. Received: "
-            f"{name_some(names, 20) or 'no rows'}."
+            f"{path}: expected a header in the first line. Received: {printable(missing)}. Add one."
         )
-    column = columns[0]
-    others = names.keys() - {column}
-    return column, [
-        Row(f"line {line} ({cells.pop(column)})", cells, photo or "")
-        for (line, _), cells, photo in zip(lines, rows, found[column])
-        if others and cells.get(column)
+    choices = _choices(names, rows, known)
+    columns, files = _choose_paths(choices, rows, path, known)
+    kind, photos = FILES, [[file] if file else [] for file in files]
+    if 2 * len({*files} - {None}) < len(rows) and (groups := _find_groups(choices, rows, known)):
+        kind, columns, photos = groups
+    if not columns:
+        several = [
+            cell for row in rows for cell in row.values() if known.ends.get(cell, "") is None
+        ]
+        expected = f"a column with the names of files in {known.given.path}"
+        received = name_some(names, 20) if rows else "no rows"
+        if several:
+            expected = f"paths below {known.given.path}"
+            received = f"{printable(several[0])}, which is in several folders"
+        raise InputError(f"{path}: expected {expected}. Received: {received}.")
+    others = [name for name in names if name != columns[-1]]
+    found = [
+        Row(f"line {line} ({key})", key, {name: row[name] for name in others}, each)
+        for (line, _), row, key, each in zip(lines, rows, _paths(rows, columns), photos)
+        if others and key
     ]
+    return Table(path.name, kind, columns, found)
 
 
-def _with_path(cells: Cells) -> Cells:
-    """Return a row with the path in File, where Timelapse has the name."""
-    if not {"File", "RelativePath"} <= cells.keys():
-        return cells
-    folder = cells.pop("RelativePath")
-    return cells | {"File": posixpath.join(folder, cells["File"])}
+def _choices(names: list[str], rows: list[Cells], known: Known) -> list[Columns]:
+    """Return the columns that may name photos: a column of folders and one of names, or one."""
+    folders = {part for image in known.given.images for part in _folders_of(image)}
+    pairs = [
+        (folder, name)
+        for folder in (names if len(names) < PROBED else ())  # others have a column per pixel
+        if any(_normal(row[folder]).rpartition("/")[2] in folders for row in rows[:PROBED])
+        for name in names
+        if name != folder
+    ]
+    return [*pairs, *((name,) for name in names)]
+
+
+def _choose_paths(
+    choices: list[Columns], rows: list[Cells], path: Path, known: Known
+) -> tuple[Columns, list[str | None]]:
+    """Return the columns that name files, or () if there are none, and the file of each row.
+
+    A column in which most cells have the suffix of an image comes first, because numbers of rows
+    can look like names; then the column, or a column of folders and one of names, whose cells name
+    the most files; then one of OF_FILES. Raises InputError if others name different files.
+    """
+    inside = os.path.relpath(path.resolve().parent, known.given.path.resolve())
+    found: dict[Columns, list[str | None]] = {}
+    for columns in choices:
+        if any(_find_photos(_paths(rows[:PROBED], columns), inside, path.stem, known.ends)):
+            found[columns] = _find_photos(_paths(rows, columns), inside, path.stem, known.ends)
+        elif any(row[columns[0]] in known.links.get(columns[-1], ()) for row in rows):
+            found[columns] = [*map(known.links[columns[-1]].get, _paths(rows, columns))]
+    ranks = {
+        columns: (
+            2 * sum(is_image_name(row[columns[-1]]) for row in rows) > len(rows),
+            len({*files} - {None}),
+            len(columns),
+            columns[-1].lower() in OF_FILES,
+        )
+        for columns, files in found.items()
+    }
+    best = [columns for columns in ranks if ranks[columns] == max(ranks.values())]
+    if len({tuple(found[columns]) for columns in best}) > 1:
+        raise InputError(
+            f"{path}: expected one column with the names of files. Received: "
+            f"{name_some(map('/'.join, best))}, which name different files. Keep one of them."
+        )
+    return (best[0], found[best[0]]) if best else ((), [])
+
+
+def _paths(rows: list[Cells], columns: Columns) -> list[str]:
+    """Return the path in each row, whose folder and name may be in two columns."""
+    return [row[columns[-1]] and posixpath.join(*(row[name] for name in columns)) for row in rows]
+
+
+def _find_groups(
+    choices: list[Columns], rows: list[Cells], known: Known
+) -> tuple[str, Columns, list[list[str]]] | None:
+    """Return FOLDERS or PARTS, the columns that name them, and the photos of each row, or None.
+
+    In these columns, most values name photos, and preferably each row has another one. The column
+    that is asked for has the labels.
+    """
+    cells_of = {
+        columns: [*map(_normal, _paths(rows, columns))]
+        for columns in choices
+        if known.label not in columns
+    }
+    wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
+    found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
+    for kind, parts_of in ((FOLDERS, _folders_of), (PARTS, _parts_of)):
+        photos: dict[str, list[str]] = defaultdict(list)
+        for image in known.given.images:
+            for part in wanted.intersection(parts_of(image)):
+                photos[part].append(image)
+        for columns, cells in cells_of.items():
+            present = {*cells} - {""}
+            named = photos.keys() & present
+            if 1 < len(named) > len(present) / 2:
+                covered = {photo for cell in named for photo in photos[cell]}
+                rank = len(present) == sum(map(bool, cells)), len(covered), -len(columns)
+                of_rows = [photos.get(cell, []) for cell in cells]
+                found.setdefault((rank, kind == FOLDERS), (kind, columns, of_rows))
+    return found[max(found)] if found else None
+
+
+def _normal(path: str) -> str:
+    """Return a path with slashes, in NFC."""
+    return normalize("NFC", path.replace("\\", "/"))
+
+
+def _folders_of(image: str) -> list[str]:
+    return normalize("NFC", image).split("/")[:-1]
+
+
+def _parts_of(image: str) -> Iterator[str]:
+    """Yield the parts of a path that begin and end with a word, such as P1 and P1_left."""
+    path = normalize("NFC", posixpath.splitext(image)[0])
+    words = [*re.finditer(r"[^\W_]+", path)][-MAX_WORDS:]
+    for first, last in combinations_with_replacement(words, 2):
+        yield path[first.start() : last.end()]
 
 
 def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[str | None]:
@@ -342,7 +553,7 @@ def _find_photos(cells: list[str], folder: str, stem: str, ends: Ends) -> list[s
 
     The files may have moved, so that folders which all cells share are missing.
     """
-    paths = [normalize("NFC", cell.replace("\\", "/")) for cell in cells]
+    paths = [*map(_normal, cells)]
     shared = os.path.commonprefix([path for path in paths if path])  # noqa: RUF071 - cut at a slash
     moved = [path[shared.rfind("/") + 1 :] for path in paths]
     found: list[str | None] = []
@@ -371,21 +582,29 @@ def _choose_table(tables: list[Table], where: Path) -> tuple[Table, list[str]]:
 
 
 def _is_of_test(row: Row) -> bool:
-    folders = PurePosixPath(row.photo).parts[:-1]
+    folders = {folder for photo in row.photos for folder in _folders_of(photo)}
     return any(split_in_words(folder) == "test" for folder in folders)
 
 
-def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
+def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     """Return the photos with the labels of a table, in the column that is `asked` for, if any."""
-    (name, column, rows), of_tests = _choose_table(tables, given.path)
-    where = f"{given.path}: {printable(name)}"
-    if missing := [row.place for row in rows if not row.photo]:
+    table, of_tests = _choose_table(tables, given.path)
+    where = f"{given.path}: {printable(table.name)}"
+    missing = [row.place for row in table.rows if not row.photos]
+    gone = f"{len(missing):,} rows name no file below the images, or several"
+    gone = f"{gone if table.kind == FILES else counted(len(missing), 'row') + ' without photos'}: "
+    gone += name_some(missing, 3)
+    if missing and table.kind == FILES and not asked.skips:
         raise InputError(
-            f"{where}: {len(missing):,} rows name files that do not exist below the images, or "
-            f"several of them: {name_some(missing, 3)}. Add the files, write the paths of names "
-            "that are in several folders, or remove the rows."
+            f"{where}: {gone}. Add the files, write the paths of names that are in several "
+            "folders, or remove the rows."
         )
-    used, labels = _choose_labels(rows, asked, where)
+    rows = [row for row in table.rows if row.photos]
+    table = table._replace(rows=rows)
+    used, chosen = _choose_labels(table, asked.label, where, skips=asked.skips)
+    pairs = zip(rows, chosen)
+    differing = {photo for row, label in pairs if label is None for photo in row.photos}
+    labels = [label or "" for label in chosen]
     json_file, class_of = _names_of_numbers(given, {*labels} - {""})
     labels = [class_of.get(label, label) for label in labels]
     left_out = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
@@ -395,34 +614,39 @@ def _label(given: Given, asked: str, tables: list[Table]) -> Labelled:
     other_splits = splits - {"", *SPLIT_OF_FOLDER}
     left_out |= {"split"} if other_splits else set()
     photos: dict[str, Cells] = {photo: {"label": ""} for photo in given.images}
-    differing = set()
     for row, label in zip(rows, labels):
         cells = {name: cell for name, cell in row.cells.items() if name.lower() not in left_out}
-        before = photos.get(row.photo, {}).get("label", "")
-        differing |= {row.photo} if before and label and before != label else set()
-        photos[row.photo] = {"label": label or before} | cells
+        if table.kind != FILES and "group" not in map(str.lower, cells):
+            cells["group"] = row.key
+        for photo in row.photos:
+            before = photos.get(photo, {}).get("label", "")
+            differing |= {photo} if before and label and before != label else set()
+            photos[photo] = {"label": label or before} | cells
     for photo in differing:
         photos[photo]["label"] = ""
-    several = (
-        f"{counted(len(differing), 'photo')} with several labels, unlabelled until you choose one: "
-        f"{name_some(sorted(differing))}"
-        if differing
-        else ""
-    )
+    unused = [gone] if missing else []
+    unused += [several] if (several := describe_several(differing)) else []
     others = sorted({*given.others}.difference(photos, [json_file]))
     notes = (
         all(map(str.isdecimal, {*labels} - {""})) and OF_NUMBERS,
         class_of and f"{printable(json_file)} names the classes",
         others and f"left out: {count_suffixes(others)}",
-        _offer_groups(rows),
+        table.kind == FILES and _offer_groups(rows),
         other_splits
         and f"the column split is not used, because it contains {name_some(sorted(other_splits))}; "
         "`split` divides the photos",
-        several,
+        *unused,
         of_tests and f"left out, because they name test photos: {name_some(of_tests)}",
     )
-    name = f"{name}, with the files in {column or 'the first column'}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], several)
+    column = "/".join(table.columns) or "the first column"
+    name = f"{table.name}, with the {table.kind} in {column}, labels in {name_some(used)}"
+    return Labelled(name, photos, [note for note in notes if note], unused)
+
+
+def describe_several(photos: Collection[str]) -> str:
+    """Return a line about photos that have several labels, or "" for none."""
+    what = f"{counted(len(photos), 'photo')} with several labels, unlabelled until you choose one"
+    return f"{what}: {name_some(sorted(photos))}" if photos else ""
 
 
 def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, str]]:
@@ -442,7 +666,7 @@ def _names_of_numbers(given: Given, labels: set[str]) -> tuple[str, dict[str, st
 
 def _offer_groups(rows: list[Row]) -> str:
     """Return a line that names the columns in OF_GROUPS, if they repeat and no group is given."""
-    columns = [name for name in rows[0].cells if name.lower() in OF_GROUPS]
+    columns = [name for name in rows[0].cells if _plain(name) in OF_GROUPS]
     values = {name: [cell for row in rows if (cell := row.cells.get(name))] for name in columns}
     found = [name for name in columns if 1 < len({*values[name]}) < len(values[name])]
     if not found or any(name.lower() == "group" for name in rows[0].cells):
@@ -453,23 +677,26 @@ def _offer_groups(rows: list[Row]) -> str:
     )
 
 
-def _choose_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[str], list[str]]:
+def _choose_labels(
+    table: Table, asked: str, where: str, *, skips: bool
+) -> tuple[list[str], Sequence[str | None]]:
     """Return the columns with the labels, and each row's label, or "" if it is missing.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
-    is the one that is `asked` for, that is called label, or that alone repeats its values and is
-    not in OF_GROUPS. If rows have several labels, one of them can be `asked` for: the labels are
-    then "NAME" and "not_NAME". Raises InputError if no column or several columns could contain the
-    labels, and for rows with several labels.
+    is the one that is `asked` for, that is called label, or the only one of `label_columns`. If
+    rows have several labels, one of them can be `asked` for: the labels are then "NAME" and
+    "not_NAME". Raises InputError if no column or several columns could contain the labels, and for
+    rows with several labels in a cell, unless it `skips` them, with None as label.
     """
-    columns = dict.fromkeys(name for row in rows for name in row.cells if _may_be(name, asked))
-    values = {name: [row.cells.get(name, "") for row in rows] for name in columns}
+    rows = table.rows
+    values = table.values(asked)
+    columns = [*values]
     flags = [name for name in columns if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
     choices = [name for name in columns if name.lower() == (asked or "label").lower()]
     if asked and not choices:
         choices = [name for name in columns if asked in _joined_labels(values[name])]
     if not choices and not asked:
-        choices = [name for name in columns if name not in flags and _may_be_label(name, values)]
+        choices = [name for name in table.label_columns() if name not in flags]
         if len(flags) > 1 and (labels := _labels_of_flags(rows, flags, where, not choices)):
             return flags, labels
         choices += [name for name in flags if {*values[name]} - ZEROS]
@@ -486,10 +713,10 @@ def _choose_labels(rows: Sequence[Row], asked: str, where: str) -> tuple[list[st
     if joined and asked in _joined_labels(labels):
         shown = {label: asked in joined.get(label, [label]) for label in labels}
         return choices, [label and _one_of_two(asked, shown[label]) for label in labels]
-    if joined:
+    if joined and not skips:
         odd = {row.place: label for row, label in zip(rows, labels) if label in joined}
         raise _several(where, odd, _joined_labels(labels))
-    return choices, labels
+    return choices, [None if label in joined else label for label in labels]
 
 
 def _labels_of_flags(
@@ -512,10 +739,6 @@ def _labels_of_flags(
 
 def _may_be(name: str, asked: str) -> bool:
     return name == asked or bool(name.strip() and name.lower() not in ("split", "group"))
-
-
-def _may_be_label(name: str, values: Mapping[str, Sequence[str]]) -> bool:
-    return name.lower() not in OF_GROUPS and _repeats(values[name])
 
 
 def _repeats(values: Sequence[str]) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, output
-from pawprint.commands.rows import FORMATS, print_megadetector
-from pawprint.serving.boxes import read_boxes
-from pawprint.serving.predictor import (
+from pawprint.commands.output import FORMATS, print_megadetector
+from pawprint.given.boxes import read_boxes, rules_of
+from pawprint.model.predictor import (
+    WITHOUT_RULE,
     Predictor,
     default_model,
     find_images,
@@ -18,7 +20,7 @@ from pawprint.serving.predictor import (
     predict_boxes,
     predict_each,
 )
-from pawprint.serving.saliency import saliency_paths, write_saliency
+from pawprint.model.saliency import saliency_paths, write_saliency
 
 MEGADETECTOR = "megadetector"  # the format of --boxes, with labels
 
@@ -64,16 +66,17 @@ def run(arguments: argparse.Namespace) -> int:
         predictor = predictor.with_classes_only()
     content: dict = {}
     pictures: list[Path] = []
-    is_of_crops = predictor.metadata.crop_rule is not None
+    rule = predictor.metadata.crop_rule
     if arguments.boxes:
         content, each = _label_boxes(arguments, predictor)
     else:
         images = find_images(arguments.paths)
         pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
         each = predict_each(predictor, images, has_hashes=arguments.format != "table")
-    if is_of_crops != bool(arguments.boxes):
-        other = "whole photos, not on crops" if arguments.boxes else "crops; see --boxes"
-        print(f"the model was trained on {other}", file=sys.stderr)
+    if arguments.boxes and not rule:
+        print("the model was trained on whole photos, not on crops", file=sys.stderr)
+    if rule and not arguments.boxes and rules_of(arguments.paths) != {rule}:
+        print(f"the model was trained on crops ({rule}); see --boxes", file=sys.stderr)
     failed: list[dict] = []
     rows: Iterable[dict] = _collecting_failed(each, failed)
     if pictures:
@@ -105,7 +108,7 @@ def _label_boxes(
     photos, content, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
     if arguments.format == MEGADETECTOR and "annotations" in content:
         raise InputError(f"{arguments.boxes}: --format {MEGADETECTOR} expects MegaDetector's JSON.")
-    for note in notes:
+    for note in (*notes, f"{CROPS}: {predictor.metadata.crop_rule or WITHOUT_RULE}"):
         print(note, file=sys.stderr)
     return content, predict_boxes(predictor, folder, photos)
 

@@ -18,15 +18,11 @@ from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, output
 from pawprint.data.cleaning import without_duplicates
-from pawprint.data.decoding.row import perceptual_hash
-from pawprint.data.folders import OUTER, folders_of, label_and_split
-from pawprint.data.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.data.near_duplicates import near_duplicates
-from pawprint.pipeline.params.data import Clean, Split
-from pawprint.report.pages import describe_score
-from pawprint.scores import metrics
-from pawprint.scores.calibration import decide
-from pawprint.serving.predictor import (
+from pawprint.given.decoding.content import perceptual_hash
+from pawprint.given.folders import OUTER, folders_of, label_and_split
+from pawprint.given.metadata_csv import is_metadata, parse_metadata_csv
+from pawprint.model.predictor import (
     Prediction,
     Predictor,
     default_model,
@@ -35,6 +31,10 @@ from pawprint.serving.predictor import (
     predict_each,
     take_images,
 )
+from pawprint.pipeline.params.data import Clean, Split
+from pawprint.report.pages import describe_score
+from pawprint.scores import metrics
+from pawprint.scores.calibration import decide
 
 MOST_WRONG = 20  # in a table
 TRAINED_ON = "in the training images, or near-duplicates of them"

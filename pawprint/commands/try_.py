@@ -15,13 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pawprint.base.errors import InputError, NoWeightsError, counted
+from pawprint.base.package import install_command
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
 from pawprint.scores.verdict import describe_difference, describe_verdict
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
-NO_DOWNLOAD = "Networks of the extra `lite` come with pip instead."
 WIDTHS = (8, 8, 28, 19, 6, 6, 0)  # widths of the columns after the first
 
 
@@ -98,7 +98,9 @@ def _measure(
     if not rows:
         raise next(iter(failed.values()))
     if missing := [name for name, why in failed.items() if isinstance(why, NoWeightsError)]:
-        print(f"no weights on this computer: {', '.join(missing)}. {NO_DOWNLOAD}")
+        print(f"no weights on this computer: {', '.join(missing)}")
+    if any(option.name == "deep" for option in options):  # in place of lite2
+        print(f"not tried: lite2. To try it, run `{install_command('lite')}`.")
     return rows, failed
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 
 from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
-from pawprint.base.errors import InputError, counted, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.threads import map_in_threads, map_items, track
-from pawprint.data.archive import (
+from pawprint.given.archive import (
     Archive,
     UnusableImageError,
     mean_size,
@@ -25,17 +25,18 @@ from pawprint.data.archive import (
     read_member,
     require_safe,
 )
-from pawprint.data.decoding.row import decode_row
-from pawprint.data.folder_names import is_unlabelled, lies_unlabelled
-from pawprint.data.folders import SHOWN, Layout
-from pawprint.data.metadata_csv import is_metadata
-from pawprint.data.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
-from pawprint.data.reading import usable
-from pawprint.data.user_tables import Correction
+from pawprint.given.decoding.content import decode_row
+from pawprint.given.folder_names import is_unlabelled, lies_unlabelled
+from pawprint.given.folders import SHOWN, Layout
+from pawprint.given.metadata_csv import is_metadata
+from pawprint.given.names import ACCEPTED, advise_on_name, count_suffixes, is_image_name
+from pawprint.given.reading import usable
+from pawprint.given.user_tables import Correction
 
 NOT_LISTED = "no row in metadata.csv"
 NOT_NAMED = "not in a class folder"
 NO_CLASS = "its label in metadata.csv is not a class"
+OF_TEST = " with the pixels of the test image "  # in the detail of its copies for training
 ASSIGNED = ["path", "label", "archive_split", "group"]
 # In bytes. Two threads take as long as one for members of a zip of 22 KB, and twice as long for
 # members of 2.6 KB, because they mostly wait for each other.
@@ -245,6 +246,7 @@ def _describe_reason(label: str, rejected: pd.DataFrame) -> str:
     todo = {
         "unsafe_name": advise_on_name(detail),
         "other_file": ACCEPTED,
+        "contradictory": "Write the right labels to labels.csv, or remove the wrong copies.",
         UNLABELLED: "See clean.labels.",
     }
     number = counted(len(files), "file")
@@ -269,12 +271,14 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     is_contradictory = copies["known"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
-    columns = ["path", "label"]
+    columns = ["path", "label", "archive_split"]
     # Each row is a duplicate of the first image in its group; that image duplicates the second one.
     twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
     labels = images["label"].replace("", UNLABELLED)
     twin_labels = twin["label"].replace("", UNLABELLED)
-    detail = labels + " with the pixels of " + twin["path"] + ", " + twin_labels
+    is_of_test = (twin["archive_split"] == "test") & (images["archive_split"] != "test")
+    of = np.where(is_of_test, OF_TEST, " with the pixels of ")
+    detail = labels + of + twin["path"] + ", " + twin_labels
     rejected = pd.DataFrame(
         {
             "path": images["path"][is_rejected].map(printable),
@@ -283,6 +287,24 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
         }
     )
     return images[~is_rejected].drop(columns="known").sort_values("path"), rejected
+
+
+def describe_copied(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Explain that most training images of some classes are copies of test images, or return "".
+
+    `usable` is an IMAGES table, and `rejected` a REJECTED table.
+    """
+    details = rejected["detail"][rejected["reason"] == "duplicate"]
+    copies = details.str.extract(f"^(.*){OF_TEST}", expand=False).value_counts()
+    others = usable["label"][usable["archive_split"] != "test"].map(printable).value_counts()
+    copies = copies[copies > others.reindex(copies.index, fill_value=0)]
+    if copies.empty:
+        return ""
+    found = f"{copies.sum():,} with the pixels of test images ({name_some(copies.index)})"
+    return (
+        f"expected training images that are not in the test set. Received: {found}. Remove these "
+        "copies from the test set, or set split.use_archive_split to false."
+    )
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:

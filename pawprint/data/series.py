@@ -10,7 +10,7 @@ import pandas as pd
 
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import printable
-from pawprint.data.folder_names import split_in_words
+from pawprint.given.folder_names import split_in_words
 
 # Fraction of all images; random hexadecimal names have fewer in series. Edited copies may be few.
 MIN_FRACTION = 0.4
@@ -146,15 +146,17 @@ def describe_single(images: pd.DataFrame) -> str:
     """Return a sentence if each class seems to have one series with a number, otherwise "".
 
     The numbers differ between the classes, but are not part of their names. `images` has the same
-    columns as in `find_series`.
+    columns as in `find_series`, and `series`: nothing is said if names suggest several series.
     """
+    if (images["series"] != "").any():
+        return ""
     start, folders = _folders(images)
     labels = images["label"]
     for end in UP_TO_NUMBER[1:]:
         keys = images["path"].str.extract(f"{start}{folders}({end}", expand=False).fillna("")
         most = keys.groupby(labels).agg(lambda values: values.mode()[0])
         numbers = most.str.extract("([0-9]+)[^0-9]*$", expand=False).fillna("")
-        is_named = [number in label for label, number in numbers.items()]
+        is_named = [(each.lstrip("0") or each[-1:]) in label for label, each in numbers.items()]
         if (keys == labels.map(most)).mean() >= WHOLE and most.is_unique and not any(is_named):
             return (
                 f"in each class, the names suggest a single series, such as "

@@ -33,9 +33,9 @@ from pawprint.base.files import (
 )
 from pawprint.base.paths import OF_URLS
 from pawprint.base.yaml_file import read_yaml
-from pawprint.data.archive import ZIP, members, open_archive, read_member, what_is, write_list
-from pawprint.data.decoding.limits import MAX_BYTES
-from pawprint.data.names import member_name, require_utf8
+from pawprint.given.archive import ZIP, members, open_archive, read_member, what_is, write_list
+from pawprint.given.decoding.limits import MAX_BYTES
+from pawprint.given.names import member_name, require_utf8
 from pawprint.pipeline.params.section import Section, Sha256, check_content
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file

@@ -1,1 +1,1 @@
-"""The served model: its files, predictions and exports."""
+"""The served model: what a run makes of a head, and its use on new photos."""

@@ -16,10 +16,11 @@ from pydantic import (
 )
 
 from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
+from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
 from pawprint.base.paths import PARAMS, SERVED_MODEL
-from pawprint.pipeline.params.section import CROP_RULE, Bits, Resize, Section
+from pawprint.pipeline.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
@@ -48,7 +49,7 @@ class Metadata(Section):
     pixels. If this is null, JPEGs are decoded in full.
 
     If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
-    `pawprint/serving/boxes.py`. Otherwise, it is null, and missing in the file.
+    `pawprint/given/boxes.py`. Otherwise, it is null, and missing in the file.
 
     For two labels, the model returns the probability of `labels[1]`, `(1, 1)`. For more, or if
     `activation` is "softmax", it returns all probabilities, `(1, labels)`. `temperature` has

@@ -58,8 +58,9 @@ def unknown_score(
     unit = operations.normalize_l2(features, np.array([1]), MIN_NORM**2, "max")  # of squared values
     centred = operations.subtract(unit, mean)
     projected = product(centred.output(0), components)
-    explained = product(projected, operations.transpose(components, [1, 0]))
-    residual = operations.subtract(centred, explained)
+    # OpenVINO 2026.4.1 for ARM cannot compile "centred minus the product" for any number of images.
+    negated = operations.negative(operations.transpose(components, [1, 0]))
+    residual = operations.add(centred, product(projected, negated))
     return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
 
 

@@ -24,9 +24,9 @@ from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
-from pawprint.base.threads import map_items, track
-from pawprint.data.archive import Archive
-from pawprint.data.reading import open_image
+from pawprint.base.threads import architecture, map_items, track
+from pawprint.given.archive import Archive
+from pawprint.given.reading import open_image
 from pawprint.network import store
 from pawprint.network.augmentation import draw_view
 from pawprint.network.rows import Row, fits
@@ -49,6 +49,7 @@ def origin_of(
         "resize": resize,
         "network": [md5(network), md5(network.with_suffix(".bin"))],
         "code": md5_of(code.encode()),
+        "architecture": architecture(),
     }
     return origin if kernels == "portable" else origin | {"kernels": kernels}
 

@@ -12,11 +12,11 @@ import openvino
 from PIL import Image
 
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, image_size_of
-from pawprint.data.decoding.jpeg import decoded_side
+from pawprint.given.decoding.jpeg import decoded_side
 from pawprint.network.views import View, apply, resize
 
 Row = list[np.ndarray]  # one array per kind
-# A function that decodes an image to at least this `side` (see data/decoding/decoder.py).
+# A function that decodes an image to at least this `side` (see given/decoding/decoder.py).
 Read = Callable[[int], Image.Image]
 
 

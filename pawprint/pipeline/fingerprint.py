@@ -30,7 +30,7 @@ DECIDE_NO_BYTE = {
 OURS = ("pawprint", "stages")  # folders that contain code
 # The keys of the rows that are reused. One folder has all code that computes a DECODED row from the
 # bytes of a file.
-DECODED_ROW = "pawprint/data/decoding/row.py"
+DECODED_ROW = "pawprint/given/decoding/content.py"
 # The row of features of a view: the row function, the views, the decoding of JPEGs at reduced size,
 # and the runtime. An image's pixels are hashed after a full decode, so other readers do not count.
 FEATURE_ROW = "pawprint/network/rows.py"

@@ -22,9 +22,9 @@ from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import name_in_folder
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.base.tables import spread
-from pawprint.data.archive import Archive
-from pawprint.data.decoding.jpeg import decoded_side
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive
+from pawprint.given.decoding.jpeg import decoded_side
+from pawprint.given.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment

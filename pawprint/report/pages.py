@@ -15,10 +15,10 @@ from PIL import Image
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
-from pawprint.data.archive import Archive
-from pawprint.data.decoding.jpeg import decoded_side
-from pawprint.data.reading import open_image
 from pawprint.data.splitting import FEW
+from pawprint.given.archive import Archive
+from pawprint.given.decoding.jpeg import decoded_side
+from pawprint.given.reading import open_image
 from pawprint.report import templates
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.metrics import (

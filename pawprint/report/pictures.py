@@ -23,9 +23,9 @@ from pawprint.base.errors import name_in_folder, name_some
 from pawprint.base.files import replacing
 from pawprint.base.tables import spread
 from pawprint.base.threads import map_in_threads
-from pawprint.data.archive import Archive
-from pawprint.data.decoding.jpeg import decoded_side
-from pawprint.data.reading import open_image
+from pawprint.given.archive import Archive
+from pawprint.given.decoding.jpeg import decoded_side
+from pawprint.given.reading import open_image
 
 GREY = "#666666"
 PHOTOS_PER_ROW = 6

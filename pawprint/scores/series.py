@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.columns import SPLITS
 from pawprint.base.errors import printable
 from pawprint.scores.intervals import holm, paired_test
 
@@ -69,13 +70,15 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     the table that has a column `group`, and the advice is to add the series to this column.
     """
     series = images[choices[key]]
-    example = printable(series[series != ""].mode()[0])
+    groups = series.where(series != "")
+    example = _example(series)
     origin = printable(choices[f"{key}_from"])
     if choices[key] == "burst":
         named = f"bursts of one camera, such as from {example} on"
         advice = "copy the column burst of data/split/images.csv to a column group of metadata.csv"
     elif choices[key] in ("series", "finer_series"):
         named = f"series, which file names suggest, such as {example}"
+        groups = images["path"].str.extract(choices[f"{key}_from"], expand=False)
         advice = f"set split.group: '{origin}'"
     else:
         named = f"values of {origin} in metadata.csv, such as {example}"
@@ -85,9 +88,26 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
             f"give its photos the same text in the column group of {choices['group_from']}, as in "
             f"the column {choices[key]} of data/split/images.csv"
         )
+    remedy = f"To keep each in one split, {advice}"
+    if not _are_enough(groups, images):
+        remedy = "They are too few to keep each in one split: add photos of new ones"
+        finer = not choices["group_from"] and choices.get("finer_series_from")
+        if finer and _are_enough(images["path"].str.extract(finer, expand=False), images):
+            parts = f"their parts, such as {_example(images['finer_series'])}, together"
+            remedy += f". To keep {parts}, set split.group: '{printable(finer)}'"
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
-        f"cross-validated with each of these in one fold. To keep each in one split, {advice}, and "
-        "if the archive has its own splits, set split.use_archive_split: false."
+        f"cross-validated with each of these in one fold. {remedy}, and if the archive has its own "
+        "splits, set split.use_archive_split: false."
     )
+
+
+def _example(series: pd.Series) -> str:
+    return printable(series[series != ""].mode()[0])
+
+
+def _are_enough(groups: pd.Series, images: pd.DataFrame) -> bool:
+    """Return whether most classes have a group for each split. Images without one are their own."""
+    numbers = groups.fillna(images["path"]).groupby(images["label"]).nunique()
+    return (numbers >= len(SPLITS)).mean() > 0.5

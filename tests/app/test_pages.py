@@ -19,6 +19,7 @@ from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, write_text
 from pawprint.base.tables import write_table
+from pawprint.data.sources import fetch
 
 
 @pytest.fixture
@@ -144,6 +145,7 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
 def test_labels_to_review_are_corrected_skipped_and_undone_in_their_order(project):
     review = to_review(project, SUSPECTS)
     assert review.source.pool.about[FIRST].startswith("Labelled cat (test), with probability 10.0%")
+    assert page_label.beside(review.source, review.pages) is None
     assert review.answer("dog") == FIRST
     assert labelling.labels_given(HERE) == {PIXELS: "dog"}
     assert review.undo() == FIRST
@@ -153,6 +155,25 @@ def test_labels_to_review_are_corrected_skipped_and_undone_in_their_order(projec
         assert review.answer("none") != FIRST
     assert review.answer("cat") == FIRST  # skipped, so it comes last
     assert "reviewed all" in opened("page_label", "show_review").success[0].value
+
+
+def test_near_duplicate_that_contradicts_is_shown_beside_the_photo(project):
+    other = PHOTOS[2][0]
+    row = (FIRST, "cat", "dog", "test", 0.1, other, PIXELS)
+    review = to_review(project, [row])
+    assert review.path() == FIRST
+    shown = page_label.beside(review.source, review.pages)
+    assert shown == {"src": photos.large(other), "alt": other}
+
+
+def test_photos_that_were_moved_are_named_as_such(project):
+    folder = write_files(project / "photos", {"a/1.jpg": photo(1), "a/2.jpg": b"damaged"})
+    shutil.rmtree(project / paths.RAW_ARCHIVES)
+    fetch(folder, project / paths.RAW_ARCHIVES, dict.fromkeys(["a/1.jpg", "a/2.jpg"], 32 * "0"))
+    (folder / "a/1.jpg").rename(folder / "1.jpg")
+    line = page_label.describe_missing([("a/1.jpg", ""), ("a/2.jpg", "")])
+    assert "moved or removed since the last run: a/1.jpg." in line
+    assert "unreadable: a/2.jpg" in page_label.describe_missing([("a/2.jpg", "")])
 
 
 def test_photos_can_be_prepared_before_the_first_run(project):

@@ -24,9 +24,9 @@ from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
 from pawprint.base.threads import map_items
 from pawprint.commands.params_file import overlay
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index
-from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
@@ -165,13 +165,21 @@ import importlib.metadata
 real = importlib.metadata.version
 importlib.metadata.version = lambda name: "0.1" if name == "pillow" else real(name)
 """
+OTHER_PROCESSOR = """
+import platform
+platform.machine = lambda: "riscv64"
+"""
 
 
-@pytest.mark.parametrize("is_late", [False, True])
-def test_worker_with_other_versions_ends_the_run_in_one_line_and_goes_on(start, is_late):
+@pytest.mark.parametrize(
+    ("differs", "named", "is_late"),
+    [(OTHER_VERSIONS, "pillow 0.1", False), (OTHER_PROCESSOR, "processor riscv64", True)],
+    ids=["versions", "processor"],
+)
+def test_other_worker_ends_the_run_in_one_line_and_goes_on(start, differs, named, is_late):
     """Its nanny must not restart it, and the cluster may belong to others."""
     cluster = start()
-    (cluster.folder / "sitecustomize.py").write_text(OTHER_VERSIONS, encoding="utf-8")
+    (cluster.folder / "sitecustomize.py").write_text(differs, encoding="utf-8")
     path = os.pathsep.join(map(str, [PROJECT, cluster.folder]))
     (cluster.folder / "pawprint.py").unlink()
     computed = cluster.folder / "computed"
@@ -185,8 +193,8 @@ def test_worker_with_other_versions_ends_the_run_in_one_line_and_goes_on(start, 
         return name
 
     good, address = (cluster.worker(), "") if is_late else ("", other())
-    results = map_items(note, itertools.cycle(NAMES))
-    with pytest.raises(InputError, match=r"^PAWPRINT_DASK: .* pillow 0\.1\.") as error:
+    results = map_items(note, NAMES * 1000)
+    with pytest.raises(InputError, match=rf"^PAWPRINT_DASK: .* {named}\.") as error:
         for name in results:
             assert name in NAMES
             address = address or other()

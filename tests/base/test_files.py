@@ -2,7 +2,7 @@ import errno
 
 import numpy as np
 import pytest
-from conftest import refused
+from conftest import refused, sha256
 
 from pawprint.base.files import read_arrays, read_json, replacing, write_arrays, write_json
 
@@ -63,9 +63,10 @@ ARRAYS = [np.arange(number + 2, dtype=np.float32).reshape(-1, 1) for number in r
 
 
 def test_arrays_are_read_in_their_order_and_written_with_the_same_bytes(tmp_path):
-    for name in ("a.npz", "b.npz"):
-        write_arrays(tmp_path / name, *ARRAYS)
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    read = list(read_arrays(tmp_path / "a.npz").values())
+    """Headers that `np.savez` writes differ between Python 3.11.2 and 3.11.7."""
+    path = tmp_path / "arrays.npz"
+    write_arrays(path, *ARRAYS)
+    assert sha256(path).startswith("ea1d663a5ac607f5")
+    read = list(read_arrays(path).values())
     assert len(read) == 12
     assert all(map(np.array_equal, read, ARRAYS))

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import PROJECT, refused, sha256, write_files
+from conftest import PROJECT, pawprint_here, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -21,16 +21,18 @@ from pawprint.base.tables import write_table
 from pawprint.commands import export_formats, export_litert
 from pawprint.commands.export import require_formats
 from pawprint.commands.export_formats import export_model
-from pawprint.data.archive import members, open_archive, read_member
+from pawprint.given.archive import members, open_archive, read_member
 from pawprint.model.metadata import FORMAT, RELEASE, Metadata, read_metadata
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, save_model, with_features
 from pawprint.pipeline.params.model import load_params
-from pawprint.serving.predictor import load_predictor, predict_each
 
-METADATA = metadata(temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2)
+METADATA = metadata(
+    temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2, crop_rule="as-is"
+)
 ROUNDING = 2e-4  # maximum difference from the outputs of the served model
 SLOW = pytest.mark.slow
 PARAMS = load_params(PROJECT / paths.PARAMS)
@@ -91,7 +93,8 @@ def exported(workspace, tmp_path_factory) -> pd.DataFrame:
         patch.chdir(tmp_path_factory.mktemp("outside"))
         patch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
         table, notes = export_model(workspace, PARAMS, ["keras", "onnx"], {})
-    assert [*table["format"]] == ["served", "keras", "onnx"] and notes == []
+    assert [*table["format"]] == ["served", "keras", "onnx"]
+    assert len(notes) == 1 and "rule as-is" in notes[0]
     return table.set_index("format")
 
 
@@ -109,7 +112,7 @@ def test_export_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     files = {f"model.{name}": sha256(folder / f"model.{name}")}
     described = served | {"data_md5": SPLIT_OF_RUN, "files": files}
     described |= {"format": FORMAT, "release": RELEASE}
-    del described["activation"], described["crop_rule"]
+    del described["activation"]
     assert json.loads((folder / "model.json").read_text()) == described
     assert {path.name for path in folder.iterdir()} == {f"model.{name}", "model.json"}
 
@@ -253,6 +256,15 @@ def test_wrong_options_are_one_line(workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_formats(["onnx"], "MobileNetV2")
+
+
+def test_other_formats_are_written_if_the_page_cannot_be_downloaded(workspace, monkeypatch):
+    monkeypatch.setenv("PAWPRINT_MIRROR", str(workspace / "missing"))
+    result = pawprint_here(workspace, "export", "--format", "page", "keras")
+    assert result.returncode == 1 and " keras " in result.stdout
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("PAWPRINT_MIRROR: expected a folder")
+    assert (workspace / paths.EXPORT / "keras/model.keras").exists()
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):

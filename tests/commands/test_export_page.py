@@ -18,12 +18,12 @@ from servers import files_of
 
 from pawprint.commands.export_formats import onnx_of, open_onnx
 from pawprint.commands.export_page import RUNTIME, About, fetch_runtime, page_of, with_half_weights
-from pawprint.data.reading import decode
+from pawprint.given.reading import decode
+from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import convert
 from pawprint.network.views import resize
-from pawprint.serving.predictor import load_predictor, predict_each
 
 pytestmark = pytest.mark.slow
 SIZE = 32

@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from pawprint import __main__ as command_line
 from pawprint.base.files import pack
 from pawprint.base.git import current_commit, require_committed
 from pawprint.base.yaml_file import read_yaml
+from pawprint.commands import unpacking
 from pawprint.commands.init import PARTIAL, create
+from pawprint.commands.label_tables import NOTHING, Asked
 from pawprint.commands.project_files import names_in_git
 from pawprint.pipeline.dvc import read_revision
 
@@ -218,6 +221,61 @@ def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(tmp_path
     assert read_yaml(tmp_path / "p/params.yaml")["model"]["resize"] == "stretch"
 
 
+@pytest.mark.parametrize("name", ["kaggle.zip", "kaggle.tar.gz"])
+def test_archive_is_unpacked_and_tables_in_it_are_read(tmp_path, name):
+    photos = photos_of(f"train/{number}.jpg" for number in range(4))
+    files = photos | {"train.csv": b"id,breed\n0,cat\n1,cat\n2,dog\n3,dog\n"}
+    (pack if name.endswith("zip") else tarred)(tmp_path / name, files.items())
+    asked = Asked(Path("train.csv"), "breed")  # in the archive
+    for project, choice in (("p", NOTHING), ("q", asked)):
+        notes = create(tmp_path / project, tmp_path / name, asked=choice)
+        assert "2 classes: cat (2), dog (2)" in notes
+        written = listing(tmp_path / project / "photos")
+        assert written.pop("metadata.csv").startswith(b"file_name,label\n") and written == photos
+    assert {path.name for path in (tmp_path / "p").glob(".*")} >= {".dvc", ".git"}
+    assert not (tmp_path / "p" / PARTIAL).exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_files_that_cannot_be_unpacked_are_left_out_named_and_counted(tmp_path, kind):
+    names = ["../6.jpg", f"{tmp_path}/5.jpg", "cat/0.jpg", "cat/1.JPG", "cat/1.jpg", "cat/4.jpg"]
+    names += ["dog/2.jpg", "dog/2.jpg/7.jpg", "dog/3.jpg", f"dog/{300 * 'x'}.jpg"]
+    files = photos_of(names)
+    path = tmp_path / f"odd.{kind}"
+    (pack if kind == "zip" else tarred)(path, [*files.items(), (names[-2], files[names[-2]])])
+    damaged = files["cat/4.jpg"]  # a tar has no checksums
+    path.write_bytes(
+        path.read_bytes().replace(damaged, damaged[::-1] if kind == "zip" else damaged)
+    )
+    notes = create(tmp_path / "p", path)
+    left_out = [note.split("): ") for note in notes if note.startswith("left out")]
+    assert {shown: why.split()[2] for why, shown in left_out} == {
+        f"../6.jpg, {tmp_path}/5.jpg": "2",
+        "cat/1.jpg, dog/3.jpg": "2",
+        f"dog/2.jpg/7.jpg, {names[-1]}": "2",
+    } | ({"cat/4.jpg": "1"} if kind == "zip" else {})
+    written = listing(tmp_path / "p/photos")
+    assert written == {name: files[name] for name in names if name in written}
+    kept = ["cat/0.jpg", "cat/1.JPG", *["cat/4.jpg"] * (kind == "tar"), "dog/2.jpg", "dog/3.jpg"]
+    assert sorted(written) == kept
+
+
+@pytest.mark.parametrize("name", ["bomb.zip", "bomb.tar.gz"])
+def test_bomb_and_full_disk_stop_and_leave_nothing(tmp_path, name, monkeypatch):
+    files = {f"{label}/{number}.jpg": bytes(2**20) for label in ("cat", "dog") for number in "01"}
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, data in files.items():
+            archive.writestr(member, data)
+    tarred(tmp_path / "bomb.tar.gz", files.items())
+    monkeypatch.setattr(unpacking, "GB", 10**6)
+    with refused(name, "100 times the size of the archive"):
+        create(tmp_path / "p", tmp_path / name)
+    monkeypatch.setattr(unpacking, "GB", 10**18)  # no disk is as large
+    with refused(name, "less than 1 GB of the disk"):
+        create(tmp_path / "p", tmp_path / name)
+    assert not (tmp_path / "p").exists()
+
+
 def test_full_disk_is_called_one(tmp_path, images):
     """As in varnish/vagent2 193 and mifi/lossless-cut 571, with a limit on the size of files."""
     given = shutil.copytree(images, tmp_path / "given")
@@ -243,10 +301,11 @@ def test_cache_that_cannot_be_written_is_named(tmp_path, images, monkeypatch):
     assert not (tmp_path / "p").exists()
 
 
-def test_user_without_a_name_gets_one_for_dvc(monkeypatch):
+def test_user_without_a_name_gets_one_for_dvc(monkeypatch, capsys):
     """As in mifi/lossless-cut 571, in a container: `docker run --user 12345`."""
     for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # simulates a user without an entry
-    command_line.name_user()
+    command_line.name_user("init")
+    assert f"export USER={os.getuid()}" in capsys.readouterr().out  # for `dvc` itself
     assert getpass.getuser() == str(os.getuid())

@@ -5,7 +5,7 @@ from conftest import complaint, printed, replace
 from pawprint.base.columns import SPLIT
 from pawprint.base.paths import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.base.tables import read_table
-from pawprint.data.user_tables import read_kept_splits
+from pawprint.given.user_tables import read_kept_splits
 
 
 def test_recorded_splits_are_kept_and_others_are_not(tiny_copy):

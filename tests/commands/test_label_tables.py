@@ -315,3 +315,110 @@ def test_place_is_a_label_only_if_asked_for(tmp_path):
     with refused("t.csv", "site", "--label COLUMN"):
         made(tmp_path, {"t.csv": table})
     assert set(of(made(tmp_path, {"t.csv": table}, Asked(label="site"))).values()) == {"a", "b"}
+
+
+SLIDES = {f"S{n:02}": "ab"[n % 2] for n in range(6)}
+TILES = [f"{slide}/x/{number}.jpg" for slide in SLIDES for number in range(2)]
+SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(4)]
+ROOMS = [f"plate{plate}/{well}_f1.jpg" for plate in range(2) for well in ("A1", "A2", "B1", "B2")]
+
+
+@pytest.mark.parametrize("label", ["diagnosis", "label"])
+def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path, label):
+    pages = [n if label == "diagnosis" else n // 3 for n in range(len(SLIDES))]  # may repeat
+    text = rows_of(f"slide,pages,{label}", {f"{s},{n}": SLIDES[s] for s, n in zip(SLIDES, pages)})
+    files = photos_of(TILES) | {"slides.csv": f"{text}S99,8,b\n"}
+    notes = create(tmp_path / "p", write_files(tmp_path / "given", files))
+    assert f"found slides.csv, with the folders in slide, labels in {label}" in notes
+    assert "2 classes: a (6), b (6)" in notes and "1 row without photos: line 8 (S99)" in notes
+    table = (tmp_path / "p/photos/metadata.csv").read_text(encoding="utf-8").splitlines()
+    assert table[:3] == ["file_name,label,pages,group", *(f"S00/x/{n}.jpg,a,0,S00" for n in "01")]
+
+
+def joined(header: str, *rows: tuple) -> str:
+    return "".join(f"{','.join(map(str, row))}\n" for row in (header.split(","), *rows))
+
+
+# Photos with tables that may have the labels, what is said of them, and which one has the labels.
+IN_DOUBT = {
+    "slides of two hospitals": (
+        TILES,
+        {"t.csv": joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES))},
+        ["t.csv (type, from)", "12 of their images"],
+        ("t.csv", "type"),
+    ),
+    "breeds of species": (
+        [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)],
+        {"t.csv": "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n"},
+        ["t.csv (kind)", "8 of their images"],
+        ("t.csv", "kind"),
+    ),
+    "patients in the names of files": (
+        [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)],
+        {"t.csv": joined("id,age,type", *((f"P-{n}", 50 + n, "ab"[n % 2]) for n in range(4)))},
+        ["t.csv (type)", "8 of their images"],
+        ("t.csv", "type"),
+    ),
+    "wells of plates": (
+        ROOMS,
+        {"t.csv": joined("plate,well,drug", *((r[:6], r[7:9], "ab"[r[8] == "1"]) for r in ROOMS))},
+        ["t.csv (drug)", "8 of their images"],
+        ("t.csv", "drug"),
+    ),
+    "folder and name in two columns": (
+        SITES,
+        {"t.csv": joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES))},
+        ["t.csv (Art)", "8 of their images"],
+        ("t.csv", "Art"),
+    ),
+    "Camtrap DP": (
+        SITES,
+        {
+            "deployments.csv": "deploymentID,cameraModel\ndep0,x\ndep1,x\n",
+            "media.csv": joined(
+                "mediaID,deploymentID,filePath", *((s[3:], s[:4], s) for s in SITES)
+            ),
+            "observations.csv": joined(
+                "deploymentID,mediaID,scientificName",
+                *((s[:4], s[3:], "ab"[int(s[9]) % 2]) for s in SITES),
+            ),
+        },
+        ["observations.csv (scientificName)", "8 of their images"],
+        ("observations.csv", "scientificName"),
+    ),
+    "habitats of sites with folders of species": (
+        [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)],
+        {"t.csv": "site,habitat\nsite0,wood\nsite1,field\nsite2,wood\nsite3,field\n"},
+        ["t.csv (habitat)", "16 of their images"],
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", IN_DOUBT)
+def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
+    photos, tables, words, asked = IN_DOUBT[layout]
+    given = write_files(tmp_path / "given", photos_of(photos) | tables)
+    reading = "outer" if asked else "outer or inner"
+    with refused(str(given), *words, "--table FILE --label COLUMN", f"--labels {reading}."):
+        create(tmp_path / "p", given)
+    half = len(photos) // 2
+    table, label = asked or (None, "")
+    notes = create(
+        tmp_path / "p",
+        given,
+        labels="auto" if asked else "inner",
+        asked=Asked(given / table, label) if table else NOTHING,
+    )
+    assert f"2 classes: a ({half}), b ({half})" in notes
+
+
+def test_other_tables_are_a_note_with_their_columns(tmp_path):
+    files = photos_of(
+        [f"{label}/day{number}.jpg" for label in ("cat", "dog") for number in range(4)]
+    )
+    files["classes.csv"] = "class,latin\ncat,Felis\ndog,Canis\n"
+    files["w.csv"] = "day,wind\n" + "day0,N\nday1,S\nday2,N\nday3,S\n" * 2  # twice a day
+    notes = describe_classes(write_files(tmp_path / "given", files), "auto")
+    assert notes[0] == "2 classes: cat (4), dog (4)"
+    assert any("not read: classes.csv (class, latin), w.csv (day, wind)" in note for note in notes)

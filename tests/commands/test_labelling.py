@@ -14,7 +14,7 @@ from pawprint.app import labelling
 from pawprint.app.labelling import Changes, image_of, read_rows, write_rows
 from pawprint.base import paths
 from pawprint.base.files import write_text
-from pawprint.data.user_tables import reviewed_images
+from pawprint.given.user_tables import reviewed_images
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from conftest import PROJECT, pawprint, photo, run, write_files
 from networks import write_colour_model
 
 from pawprint.commands import output
-from pawprint.commands.rows import FORMATS
+from pawprint.commands.output import FORMATS
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]

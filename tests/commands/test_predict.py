@@ -11,8 +11,8 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.package import EXAMPLE_MODEL
-from pawprint.commands.rows import FORMATS
-from pawprint.serving.predictor import Predictor, load_predictor, predict_each
+from pawprint.commands.output import FORMATS
+from pawprint.model.predictor import Predictor, load_predictor, predict_each
 
 
 def plain(colour: str | tuple[int, int, int]) -> bytes:

@@ -14,9 +14,9 @@ from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import SCORES
 from pawprint.base.tables import read_table
 from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, score
+from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
-from pawprint.serving.predictor import load_predictor
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from pawprint.commands.candidates import (
 )
 from pawprint.commands.params_file import overlay, set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
-from pawprint.data.decoding.decoder import pixels_sha256
+from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params
 from pawprint.scores.verdict import NOT_SHOWN
@@ -234,6 +234,13 @@ def test_default_candidates_have_the_networks_that_are_installed(made, monkeypat
     assert installed[1]["EfficientNetV2B0"] == 224 and "EfficientNetLite2" not in installed[1]
 
 
+@pytest.mark.parametrize("found", [[], ["installed"]])
+def test_network_whose_package_is_missing_is_named_with_the_command(tried, monkeypatch, found):
+    monkeypatch.setattr(candidates, "distributions", lambda name: found)
+    named = [line for line in tried("--minutes", "0") if "lite2. " in line and "[lite]" in line]
+    assert bool(named) == (not found)
+
+
 def test_mappings_with_commas_are_values():
     arguments = argparse.Namespace(S=["model.onnx={output: a, mean: [0, 0, 0]},null"])
     assert _choices(arguments) == {"model.onnx": [{"output": "a", "mean": [0, 0, 0]}, None]}
@@ -250,7 +257,7 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     lines = tried(*choices, "--use")
     used = read_yaml(params)["weights"]["source"]
     params.write_text(before)
-    assert any(line.startswith("no weights on this computer: today. ") for line in lines)
+    assert "no weights on this computer: today" in lines
     assert any(line.startswith("Use source=") for line in lines)
     assert used == str(SAMPLE_WEIGHTS)
 

@@ -8,12 +8,12 @@ from conftest import clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
 from pawprint.base.files import pack
-from pawprint.data.archive import open_archive
 from pawprint.data.cleaning import describe_bits, describe_files, without_duplicates
-from pawprint.data.decoding.decoder import pixels_sha256
-from pawprint.data.reading import decode, open_image
-from pawprint.data.user_tables import Correction
-from pawprint.serving.predictor import find_images
+from pawprint.given.archive import open_archive
+from pawprint.given.decoding.decoder import pixels_sha256
+from pawprint.given.reading import decode, open_image
+from pawprint.given.user_tables import Correction
+from pawprint.model.predictor import find_images
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):

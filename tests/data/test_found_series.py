@@ -21,7 +21,7 @@ def table(names: list[str]) -> pd.DataFrame:
     """Return a table of photos with these names in the folder of each class."""
     paths = [f"{label}/{name}.jpg" for label in LABELS for name in names]
     labels = [label for label in LABELS for _ in names]
-    images = {"path": paths, "label": labels, "archive_split": "", "group": paths}
+    images = {"path": paths, "label": labels, "archive_split": "", "group": paths, "series": ""}
     return pd.DataFrame(images)
 
 
@@ -155,5 +155,8 @@ def test_one_series_in_each_class_is_told_and_the_number_of_a_class_is_not():
     of_videos = images.assign(path=folder + "/video" + video + "_" + name)
     assert "ash/" not in describe_single(of_videos) and "video1_" in describe_single(of_videos)
     numbered = of_videos.assign(label="tree" + video)
-    for other in (images, numbered, images.assign(path=folder + "/cam1_" + name)):
+    padded = images.assign(path=folder + "/000" + video + "_" + name, label=video)
+    in_series = of_videos.assign(series="ash/video1_shot2_")
+    of_one = images.assign(path=folder + "/cam1_" + name)
+    for other in (images, numbered, padded, in_series, of_one):
         assert describe_single(other) == ""

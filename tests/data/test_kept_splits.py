@@ -11,7 +11,7 @@ from test_splitting import CLASSES, PARAMS, WHOLE, grouped, image, images, like
 from pawprint.base.errors import InputError
 from pawprint.commands.keep_splits import keep_splits
 from pawprint.data.splitting import split
-from pawprint.data.user_tables import describe_kept_splits, read_kept_splits
+from pawprint.given.user_tables import describe_kept_splits, read_kept_splits
 
 FRACTIONS = {"validation": 0.2, "test": 0.2}
 A, B = 64 * "a", 64 * "b"

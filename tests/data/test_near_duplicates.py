@@ -5,8 +5,8 @@ from PIL import Image, ImageOps
 from scipy.fft import dctn
 
 from pawprint.data import near_duplicates as module
-from pawprint.data.decoding.row import perceptual_hash
 from pawprint.data.near_duplicates import near_duplicates
+from pawprint.given.decoding.content import perceptual_hash
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
 

@@ -18,7 +18,7 @@ from pawprint.data.splitting import (
     read_dates,
     split,
 )
-from pawprint.data.user_tables import describe_kept_splits
+from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
 
 PARAMS = Split(

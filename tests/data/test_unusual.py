@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 
-from pawprint.data.decoding.row import measure
 from pawprint.data.unusual import describe_dark, describe_unusual, find_unusual
+from pawprint.given.decoding.content import measure
 
 
 def pictures() -> dict[str, Image.Image]:

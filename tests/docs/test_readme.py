@@ -23,7 +23,7 @@ from examples.demo import draw_picture
 from pawprint.base.files import md5_of_folder
 from pawprint.base.paths import IMAGES_CSV, RAW_ARCHIVES, SERVED_MODEL
 from pawprint.base.yaml_file import read_yaml
-from pawprint.data.archive import open_archive, read_member
+from pawprint.given.archive import open_archive, read_member
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("cd pawprint-dvc", "make ", "python3 -m venv ", ". .venv/", "pip install ", "cd ..")
@@ -189,7 +189,7 @@ def test_second_run_computes_nothing_and_leaves_nothing_to_commit(installed, pro
 
 
 NOTHING = [
-    ("pawprint/data/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
+    ("pawprint/given/decoding/decoder.py", '"""Decode image files and', '"""Decode images and'),
     # The project keeps its own value.
     ("params.yaml", "  unknown_quantile: 0.995 ", "  unknown_quantile: 0.9 "),
 ]

@@ -26,14 +26,14 @@ from pawprint.commands.export_formats import (
     write_litert,
     write_onnx,
 )
-from pawprint.data.archive import UnusableImageError
-from pawprint.data.reading import decode
+from pawprint.given.archive import UnusableImageError
+from pawprint.given.reading import decode
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.predictor import Prediction, load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.keras_model import build_head, build_model, convert, with_features
-from pawprint.serving.predictor import Prediction, load_predictor
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

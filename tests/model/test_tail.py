@@ -6,6 +6,7 @@ from networks import DENSE, LOGITS, PLAIN, SIZE, metadata, pixels, sample_backbo
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
+from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import fit_detector
 from pawprint.network.heads import OUTPUTS, Standardisation, on_features, on_maps
@@ -20,7 +21,6 @@ from pawprint.network.keras_model import (
     with_features,
 )
 from pawprint.network.training import trained_layers
-from pawprint.serving.predictor import load_predictor
 
 IMAGES = pixels(3)
 STANDARDISED = Standardisation(

@@ -9,6 +9,7 @@ from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu
+from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras, make_deterministic
@@ -17,7 +18,6 @@ from pawprint.network.keras_backbone import application, build_extractor
 from pawprint.network.keras_model import cut_index, first_trained, with_blocks
 from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 from pawprint.pipeline.params.model import Backbone
-from pawprint.serving.predictor import load_predictor
 
 SIZE = 32
 TESTED = {

@@ -215,17 +215,34 @@ def test_rows_serve_each_split_with_at_most_their_digits(tmp_path):
         assert content(second) == content(nothing)
 
 
+def origin_of(folder: Path, kernels: str = "portable") -> dict[str, object]:
+    """Return the origin of rows by an empty network."""
+    network = folder / "network.xml"
+    for path in (network, network.with_suffix(".bin")):
+        path.touch()
+    return module.origin_of(network, "crop", "code", kernels)
+
+
+def recorded_of(folder: Path, kernels: str = "portable") -> tuple[Path, object, dict[str, Path]]:
+    """Return a recorded result of this network, with a shard for each split."""
+    stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
+    return folder, origin_of(folder, kernels), stored
+
+
+@pytest.mark.parametrize(("machine", "is_reused"), [("AMD64", True), ("aarch64", False)])
+def test_rows_are_reused_only_on_the_same_architecture(tmp_path, monkeypatch, machine, is_reused):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    recorded = recorded_of(tmp_path)
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    found = module.earlier_shards(origin_of(tmp_path), [recorded])
+    assert len(found) == is_reused * len(STORED_SPLITS)
+
+
 @pytest.mark.parametrize("recorded", ["portable", "native"])
 @pytest.mark.parametrize("kernels", ["portable", "native"])
 def test_rows_of_training_images_are_reused_only_for_the_same_kernels(tmp_path, recorded, kernels):
     """Rows of other images are always portable, so native ones can only come from `train/`."""
-    network = tmp_path / "network.xml"
-    for path in (network, network.with_suffix(".bin")):
-        path.touch()
-    last = module.origin_of(network, "crop", "code", recorded)
-    stored = {f"{split}/shard-0.npy": Path(split) for split in STORED_SPLITS}
-    origin = module.origin_of(network, "crop", "code", kernels)
-    found = module.earlier_shards(origin, [(tmp_path, last, stored)])
+    found = module.earlier_shards(origin_of(tmp_path, kernels), [recorded_of(tmp_path, recorded)])
     others = [[split] for split in STORED_SPLITS if split != "train"] * (kernels == "portable")
     assert sorted(found) == sorted(others + [["train"]] * (recorded == kernels))
 

@@ -20,8 +20,8 @@ from faults import (
 from examples.demo import draw_dataset
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import pack
-from pawprint.data.archive import UnusableImageError, members, open_archive, read_member
-from pawprint.data.reading import open_image
+from pawprint.given.archive import UnusableImageError, members, open_archive, read_member
+from pawprint.given.reading import open_image
 from pawprint.network.views import resize
 
 FAULTS = IMAGES | MEMBERS

@@ -159,16 +159,16 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
         ("network/rows.py", {"features"}),
         ("network/views.py", {"features"}),
         ("base/runtime.py", {"features"}),
-        ("data/decoding/jpeg.py", {"features", "decoded"}),
-        ("data/decoding/formats.py", {"decoded"}),
-        ("data/decoding/row.py", {"decoded"}),
+        ("given/decoding/jpeg.py", {"features", "decoded"}),
+        ("given/decoding/formats.py", {"decoded"}),
+        ("given/decoding/content.py", {"decoded"}),
         ("base/columns.py", set()),
         ("base/errors.py", set()),
         ("network/feature_reuse.py", set()),
         ("base/files.py", set()),
         ("base/git.py", set()),
-        ("data/archive.py", set()),
-        ("data/reading.py", set()),
+        ("given/archive.py", set()),
+        ("given/reading.py", set()),
     ):
         with (tmp_path / "pawprint" / module).open("a") as file:
             file.write("\n\nADDED = 1\n")
@@ -178,7 +178,7 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
 
 
 def test_key_of_a_decoded_row_is_a_folder_that_imports_nothing_of_ours():
-    modules = {path for path in MODULES if path.startswith("pawprint/data/decoding/")}
+    modules = {path for path in MODULES if path.startswith("pawprint/given/decoding/")}
     assert CODE.closure(DECODED_ROW) == modules | {"pawprint/data/__init__.py"}
 
 

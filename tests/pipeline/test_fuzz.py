@@ -19,16 +19,16 @@ from pawprint.base.columns import IMAGES as MANIFEST
 from pawprint.base.errors import CONTROL_CHARACTERS, InputError
 from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.base.tables import read_table, write_table
-from pawprint.data.archive import UnusableImageError, open_archive
-from pawprint.data.decoding.decoder import pixels_sha256
-from pawprint.data.metadata_csv import parse_metadata_csv
-from pawprint.data.reading import decode, decode_file, open_image
 from pawprint.data.sources import fetch
-from pawprint.data.user_tables import read_corrections
+from pawprint.given.archive import UnusableImageError, open_archive
+from pawprint.given.decoding.decoder import pixels_sha256
+from pawprint.given.metadata_csv import parse_metadata_csv
+from pawprint.given.reading import decode, decode_file, open_image
+from pawprint.given.user_tables import read_corrections
 from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import load_predictor
 from pawprint.network.views import resize
 from pawprint.pipeline.params.model import load_params
-from pawprint.serving.predictor import load_predictor
 
 SMALL = 20_000  # bytes; in a larger input, relevant places change too rarely
 MEMORY = 8 * 2**30  # bytes of addresses for an extended test, of which libraries reserve much

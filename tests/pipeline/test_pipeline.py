@@ -21,7 +21,7 @@ from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.params_file import apply_recipe, overlay
-from pawprint.data.archive import members, open_archive, read_member
+from pawprint.given.archive import members, open_archive, read_member
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # Another value for each param. Each is valid for a stage that does not read the param.

@@ -20,7 +20,7 @@ from pawprint.base import paths
 from pawprint.base.columns import DECODED, SPLIT
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
-from pawprint.data.archive import members, open_archive, read_member
+from pawprint.given.archive import members, open_archive, read_member
 from stages import clean, features
 
 PHOTOS = 81
@@ -53,7 +53,7 @@ def module(name: str) -> Callable[[Path], object]:
 
 def comments(project: Path) -> None:
     replace(project / "params.yaml", "\nsplit:", "\n# a comment\nsplit:")
-    with (project / "pawprint/data/decoding/decoder.py").open("a", encoding="utf-8") as file:
+    with (project / "pawprint/given/decoding/decoder.py").open("a", encoding="utf-8") as file:
         file.write("# a comment\n")
 
 
@@ -111,7 +111,7 @@ EDITS = {
     "label": Edit(label, "clean split train_extract", targets=("train_extract",)),
     "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
     "decoder": Edit(
-        module("data/decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES
+        module("given/decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES
     ),
     "row of features": Edit(module("network/rows.py"), "features", 0, PHOTOS, FEATURES),
     "nothing, forced": Edit(nothing, "clean features", targets=(*FORCED, "clean", "features")),

@@ -13,7 +13,7 @@ from examples.demo import draw_dataset
 from pawprint.base.columns import SPLIT
 from pawprint.base.paths import SPLIT_CSV
 from pawprint.base.tables import read_table
-from pawprint.data.archive import LIST
+from pawprint.given.archive import LIST
 from stages import code, split
 
 

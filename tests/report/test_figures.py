@@ -7,8 +7,8 @@ from PIL import Image, ImageOps
 
 from pawprint.base.columns import PROBABILITIES
 from pawprint.base.files import pack
-from pawprint.data.archive import open_archive
-from pawprint.data.reading import open_image
+from pawprint.given.archive import open_archive
+from pawprint.given.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment

@@ -13,7 +13,7 @@ from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN, Difference
 from pawprint.base.columns import DECIDED, IMAGES, METADATA, REJECTED, RELIABILITY, ROC, SCORES
 from pawprint.base.tables import read_table, write_table
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.pipeline.params.model import Calibrate

@@ -1,10 +1,18 @@
 """Test the effect of series of photos on the accuracy."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.series import Comparison, compare_folds, significant, with_groups
+from pawprint.scores.series import (
+    Comparison,
+    compare_folds,
+    describe_series,
+    significant,
+    with_groups,
+)
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
@@ -45,3 +53,20 @@ def test_several_tests_at_once_are_corrected():
     alone = Comparison(0.03, 0.8)
     assert significant({"series": alone}) == ["series"]
     assert significant({"series": alone, "metadata_series": Comparison(0.9, 0.9)}) == []
+
+
+@pytest.mark.parametrize(("rows", "wells", "offered"), [(3, 4, "A"), (2, 4, "A0_"), (2, 1, "")])
+def test_expression_is_offered_only_if_it_makes_a_group_for_each_split(rows, wells, offered):
+    wells = range(wells)
+    names = [f"{row}{well}_{n}" for row in "ABC"[:rows] for well in wells for n in range(3)]
+    images = table([f"{label}/{name}.jpg" for label in "ab" for name in names])
+    images["series"] = images["path"].str[:3]
+    images["finer_series"] = images["path"].str[:5]
+    choices = {"series": "series", "series_from": "^([^/]+/[A-Z])", "accuracy_by_series": 0.5}
+    choices["finer_series_from"] = "^([^/]+/[A-Z][0-9]+_)"
+    line = describe_series(images, 0.9, choices, "series")
+    assert "Will new photos" in line and ("add photos" in line) == (rows < 3)
+    expression = re.search("split.group: '(.*)'", line)
+    assert bool(expression) == bool(offered)
+    if expression:
+        assert images["path"].str.extract(expression[1])[0][0] == f"a/{offered}"

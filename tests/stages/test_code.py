@@ -11,8 +11,8 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.base.package import DVC_IGNORE
 from pawprint.commands.params_file import overlay
-from pawprint.data.decoding.formats import FORMATS
-from pawprint.data.names import SUFFIXES
+from pawprint.given.decoding.formats import FORMATS
+from pawprint.given.names import SUFFIXES
 from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
 from stages.code import check_tables, describe

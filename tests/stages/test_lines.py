@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode
+from conftest import PROJECT, encode, refused
 from made_up_run import PER_CLASS, images_of, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
@@ -30,13 +30,13 @@ from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
-from pawprint.data.user_tables import EMPTY_TABLES
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import with_groups
-from stages import clean, evaluate, predict, train_extract, train_finetune
+from stages import clean, evaluate, predict, split, train_extract, train_finetune
 
 
 @pytest.fixture
@@ -46,18 +46,39 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def test_clean_counts_classes_after_corrections(folder, capsys):
+def test_clean_counts_classes_after_corrections_and_rules_of_crops(folder, capsys):
     """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
     write_text(folder / paths.DECODED_ROW_CODE, "code\n")
-    pack(folder / paths.RAW_IMAGES, zip(names, images))
+    rules = [f"{name},{name[:3]},square 0.0" for name in names[:7]] + ["dog/3.png,dog,as-is"]
+    table = "\n".join(["file_name,label,crop_rule", *rules]).encode()
+    pack(folder / paths.RAW_IMAGES, [*zip(names, images), ("metadata.csv", table)])
     with contextlib.chdir(folder):
         paths.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
         clean.main()
     out = capsys.readouterr().out
     assert "cat (3), dog (5)" in out and "cat (4)" not in out
+    assert "clean: crop_rule: 7 square 0.0, 1 as-is" in out
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_training_images_that_are_copies_of_the_test_set_are_said(folder, others):
+    images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(12)]
+    pairs = [(f"{'cat' if n % 2 else 'dog'}/{n}.png", image) for n, image in enumerate(images)]
+    files = [(f"test/{name}", image) for name, image in pairs[2 * others :]]
+    files += [(f"train/{name}", image) for name, image in pairs]
+    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_text(folder / paths.DECODED_ROW_CODE, "code\n")
+    pack(folder / paths.RAW_IMAGES, files)
+    with contextlib.chdir(folder):
+        for path, text in EMPTY_TABLES.items():
+            write_text(path, text)
+        clean.main()
+        said = f"{12 - 2 * others} with the pixels of test images (cat, dog)"
+        with refused(said, "split.use_archive_split"):
+            split.main()
 
 
 def trained(folder: Path, table: pd.DataFrame, origins: dict, capsys) -> list[str]:

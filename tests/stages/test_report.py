@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, write_files
+from conftest import PROJECT, replace, write_files
 from dvc_yaml import STAGES
 from made_up_run import write_run
 from PIL import Image
 
+from pawprint.artifacts import Run
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SCORES, SPLIT
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
+from pawprint.commands.export_page import describe
 from pawprint.commands.params_file import overlay
+from pawprint.model.metadata import read_metadata
+from pawprint.pipeline.params.model import load_params
 from pawprint.report.pages import describe_score
 from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
@@ -68,6 +72,16 @@ def other(workspace, tmp_path) -> Path:
 
 def test_bytes_do_not_depend_on_the_name_of_the_folder(both, workspace, other):
     assert workspace.name != other.name and both == reports(other, SECRETS)
+
+
+def test_card_and_exported_page_say_how_photos_become_crops(both, other):
+    served = other / paths.SERVED_MODEL
+    replace(served / "model.json", '"temperature"', '"crop_rule": "as-is", "temperature"')
+    card, _ = reports(other)
+    run = Run(other, read_metadata(served), None, pd.DataFrame())
+    page = describe(run, load_params(other / paths.PARAMS)).facts["Photos"]
+    assert "cut by the rule as-is" in card and "cut by the rule as-is" in page
+    assert "cut by the rule" not in both[0]
 
 
 def test_page_needs_nothing_beside_itself(both):

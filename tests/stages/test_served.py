@@ -17,8 +17,8 @@ from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import write_json
 from pawprint.commands.params_file import overlay
-from pawprint.data.archive import open_archive
-from pawprint.data.reading import decode, open_image
+from pawprint.given.archive import open_archive
+from pawprint.given.reading import decode, open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 

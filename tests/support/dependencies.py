@@ -7,7 +7,7 @@ from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.base.paths import RAW_ARCHIVES
-from pawprint.data.archive import open_archive
+from pawprint.given.archive import open_archive
 from pawprint.pipeline.fingerprint import DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"

@@ -16,8 +16,8 @@ from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SER
 from pawprint.base.files import pack, write_json
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.base.tables import write_table
-from pawprint.data.archive import open_archive
-from pawprint.data.reading import open_image
+from pawprint.given.archive import open_archive
+from pawprint.given.reading import open_image
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.network.keras_model import convert

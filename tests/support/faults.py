@@ -23,7 +23,7 @@ from conftest import PROJECT, encode
 from PIL import Image, ImageCms
 
 from pawprint.base.errors import printable
-from pawprint.data.decoding.limits import MAX_BYTES
+from pawprint.given.decoding.limits import MAX_BYTES
 
 KEPT = "kept"
 CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/**/*.py"))

@@ -28,7 +28,7 @@ class Fetch(section.Section):
         return source
 
 
-BY_FOLDERS = ("auto", "outer", "inner")  # see pawprint/data/folders.py
+BY_FOLDERS = ("auto", "outer", "inner")  # see pawprint/given/folders.py
 
 
 class Clean(section.Section):

@@ -44,7 +44,6 @@ Source = Annotated[Text, AfterValidator(_without_home_or_secret)]
 Bits = Annotated[int, Field(ge=1, le=16)] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
-CROP_RULE = r"as-is|square \d\.\d{1,3}"  # see pawprint/serving/boxes.py
 
 
 def either(specials: tuple, expected: str, is_right: Callable[[object], bool]) -> WrapValidator:

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.commands import align
+from pawprint.model.predictor import OF_BOXES
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
@@ -28,12 +29,15 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: 
 
 
 def print_csv(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
-    """Print a CSV row for each image as soon as it is done."""
+    """Print a CSV row for each image, or each box, as soon as it is done."""
     names = [f"probability_{label}" for label in labels]
     columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
+    rows = iter(rows)
+    first = [*itertools.islice(rows, 1)]
+    columns += [name for name in OF_BOXES for row in first if name in row]
     writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for row in rows:
+    for row in itertools.chain(first, rows):
         probabilities = (row["probabilities"].get(label) for label in labels)
         writer.writerow(row | dict(zip(names, probabilities)))
 
@@ -71,20 +75,22 @@ def print_megadetector(
     names |= {str(first + place): label for place, label in enumerate(new)}
     number_of = {name: number for number, name in names.items()}
     model = ""
+    listed = {}
     for row in rows:
         model = row["model"]
         if row["error"]:
             print(f"{row['path']}: {row['error']}", file=sys.stderr)
-        else:
-            box = content["images"][row["photo"]]["detections"][row["box"]]
-            pairs = {} if row["label"] == UNKNOWN else row["probabilities"]
-            listed = [[number_of[label], value] for label, value in pairs.items()]
-            box["classifications"] = listed[:top]
+        pairs = {} if row["label"] == UNKNOWN else row["probabilities"]
+        numbers = [[number_of[label], value] for label, value in pairs.items()]
+        listed[row["photo"], row["box"]] = {"classifications": numbers[:top]}
     for image in content["images"]:
         if image.get("failure"):
             image["detections"] = None  # older files have an empty list
-        for box in image.get("detections") or []:
-            box["conf"] = float(box["conf"])  # readers refuse 1
+        for place, box in enumerate(image.get("detections") or []):
+            if (image["file"], place) in listed:
+                box |= listed[image["file"], place]
+            if isinstance(box, dict) and isinstance(box.get("conf"), int):
+                box["conf"] = float(box["conf"])  # readers refuse 1
     info = {
         **(content.get("info") or {}),
         "format_version": "1.6",

@@ -26,11 +26,11 @@ from faults import (
 )
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
 
-from pawprint.data.archive import UnusableImageError
-from pawprint.data.decoding import decoder
-from pawprint.data.decoding.decoder import decoding, pixels_sha256
-from pawprint.data.decoding.row import decode_row
-from pawprint.data.reading import decode, decode_file, to_upright_rgb
+from pawprint.given.archive import UnusableImageError
+from pawprint.given.decoding import decoder
+from pawprint.given.decoding.content import decode_row
+from pawprint.given.decoding.decoder import decoding, pixels_sha256
+from pawprint.given.reading import decode, decode_file, to_upright_rgb
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -52,6 +52,14 @@ def test_file_is_kept_with_its_mean_colour_or_has_its_reason(name):
 def test_channels_of_a_tiff_that_is_not_read_are_named():
     with pytest.raises(UnusableImageError, match="8 channels with 16 bits"):
         decode(IMAGES["eight channels.tiff"].made)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("mode", "bits"), [("L", 8), ("I", 32)])
+def test_tiff_of_signed_numbers_is_refused_by_name(mode, bits, big):
+    data = encode(Image.new(mode, (4, 4)), "TIFF", tiffinfo={339: 2}, big_tiff=big)
+    with pytest.raises(UnusableImageError, match=f"unsupported: .*{'' if big else bits}.*signed"):
+        decode(data)
 
 
 def grey(values: list[int], form: str, **options) -> bytes:

@@ -16,9 +16,9 @@ from pawprint.base.classes import MIN_PROBABILITY, class_probabilities
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
 from pawprint.base.threads import map_in_threads, track
-from pawprint.data.reading import read_again
+from pawprint.given.reading import read_again
+from pawprint.model.predictor import Predictor
 from pawprint.network.views import resize
-from pawprint.serving.predictor import Predictor
 
 STEPS = 10  # window positions per side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat map over the image

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
-from pawprint.data.decoding import formats
-from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
-from pawprint.data.decoding.limits import DecodingError
+from pawprint.given.decoding import formats
+from pawprint.given.decoding.decoder import DecodedImage, decoding, pixels_sha256
+from pawprint.given.decoding.limits import DecodingError
 
 cv2.setNumThreads(1)  # several images are decoded in parallel
 SIDE = 256  # side of the measured square, in pixels; close to a network's input size

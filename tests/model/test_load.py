@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, encode, refused, succeed, write_files
-from networks import write_colour_model
+from networks import metadata, write_colour_model
 from PIL import Image
 
 import pawprint
 from pawprint.base import paths
+from pawprint.model.metadata import write_metadata
 
 
 def test_package_exports_these_names_cheaply_and_nothing_that_trains():
@@ -49,6 +50,15 @@ def test_folder_of_a_project_is_not_a_model_and_its_model_is_named(tmp_path):
     (tmp_path / paths.PARAMS).touch()
     with refused("model.json", str(tmp_path / paths.SERVED_MODEL)):
         pawprint.load(tmp_path)
+
+
+@pytest.mark.parametrize(("files", "said"), [({"model.keras": b""}, "model.keras"), ({}, "0.6")])
+def test_export_that_only_other_programs_run_is_named(tmp_path, files, said):
+    write_files(tmp_path / "export", files).mkdir(exist_ok=True)
+    write_metadata(tmp_path / "export", metadata())
+    with refused(f"{tmp_path / 'export'}: expected model.xml", said) as stop:
+        pawprint.load(tmp_path / "export")
+    assert ("0.6" in str(stop.value)) == (not files)
 
 
 def test_model_without_a_folder_is_of_the_project_or_the_example(tmp_path, monkeypatch):

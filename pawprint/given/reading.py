@@ -8,10 +8,10 @@ from PIL import Image
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import pointer, pointer_at
-from pawprint.data.archive import Archive, UnusableImageError, read_member
-from pawprint.data.decoding import decoder
-from pawprint.data.decoding.decoder import DecodedImage, decoding, pixels_sha256
-from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
+from pawprint.given.archive import Archive, UnusableImageError, read_member
+from pawprint.given.decoding import decoder
+from pawprint.given.decoding.decoder import DecodedImage, decoding, pixels_sha256
+from pawprint.given.decoding.limits import MAX_BYTES, DecodingError
 
 
 @contextlib.contextmanager

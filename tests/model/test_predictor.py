@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 
 from pawprint.base.classes import UNKNOWN, class_probabilities
 from pawprint.model.metadata import write_metadata
-from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.model.predictor import Predictor, load_predictor
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import make_archive
 
 import pytest
+import yaml
 from classes_of import describe_classes
 from conftest import (
     clean_archive,
@@ -21,15 +22,15 @@ from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.init import WITHOUT_CLASSES
-from pawprint.data.folders import (
+from pawprint.data.sources import describe_empty, fetch
+from pawprint.given.folders import (
     describe_alike,
     describe_class_counts,
     describe_names,
     read_folders,
 )
-from pawprint.data.sources import describe_empty, fetch
-from pawprint.data.user_tables import Correction, classes_given
-from pawprint.serving.predictor import find_images
+from pawprint.given.user_tables import Correction, classes_given
+from pawprint.model.predictor import find_images
 
 
 def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
@@ -205,6 +206,27 @@ def test_name_that_windows_cannot_hold_is_said(name):
     assert list(describe_names(places)) == []
     (line,) = describe_names({**places, name: ("cat", "")})
     assert line.endswith(f"Windows: {name}")
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("{}.png", "{}_mask.png"),
+        ("{}.jpg", "{}_Masks_1.tif"),
+        ("a ({}).png", "a ({})seg.png"),
+        ("{}.v2.png", "gt-{}.v2.png"),
+    ],
+)
+def test_masks_beside_the_photos_of_a_class_are_said_with_a_group_for_each_pair(photo, mask):
+    names = [f"x/cat/{name.format(number)}" for number in range(40) for name in (photo, mask)]
+    places = dict.fromkeys(names, ("cat", "")) | {f"x/dog/{n}.png": ("dog", "") for n in range(9)}
+    (line,) = describe_names(places)
+    assert line.startswith("40 of 89 files")
+    group = yaml.safe_load("{" + line[line.index("split.group") :] + "}")["split.group"]
+    groups = [re.search(group, name)[1] for name in names]
+    assert groups[::2] == groups[1::2] and len(set(groups)) == 40
+    few = {name: places[name] for name in places if name not in names[25::2]}
+    assert list(describe_names(few)) == []
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])

@@ -9,8 +9,8 @@ from conftest import refused
 from networks import colour_model, metadata, with_probabilities, write_colour_model
 
 from pawprint.model.metadata import write_metadata
+from pawprint.model.predictor import load_predictor
 from pawprint.network.hardware import keras
-from pawprint.serving.predictor import load_predictor
 
 SIZE = 32
 METADATA = metadata(image_size=SIZE)

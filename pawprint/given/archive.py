@@ -25,8 +25,8 @@ from pawprint.base.files import (
     read_json,
     write_json,
 )
-from pawprint.data.decoding.limits import MAX_BYTES, DecodingError
-from pawprint.data.names import problem_of_name
+from pawprint.given.decoding.limits import MAX_BYTES, DecodingError
+from pawprint.given.names import problem_of_name
 
 
 class UnusableImageError(DecodingError, InputError):
@@ -287,7 +287,7 @@ def _read_listed(archive: Archive, name: str) -> bytes:
             return data
         received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:
-        received = "no such file. If you removed it, run `dvc repro`; if not, "
+        received = "no such file. If you moved or removed it, run `dvc repro`; if not, "
         received += f"`dvc pull {archive.filename}` fetches it"
     except OSError as error:
         raise InputError(describe_failure(error, "read")) from None

@@ -10,7 +10,7 @@ folder (Hugging Face, fastai).
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from itertools import permutations, takewhile
 from operator import eq
 from pathlib import PurePosixPath
@@ -19,7 +19,7 @@ from unicodedata import normalize
 
 from pawprint.base.classes import NEITHER, UNKNOWN, is_reserved, problem_of_labels
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.data.folder_names import (
+from pawprint.given.folder_names import (
     SPLIT_OF_FOLDER,
     Parts,
     first_split,
@@ -30,8 +30,8 @@ from pawprint.data.folder_names import (
     split_in_words,
     with_parents,
 )
-from pawprint.data.metadata_csv import Rows
-from pawprint.data.names import count_suffixes, is_deep, is_image_name, is_visible
+from pawprint.given.metadata_csv import Rows
+from pawprint.given.names import count_suffixes, is_deep, is_image_name, is_visible
 
 AUTO = "auto"  # value of clean.labels, like OUTER and INNER
 OUTER = "outer"
@@ -43,6 +43,7 @@ SHOWN = 12  # folders in a tree, or classes in a line
 NOT_ON_WINDOWS = re.compile(
     r'[<>:"|?*]|[. ](/|$)|(^|/)(aux|con|nul|prn|com[1-9]|lpt[1-9])(\.[^/]*)?(/|$)', re.IGNORECASE
 )
+NUMBERING = "0123456789 ()._-"  # characters around a number, as in 01_mask (2).png
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -489,11 +490,13 @@ def _length_of_common_start(one: str, other: str) -> int:
 def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield lines about hidden problems with file names, given each file's label and split.
 
-    These are folders whose files are not read, folders that are named like splits but are not used
-    as splits, and paths that are the same on some systems: macOS and Windows ignore case, and macOS
-    treats composed and decomposed letters alike. A class named NEITHER is explained. At most SHOWN
-    unread folders and five problems of each other kind are listed.
+    These are masks beside photos, folders whose files are not read, folders that are named like
+    splits but are not used as splits, and paths that are the same on some systems: macOS and
+    Windows ignore case, and macOS treats composed and decomposed letters alike. A class named
+    NEITHER is explained. At most SHOWN unread folders and five problems of each other kind are
+    listed.
     """
+    yield from _describe_marked(places)
     folders = _unread_folders(places)
     classes = {label.lower() for label, _ in places.values()}
     for is_class, said in ((False, "not a class: "), (True, "")):
@@ -528,6 +531,42 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         yield f"{NEITHER} is a class: in labels.csv, it excludes no image, but labels it {NEITHER}"
     if rejected := sorted(filter(NOT_ON_WINDOWS.search, places)):
         yield f"paths that cannot exist on Windows: {name_some(rejected)}"
+
+
+def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Yield a line about files such as 01_mask.png beside 01.png, for most photos of a class."""
+    images = {name: label for name, (label, _) in places.items() if label and is_image_name(name)}
+    for verb, step, of_mark, group in (
+        ("end in", 1, "{}[^A-Za-z/]*", "^(.*?)(?:{})?[.][^./]*$"),
+        ("begin with", -1, "[^A-Za-z/]*{}", "(?:^|/)(?:{})?([^/]*)[.][^./]*$"),
+    ):
+        stems = {}
+        for name, label in images.items():
+            folder, _, file = name.rpartition("/")
+            stems[f"{folder}/{file.rpartition('.')[0][::step]}"] = label
+        counts = Counter((label, _mark(stem, stems)[::step]) for stem, label in stems.items())
+        found = {
+            mark
+            for (label, mark), number in counts.items()
+            if mark and number >= max(2, counts[label, ""] / 2)
+        }
+        if found:
+            number = sum(number for (_, mark), number in counts.items() if mark in found)
+            marks = "|".join(of_mark.format(re.escape(mark)) for mark in sorted(found))
+            yield (
+                f"{number:,} of {len(images):,} files {verb} {name_some(sorted(found))} beside a "
+                "file of the same name: if they are masks, move them away; if they belong "
+                f"together, set split.group: '{group.format(marks)}'"
+            )
+            return
+
+
+def _mark(stem: str, stems: Container[str]) -> str:
+    """Return what follows another of the `stems` in this one, without a number, or ""."""
+    for end in range(len(stem) - 1, stem.rfind("/") + 1, -1):
+        if stem[:end] in stems and (mark := stem[end:].rstrip(NUMBERING)):
+            return mark
+    return ""
 
 
 def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:

@@ -26,9 +26,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-from pawprint.data.decoding import formats
-from pawprint.data.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
-from pawprint.data.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
+from pawprint.given.decoding import formats
+from pawprint.given.decoding.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
+from pawprint.given.decoding.limits import MAX_BYTES, MAX_PIXELS, DecodingError
 
 JPEG = ("JPEG", "MPO")
 ORIENTATION = ExifTags.Base.Orientation
@@ -45,6 +45,8 @@ COMPRESSION = 259
 DEFLATE = (8, 32946)  # values of COMPRESSION
 STARTS = (273, 324)  # of strips, or of tiles
 SIZES = (279, 325)
+SAMPLE_FORMAT = 339
+SIGNED = 2  # a value of SAMPLE_FORMAT, which Pillow ignores for 8 bits
 DNG_VERSION = 50706
 SMALLER_OR_MASK = 1 | 4  # bits in the value of SUBFILE
 MAX_BOXES = 10_000  # limit for HEIC and AVIF files, which have one box per tile
@@ -180,6 +182,8 @@ def _load(image: ImageFile, data: bytes, bits: int | None, scale: int) -> Decode
     if isinstance(image, TiffImageFile) and _is_preview(image, data):
         detail = "a raw camera file; only its preview could be read"
         raise DecodingError("unsupported", detail)
+    if isinstance(image, TiffImageFile) and SIGNED in image.tag_v2.get(SAMPLE_FORMAT, ()):
+        raise DecodingError("unsupported", _describe_channels(data) or "signed numbers")
     has_more = _has_more(image, data)
     if formats.is_deep_grey(image):
         rgb, depths = formats.scale_grey(image, bits)
@@ -214,14 +218,16 @@ def _unusable(error: Exception, data: bytes) -> DecodingError:
 
 
 def _describe_channels(data: bytes) -> str:
-    """Return text such as "a TIFF of 8 channels with 16 bits", or "" for other files."""
+    """Return text such as "a TIFF of 1 channel with 8 bits, signed", or "" for other files."""
     with contextlib.suppress(Exception):  # other files, and damaged directories
         tags = ImageFileDirectory_v2(data[:8])
         file = io.BytesIO(data)
         file.seek(tags.next)
         tags.load(file)
         bits = tags[BITS_PER_SAMPLE]
-        return f"a TIFF of {len(bits)} channels with {max(bits)} bits"
+        signed = ", signed" if SIGNED in tags.get(SAMPLE_FORMAT, ()) else ""
+        plural = "s" if len(bits) > 1 else ""
+        return f"a TIFF of {len(bits)} channel{plural} with {max(bits)} bits{signed}"
     return ""
 
 

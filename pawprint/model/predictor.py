@@ -20,20 +20,21 @@ from pawprint.base.errors import InputError, counted, name_some, printable, reas
 from pawprint.base.files import md5_of_folder, reading, walk
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu
 from pawprint.base.threads import map_items, track
-from pawprint.data.archive import UnusableImageError
-from pawprint.data.decoding.decoder import DecodedImage
-from pawprint.data.decoding.limits import MAX_BYTES
-from pawprint.data.names import count_suffixes, is_image_name
-from pawprint.data.reading import (
+from pawprint.given.archive import UnusableImageError
+from pawprint.given.boxes import FAILURES, Photo, crop_name, cut, why
+from pawprint.given.decoding.decoder import DecodedImage
+from pawprint.given.decoding.limits import MAX_BYTES
+from pawprint.given.names import count_suffixes, is_image_name
+from pawprint.given.reading import (
     decode_file,
     read_file,
     sha256_of_all_pixels,
     to_upright_rgb,
 )
 from pawprint.model import served_model
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
-from pawprint.serving.boxes import FAILURES, Photo, crop_name, cut, why
+from pawprint.pipeline.recorded import Recorded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +75,7 @@ def find_images(paths: list[Path]) -> list[Path]:
     return images
 
 
+OF_BOXES = ("photo", "box", "confidence")  # further cells in the row of a box
 WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
@@ -259,9 +261,12 @@ def load_predictor(folder: str | Path) -> Predictor:
     metadata = read_metadata(folder)
     path = next((folder / name for name in served_model.FILES if name in metadata.files), None)
     if path is None:
+        problem = "Models of versions before 0.6 must be made again"
+        if metadata.files:
+            problem = f"This export, {name_some(metadata.files)}, only runs in other programs"
         raise InputError(
-            f"{folder}: the model is missing: {' or '.join(served_model.FILES)} should be in "
-            f"`files` of {METADATA_FILE}. Models of versions before 0.6 must be made again."
+            f"{folder}: expected {' or '.join(served_model.FILES)}. {problem}: use "
+            f"{paths.SERVED_MODEL}, or an export to litert or onnx."
         )
     try:
         with silent_stderr():
@@ -295,9 +300,8 @@ def default_model() -> Path:
     if served.exists():
         return served
     if paths.PARAMS.exists():
-        from pawprint.artifacts import has_trained  # imports pandas, which serving does not need
-
-        if not has_trained(Path(), md5_of_folder(example)):
+        recorded = Recorded().hash_of("evaluate", paths.SERVED_MODEL)
+        if recorded != md5_of_folder(example):
             return served
     print(f"using the example model, {example}, because {served} does not exist", file=sys.stderr)
     return example
@@ -389,9 +393,9 @@ def predict_boxes(predictor: Predictor, folder: Path, photos: list[Photo]) -> It
     """Yield a row like `predict_each` for each box, in order, and for each photo that fails.
 
     Boxes are cut by the model's rule or, if it was trained on whole photos, by WITHOUT_RULE. `path`
-    is the name of the crop as `pawprint crop` calls it, or of the photo that fails. `photo` is the
-    photo's place in the JSON, and `box` the box's place in the photo, or None. There is no hash.
-    Each photo is decoded once.
+    is the name of the crop as `pawprint crop` calls it, or of the photo that fails. OF_BOXES are
+    further: the photo's path in the JSON, the box's place in the photo, and the confidence of the
+    detector, or None. There is no hash. Each photo is decoded once.
     """
     items = ((photo.file, folder.absolute(), photo) for photo in photos)
     predict = partial(_predict_photo, predictor)
@@ -408,9 +412,9 @@ def _predict_photo(predictor: Predictor, item: tuple[str, Path, Photo]) -> list[
         crops = cut(photo.read(folder), photo, rule, metadata.bits, metadata.decoded_side)
         return [
             _row(predictor, printable(crop_name(photo, box)), predictor.predict(crop))
-            | {"photo": photo.position, "box": box.place}
+            | dict(zip(OF_BOXES, (photo.name, box.place, box.confidence)))
             for box, crop in zip(photo.boxes, crops)
         ]
     except FAILURES as error:
         row = _row(predictor, printable(file), error=why(error))
-        return [row | {"photo": photo.position, "box": None}]
+        return [row | dict(zip(OF_BOXES, (photo.name, None, None)))]

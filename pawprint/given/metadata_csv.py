@@ -4,19 +4,18 @@ The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets
 """
 
 import posixpath
-import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 
-from pawprint.base.columns import CROPS, METADATA
+from pawprint.base.columns import CROP_RULE, CROPS, METADATA
 from pawprint.base.errors import InputError, printable
-from pawprint.data.archive import Archive, UnusableImageError, read_member
-from pawprint.data.folder_names import SPLIT_OF_FOLDER, first_split
-from pawprint.data.names import is_visible
-from pawprint.data.user_tables import csv_rows, name_likely
-from pawprint.pipeline.params.section import CROP_RULE
+from pawprint.given.archive import Archive, UnusableImageError, read_member
+from pawprint.given.folder_names import SPLIT_OF_FOLDER, first_split
+from pawprint.given.names import is_visible
+from pawprint.given.user_tables import csv_rows, name_likely
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,13 +129,23 @@ def further_columns(rows: Rows | None, paths: Iterable[str]) -> "pd.DataFrame":
 
 
 def crop_rule_of(metadata: "pd.DataFrame", paths: Iterable[str]) -> str | None:
-    """Return the rule by which all of these images were cut out of photos, or None.
+    """Return the rule by which most of these images were cut, or None if most are whole photos.
 
-    `metadata` is the METADATA table. There is no rule if images were cut by several rules, or if
-    some are whole photos.
+    `metadata` is the METADATA table.
     """
-    rows = metadata[metadata["column"] == CROPS]
+    return next(iter(_count_crop_rules(metadata, paths)), "") or None
+
+
+def describe_crop_rules(metadata: "pd.DataFrame", paths: Iterable[str]) -> str:
+    """Return a line about images that were cut by several rules, or are partly whole, or ""."""
+    counts = _count_crop_rules(metadata, paths)
+    each = (f"{number:,} {rule or 'whole photos'}" for rule, number in counts.items())
+    line = f"{CROPS}: {', '.join(each)}; `predict --boxes` will follow the most frequent"
+    return line if len(counts) > 1 else ""
+
+
+def _count_crop_rules(metadata: "pd.DataFrame", paths: Iterable[str]) -> dict[str, int]:
+    """Return how many images were cut by each rule, or by none, "", the most frequent first."""
+    rows = metadata[(metadata["column"] == CROPS) & metadata["value"].str.fullmatch(CROP_RULE)]
     rule_of = dict(zip(rows["path"], rows["value"]))
-    rules = {rule_of.get(path, "") for path in paths}
-    rule = rules.pop()
-    return rule if not rules and re.fullmatch(CROP_RULE, rule) else None
+    return dict(Counter(rule_of.get(path, "") for path in paths).most_common())

@@ -7,7 +7,7 @@ import pytest
 from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.data.user_tables import Correction, csv_rows, read_corrections, reviewed_images
+from pawprint.given.user_tables import Correction, csv_rows, read_corrections, reviewed_images
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"

@@ -8,10 +8,10 @@ from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_fil
 from pawprint.base.files import pack, pointer_at
 from pawprint.base.package import EXAMPLE_MODEL
 from pawprint.commands.init import create
-from pawprint.data.archive import UnusableImageError, open_archive
-from pawprint.data.reading import decode
 from pawprint.data.sources import fetch
-from pawprint.serving.predictor import load_predictor
+from pawprint.given.archive import UnusableImageError, open_archive
+from pawprint.given.reading import decode
+from pawprint.model.predictor import load_predictor
 
 LFS = (
     b"version https://git-lfs.github.com/spec/v1\n"

@@ -6,8 +6,14 @@ from pathlib import Path
 import pytest
 from conftest import refused, sha256, write_files
 
-from pawprint.data.archive import UnusableImageError, members, open_archive, read_member, write_list
 from pawprint.data.sources import fetch
+from pawprint.given.archive import (
+    UnusableImageError,
+    members,
+    open_archive,
+    read_member,
+    write_list,
+)
 
 
 def test_source_that_is_not_there_is_named_without_its_token(tmp_path):

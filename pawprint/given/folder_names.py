@@ -55,6 +55,7 @@ def is_set_apart(path: Parts) -> bool:
     return any(name.lower() == UNKNOWN or is_unlabelled(name) for name in path)
 
 
+@functools.lru_cache  # asked about the folder of each file
 def split_in_words(name: str) -> str:
     """Return the only split that a name contains as a word (seg_train, TestSet, val2017), or ""."""
     words = (*_words(name), name.lower().removesuffix("set"))

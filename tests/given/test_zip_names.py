@@ -10,8 +10,8 @@ from conftest import clean_archive, photo, photos_of, refused, tarred
 
 from pawprint.base.files import pack
 from pawprint.commands.init import create
-from pawprint.data.archive import describe_encoding, members, open_archive
-from pawprint.data.names import describe_unsafe
+from pawprint.given.archive import describe_encoding, members, open_archive
+from pawprint.given.names import describe_unsafe
 
 
 def zip_of(path: Path, names: dict[bytes, bytes]) -> Path:

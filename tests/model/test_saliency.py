@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from networks import COLOURS, write_colour_model
 
-from pawprint.serving.predictor import load_predictor
-from pawprint.serving.saliency import occlusion
+from pawprint.model.predictor import load_predictor
+from pawprint.model.saliency import occlusion
 
 SIZE = 96
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import photos_of, write_files
 
-from pawprint.serving.predictor import find_images, names_below
+from pawprint.model.predictor import find_images, names_below
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What people give: folders, archives, tables, boxes and photos, read the same way everywhere."""

@@ -1,1 +1,0 @@
-"""The served model in use: predictions and saliency maps."""
