@@ -405,9 +405,8 @@ def git_project(folder: Path, changes: str) -> Path:
 # Each worker runs whole files. The slowest ones start first, so that none remains at the end. Of
 # those that need `tiny_run`, two at once would make one of them wait.
 LONGEST = (
-    "tutorial readme reruns loop export dask served onnx_backbone pipeline committed_run "
-    "tutorial_notebook other_computer try scripts source recipes nothing_lost keras_backbone "
-    "applications serve"
+    "tutorial readme reruns loop export dask served pipeline committed_run tutorial_notebook "
+    "other_computer try scripts source recipes nothing_lost keras_backbone applications serve"
 )
 
 

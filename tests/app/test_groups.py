@@ -69,16 +69,23 @@ class Person:
 
 @pytest.mark.parametrize("noise", [0.3, 2.0])
 def test_all_photos_get_a_label_with_few_keys_also_where_groups_are_mixed(noise):
-    """Pages are full as long as there are enough photos."""
+    """Pages are full as long as there are enough photos.
+
+    Unmarked photos come back later, and not for the class that they did not get.
+    """
     rows, kinds = made_up(noise)
     person = Person(pool_of(rows), kinds)
+    refused: set[tuple[ImageKey, str]] = set()
+    unmarked: set[ImageKey] = set()
     while images := person.page():
-        refused = [image for image, label in person.pages.refused if label == person.pages.label]
-        left = [image for image in person.kind if image[1] not in person.given]
-        may_be = len(left) if not person.pages.label else len(set(left) - set(refused))
-        assert len(images) == min(PER_PAGE, may_be)
+        left = {image for image in person.kind if image[1] not in person.given}
+        may_be = {image for image in left if (image, person.pages.label) not in refused}
+        assert len(images) == min(PER_PAGE, len(may_be)) and set(images) <= may_be
+        assert len(may_be - unmarked) < PER_PAGE or not unmarked & set(images)
         assert person.pages.sure <= len(images)
         person.answer()
+        unmarked = {image for image, _ in person.pages.answers[-1].refused}
+        refused |= {(image, person.pages.refused[-1][1]) for image in unmarked}
     assert len(person.given) == len(kinds)
     assert person.keys < len(kinds) / 3
     by_head = [(images, label) for images, label in person.seen if label]
@@ -86,21 +93,6 @@ def test_all_photos_get_a_label_with_few_keys_also_where_groups_are_mixed(noise)
     assert by_head and right >= 0.6 * sum(len(images) for images, _ in by_head)
     if noise < 1:
         assert all(len({person.kind[image] for image in images}) <= 1 for images in person.sure)
-
-
-def test_unmarked_photos_come_back_later_and_not_for_the_class_that_they_did_not_get():
-    rows, kinds = made_up(2.0)
-    person = Person(pool_of(rows), kinds)
-    refused = set()
-    unmarked: list[ImageKey] = []
-    while images := person.page():
-        left = {image for image in person.kind if image[1] not in person.given} - set(unmarked)
-        if len([image for image in left if (image, person.pages.label) not in refused]) >= PER_PAGE:
-            assert not set(unmarked) & set(images)
-        assert not refused & {(image, person.pages.label) for image in images}
-        person.answer()
-        unmarked = [image for image, _ in person.pages.answers[-1].refused]
-        refused |= {(image, person.pages.refused[-1][1]) for image in unmarked}
 
 
 def test_last_page_is_taken_back_as_it_was():
@@ -173,7 +165,7 @@ def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
 
 def test_skipped_pages_show_all_of_few_photos():
     rows, _ = made_up(1)
-    for number in range(PER_PAGE + 1, 2 * PER_PAGE):
+    for number in (1, 2, 5, *range(PER_PAGE + 1, 2 * PER_PAGE)):
         pool = pool_of(rows[:number])
         pages, shown = Pages(), set()
         for _ in range(3):
@@ -208,11 +200,3 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
     with refused("expected features"):
         read_pool()
-
-
-@pytest.mark.parametrize("number", [1, 2, 5])
-def test_few_photos_are_groups_too(number):
-    rows, _ = made_up(0.3)
-    pages = Pages()
-    pages.turn(pool_of(rows[:number]), {})
-    assert pages.images

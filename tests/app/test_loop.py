@@ -1,6 +1,5 @@
 """Test the loop in a browser, with a real run: label a page, undo, run, see the class."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,15 @@ from conftest import (
     FROZEN,
     OFFLINE,
     commit,
-    draw_dataset,
     git_project,
     replace,
     share_cache,
     succeed,
+    write_files,
 )
 from servers import served
 
+from examples.demo import draw_picture
 from pawprint.app.labelling import read_rows
 from pawprint.base import paths
 from pawprint.base.columns import SPLIT
@@ -35,15 +35,10 @@ def project(tiny_run, tmp_path_factory) -> Path:
     folder = git_project(tmp_path_factory.mktemp("loop") / "project", FROZEN + OFFLINE)
     share_cache(tiny_run, folder)
     replace(folder / "params.yaml", "../images.zip", "photos")
-    for name, data in draw_dataset(train=12 + NEW, validation=0):
-        path = Path(name)
-        number = re.search(r"\.(\d{4})\.jpg$", name)
-        if number is None:
-            continue  # it cannot be read
-        is_new = path.parent.name == "cats" and int(number[1]) > 12
-        path = folder / "photos" / ("unlabelled" if is_new else path.parent.name) / path.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    drawn = [(label, number) for label in ("cat", "dog") for number in range(1, 13)]
+    files = {f"{label}s/{number}.jpg": draw_picture(label, number) for label, number in drawn}
+    new = {f"unlabelled/{number}.jpg": draw_picture("cat", 12 + number) for number in range(NEW)}
+    write_files(folder / "photos", files | new)
     succeed("dvc", "add", "-q", "photos", cwd=folder)
     commit(folder, "Photos")
     return folder
@@ -93,7 +88,7 @@ def test_photos_are_labelled_undone_and_learned_and_the_class_is_seen(project):
         page.reload()
         expect(page.get_by_text("The predictions of the last commit and this run")).to_be_visible()
         open_page(page, "Try it")
-        cat = (project / "photos/cats/cat.0001.jpg").read_bytes()
+        cat = (project / "photos/cats/1.jpg").read_bytes()
         files = {"cat.jpg": cat, "cut.jpg": cat[: len(cat) // 2]}
         page.locator("input[type=file]").set_input_files(
             [{"name": name, "mimeType": "", "buffer": data} for name, data in files.items()]

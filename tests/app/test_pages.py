@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import PHOTOS, write_photos, write_split
+from app_project import PHOTOS, opened, write_photos, write_split
 from conftest import PROJECT, change, photo, refused, write_files
 from streamlit.testing.v1 import AppTest
 
@@ -32,22 +32,6 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
-def opened(page: str, show: str):
-    """Run the function of a page inside the frame of pawprint/app/main.py and return the page."""
-
-    def script(page, show):
-        import importlib
-
-        from pawprint.app.photos import explain_errors
-
-        with explain_errors():
-            getattr(importlib.import_module(f"pawprint.app.{page}"), show)()
-
-    shown = AppTest.from_function(script, args=(page, show), default_timeout=60).run()
-    assert not shown.exception
-    return shown
-
-
 def test_message_has_its_commands_as_code_and_other_text_unchanged():
     assert photos.message("*a*: run `dvc *`, not `b") == r"\*a\*\: run `dvc *`\, not \`b"
 
@@ -62,16 +46,9 @@ def test_what_was_labelled_is_listed_and_corrected(project):
     page.selectbox[0].set_value("dog").run()
     assert [button.label for button in page.button] == ["dog"]
 
-    def script(name):
-        import pandas as pd
-
-        from pawprint.app.page_label import show_correction
-
-        row = {"path": name, "listed": name, "label": "dog", "pixels_sha256": ""}
-        show_correction(pd.Series(row))
-
+    row = {"path": name, "listed": name, "label": "dog", "pixels_sha256": ""}
     for pressed, label in (("Save", "cat"), ("Remove", None)):
-        page = AppTest.from_function(script, args=(name,), default_timeout=60).run()
+        page = opened("page_label", "show_correction", pd.Series(row))
         page.selectbox[0].set_value("cat").run()
         press(page, pressed)
         assert labelling.labels_given(HERE).get(name) == label

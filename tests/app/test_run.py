@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
+from app_project import opened
 from conftest import environment_with, git_init, refused, succeed
 from kills import start as start_in_terminal
-from streamlit.testing.v1 import AppTest
 
 from pawprint.app import HERE, page_run
 from pawprint.pipeline.dvc import is_running, require_idle
@@ -75,20 +75,9 @@ def open_gate(gate: Path, text: str) -> None:
     gate.with_suffix(".part").replace(gate)
 
 
-def shown() -> AppTest:
-    def script():
-        from pawprint.app import page_run
-
-        page_run.show()
-
-    page = AppTest.from_function(script, default_timeout=60).run()
-    assert not page.exception
-    return page
-
-
 def test_run_is_shown_with_its_output_by_every_page_and_no_other_starts(gate):
     run = started()
-    page = shown()
+    page = opened("page_run", "show")
     assert page.code[0].value.endswith("second: waits")
     assert [button.label for button in page.button] == ["Stop"]
     page_run.start()
@@ -97,7 +86,7 @@ def test_run_is_shown_with_its_output_by_every_page_and_no_other_starts(gate):
         require_idle(HERE)
     open_gate(gate, "all is well")
     assert run.wait() == 0
-    page = shown()
+    page = opened("page_run", "show")
     assert [button.label for button in page.button] == ["Run"]
     assert not page.error
 
@@ -106,7 +95,7 @@ def test_failed_run_says_so_and_the_next_one_goes_on_with_its_stage(gate):
     run = started()
     open_gate(gate, "")
     assert run.wait() != 0
-    page = shown()
+    page = opened("page_run", "show")
     (error,) = page.error
     assert "stopped" not in error.value
     assert "failed to reproduce 'second'" in page.code[0].value
@@ -119,7 +108,7 @@ def test_failed_run_says_so_and_the_next_one_goes_on_with_its_stage(gate):
 def test_stopped_run_leaves_no_process_and_the_next_one_ends(gate):
     run = started()
     page_run.stop(run)
-    assert "stopped" in shown().error[0].value
+    assert "stopped" in opened("page_run", "show").error[0].value
     if os.name == "posix":  # like Ctrl-C
         assert "second: stopped" in page_run.LOG.read_text(encoding="utf-8")
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
@@ -167,7 +156,7 @@ def test_run_in_a_terminal_is_known_until_it_ends_or_is_killed(gate):
         wait(process)
         page_run.start()
         assert page_run.runs() == []
-        page = shown()
+        page = opened("page_run", "show")
         assert len(page.info) == 1
         assert not page.button
         open_gate(gate, "of a terminal")

@@ -1,7 +1,6 @@
 """Test whom the app's server lets in."""
 
 import socket
-from functools import partial
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -29,31 +28,33 @@ def status_of(address: str, host: str, origin: str) -> int:
         return response.status
 
 
-def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path):
+NAME = "me-8501.app.github.dev"
+LOCAL = ("127.0.0.1", "localhost", "[::1]")
+# The host and the origin of a page, and the answer. An SSH tunnel may forward another port.
+ANSWERS = [
+    *(
+        (f"{local}:9000", f"http://{local}:9000", 101)
+        for local in ("127.0.0.1", "localhost", "[::1]")
+    ),
+    ("evil.example:8501", "http://evil.example:8501", 403),
+    ("localhost:8501", "http://evil.example", 403),
+]
+# In Codespaces and JupyterHub, the proxy's name is in Host, or only in Origin.
+WITH_NAME = [*ANSWERS, (NAME, "http://evil.example", 403)]
+WITH_NAME += [(host, f"https://{NAME}", 101) for host in (NAME, "localhost:8501")]
+
+
+@pytest.mark.parametrize(
+    ("options", "answers"), [((), ANSWERS), (("--allow-host", NAME), WITH_NAME)]
+)
+def test_only_this_computer_and_pages_under_its_names_reach_the_app(tmp_path, options, answers):
     """A website may have a name that resolves to this computer: DNS rebinding."""
     config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
     assert "gatherUsageStats = false" in config.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").touch()
-    with served(tmp_path) as address:
+    with served(tmp_path, *options) as address:
         elsewhere = ("127.0.0.2", urlsplit(address).port)
         with pytest.raises(OSError), socket.create_connection(elsewhere, timeout=5):
             pass
-        status = partial(status_of, address)
-
-        # An SSH tunnel may forward another port.
-        for name in ("127.0.0.1", "localhost", "[::1]"):
-            assert status(f"{name}:9000", f"http://{name}:9000") == 101, name
-        assert status("evil.example:8501", "http://evil.example:8501") == 403
-        assert status("localhost:8501", "http://evil.example") == 403
-
-
-def test_host_name_that_is_allowed_reaches_the_app_as_its_own_page_or_through_a_proxy(tmp_path):
-    """In Codespaces and JupyterHub, the proxy's name is in Host, or only in Origin."""
-    (tmp_path / "params.yaml").touch()
-    name = "me-8501.app.github.dev"
-    with served(tmp_path, "--allow-host", name) as address:
-        for host in (name, "localhost:8501"):
-            assert status_of(address, host, f"https://{name}") == 101, host
-        assert status_of(address, "localhost:8501", "http://localhost:8501") == 101
-        assert status_of(address, "evil.example", "http://evil.example") == 403
-        assert status_of(address, name, "http://evil.example") == 403
+        for host, origin, status in answers:
+            assert status_of(address, host, origin) == status, (host, origin)

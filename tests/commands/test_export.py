@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, pawprint_here, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
+from tensorflow.lite.python import schema_py_generated as schema
 
 from pawprint.artifacts import Run, read_pixels
 from pawprint.base import paths
@@ -210,17 +211,11 @@ def slot(content: bytes, table: int, number: int) -> int:
     return table + int.from_bytes(content[entry : entry + 2], "little")
 
 
-def text_at(content: bytes, place: int) -> str:
-    start = table_at(content, place)
-    return content[start + 4 : table_at(content, start) + 4].decode()
-
-
 def follow(content: bytes, *steps: int) -> int:
     """Return the table reached from the root by slots; -1 is the first entry of a vector."""
     table = table_at(content, 0)
     for step in steps:
-        place = table + 4 if step < 0 else slot(content, table, step)
-        table = table_at(content, place)
+        table = table_at(content, table + 4 if step < 0 else slot(content, table, step))
     return table
 
 
@@ -233,24 +228,18 @@ def test_bytes_of_the_litert_file_say_what_programs_for_phones_look_for(tmp_path
     litert_model.add_metadata(path, labels)
     content = path.read_bytes()
     assert content[4:8] == b"TFL3"
-    # The last entry of Model.metadata (6) names a buffer of Model.buffers (4).
-    entries, buffers = follow(content, 6), follow(content, 4)
-    last = entries + 4 * int.from_bytes(content[entries : entries + 4], "little")
-    entry = table_at(content, last)
-    assert text_at(content, slot(content, entry, 0)) == "TFLITE_METADATA"
-    number = int.from_bytes(content[slot(content, entry, 1) :][:4], "little")
-    buffer = table_at(content, buffers + 4 + 4 * number)
-    data = table_at(content, slot(content, buffer, 0))
-    inner = content[data + 4 : data + 4 + int.from_bytes(content[data : data + 4], "little")]
+    read = schema.ModelT.InitFromPackedBuf(content, 0)
+    (entry,) = [entry for entry in read.metadata if entry.name == b"TFLITE_METADATA"]
+    inner = bytes(read.buffers[entry.buffer].data)
     assert inner[4:8] == b"M001"
-    pixels, output = follow(inner, 3, -1, 2, -1), follow(inner, 3, -1, 3, -1)
-    unit = table_at(inner, table_at(inner, slot(inner, pixels, 4)) + 4)
+    unit = follow(inner, 3, -1, 2, -1, 4, -1)
     assert inner[slot(inner, unit, 0)] == 1  # NormalizationOptions
     options = table_at(inner, slot(inner, unit, 1))
     terms = [table_at(inner, slot(inner, options, number)) for number in (0, 1)]
     assert [np.frombuffer(inner[term + 4 :][:4], "<f4")[0] for term in terms] == [0, 1]
-    file = table_at(inner, table_at(inner, slot(inner, output, 6)) + 4)
-    assert text_at(inner, slot(inner, file, 0)) == "labels.txt"
+    file = follow(inner, 3, -1, 3, -1, 6, -1)
+    name = follow(inner, 3, -1, 3, -1, 6, -1, 0)
+    assert inner[name + 4 : name + 14] == b"labels.txt"
     assert inner[slot(inner, file, 2)] == 2  # TENSOR_AXIS_LABELS
     with zipfile.ZipFile(path) as archive:
         (member,) = archive.infolist()

@@ -1,14 +1,10 @@
 """Test the page of a model in Chromium: squares, labels and messages. Most tests open a file."""
 
 import base64
-import contextlib
 import csv
-import functools
-import http.server
 import io
 import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,14 +14,14 @@ import pytest
 from app_browser import axe, chromium
 from conftest import MIRROR, PROJECT, encode, photo, write_files
 from networks import COLOURS, colour_model, metadata, with_probabilities
-from PIL import Image, ImageChops
+from PIL import Image
+from servers import files_of
 
 from pawprint.artifacts import Run
 from pawprint.base.paths import PARAMS, SCORES_CSV
 from pawprint.commands.export_formats import onnx_of, open_onnx
 from pawprint.commands.export_page import RUNTIME, fetch_runtime, page_of, with_half_weights
 from pawprint.given.reading import decode
-from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.model.served_model import write_served_model
 from pawprint.network.hardware import keras
@@ -43,22 +39,11 @@ SIDES += [(37, 700), (368, 453), (288, 289), (601, 400)]
 
 
 @pytest.fixture(scope="module")
-def described() -> Metadata:
-    """Return rules that each decide about one of the photos."""
-    thresholds = {"red": 0.2, "blue": 0.9}
-    return metadata(
-        image_size=SIZE,
-        labels=COLOURS,
-        thresholds=thresholds,
-        min_confidence=0.6,
-        bits=12,
-        decoded_side=64,
-    )
-
-
-@pytest.fixture(scope="module")
-def served(described, tmp_path_factory) -> Path:
+def served(tmp_path_factory) -> Path:
+    """Return a model whose rules each decide about one of the photos."""
     folder = tmp_path_factory.mktemp("page") / "served"
+    rules = {"thresholds": {"red": 0.2, "blue": 0.9}, "min_confidence": 0.6}
+    described = metadata(image_size=SIZE, labels=COLOURS, bits=12, decoded_side=64, **rules)
     network = convert(colour_model(SIZE, 3))
     write_served_model(network, described, None, folder, is_mirrored=False)
     return folder
@@ -86,23 +71,6 @@ def write_page(served: Path, network: bytes, runtime: dict) -> Path:
     text = page_of(network, run, load_params(PROJECT / PARAMS), runtime)
     path.write_text(text, encoding="utf-8")
     return path
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """Serve a folder over HTTP and yield the port."""
-    handler = functools.partial(Quiet, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments) -> None:
-        """Write no log."""
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +160,7 @@ def test_labels_and_table_are_those_of_predict(page, served, tmp_path):
 def test_page_on_a_host_without_tls_labels_photos_without_their_hash(browser, file, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(photo(0))
-    with serving(file.parent) as port:
+    with files_of(file.parent) as port:
         for page in loaded(browser, f"http://page.test:{port}/{file.name}"):
             assert page.evaluate("crypto.subtle") is None
             (row,) = label(page, [path])
@@ -213,18 +181,16 @@ def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(
     network = onnx_of(with_probabilities(colour_model(SIZE, 3)))
     (tmp_path / "model.onnx").write_bytes(network)
     photos = [tmp_path / f"{number}.png" for number in range(6)]
-    for number, path in enumerate(photos):
-        # The canvas has another filter, so the photos have little contrast.
-        pale = decode(photo(number)).point(lambda value: 100 + value // 32)
-        tint = Image.new("RGB", pale.size, tuple(15 * np.eye(3, dtype=int)[number % 3]))
-        ImageChops.add(pale, tint).save(path)
+    for number, path in enumerate(photos):  # of one colour, because the canvas has another filter
+        colour = 100 + 15 * np.eye(3, dtype=int)[number % 3] + number
+        Image.new("RGB", (40 + number, 60), tuple(colour)).save(path)
     code = code.replace('"onnxruntime-web"', f'"./{script}"')
     expected = [*predict_each(load_predictor(served), photos)]
     (tmp_path / "index.html").write_text("<!doctype html><input type=file>", encoding="utf-8")
     head, _, last = code.strip().rpartition("\n")
     module = f"{head}\nwindow.probability = {last}"
     differences = []
-    with serving(tmp_path) as port, browser.new_context() as context:
+    with files_of(tmp_path) as port, browser.new_context() as context:
         page = context.new_page()
         for path, of_predict in zip(photos, expected):
             page.goto(f"http://127.0.0.1:{port}/index.html")

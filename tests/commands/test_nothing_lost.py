@@ -182,16 +182,10 @@ def test_discard_during_another_command_of_dvc_changes_nothing(project):
 
 def test_app_discards_a_run_after_it_has_shown_what_is_lost(project):
     pytest.importorskip("streamlit", reason="Streamlit is not installed")
-    from streamlit.testing.v1 import AppTest
-
-    def script():
-        from pawprint.app import HERE, page_run
-        from pawprint.commands import discard
-
-        page_run.ask_discard(discard.read_loss(HERE))
+    from app_project import opened
 
     replace(project / paths.PARAMS, "  views: 1", "  views: 2")
-    page = AppTest.from_function(script, default_timeout=60).run()
+    page = opened("page_run", "ask_discard", last_commit.read_loss(Path()))
     assert "+  views: 2" in page.code[0].value
     assert changed(project) == " M params.yaml\n"
     page.button(key="discard").click().run()
@@ -216,19 +210,6 @@ def test_photos_that_vanish_are_counted_by_folder(project):
     assert [line.split()[0] for line in told] == ["9", "1"]
     assert "fewer" in told[0] and "5 in cat, 4 in dog" in told[0]
     assert "more" in told[1] and "1 in bird" in told[1]
-
-
-def test_photos_of_dvc_are_listed_without_it_or_refused(project, monkeypatch, capsys):
-    (archives,) = (project / paths.RAW_ARCHIVES).iterdir()
-    listed = archives.read_bytes()
-    monkeypatch.setitem(sys.modules, "dvc.exceptions", None)  # as if it was not installed
-    assert fetched(capsys) == ["fetch: 40 listed files from photos"]
-    assert archives.read_bytes() == listed
-    write_files(project, {"photos/cat/bad_1.jpg": photo(200)})  # new, or excluded by .dvcignore
-    with refused("fetch.source: ", "photos.dvc"):
-        fetch.main()
-    (project / "photos.dvc").unlink()
-    assert "bytes from photos" in fetched(capsys)[0]
 
 
 @pytest.mark.parametrize("source", ["photos", "photos/all", "photos.zip"])

@@ -9,10 +9,8 @@ from networks import PLAIN, epochs_of, metadata, model_params, pixels
 from PIL import Image
 
 from pawprint.base.runtime import compile_for_cpu
-from pawprint.commands.export_formats import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
-from pawprint.model.unknown_score import fit_detector
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.heads import HeadWeights, Standardisation
@@ -36,31 +34,6 @@ EACH = [
     pytest.param(name, id=name, marks=() if name == "MobileNetV3Small" else pytest.mark.extended)
     for name in TESTED
 ]
-
-
-LOADS = {"MobileNetV2", "EfficientNetB0", "DenseNet121", "EfficientNetLite0"}
-OTHERS = {"ResNet50", "VGG16", "MobileNetV3Small", "ConvNeXtTiny"}
-
-
-@pytest.mark.extended
-@pytest.mark.parametrize("has_blocks", [False, True])
-@pytest.mark.parametrize("name", sorted(LOADS | OTHERS))
-def test_hdf5_loads_as_docs_recipes_says(name, has_blocks, tmp_path):
-    network = application(name, TESTED.get(name, 1.0 if "MobileNet" in name else None), 64, None)
-    network = with_blocks(network) if has_blocks else network
-    head = keras_model.build_head(PLAIN, 2)
-    model = keras_model.build_model(name, network, head, "average")
-    model.save(tmp_path / "model.h5")
-    if name in LOADS and not has_blocks:
-        keras.saving.load_model(tmp_path / "model.h5")
-    else:
-        with pytest.raises(ValueError, match=r"Unknown layer|Only input tensors"):
-            keras.saving.load_model(tmp_path / "model.h5")
-    model.save_weights(tmp_path / "model.weights.h5")
-    rebuilt = keras.models.model_from_json(model.to_json())
-    rebuilt.load_weights(tmp_path / "model.weights.h5")
-    images = pixels(2, 64).astype(np.float32)
-    assert np.array_equal(rebuilt(images), model(images))
 
 
 @pytest.mark.parametrize("name", get_args(Backbone))
@@ -132,13 +105,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     assert measured == pytest.approx(losses.mean(), rel=2e-3, abs=1e-6)
 
     network = keras_model.convert(keras_model.with_features(model))
-    compiled = compile_for_cpu(network)
-    detector = fit_detector(np.stack([compiled(image)[1] for image in images]))
-    described = metadata(image_size=SIZE, unknown_threshold=1.0)
-    write_served_model(network, described, detector, served, is_mirrored=False)
+    write_served_model(network, metadata(image_size=SIZE), None, served, is_mirrored=False)
     predictor = load_predictor(served)
     predicted = [predictor.predict(Image.fromarray(image)) for image in images]
     assert [answer.probabilities[1] for answer in predicted] == pytest.approx(expected, abs=1e-4)
-    of_keras = for_export(model, 1.0, detector)(images.astype(np.float32))["unknown_score"]
-    scores = [answer.unknown_score for answer in predicted]
-    assert scores == pytest.approx(np.ravel(of_keras), abs=1e-4)

@@ -6,7 +6,7 @@ import pytest
 
 from pawprint.network.augmentation import LAYERS, draw_view
 from pawprint.network.hardware import keras
-from pawprint.network.views import View, apply
+from pawprint.network.views import apply
 from pawprint.pipeline.params.data import Augment
 
 SIZE = 64
@@ -28,15 +28,10 @@ BOTH_ZOOMS = {"RandomZoom": {"height_factor": 0.1, "width_factor": 0.4}}
 PARAMS = augment(**FLIP, **ROTATION)
 
 
-def draw_views(params: Augment, number: int, images: int) -> list[View]:
-    """Draw one view for each of this many images with different content."""
-    hashes = (hashlib.sha256(b"%d" % index).hexdigest() for index in range(images))
-    return [draw_view(params, sha256, number, SIZE) for sha256 in hashes]
-
-
 def draw_transformations(params: Augment, number: int, images: int) -> np.ndarray:
-    """Return transformations, float64 `(images, 2, 3)`."""
-    return np.stack(draw_views(params, number, images))
+    """Return float64 `(images, 2, 3)`: one view of each of this many images, which differ."""
+    hashes = (hashlib.sha256(b"%d" % index).hexdigest() for index in range(images))
+    return np.stack([draw_view(params, sha256, number, SIZE) for sha256 in hashes])
 
 
 def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:

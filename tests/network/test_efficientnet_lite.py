@@ -39,18 +39,6 @@ from stages import backbone as stage
 NAME, SIZE = "EfficientNetLite0", 64
 
 
-def test_weights_are_those_of_the_package_wherever_its_file_lies(tmp_path):
-    network = load_backbone(frozen(), PUBLISHED)
-    path, of_keras = tmp_path / "elsewhere.bin", tmp_path / "saved.weights.h5"
-    path.symlink_to(packaged_file(NAME))
-    network.save_weights(of_keras)
-    for file in (path, of_keras):
-        again = load_backbone(frozen(), Weights(source=str(file), sha256=digest(file)))
-        assert weights_sha256(again) == weights_sha256(network)
-    with refused("expected weights for EfficientNetLite0"):
-        application(NAME, None, SIZE, packaged_file("EfficientNetLite1"))
-
-
 def test_features_are_those_of_another_conversion(mirror):
     """Differences come only from the order of sums."""
     compiled = openvino.Core().compile_model(
@@ -116,20 +104,22 @@ def test_features_of_frozen_layers_are_those_of_keras(name, size, pooling, featu
             assert np.abs(found - row).max() < 1e-5 * np.abs(row).max()
 
 
-def written(folder: Path, weights: Weights = PUBLISHED) -> list[bytes]:
-    folder.mkdir()
-    network, outputs, *_ = load_extractor(frozen(), weights)
-    write_network(network, folder / "network.xml", outputs)
-    return [path.read_bytes() for path in sorted(folder.iterdir())]
-
-
-def test_extractor_of_the_same_weights_has_the_same_bytes(tmp_path):
-    path = tmp_path / "elsewhere.bin"
+def test_weights_are_those_of_the_package_wherever_its_file_lies_and_give_the_same_bytes(tmp_path):
+    path, of_keras = tmp_path / "elsewhere.bin", tmp_path / "saved.weights.h5"
     path.symlink_to(packaged_file(NAME))
-    of_file = Weights(source=str(path), sha256=VARIANTS[NAME].sha256)
-    first = written(tmp_path / "1")
-    assert len(first) == 2
-    assert first == written(tmp_path / "2") == written(tmp_path / "3", of_file)
+    network = load_backbone(frozen(), PUBLISHED)
+    network.save_weights(of_keras)
+    of_file, saved = (Weights(source=str(each), sha256=digest(each)) for each in (path, of_keras))
+    for weights in (of_file, saved):
+        assert weights_sha256(load_backbone(frozen(), weights)) == weights_sha256(network)
+    written = set()
+    for weights in (PUBLISHED, of_file):
+        extractor = load_extractor(frozen(), weights)
+        write_network(extractor.network, tmp_path / "network.xml", extractor.outputs)
+        written.add(tuple((tmp_path / f"network.{name}").read_bytes() for name in ("xml", "bin")))
+    assert len(written) == 1
+    with refused("expected weights for EfficientNetLite0"):
+        application(NAME, None, SIZE, packaged_file("EfficientNetLite1"))
 
 
 def test_wrong_weights_are_refused_also_without_keras(tmp_path):

@@ -92,7 +92,10 @@ def index_of(folder: Path) -> np.ndarray:
 
 
 def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
-    """Even an empty split has a shard, because DVC does not track empty folders."""
+    """Even an empty split has a shard, because DVC does not track empty folders.
+
+    Vectors are float32, and maps of training images alone float16.
+    """
     images = IMAGES.assign(split=["train", "validation", "train", "test", *["unlabelled"] * 4])
     images.loc[7, "split"] = "train"
     written(tmp_path, images[::-1])
@@ -100,6 +103,9 @@ def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == set(views)
     for split, number in views.items():
         index = index_of(tmp_path / split)
+        shard = Shard(shard_path(tmp_path / split, 0))
+        dtypes = np.float16 if split == "train" else np.float32, np.float32
+        assert (shard.read("cut").dtype, shard.read("top").dtype) == dtypes
         hashes = sorted(images.loc[images["split"] == split, "pixels_sha256"])
         expected = [sha256.encode() for sha256 in hashes for _ in range(number)]
         assert index["pixels_sha256"].tolist() == expected
@@ -107,13 +113,6 @@ def test_each_split_has_a_folder_with_its_images_and_their_views(tmp_path):
         assert (index["drawn"][::number] == IDENTITY).all()
     stored = open_features(tmp_path / "train", ["top"], images["pixels_sha256"][[7, 0]])
     assert stored.shape == (2, 3, 3) and (stored[np.arange(2), [0, 0]][:, 0] == [7, 0]).all()
-
-
-def test_vectors_are_float32_and_maps_of_training_images_alone_float16(tmp_path):
-    written(tmp_path, IMAGES)
-    for split, dtype in (("train", np.float16), ("validation", np.float32), ("test", np.float32)):
-        shard = Shard(shard_path(tmp_path / split, 0))
-        assert (shard.read("cut").dtype, shard.read("top").dtype) == (dtype, np.float32)
 
 
 def test_detector_has_rows_of_images_themselves_which_training_skips(tmp_path):

@@ -31,24 +31,24 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
     assert network.get_layer("Conv1").kernel.numpy().std() > 0
 
 
-def test_weights_that_are_a_pointer_of_git_lfs_are_named(tmp_path):
-    """As in huggingface/transformers 8497, where the advice was to set the hash of the pointer."""
-    path = tmp_path / "base.h5"
-    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
-    with refused("weights.source", "git lfs pull"):
-        load_backbone(NETWORK, Weights(source=str(path), sha256=None))
-
-
 @pytest.mark.parametrize("sha256", [None, "f" * 64])
 def test_file_needs_its_hash_which_the_message_gives(sha256):
     with refused("weights.sha256: expected ", SAMPLE_SHA256):
         load_backbone(NETWORK, Weights(source=str(SAMPLE_WEIGHTS), sha256=sha256))
 
 
-def test_file_that_holds_no_weights_is_refused(tmp_path):
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [(POINTER, ("weights.source", "git lfs pull")), ("<html>", ("expected weights for Mobile",))],
+)
+def test_file_that_holds_no_weights_is_named(tmp_path, content, parts):
+    """As in huggingface/transformers 8497, where the advice was to set the hash of the pointer."""
     file = tmp_path / "weights.h5"
-    file.write_bytes(b"<html>")
-    with refused(f"{file}: expected weights for MobileNetV2"):
+    file.write_text(content)
+    with refused(*parts):
         load_backbone(NETWORK, Weights(source=str(file), sha256=digest(file)))
 
 

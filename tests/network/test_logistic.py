@@ -1,17 +1,18 @@
 import contextlib
 import os
 import shutil
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from conftest import PROJECT, run, succeed
 from made_up_examples import examples_of
 from networks import write_features
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.base.classes import sample_weights
 from pawprint.base.folds import FOLDS
-from pawprint.base.threads import map_in_threads
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
@@ -23,7 +24,13 @@ from pawprint.network.cross_validation import (
     open_examples,
     standardise,
 )
-from pawprint.network.logistic_regression import EXACT, fit_exactly, fit_regressions
+from pawprint.network.logistic_regression import (
+    EXACT,
+    _ColumnSpace,
+    _Preconditioner,
+    fit_exactly,
+    fit_regressions,
+)
 from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
 
@@ -42,22 +49,6 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
     return features.astype(np.float16), actual
 
 
-def solved(classes: int):
-    images = 120
-    train = clusters(classes, images)
-    examples = examples_of({False: train[0]}, train[1], np.arange(images), classes)
-    cross_validation = cross_validate(examples)._replace(views=2)
-    return train, cross_validation, solve(examples, train, cross_validation, np.arange(images))
-
-
-def fitted(features: np.ndarray, actual: np.ndarray):
-    """Return the cross-validation and the head for features `(images, views, …)` without groups."""
-    images, classes = np.arange(len(actual)), actual.max() + 1
-    examples = examples_of({False: features}, actual, images, classes)
-    cross_validation = cross_validate(examples)
-    return cross_validation, solve(examples, (features, actual), cross_validation, images)
-
-
 def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
     """Apply a dense layer to the standardised features, and return `(images, classes)`."""
     rows = features.astype(np.float32)
@@ -69,48 +60,30 @@ def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def test_folds_at_once_have_the_same_bytes(monkeypatch):
-    features, actual = clusters(3, 120)
-    examples = examples_of({False: features}, actual, np.arange(120), 3)
-    expected = cross_validate(examples)
-    threads = []
-    monkeypatch.setattr(validation, "MIN_SIZE_FOR_THREADS", 0)
-    monkeypatch.setattr(
-        validation, "map_in_threads", lambda *given: threads.append(given) or map_in_threads(*given)
-    )
-    found = cross_validate(examples)
-    assert threads
-    assert found.probabilities.tobytes() == expected.probabilities.tobytes()
-
-
 @pytest.mark.parametrize("classes", [2, 3])
-def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(classes):
-    (features, actual), _, solution = solved(classes)
+def test_layer_is_that_of_scikit_learn_and_has_the_loss_and_accuracy_that_are_recorded(classes):
+    """Both views of an image weigh as one image."""
+    features, actual = clusters(classes, 120)
+    examples = examples_of({False: features}, actual, np.arange(120), classes)
+    cross_validation = cross_validate(examples)._replace(views=2)
+    solution = solve(examples, (features, actual), cross_validation, np.arange(120))
     units = 1 if classes == 2 else classes
     assert [array.shape for array in solution.weights.arrays] == [(12, units), (units,)]
     assert {array.dtype for array in solution.weights.arrays} == {np.dtype(np.float32)}
-    measured = metrics_of(probabilities_by(solution, features[:, 0]), actual)
-    assert solution.validation == pytest.approx(measured, rel=1e-3)
-    history = solution.history
-    assert history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
-    last = history.iloc[-1]
-    assert last["validation_loss"] == solution.validation["loss"]
-    of_views = metrics_of(
-        probabilities_by(solution, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
-    )
-    assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
-    (features, actual), cross_validation, solution = solved(classes)
-    rows = features.reshape(-1, 12).astype(np.float64)
-    rows = rows * solution.weights.standardisation.scale + solution.weights.standardisation.offset
+    both, twice = features.reshape(-1, 12), np.repeat(actual, 2)
+    of_both = probabilities_by(solution, both)
+    standardisation = solution.weights.standardisation
+    rows = both.astype(np.float64) * standardisation.scale + standardisation.offset
     plain = LogisticRegression(C=cross_validation.C, solver="newton-cholesky", tol=1e-10)
-    plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
-    expected = plain.predict_proba(rows)
-    of_head = probabilities_by(solution, features.reshape(-1, 12))
-    assert of_head == pytest.approx(expected, abs=2e-4)
+    expected = plain.fit(rows, twice, np.full(len(rows), 1 / 2)).predict_proba(rows)
+    assert of_both == pytest.approx(expected, abs=2e-4)
+    measured = metrics_of(of_both[::2], actual)
+    assert solution.validation == pytest.approx(measured, rel=1e-3)
+    assert solution.history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
+    last = solution.history.iloc[-1]
+    assert last["validation_loss"] == solution.validation["loss"]
+    of_views = tuple(metrics_of(of_both, twice).values())
+    assert (last["loss"], last["accuracy"]) == pytest.approx(of_views, rel=1e-3)
 
 
 @pytest.mark.parametrize("is_better", [True, False])
@@ -140,7 +113,8 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
 def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_image():
     features, actual = clusters(2, 60, 1)
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
-    _, solution = fitted(features, actual)
+    examples = examples_of({False: features}, actual, np.arange(60), 2)
+    solution = solve(examples, (features, actual), cross_validate(examples), np.arange(60))
     new = features[:, 0].copy()
     new[:, 3] += 1  # 100 times the difference between two training images
     before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
@@ -210,9 +184,11 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
 from pawprint.base.files import write_arrays
+from pawprint.network import cross_validation as validation
 from pawprint.network.cross_validation import Examples, cross_validate
 from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
+validation.MIN_SIZE_FOR_THREADS = 0
 rng = np.random.default_rng(0)
 actual = np.arange(600) % 3
 features = rng.normal(0, 1, (600, 2, 700)) + rng.normal(0, 0.2, (3, 700))[actual][:, None]
@@ -274,6 +250,10 @@ def test_fit_is_converged_for_every_c_and_the_same_however_it_is_computed(
         fit_exactly(wide_rows, targets, weights, VALUES_OF_C),
         fit_regressions(rows, targets, weights, VALUES_OF_C),
     )
+    for each in (rows, wide_rows):  # whatever was fitted before
+        *_, last = fit_exactly(each, targets, weights, VALUES_OF_C)
+        (alone,) = fit_exactly(each, targets, weights, VALUES_OF_C[-1:])
+        assert np.array_equal(alone.weights, last.weights)
     for c, model, in_other_order, of_wide_rows, rough in zip(VALUES_OF_C, *fits, strict=True):
         expected = reference.set_params(C=c).fit(rows.astype(float), targets).predict_proba(rows)
         assert model.predict(rows) == pytest.approx(expected, abs=5e-5)
@@ -284,79 +264,48 @@ def test_fit_is_converged_for_every_c_and_the_same_however_it_is_computed(
     assert not capsys.readouterr().out
 
 
-@pytest.mark.parametrize("columns", [COLUMNS, 2 * ROWS])
-def test_fit_for_one_c_is_that_after_others(columns):
-    rows, targets = rows_of(3, columns)
-    *_, last = fit_exactly(rows, targets, np.ones(ROWS), VALUES_OF_C)
-    (alone,) = fit_exactly(rows, targets, np.ones(ROWS), VALUES_OF_C[-1:])
-    assert np.array_equal(alone.weights, last.weights)
+def prepared(rows: np.ndarray, model: np.ndarray, c: float) -> _Preconditioner:
+    """Return a preconditioner with the inverse of the Hessian at a model of two classes."""
+    precondition = _Preconditioner(_ColumnSpace(rows.astype(np.float32)), c)
+    precondition.enough = 0
+    probabilities = expit(rows @ model)[:, None].astype(np.float32)
+    precondition.prepare(probabilities, probabilities)
+    return precondition
 
 
-@pytest.fixture
-def passes(monkeypatch):
-    """A list with an entry for each pass over the rows."""
-    passes = []
-    gradient = logistic_regression._ColumnSpace.gradient
-    monkeypatch.setattr(
-        logistic_regression._ColumnSpace,
-        "gradient",
-        lambda *arguments: passes.append(0) or gradient(*arguments),
-    )
-    return passes
-
-
-def fit_twice(rows, targets, c, monkeypatch, passes) -> float:
-    """Return the fraction of passes that the Hessian of a sample leaves; the weights are equal."""
-    (plain,) = fit_exactly(rows, targets, np.ones(len(rows)), [c])
-    number = len(passes)
+def test_preconditioner_undoes_the_difference_of_gradients_of_a_small_step(monkeypatch):
     monkeypatch.setattr(logistic_regression, "MIN_PRECONDITIONED", 0)
-    (preconditioned,) = fit_exactly(rows, targets, np.ones(len(rows)), [c])
+    rng, c = np.random.default_rng(0), 3.0
+    rows, model, step = rng.normal(0, 1, (4000, 60)), *rng.normal(0, 0.1, (2, 60))
+    near = np.array([model - 1e-4 * step, model + 1e-4 * step])
+    before, after = expit(near @ rows.T) @ rows + near / c
+    found, _ = prepared(rows, model, c)((after - before)[:, None] / 2e-4, np.zeros(1))
+    assert found[:, 0] == pytest.approx(step, abs=1e-4)
+    low_rank = rows[:, :8] @ rows[:8]  # in float32, it is not positive definite
+    assert prepared(low_rank, model, 1e9).solve
+
+
+@pytest.mark.parametrize("has_hessian", [True, False])
+def test_hessian_of_a_sample_saves_passes_and_changes_no_weight(monkeypatch, has_hessian):
+    """If it cannot be inverted, the fit goes on as before."""
+    rng, passes, gradient = np.random.default_rng(0), [0], _ColumnSpace.gradient
+    rows = (rng.normal(0, 1, (4000, 60)) * np.geomspace(0.1, 1e-3, 60)).astype(np.float32)
+    problem = rows, (rows[:, 0] > 0).astype(int), np.ones(4000), [30.0]
+
+    def counted(*arguments):
+        passes[-1] += 1
+        return gradient(*arguments)
+
+    monkeypatch.setattr(_ColumnSpace, "gradient", counted)
+    (plain,) = fit_exactly(*problem)
+    passes.append(0)
+    monkeypatch.setattr(logistic_regression, "MIN_PRECONDITIONED", 0)
+    if not has_hessian:
+        monkeypatch.setattr("scipy.linalg.cho_factor", Mock(side_effect=np.linalg.LinAlgError))
+    (preconditioned,) = fit_exactly(*problem)
     assert np.array_equal(preconditioned.weights, plain.weights)
     assert np.array_equal(preconditioned.intercepts, plain.intercepts)
-    return len(passes) / number - 1
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-def test_hessian_of_a_sample_saves_passes_and_changes_no_weight(monkeypatch, passes, classes):
-    rng = np.random.default_rng(0)
-    rows = (rng.normal(0, 1, (4000, 60)) * np.geomspace(1, 1e-2, 60)).astype(np.float32)
-    targets = rows[:, :classes].argmax(axis=1) * (rng.uniform(size=4000) < 0.9)
-    fraction = fit_twice(rows / np.sqrt(60), targets, 30.0, monkeypatch, passes)
-    assert fraction < (0.5 if classes == 2 else 0.8)
-
-
-def test_hessian_serves_fits_to_features_of_low_rank_with_hardly_any_penalty(
-    monkeypatch, passes, capsys
-):
-    """In float32, it is not positive definite for such rows without a penalty."""
-    rng = np.random.default_rng(1)
-    rows = np.abs(rng.normal(0, 1, (20_000, 20))) @ rng.normal(0, 1, (20, 192))
-    targets = (rows[:, 1] + rng.normal(0, 4, 20_000) > 0).astype(int)
-    rows = (rows / np.linalg.norm(rows, axis=1).mean()).astype(np.float32)
-    assert fit_twice(rows, targets, 1e5, monkeypatch, passes) != 1
-    assert not capsys.readouterr().out
-
-
-def test_hessian_serves_fits_with_a_dominant_direction_and_hardly_any_penalty(
-    monkeypatch, passes, capsys
-):
-    rng = np.random.default_rng(1)
-    rows = rng.normal(0, 1, (20_000, 96)) * np.geomspace(1, 0.1, 96)
-    rows[:, 0] *= 4
-    targets = (rows[:, 1] + rng.normal(0, 1, 20_000) > 0).astype(int)
-    rows = (rows / np.linalg.norm(rows, axis=1).mean()).astype(np.float32)
-    assert fit_twice(rows, targets, 1e5, monkeypatch, passes) != 1
-    assert not capsys.readouterr().out
-
-
-def test_hessian_that_cannot_be_inverted_changes_nothing(monkeypatch, passes):
-    def fail(*arguments, **options):
-        raise np.linalg.LinAlgError
-
-    rows = np.random.default_rng(0).normal(0, 1, (4000, 60)).astype(np.float32)
-    rows *= np.geomspace(1, 1e-2, 60, dtype=np.float32)
-    monkeypatch.setattr("scipy.linalg.cho_factor", fail)
-    assert fit_twice(rows, (rows[:, 0] > 0).astype(int), 30.0, monkeypatch, passes) == 1
+    assert (passes[1] < passes[0]) == has_hessian
 
 
 def test_fit_to_few_rows_is_much_more_exact_than_its_step(monkeypatch):

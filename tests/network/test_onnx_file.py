@@ -9,7 +9,7 @@ from conftest import refused
 from onnx_files import IMAGES, MEANS, SIZE, VECTOR, params_of, write
 
 from pawprint.base.files import digest
-from pawprint.base.runtime import compile_for_cpu
+from pawprint.base.runtime import compile_for_cpu, write_network
 from pawprint.network.extractor import load_extractor, read_onnx
 from pawprint.pipeline.params.model import Weights
 
@@ -43,8 +43,13 @@ def test_features_are_the_vectors_or_the_means_of_the_maps_of_scaled_pixels(kind
     assert features == pytest.approx(SCALED.mean(axis=(0, 1)), abs=5e-3)
 
 
-def test_file_has_no_blocks(tmp_path):
-    path = write(tmp_path / "a.onnx", *FEATURES["maps"])
+def test_file_has_no_blocks_and_its_network_does_not_depend_on_its_place(tmp_path):
+    contents = set()
+    for name in ("a.onnx", "moved.onnx"):
+        path = write(tmp_path / name, *FEATURES["maps"])
+        write_network(read_onnx(path, params_of()), tmp_path / "network.xml", ["top"])
+        contents.add((tmp_path / "network.xml").read_bytes())
+    assert len(contents) == 1
     weights = Weights(source=str(path), sha256=digest(path))
     assert load_extractor(params_of(), weights).outputs == ["top"]
     with refused("model.features: expected auto or last", "onnx does not have any blocks"):

@@ -1,12 +1,11 @@
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_features
 
 from pawprint.model.outputs import to_probabilities
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.keras_model import build_head, parts
+from pawprint.network.keras_model import build_head, load_model, parts, save_model
 from pawprint.network.store import stored_examples
 from pawprint.network.training import (
     Batches,
@@ -21,7 +20,7 @@ from pawprint.network.training import (
     train_head,
     validate,
 )
-from pawprint.pipeline.params.model import EarlyStopping
+from pawprint.pipeline.params.model import Dense, EarlyStopping
 
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
@@ -71,43 +70,36 @@ def learnable() -> Data:
     return Data(train, Batches(LEARNABLE[:, :1], LABELS, 4))
 
 
-def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
-    """Return a model that is trained so that validation becomes worse, at once or later."""
+def fitted(labels: np.ndarray, number: int, **changes) -> tuple:
+    """Train with these labels in validation, and return their loss before that, and the results."""
     make_deterministic(1)
-    params = epochs_of(4, optimizer="sgd", learning_rate=1.0, **changes)
-    model = new_model()
+    params = epochs_of(number, optimizer="sgd", learning_rate=1.0, **changes)
+    model, data = new_model(), learnable()
     compile_model(model, params, False)
-    data = learnable()
-    data.validation.labels = 1 - LABELS
+    data.validation.labels = labels
     before = validate(model, data.validation)["loss"]
-    return model, fit_epochs(model, data, Phase("", params))[0], data.validation, before
+    return before, model, data.validation, *fit_epochs(model, data, Phase("", params))
 
 
 def test_best_epoch_between_others_is_kept():
-    make_deterministic(1)
-    params = epochs_of(8, optimizer="sgd", learning_rate=1.0, keep_best=True)
-    model = new_model()
-    compile_model(model, params, False)
-    data = learnable()
-    data.validation.labels = LABELS.copy()
-    data.validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
-    before = validate(model, data.validation)
-    history, keeper = fit_epochs(model, data, Phase("", params))
+    labels = np.where(np.arange(IMAGES) < IMAGES // 4, 1 - LABELS, LABELS)
+    before, model, validation, history, keeper = fitted(labels, 8, keep_best=True)
     line = describe_kept(history, keeper)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
-    assert validate(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
-    for shown in (f"epoch {kept[0] + 1} ", f"{losses.min():.4f}", f"{before['loss']:.4f}"):
+    assert validate(model, validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+    for shown in (f"epoch {kept[0] + 1} ", f"{losses.min():.4f}", f"{before:.4f}"):
         assert shown in line
 
 
 def test_training_stops_early_and_keep_best_decides_what_is_kept():
-    stopping = EarlyStopping(patience=1)
-    _, history, *_ = diverging(early_stopping=stopping)
+    """Validation becomes worse, at once or later."""
+    stopping = {"early_stopping": EarlyStopping(patience=1)}
+    *_, history, _ = fitted(1 - LABELS, 4, **stopping)
     assert history["kept"].tolist() == [False, True]
-    model, history, validation, before = diverging(keep_best=True, early_stopping=stopping)
+    before, model, validation, history, _ = fitted(1 - LABELS, 4, keep_best=True, **stopping)
     assert history["kept"].tolist() == [False, False]  # the weights from before training are better
     assert validate(model, validation)["loss"] == pytest.approx(before)
 
@@ -196,3 +188,29 @@ def test_diverged_phase_is_named():
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
     with refused("train_finetune.epochs: expected"):
         fine_tune(model, layers, batches_of(maps), Phase("train_finetune", params))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.extended)]
+)
+def test_mixed_precision_learns_and_saves_a_model_in_float32(tmp_path, precision):
+    """On the CPU. Half of the channels reveal the label."""
+    maps = np.random.default_rng(0).uniform(0, 1, (NOISES, 3, 3, 112))
+    maps[..., ::2] += BRIGHT[:, None, None, None]
+    params = LOGITS.model_copy(update={"dense": Dense(units=8)})
+    of_head, of_network = [], []
+    for each in ("float32", precision):
+        make_deterministic(1)
+        phase, model = Phase("", epochs_of(10, learning_rate=2e-3), each), model_with()
+        _, _, head = train_head(build_head(params, 2), batches_of(maps.mean(axis=(1, 2))), phase)
+        optimizer, network, *_ = fine_tune(model, 150, batches_of(maps), phase)
+        of_head.append(head["loss"].to_list())
+        of_network.append(network["loss"].to_list())
+    assert of_head[0] != of_head[1] == pytest.approx(of_head[0], rel=0.05)
+    assert of_network[0] != of_network[1]
+    assert network["validation_accuracy"].iloc[-1] == 1
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    save_model(model, tmp_path / "model.keras", optimizer)
+    layers = load_model(tmp_path / "model.keras").layers
+    assert {layer.compute_dtype for layer in layers} == {"float32"}

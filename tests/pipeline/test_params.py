@@ -30,7 +30,7 @@ ON_A_BUSY_COMPUTER = {
     "derandomize": True,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-EPOCHS = "train_extract.epochs"
+EPOCHS, TUNING = "train_extract.epochs", "train_finetune.epochs"
 NUMBERS = ["augment.views", "split.seed", "augment.RandomZoom.height_factor"]
 NUMBERS += ["train_finetune.epochs.learning_rate", "head.dense.l2", "model.image_size"]
 CHOICES = ["model.resize", "augment.RandomFlip.mode", "hardware.precision"]
@@ -127,6 +127,8 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"split.group": "(a)(b)"}, "split.group"),
         ({f"{EPOCHS}.learning_rate_decay": "cosine"}, EPOCHS),
         ({EPOCHS: {"learning_rate": 0.01}}, None),
+        ({EPOCHS: None}, "head.dense"),  # is trained in epochs
+        ({EPOCHS: None, "head.dense": None}, None),
         ({"calibrate.threshold": {"dog": 0.3}, "calibrate.recall": {"dog": 0.9}}, "calibrate"),
         ({"calibrate.threshold": {"dog": 0.3}}, None),
         ({"calibrate.recall": {"dgo": 0.9}}, "calibrate.recall"),
@@ -138,10 +140,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "None": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"NA": ["a"], "null": ["b"]}}, None),
-        (
-            {"train_finetune.epochs.reduce_lr_on_plateau": {"factor": 0.2}},
-            "train_finetune.epochs",
-        ),
+        ({f"{TUNING}.reduce_lr_on_plateau": {"factor": 0.2}}, TUNING),
         ({"split.seed": MISSING}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
@@ -149,12 +148,6 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
 def test_keys_that_depend_on_each_other(refusals, changes, key):
     lines = refusals(changes)
     assert is_named(lines, key) if key else lines == []
-
-
-def test_head_with_a_dense_layer_is_not_fitted_without_epochs(refusals):
-    assert refusals({EPOCHS: None, "head.dense": None}) == []
-    (line,) = refusals({EPOCHS: None})
-    assert line.startswith("head.dense: expected null, because ")
 
 
 @pytest.mark.parametrize(

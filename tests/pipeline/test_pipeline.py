@@ -8,24 +8,20 @@ import signal
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
-from conftest import PROJECT, change, environment_with, replace, repro, run, succeed
-from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
+from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, change, repro, run, succeed
+from dependencies import opened, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES, params_of
-from kills import SAMPLE, Undisturbed, fingerprint, recover
+from kills import fingerprint, start
 
 from examples.demo import ARCHIVE, prepare, write_archive
 from pawprint.base import paths
-from pawprint.base.columns import HISTORY, UNKNOWN_SCORE
+from pawprint.base.columns import HISTORY
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.params_file import overlay
+from pawprint.commands.params_file import apply_recipe, overlay
 from pawprint.given.archive import members, open_archive, read_member
-from pawprint.given.reading import open_image
-from pawprint.model.predictor import load_predictor
-from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # Another value for each param. Each is valid for a stage that does not read the param.
@@ -77,35 +73,23 @@ def test_stage_opens_only_what_it_lists(tiny_run, stage):
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Undisturbed:
-    """Return a run that trains in epochs, and writes records of what it opened to its folder."""
-    folder = tmp_path_factory.mktemp("small")
-    return Undisturbed(folder, **recording(folder / "records"))
-
-
 @pytest.mark.extended
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_needs_nothing_but_what_it_lists(undisturbed, tmp_path, stage):
-    """This covers readers in C and C++, which the hook does not see."""
-    small, folder = undisturbed.workspace, undisturbed.folder
-    assert surprises(small, stage, folder / "records" / f"{stage}.txt") == set()
-    alone = with_dependencies_only(small, stage, tmp_path / "workspace")
-    shutil.copy(folder / "images.zip", tmp_path)
+def test_stage_needs_nothing_but_the_files_and_params_that_it_lists(tiny_run, tmp_path, stage):
+    """This covers readers in C and C++, which the hook does not see. Heads train in epochs."""
+    alone = with_dependencies_only(tiny_run, stage, tmp_path / "workspace")
+    shutil.copy(tiny_run.parent / "images.zip", tmp_path)
     changes = parse_yaml(OTHER_VALUES, "")
     for param in params_of(STAGES[stage]):
         section, _, key = param.partition(".")
         changes[section].pop(key, None)
-    change(alone, json.dumps(changes))  # JSON is valid YAML
-    result = run_stage(alone, stage)
-    assert result.returncode == 0, result.stderr
-    assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(small, OUTPUTS[stage])
-
-
-@pytest.mark.extended
-@pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
-def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
-    assert recover(undisturbed, kills=3, seed=1) == 3
+    made = []
+    for each in (f"{TINY}weights: {{source: {SAMPLE_WEIGHTS}}}", json.dumps(changes)):
+        change(alone, each)  # JSON is valid YAML
+        result = run("python", "-m", f"stages.{stage}", cwd=alone)
+        assert result.returncode == 0, result.stderr
+        made.append(fingerprint(alone, OUTPUTS[stage]))
+    assert made[0] == made[1] != {}
 
 
 @pytest.mark.parametrize(
@@ -124,34 +108,22 @@ def test_stage_imports_what_its_work_needs(tiny_copy, stage, unused):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
-def test_killed_stage_computes_no_finished_features_again(tiny_copy):
+def test_killed_run_computes_no_finished_features_again_and_ends_with_the_same_bytes(tiny_copy):
     change(tiny_copy, "augment: {views: 60}")  # which takes seconds
-    (tiny_copy / paths.LOCK).unlink()
-    kept, command = tiny_copy / paths.INTERRUPTED_FEATURES, ("python", "-m", "stages.features")
-    with subprocess.Popen(
-        command, cwd=tiny_copy, env=environment_with(), start_new_session=True
-    ) as process:
+    kept, lock = tiny_copy / paths.INTERRUPTED_FEATURES, tiny_copy / paths.LOCK
+    lock.unlink()
+    with start(tiny_copy, "features") as process:
         while not list(kept.rglob("train/*/shard-*")):  # those of other splits may be empty
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=0.01)
-                pytest.fail("the stage ended before it was killed")
+                pytest.fail("the run ended before it was killed")
         os.killpg(process.pid, signal.SIGKILL)
-    assert " 0 reused" not in succeed(*command, cwd=tiny_copy)
+    assert " 0 reused" not in succeed("dvc", "repro", "features", cwd=tiny_copy)
     assert not kept.exists()
-    before = fingerprint(tiny_copy, ["data/features"])
-    assert " 0 reused" in succeed(*command, cwd=tiny_copy)
-    assert fingerprint(tiny_copy, ["data/features"]) == before
-
-
-def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(tiny_run):
-    predictor = load_predictor(tiny_run / paths.SERVED_MODEL)
-    table = read_probabilities(tiny_run / paths.PROBABILITIES_CSV["test"])
-    with open_archive(tiny_run / paths.RAW_ARCHIVES) as archive:
-        predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
-    probabilities = np.array([prediction.probabilities for prediction in predicted])
-    assert probabilities == pytest.approx(probabilities_in(table), abs=2e-6)
-    scores = [prediction.unknown_score for prediction in predicted]
-    assert scores == pytest.approx(table[UNKNOWN_SCORE], abs=2e-6)
+    before = fingerprint(tiny_copy, ["data"])
+    lock.unlink()
+    assert " 0 reused" in succeed("python", "-m", "stages.features", cwd=tiny_copy)
+    assert fingerprint(tiny_copy, ["data"]) == before
 
 
 def test_dvc_shows_metrics_and_plots(tiny_run, tmp_path):
@@ -165,18 +137,9 @@ def test_dvc_shows_metrics_and_plots(tiny_run, tmp_path):
     assert '"title": "step"' not in html  # how DVC labels the x axis of an unknown table
 
 
-def test_mistake_in_a_param_is_one_line_and_leaves_nothing_half_written(tiny_copy):
-    replace(tiny_copy / "params.yaml", "[dog, dogs]", "[wolf]")
-    result = run("dvc", "repro", cwd=tiny_copy)
-    assert result.returncode != 0
-    assert "images.zip: expected a folder or label named wolf" in result.stderr
-    assert "Traceback" not in result.stdout + result.stderr
-    assert not list(tiny_copy.rglob(".*.part*"))
-
-
 @pytest.mark.slow
 def test_sample_learns_more_in_fine_tuning(tmp_path):
-    prepare(tmp_path, SAMPLE)
+    prepare(tmp_path, apply_recipe(PARAMS, "sample"))
     write_archive(tmp_path / ARCHIVE)
     repro(tmp_path, "evaluate")
     evaluated = metrics(tmp_path, "evaluate")

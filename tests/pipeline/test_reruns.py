@@ -125,9 +125,6 @@ SLOW = {
     "views": Edit(params("augment: {views: 3}"), "features", 0, 41, FEATURES),
     "bits": Edit(params("clean: {bits: 12}"), "clean split features", PHOTOS, 0, FEATURES),
     "rule": Edit(params("clean: {rule: jfif}"), "clean", PHOTOS, 0, FEATURES),
-    "JPEG decoder": Edit(
-        module("given/decoding/jpeg.py"), "clean split features", PHOTOS, PHOTOS, FEATURES
-    ),
     "epochs": Edit(
         params("train_finetune: {epochs: {number: 1}}"), "train_finetune predict evaluate plot"
     ),

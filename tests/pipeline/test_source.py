@@ -1,15 +1,13 @@
 """Test that DVC notices changes in the image source, and asks no server if nothing changes."""
 
 import contextlib
-import functools
-import http.server
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
 from conftest import change, commit, photo, refused, repro, sha256, succeed, write_files
 from dependencies import opened, recording, surprises
+from servers import files_of
 
 from examples.demo import draw_dataset
 from pawprint.base.columns import SPLIT
@@ -48,16 +46,13 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(
 
 
 def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PAWPRINT_MIRROR": ""}
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
-        url = f"url: http://127.0.0.1:{server.server_port}/images.zip\n"
+    with files_of(tmp_path) as port:
+        url = f"url: http://127.0.0.1:{port}/images.zip\n"
         url += f"sha256: {sha256(tmp_path / 'images.zip')}\n"
         (project / "photos.yaml").write_text(url, encoding="utf-8")
         change(project, "fetch: {source: photos.yaml}")
         assert repro(project, "fetch", **cache) == ["fetch"]
-        server.shutdown()
     assert repro(project, "fetch") == []
 
 

@@ -299,22 +299,3 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
     assert run.marked == "10 and 4"
     assert [*run.tables[TRAINING]["predicted"]] == ["dog"]
     assert list_errors(tie, {}).empty
-
-
-@pytest.mark.extended
-@pytest.mark.parametrize(("before", "after"), [(1, 20), (5, 10), (5, 50)])
-def test_more_epochs_without_an_effect_are_seldom_called_better(before, after):
-    """Each epoch has the same expected loss, and the one with the lowest loss is kept."""
-    rng = np.random.default_rng(0)
-    better = 0
-    for _ in range(200):
-        hard = rng.normal(2.5, 2, IMAGES)
-        losses = np.log1p(np.exp(-hard - rng.normal(0, 0.4, (after, IMAGES))))
-        table = judged(SETS["validation"])
-        old, new = (
-            run_of(name, validation=table.assign(loss=tried[tried.mean(axis=1).argmin()]))
-            for name, tried in (("old", losses[:before]), ("new", losses))
-        )
-        result = compared(new._replace(epochs=after), old._replace(epochs=before))
-        better += result.verdict == "better"
-    assert better <= 0.05 * 200

@@ -38,25 +38,25 @@ def test_interval_of_the_area_holds_it_as_often_as_it_says(gap):
     assert np.mean(held) >= 0.92
 
 
-@pytest.mark.parametrize(("images", "recall"), [((200, 20, 10), 0.95), ((400, *[12] * 9), 0.6)])
-def test_interval_of_the_mean_recall_holds_it_as_often_as_it_says(images, recall):
+@pytest.mark.parametrize(
+    ("images", "recalls", "weights", "alike"),
+    [
+        ((200, 20, 10), [0.95] * 3, [1 / 3] * 3, 1),
+        ((400, *[12] * 9), [0.6] * 10, [1 / 10] * 10, 1),
+        ((200, 100), [0.95, 0.9], [-1, 1], 3),  # the difference of two sets
+    ],
+)
+def test_interval_of_a_linear_function_holds_it_as_often_as_it_says(
+    images, recalls, weights, alike
+):
     rng, held = np.random.default_rng(0), []
     classes = np.repeat(np.arange(len(images)), images)
+    groups = np.arange(len(classes)) // alike
     for _ in range(1000):
-        is_right = rng.uniform(size=len(classes)) < recall
-        low, high = linear_interval(is_right, classes, np.arange(len(classes)))
-        held.append(low <= recall <= high)
+        is_right = rng.uniform(size=len(classes))[groups] < np.array(recalls)[classes]
+        low, high = linear_interval(is_right, classes, groups, weights=weights)
+        held.append(low <= np.dot(weights, recalls) <= high)
     assert np.mean(held) >= 0.92
-
-
-def test_interval_of_the_difference_of_two_sets_holds_it_as_often_as_it_says():
-    """The images in a group are alike."""
-    rng, is_second, held = np.random.default_rng(0), np.arange(300) >= 200, []
-    for _ in range(1000):
-        is_right = rng.uniform(size=100)[np.arange(300) // 3] < np.where(is_second, 0.9, 0.95)
-        low, high = linear_interval(is_right, is_second, np.arange(300) // 3, weights=(-1, 1))
-        held.append(low <= -0.05 <= high)
-    assert np.mean(held) >= 0.93
 
 
 def test_paired_test_draws_the_signs_of_the_differences_of_groups():

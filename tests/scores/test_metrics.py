@@ -4,10 +4,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from pawprint.base.classes import headline, predicted_classes
-from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics
-from pawprint.scores.calibration import predict
 from pawprint.scores.intervals import fraction_interval
 
 LABELS = ["cat", "dog"]
@@ -114,16 +111,3 @@ def test_top_label_of_more_than_two_classes_is_looked_at():
     )
     error = value(metrics.tabulate_scores(predictions), "expected_calibration_error")
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)
-
-
-def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_split():
-    videos, frames = 10, 6
-    actual = np.arange(videos * frames) // frames % 2
-    logits = np.where(np.arange(len(actual)) < 2 * frames, -1.0, 1.0) * (2 * actual - 1)
-    video = np.arange(videos * frames) // frames
-    outputs = Outputs(actual, logits[:, None], np.zeros(len(actual)))
-    metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
-    scores = metrics.tabulate_scores(predict(metadata, outputs, video))
-    accuracy = scores.set_index("score").loc["accuracy"]
-    assert (accuracy["value"], accuracy["images"]) == (0.8, len(actual))
-    assert tuple(accuracy[["low", "high"]]) == fraction_interval(8, videos)

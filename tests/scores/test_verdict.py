@@ -44,43 +44,23 @@ def test_interval_holds_the_true_difference_as_often_as_it_says():
     assert 0.94 <= np.mean(held) <= 0.998
 
 
-def drawn_margins(rng: np.random.Generator, groups: np.ndarray, gain: float = 0) -> list:
-    """Return margins of two models that find the same images hard; the second one has a gain."""
-    hard = rng.normal(2.5, 2, groups.max() + 1)
-    return [(hard + rng.normal(better, 1, len(hard)))[groups] for better in (0, gain)]
-
-
 @pytest.mark.parametrize(
     ("runs", "of_group"),
     [(1, 5), *(pytest.param(runs, 1, marks=pytest.mark.extended) for runs in (1, 4))],
 )
 def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(runs, of_group):
-    """This includes groups of similar images, and several runs tested together."""
+    """Both find the same images hard. Images of a group are alike, and runs are tested together."""
     rng = np.random.default_rng(0)
     wrong, groups = 0, np.arange(IMAGES) // of_group
     for _ in range(200):
         sets = []
         for _ in range(runs):
-            losses = [np.log1p(np.exp(-margin)) for margin in drawn_margins(rng, groups)]
+            hard = rng.normal(2.5, 2, groups.max() + 1)
+            losses = np.log1p(np.exp(-hard - rng.normal(0, 1, (2, len(hard)))))[:, groups]
             halves = [[loss[half] for loss in (*losses, groups)] for half in HALVES]
             sets.append(dict(zip(("test", "validation"), (of_losses(*half) for half in halves))))
         wrong += any(is_significant(compared.test) for compared in compare(sets))
     assert 0 < wrong <= 0.07 * 200
-
-
-@pytest.mark.extended
-def test_interval_of_the_log_loss_holds_its_difference_as_often_as_it_says():
-    """The second model is better. The true difference is that on a million images."""
-    rng = np.random.default_rng(1)
-
-    def losses(images: int) -> list[np.ndarray]:
-        margins = drawn_margins(rng, np.arange(images), 0.5)
-        return [np.log1p(np.exp(-margin)) for margin in margins]
-
-    old, new = losses(1_000_000)
-    true = (new - old).mean()
-    tests = [difference_in(of_losses(*losses(IMAGES)), 0.95, 0.0) for _ in range(400)]
-    assert 0.93 <= np.mean([holds(test, true) for test in tests]) <= 0.99
 
 
 def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
@@ -107,18 +87,6 @@ def test_too_few_groups_have_no_interval(number, has_interval):
         assert compared.test.verdict == NOT_SHOWN
         assert ("too few groups" in cell) != has_interval
         assert np.isfinite(compared.test.high) == has_interval
-
-
-@pytest.mark.parametrize("images", [40, 200, 1000])
-def test_models_that_differ_by_three_points_are_seldom_called_equal(images):
-    rng = np.random.default_rng(images)
-    verdicts = []
-    for _ in range(200):
-        old = rng.uniform(size=images) < 0.85
-        gained = ~old & (rng.uniform(size=images) < 0.4)  # 6 of 100 images
-        lost = old & (rng.uniform(size=images) < 0.03 / 0.85)
-        verdicts.append(of_rights(old, old & ~lost | gained).verdict)
-    assert verdicts.count("equal") <= 0.05 * len(verdicts)
 
 
 def test_models_are_equal_only_where_the_whole_interval_lies_within_a_point():

@@ -81,6 +81,16 @@ def test_training_images_that_are_copies_of_the_test_set_are_said(folder, others
             split.main()
 
 
+def trained(folder: Path, table: pd.DataFrame, origins: dict, capsys) -> list[str]:
+    """Return what `train_extract` prints for these images of two classes."""
+    write_table(folder / paths.TRAIN_VALIDATION_CSV, table, SPLIT)
+    write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
+    write_json(folder / paths.SERIES_JSON, origins)
+    with contextlib.chdir(folder):
+        train_extract.main()
+    return capsys.readouterr().out.splitlines()
+
+
 @pytest.mark.parametrize(("tracks", "has_column"), [(40, False), (6, True)])
 @pytest.mark.parametrize("column", [*SERIES, None])
 def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
@@ -105,12 +115,8 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
         if has_column:
             origins["group"] = "metadata.csv"
             named = f"in the column group of metadata.csv, as in the column {column}"
-    write_table(folder / paths.TRAIN_VALIDATION_CSV, table, SPLIT)
-    write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
-    write_json(folder / paths.SERIES_JSON, origins if column else {})
-    with contextlib.chdir(folder):
-        train_extract.main()
-    lines = [line for line in capsys.readouterr().out.splitlines() if "Will new photos" in line]
+    printed = trained(folder, table, origins if column else {}, capsys)
+    lines = [line for line in printed if "Will new photos" in line]
     choices = read_json(folder / paths.CROSS_VALIDATION_JSON)
     assert choices.get(key) == column and (f"accuracy_by_{key}" in choices) == bool(column)
     assert [named in line for line in lines] == [True] * bool(column)
@@ -121,45 +127,23 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
     assert (curve["high"] - curve["low"] < 0.1).any() == (column == "crossed")
 
 
-def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
-    """Return what `train_extract` prints for features of two alternating classes."""
-    actual = np.arange(len(features)) % 2
-    table = write_features(folder / paths.FEATURES, actual, top=features)
-    write_table(folder / paths.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
-    write_json(folder / paths.LABELS_JSON, ["cat", "dog"])
-    write_json(folder / paths.SERIES_JSON, {})
-    with contextlib.chdir(folder):
-        train_extract.main()
-    return capsys.readouterr().out.splitlines()
-
-
-def views_of_two_classes(is_like_the_image: bool) -> np.ndarray:
-    """Return three views of 90 images; the drawn ones help if they are like the image."""
-    features = np.random.default_rng(0).normal(size=(90, 3, 40))
-    features[:, 1:] /= 4  # less noise
-    features[:, :, 0] += 1 - 2 * (np.arange(90)[:, None] % 2)
-    features[:, 1:, 0] *= 1 if is_like_the_image else -1
-    return features
-
-
 @pytest.mark.parametrize("is_like_the_image", [True, False])
-def test_training_records_which_views_it_learns_from(folder, capsys, is_like_the_image):
-    (line,) = trained(folder, views_of_two_classes(is_like_the_image), capsys)
-    assert "of 90 cross-validated training images" in line
-    metrics = read_json(folder / paths.CROSS_VALIDATION_JSON)
-    assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
-    assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
-
-
-@pytest.mark.parametrize("is_like_the_image", [True, False])
-def test_prediction_averages_over_mirror_images_only_if_the_head_learned_from_them(
+def test_views_are_recorded_and_mirror_images_predicted_only_if_the_head_learned_from_them(
     folder, capsys, is_like_the_image
 ):
     """A head of images as they are may misjudge mirror images, such as signs with an arrow."""
     frozen = overlay((folder / paths.PARAMS).read_text("utf-8"), "model: {fine_tune_at: null}")
     (folder / paths.PARAMS).write_text(frozen, encoding="utf-8")
-    features = views_of_two_classes(is_like_the_image)
-    trained(folder, features, capsys)
+    features = np.random.default_rng(0).normal(size=(90, 3, 40))
+    features[:, 1:] /= 4  # less noise, in the drawn views
+    features[:, :, 0] += 1 - 2 * (np.arange(90)[:, None] % 2)
+    features[:, 1:, 0] *= 1 if is_like_the_image else -1
+    table = write_features(folder / paths.FEATURES, np.arange(90) % 2, top=features)
+    (line,) = trained(folder, table.assign(group=table["path"]), {}, capsys)
+    assert "of 90 cross-validated training images" in line
+    metrics = read_json(folder / paths.CROSS_VALIDATION_JSON)
+    assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
+    assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
     actual = np.arange(20) % 2
     none = pd.DataFrame(columns=list(IMAGES))
     with contextlib.chdir(folder):

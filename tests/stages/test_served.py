@@ -2,23 +2,23 @@
 
 import contextlib
 import importlib
-import io
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OFFLINE, PROJECT, encode, write_files
+from conftest import OFFLINE, PROJECT, encode, photo, write_files
 from networks import write_onnx_backbone
 from PIL import Image
 
+from examples.demo import FOOD, draw_picture
 from pawprint import load
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import write_json
 from pawprint.commands.params_file import overlay
 from pawprint.given.archive import open_archive
-from pawprint.given.reading import open_image
+from pawprint.given.reading import decode, open_image
 from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
@@ -45,39 +45,25 @@ CASES = {
     "onnx": "{}",
     "native": f"model: {FROZEN}}}\nhardware: {{kernels: native}}",
 }
-LABELS = ["circle", "disc", "line", "noise", "plain", "square"]
-
-
-def picture(label: str, number: int) -> bytes:
-    """Return a photo of one of six kinds, with varying formats and sizes."""
-    rng = np.random.default_rng((LABELS.index(label), number))
-    form, size = [("JPEG", (120, 90)), ("PNG", (90, 130)), ("JPEG", (96, 96))][number % 3]
-    if (label, number) == ("plain", 0):
-        size = 4032, 3024
-    colour = rng.integers(0, 200, 3) // (1 + LABELS.index(label)) + 40
-    values = np.ones((size[1], size[0], 1)) * colour
-    values += rng.normal(0, 5 + 30 * (label in ("noise", "line")), (*values.shape[:2], 1))
-    if (label, number) == ("disc", 1):  # 16-bit grey
-        return encode(
-            Image.fromarray((values[..., 0] * 200).clip(0, 65535).astype(np.uint16)), "PNG"
-        )
-    return encode(Image.fromarray(values.clip(0, 255).astype(np.uint8)), form)
-
-
-def suffix(data: bytes) -> str:
-    return Image.open(io.BytesIO(data)).format.lower().replace("jpeg", "jpg")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    folder, files = tmp_path_factory.mktemp("photos"), {}
-    for label in LABELS:
-        for number in range(9):
-            data = picture(label, number)
-            files[f"{label}/{number}.{suffix(data)}"] = data
-    files |= {f"unknown/{number}.jpg": picture("line", 20 + number) for number in range(2)}
-    files |= {f"_unlabelled/{number}.jpg": picture("disc", 20 + number) for number in range(3)}
-    return write_files(folder, files)
+    """Return photos of three classes in several formats, unknown ones and unlabelled ones."""
+    files = {f"_unlabelled/{number}.jpg": photo(number) for number in range(3)}
+    files |= {f"unknown/{number}.jpg": photo(10 + number) for number in range(2)}
+    for label in FOOD:
+        for number in range(1, 17):
+            data = draw_picture(label, number)
+            image = decode(data)
+            deep = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 200)
+            files |= [
+                {f"{label}/{number}.jpg": data},
+                {f"{label}/{number}.png": encode(image, "PNG")},
+                {f"{label}/{number}.png": encode(deep, "PNG")},
+                {f"{label}/{number}.jpg": encode(image.resize((2016, 1512)))},
+            ][number % 4]
+    return write_files(tmp_path_factory.mktemp("photos"), files)
 
 
 def run_stages(folder: Path, *changes: str) -> None:
@@ -96,12 +82,6 @@ def run_stages(folder: Path, *changes: str) -> None:
                 finish()
 
 
-def weights(folder: Path, case: str) -> str:
-    if case != "onnx":
-        return OFFLINE.replace("pawprint/", f"{PROJECT}/pawprint/")
-    return write_onnx_backbone(folder / "pooled.onnx")
-
-
 EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "dense head")
 
 
@@ -111,7 +91,10 @@ EXTENDED = ("fine-tuned, flatten, logits", "frozen, flatten, not mirrored", "den
 )
 def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path, case):
     (tmp_path / "photos").symlink_to(photos)
-    run_stages(tmp_path, weights(tmp_path, case), CASES[case])
+    weights = OFFLINE.replace("pawprint/", f"{PROJECT}/pawprint/")
+    if case == "onnx":
+        weights = write_onnx_backbone(tmp_path / "pooled.onnx")
+    run_stages(tmp_path, weights, CASES[case])
     with contextlib.chdir(tmp_path), open_archive(paths.RAW_ARCHIVES) as archive:
         model = load(paths.SERVED_MODEL)
         seen = 0

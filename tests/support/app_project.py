@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from conftest import photo
+from streamlit.testing.v1 import AppTest
 
 from pawprint.base import paths
 from pawprint.base.columns import SERIES, SPLIT
@@ -41,3 +42,20 @@ def write_photos(project: Path) -> None:
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
     write_split(project)
+
+
+def opened(module: str, function: str, *arguments: object) -> AppTest:
+    """Run a function of a page inside the frame of pawprint/app/main.py and return the page."""
+
+    def script(module, function, *arguments):
+        import importlib
+
+        from pawprint.app.photos import explain_errors
+
+        with explain_errors():
+            getattr(importlib.import_module(f"pawprint.app.{module}"), function)(*arguments)
+
+    given = (module, function, *arguments)
+    page = AppTest.from_function(script, args=given, default_timeout=60).run()
+    assert not page.exception
+    return page

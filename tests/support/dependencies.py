@@ -1,10 +1,9 @@
 """Compare the files that a stage opens, recorded by an audit hook, with those that it lists."""
 
 import re
-import subprocess
 from pathlib import Path
 
-from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into, run
+from conftest import CODE, PROJECT, SAMPLE_WEIGHTS, copy_into
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.base.paths import FINGERPRINTS, RAW_ARCHIVES
@@ -91,7 +90,3 @@ def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
     for name in {PARAMS, *STAGES[stage]["deps"], *code}:
         copy_into(folder, project, name)
     return folder
-
-
-def run_stage(folder: Path, stage: str) -> subprocess.CompletedProcess:
-    return run("python", "-m", f"stages.{stage}", cwd=folder)

@@ -144,25 +144,18 @@ def with_alpha(alpha: int | Image.Image) -> Image.Image:
     return image
 
 
-def tiff(values: np.ndarray, extra: int = 0) -> bytes:
-    """Return a little-endian TIFF of RGB and further channels, `(height, width, channels)`.
-
-    `extra` is the meaning of a channel after the colours: 0 is none, 2 is alpha.
-    """
+def tiff(values: np.ndarray) -> bytes:
+    """Return a little-endian TIFF of RGB and further channels, `(height, width, channels)`."""
     height, width, channels = values.shape
     pixels = values.tobytes()
-    bits = values.dtype.itemsize * 8
-    lists = struct.pack(f"<{channels}H", *channels * [bits])
-    lists += struct.pack(f"<{channels - 3}H", *(channels - 3) * [extra]) if channels > 5 else b""
-    places = (8 + len(pixels), 8 + len(pixels) + 2 * channels)
-    further = places[1] if channels > 5 else extra
-    cells = [(256, 1, width), (257, 1, height), (258, channels, places[0]), (259, 1, 1)]
+    depths = struct.pack(f"<{channels}H", *channels * [values.dtype.itemsize * 8])
+    start = 8 + len(pixels) + len(depths)
+    cells = [(256, 1, width), (257, 1, height), (258, channels, 8 + len(pixels)), (259, 1, 1)]
     cells += [(262, 1, 2), (273, 1, 8), (277, 1, channels), (278, 1, height)]
-    cells += [(279, 1, len(pixels))] + ([(338, channels - 3, further)] if channels > 3 else [])
+    cells += [(279, 1, len(pixels))] + ([(338, 1, 0)] if channels == 4 else [])
     directory = b"".join(struct.pack("<HHLL", tag, 3 if n > 1 else 4, n, v) for tag, n, v in cells)
-    start = 8 + len(pixels) + len(lists)
     head = b"II*\0" + struct.pack("<L", start)
-    return head + pixels + lists + struct.pack("<H", len(cells)) + directory + bytes(4)
+    return head + pixels + depths + struct.pack("<H", len(cells)) + directory + bytes(4)
 
 
 def half_of_zeros(image: Image.Image) -> bytes:

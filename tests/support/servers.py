@@ -1,10 +1,13 @@
 """Real servers on a local port, such as the app's."""
 
 import contextlib
+import functools
+import http.server
 import random
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +24,16 @@ def free_port() -> int:
         with contextlib.suppress(OSError), socket.socket() as free:
             free.bind((HOST, SYSTEM.randrange(10_000, 30_000)))
             return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def files_of(folder: Path) -> Iterator[int]:
+    """Serve the files of a folder over HTTP and yield the port."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer((HOST, 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
 
 
 @contextlib.contextmanager
