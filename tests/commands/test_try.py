@@ -32,6 +32,7 @@ from pawprint.commands.candidates import (
 from pawprint.commands.params_file import overlay, set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
 from pawprint.given.decoding.decoder import pixels_sha256
+from pawprint.network import trials
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params
 from pawprint.scores.intervals import paired_test
@@ -363,7 +364,7 @@ def test_levels_of_all_candidates_add_up_to_that_of_one_test(number):
     today, *others = (row.candidate for row in measured([0.3] * (number + 1), [1] * (number + 1)))
     sizes = [option._replace(changes={"model.image_size": 0}) for option in others[-3:]]
     options = [today, *others[:-3], *sizes]
-    called = 0
+    rng, called = np.random.default_rng(number), 0
     for _ in range(500):
         hard = rng.normal(2, 2, 120)
         losses = np.log1p(np.exp(-hard - rng.normal(0, 0.5, (number + 1, 120))))
