@@ -37,7 +37,7 @@ def project(tiny_run, tmp_path_factory) -> Path:
     replace(folder / "params.yaml", "../images.zip", "photos")
     drawn = [(label, number) for label in ("cat", "dog") for number in range(1, 13)]
     files = {f"{label}s/{number}.jpg": draw_picture(label, number) for label, number in drawn}
-    new = {f"unlabelled/{number}.jpg": draw_picture("cat", 12 + number) for number in range(NEW)}
+    new = {f"unlabelled/{number}.jpg": draw_picture("cat", 13 + number) for number in range(NEW)}
     write_files(folder / "photos", files | new)
     succeed("dvc", "add", "-q", "photos", cwd=folder)
     commit(folder, "Photos")
