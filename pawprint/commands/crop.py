@@ -133,7 +133,8 @@ def _cells_of(
         of_table, _, notes = read_boxes(table, folder)
         usable = [each for each in of_table if not each.problem]
         cells = {each.file: each.cells | {"label": each.label} for each in usable}
-        notes += [f"{each.file}: {each.problem}" for each in of_table if each.problem]
+        unusable = [f"{each.file}: {each.problem}" for each in of_table if each.problem]
+        notes += [f"not used: {name_some(unusable)}"] if unusable else []
         several = describe_several([each.file for each in usable if len(each.labels - {""}) > 1])
         notes += [several] if several else []
         if not any(cells[each.file]["label"] for each in photos if each.file in cells):
