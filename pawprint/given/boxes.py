@@ -166,7 +166,9 @@ def _of_megadetector(
 
 def _of_coco(content: dict, left_out: LeftOut) -> tuple[list[dict], Labels]:
     """Return the images in MegaDetector's form, with their `size` and `labels`, and the labels."""
-    images, boxes, labels = [], defaultdict(list), defaultdict(set)
+    images = []
+    boxes: dict[object, list[dict]] = defaultdict(list)
+    labels: dict[object, set[str]] = defaultdict(set)
     for place, image in enumerate(content["images"]):
         with _leaving_out(left_out, "image", f"images[{place}]", image):
             record = {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
