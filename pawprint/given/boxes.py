@@ -171,11 +171,11 @@ def _of_coco(content: dict, left_out: LeftOut) -> tuple[list[dict], Labels]:
     labels: dict[object, set[str]] = defaultdict(set)
     for place, image in enumerate(content["images"]):
         with _leaving_out(left_out, "image", f"images[{place}]", image):
-            record = {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
+            found = {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
             size = [float(image.get(side) or 0) for side in ("width", "height")]
             failure = "marked as corrupt" if image.get("corrupt") else ""
-            record |= {"file": str(image["file_name"]), "failure": failure, "size": size}
-            images.append(image | record)
+            record = {"file": str(image["file_name"]), "failure": failure, "size": size}
+            images.append(image | record | found)
     for part, name in (("categories", "name"), ("images", "file")):
         pairs = {(each["id"], each[name]) for each in (content | {"images": images})[part]}
         if len(dict(pairs)) < len(pairs):
