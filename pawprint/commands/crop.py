@@ -130,13 +130,18 @@ def _cells_of(
     if not (table or labels or arguments.label):
         return {}, []
     if table and table.suffix.lower() == ".json" and not arguments.label:
-        of_table, *_ = read_boxes(table, folder)
-        cells = {each.file: each.cells | {"label": each.label} for each in of_table}
+        of_table, _, notes = read_boxes(table, folder)
+        usable = [each for each in of_table if not each.problem]
+        cells = {each.file: each.cells | {"label": each.label} for each in usable}
+        unusable = [f"{each.file}: {each.problem}" for each in of_table if each.problem]
+        notes += [f"not used: {name_some(unusable)}"] if unusable else []
+        several = describe_several([each.file for each in usable if len(each.labels - {""}) > 1])
+        notes += [several] if several else []
         if not any(cells[each.file]["label"] for each in photos if each.file in cells):
             what = f"expected labels of photos in {arguments.boxes}, by the same paths"
-            raise InputError(f"{table}: {what}. Received: {name_some(cells)}, without such labels.")
-        several = describe_several([each.file for each in of_table if len(each.labels - {""}) > 1])
-        return cells, [several] if several else []
+            received = "; ".join([f"{name_some(cells)}, without such labels", *notes])
+            raise InputError(f"{table}: {what}. Received: {received}.")
+        return cells, [f"{table}: {note}" for note in notes]
     with open_given(folder) as given:
         if table or arguments.label:
             found = find_labels(given, Asked(table, arguments.label, skips=True), AUTO)

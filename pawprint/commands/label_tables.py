@@ -533,7 +533,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     if missing := [row.place for row in table.rows if not row.photos]:
         gone = f"{counted(len(missing), 'row')} without photos"
         if table.kind == FILES:
-            gone = f"{len(missing):,} rows name no file below the images, or several"
+            gone = f"{counted(len(missing), 'row')} with no file below the images, or several"
         unused = [f"{gone}: {name_some(missing, 3)}"]
     if unused and table.kind == FILES and not asked.skips:
         raise InputError(

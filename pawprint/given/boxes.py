@@ -34,6 +34,7 @@ from pawprint.given.user_tables import csv_rows
 # a box that is infinitely far away.
 FAILURES = (InputError, OSError, ValueError, ArithmeticError)
 MALFORMED = (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError)
+NOT_NAMED = "of category {!r}, which the file does not name"
 AS_IS = "as-is"
 ANIMAL = "animal"  # MegaDetector's category for this; the others are person and vehicle
 MAX_STRETCH = 0.02  # difference of a photo's aspect ratio from the JSON's, which rounding explains
@@ -90,7 +91,8 @@ class Photo(NamedTuple):
         return "/".join(part for part in above if not OF_CAMERAS.fullmatch(part))
 
 
-LeftOut = dict[str, list[str]]  # where boxes that cannot be cut are, keyed by the reason
+# Where the boxes, annotations and images that cannot be used are, by what they are and the reason.
+LeftOut = dict[tuple[str, str], list[str]]
 
 
 def read_boxes(
@@ -114,8 +116,8 @@ def read_boxes(
             images, labels, least = _of_megadetector(content, threshold, notes)
         photos = [_photo_of(image, labels, least, left_out) for image in images]
         described = ", ".join(
-            f"{len(places):,} box{'es' if places[1:] else ''} {why} ({name_some(places, 1)})"
-            for why, places in left_out.items()
+            f"{counted(len(places), what)} {why} ({name_some(places, 1)})"
+            for (what, why), places in left_out.items()
         )
         notes += [f"left out: {described}"] if described else []
         photos = [*_below(folder, photos, notes)]
@@ -131,6 +133,17 @@ def read_boxes(
 
 def _says(error: Exception) -> str:
     return f"no {error}" if isinstance(error, KeyError) else reason(error)
+
+
+@contextlib.contextmanager
+def _leaving_out(left_out: LeftOut, what: str, where: str, entry: Any) -> Iterator[None]:
+    """Leave out an entry of the JSON that raises an error."""
+    try:
+        yield
+    except (InputError, *MALFORMED) as error:
+        said = str(error) if isinstance(error, InputError) else f"malformed: {_says(error)}"
+        has_id = isinstance(entry, dict) and "id" in entry
+        left_out[what, said].append(f"{where}, id {entry['id']}" if has_id else where)
 
 
 Labels = Mapping[object, str | None]  # of the boxes of each category; None: they are not wanted
@@ -153,51 +166,55 @@ def _of_megadetector(
 
 def _of_coco(content: dict, left_out: LeftOut) -> tuple[list[dict], Labels]:
     """Return the images in MegaDetector's form, with their `size` and `labels`, and the labels."""
-    for part, name in (("categories", "name"), ("images", "file_name")):
-        pairs = {(each["id"], each[name]) for each in content[part]}
+    images = []
+    boxes: dict[object, list[dict]] = defaultdict(list)
+    labels: dict[object, set[str]] = defaultdict(set)
+    for place, image in enumerate(content["images"]):
+        with _leaving_out(left_out, "image", f"images[{place}]", image):
+            found = {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
+            size = [float(image.get(side) or 0) for side in ("width", "height")]
+            failure = "marked as corrupt" if image.get("corrupt") else ""
+            record = {"file": str(image["file_name"]), "failure": failure, "size": size}
+            images.append(image | record | found)
+    for part, name in (("categories", "name"), ("images", "file")):
+        pairs = {(each["id"], each[name]) for each in (content | {"images": images})[part]}
         if len(dict(pairs)) < len(pairs):
             raise ValueError(f"{part} with the same id")
     names = {each["id"]: each["name"] for each in content["categories"]}
-    boxes, labels = defaultdict(list), defaultdict(set)
-    for each in content["annotations"]:
-        category, image_id = each.get("category_id"), each.get("image_id")
-        is_of_photo = not each.get("sequence_level_annotation")  # or of another one
-        labels[image_id].add(names.get(category, "") if is_of_photo else "")
-        if each.get("bbox"):
-            box = {"category": category, "conf": each.get("score"), "is_of_photo": is_of_photo}
-            boxes[image_id].append(each | box)
-    ids = {image["id"] for image in content["images"]}
-    for image_id in [each for each in boxes if each not in ids]:
-        left_out["of an image_id that no image has"] += [repr(image_id)] * len(boxes[image_id])
-    images = []
-    for image in content["images"]:
-        size = [float(image.get(side) or 0) for side in ("width", "height")]
-        failure = "marked as corrupt" if image.get("corrupt") else ""
-        record = {"file": image["file_name"], "failure": failure, "size": size}
-        record |= {"detections": boxes[image["id"]], "labels": labels[image["id"]]}
-        images.append(image | record)
+    for place, each in enumerate(content["annotations"]):
+        with _leaving_out(left_out, "annotation", f"annotations[{place}]", each):
+            category, image_id = each.get("category_id"), each["image_id"]
+            if image_id not in boxes:
+                raise InputError("of an image_id that no image has")
+            is_of_photo = not each.get("sequence_level_annotation")  # or of another one
+            labels[image_id].add(names.get(category, "") if is_of_photo else "")
+            if each.get("bbox"):
+                box = {"category": category, "conf": each.get("score"), "is_of_photo": is_of_photo}
+                boxes[image_id].append(each | box)
+            elif category not in names:
+                raise InputError(NOT_NAMED.format(category))
     return images, names
 
 
 def _photo_of(image: dict, label_of: Labels, least: float, left_out: LeftOut) -> Photo:
     """Return a photo with the boxes that are wanted and can be cut."""
     file, boxes = image["file"], []
-    for place, each in enumerate(image.get("detections") or []):
-        try:
+    problem, detections = image.get("failure") or "", image.get("detections") or []
+    if not isinstance(detections, list):
+        problem, detections = "malformed: its detections are not a list", []
+    for place, each in enumerate(detections):
+        with _leaving_out(left_out, "box", file, each):
             category, confidence = each["category"], each.get("conf")
             if category not in label_of:
-                raise InputError(f"of category {category!r}, which the file does not name")
+                raise InputError(NOT_NAMED.format(category))
             label = label_of[category] if each.get("is_of_photo", True) else ""
             confidence = None if confidence is None else float(confidence)
             if label is not None and (confidence is None or confidence >= least):
                 bbox = _fractions(each["bbox"], image.get("size"))
                 boxes.append(Box(place, bbox, confidence, label))
-        except (InputError, *MALFORMED) as error:
-            why = str(error) if isinstance(error, InputError) else f"malformed: {_says(error)}"
-            left_out[why].append(f"{file}, annotation {each['id']}" if "id" in each else file)
     keys = {"group": "seq_id", "location": "location"}
     cells = {column: str(image[key]) for column, key in keys.items() if image.get(key) is not None}
-    problem, labels = image.get("failure") or "", frozenset(image.get("labels", ()))
+    labels = frozenset(image.get("labels", ()))
     return Photo(file, file, boxes, problem, cells, image.get("size"), labels)
 
 
@@ -232,7 +249,7 @@ def _below(folder: Path, photos: list[Photo], notes: list[str]) -> Iterator[Phot
     files = [path.removeprefix(root).removeprefix("./") for path in paths]
     needed = [file for file, photo in zip(files, photos) if photo.boxes or photo.labels]
     if needed and names.keys().isdisjoint(needed):
-        notes.append(f"{folder}: has no {needed[0]} or other photo of the JSON")
+        said = f"has no {needed[0]} or other photo of the JSON"
         # The folders that all have in common may have another name and place.
         parts = os.path.commonprefix([file.split("/")[:-1] for file in needed])  # noqa: RUF071
         old = "".join(f"{part}/" for part in parts)
@@ -242,7 +259,10 @@ def _below(folder: Path, photos: list[Photo], notes: list[str]) -> Iterator[Phot
         if len(beginnings) == 1:
             (new,) = beginnings
             files = [new + file.removeprefix(old) for file in files]
-            notes[-1] += f", but all with {new!r} instead of {old!r}"
+            done = f"replaced by {new}" if new else "removed"
+            said = f"the paths of the JSON begin with {old}, which was {done}"
+            said = said if old else f"{new} was put before the paths of the JSON"
+        notes.append(f"{folder}: {said}")
     same = defaultdict(list)
     for file, photo in zip(files, photos):
         same[names.get(file, file)].append(photo)

@@ -234,7 +234,11 @@ def test_coco_has_the_label_sequence_and_location_of_each_box(tmp_path):
     write_files(tmp_path, {"coco.json": json.dumps(COCO)})
     result = pawprint_here(tmp_path, "crop", "coco.json", "photos", "crops")
     assert result.returncode == 1 and "marked as corrupt: c.jpg" in result.stdout
-    assert "without the width and height of the photo (d.jpg, annotation 6)" in result.stdout
+    assert "without the width and height of the photo (d.jpg, id 6)" in result.stdout
+    unknown = (
+        "1 annotation of category 'unknown', which the file does not name (annotations[5], id 8)"
+    )
+    assert unknown in result.stdout  # for which the photo has no label
     rows = rows_of(tmp_path / "crops")
     cells = {(name, row["group"], row["location"], row["label"]) for name, row in rows.items()}
     assert cells == {
@@ -273,6 +277,13 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl/b", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
     assert "1 photo with several labels, unlabelled until you choose one: owl/b/a.jpg" in text
+    again = images[0] | {"id": "again"}  # the same photo as an owl, too
+    more = [*annotations, {"image_id": "again", "category_id": 9}, {"image_id": "no"}]
+    twice = COCO | {"images": [*images, again], "annotations": [*more, more[0] | {"image_id": "c"}]}
+    twice["images"].append({"id": "c", "file_name": "c.jpg"})
+    write_files(tmp_path, {"twice.json": json.dumps(twice)})
+    line = complaint(tmp_path, "crop", "md.json", "photos", "no", "--table", "twice.json")
+    assert "fox/a.jpg: the JSON has it twice" in line and "no image has" in line
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/")})
     command = ("crop", "md.json", "photos", "no", "--table")
     line = complaint(tmp_path, *command, "x.json")
@@ -295,7 +306,7 @@ def test_table_adds_to_what_the_photos_have_and_its_labels_come_first(tmp_path):
     write_files(tmp_path, {"coco.json": coco, "t.csv": table})
     command = ("crop", "coco.json", "photos", "crops", "--table", "t.csv", "--label", "species")
     text = printed(tmp_path, *command)
-    assert "1 rows name no file" in text and "several labels" in text
+    assert "1 row with no file" in text and "several labels" in text
     rows = [[*row.values()][:3] for row in rows_of(tmp_path / "crops").values()]
     expected = [["g", "l", "owl"], ["s", "x", "owl"], ["s", "l", "unlabelled"], ["s", "l", "fox"]]
     assert rows == expected
@@ -347,22 +358,29 @@ def test_boxes_that_cannot_be_cut_are_counted_with_the_reason_and_the_first(tmp_
     ]
     annotations[-1] |= {"category_id": 8}
     annotations.append(annotations[0] | {"image_id": "0"})
-    text = json.dumps(COCO | {"images": [image], "annotations": annotations})
+    annotations += [annotations[0] | {"category_id": [7]}, None]
+    images = [image, image | {"id": 1, "width": "x"}]
+    text = json.dumps(COCO | {"images": images, "annotations": annotations})
     (photo,), (line, *_) = read(tmp_path, text)
     assert [box.place for box in photo.boxes] == [0]
     for reason in (
-        "3 boxes without an area (0.jpg, annotation 1 and 2 more)",
-        "3 boxes outside the photo (0.jpg, annotation 4 and 2 more)",
-        "1 box in fractions instead of pixels (0.jpg, annotation 7)",
+        "3 boxes without an area (0.jpg, id 1 and 2 more)",
+        "3 boxes outside the photo (0.jpg, id 4 and 2 more)",
+        "1 box in fractions instead of pixels (0.jpg, id 7)",
         "1 box malformed: not enough values",
         "1 box malformed: could not convert",
-        "1 box of category 8, which the file does not name (0.jpg, annotation 10)",
-        "1 box of an image_id that no image has ('0')",
+        "1 box of category 8, which the file does not name (0.jpg, id 10)",
+        "1 annotation of an image_id that no image has (annotations[11], id 0)",
+        "1 annotation malformed: unhashable type: 'list' (annotations[12], id 0)",
+        "1 annotation malformed: 'NoneType'",
+        "1 image malformed: could not convert string to float: 'x' (images[1], id 1)",
     ):
         assert reason in line
     odd = [found((0.1, 0.1, 0.1)), found(conf="high"), found(category="7"), found((0, 0, 0, 1))]
     (photo,), notes = read(tmp_path, md({"0.jpg": [found(), *odd]}))
     assert len(photo.boxes) == 1 and notes[1].count("1 box ") == 4
+    (photo,), _ = read(tmp_path, md({"0.jpg": "nope"}))
+    assert "detections are not a list" in photo.problem
 
 
 def test_photo_that_a_json_has_twice_is_used_only_if_both_are_equal(tmp_path):
@@ -385,9 +403,10 @@ def test_photo_that_a_json_has_twice_is_used_only_if_both_are_equal(tmp_path):
 @pytest.mark.parametrize(
     ("written", "expected", "line"),
     [
-        ("/mnt/card/{}", "site/{}", "with 'site/' instead of '/mnt/card/'"),  # moved
-        ("all/site/{}", "site/{}", "with 'site/' instead of 'all/site/'"),
-        ("{}", "site/{}", "with 'site/' instead of ''"),
+        ("/mnt/card/{}", "site/{}", "/mnt/card/, which was replaced by site/"),  # moved
+        ("all/site/{}", "site/{}", "begin with all/site/, which was replaced by site/"),
+        ("D:\\cams\\s1\\{}", "{}", "begin with D:/cams/s1/, which was removed"),
+        ("{}", "site/{}", "site/ was put before the paths"),
         ("Fu\u0308chse/{}", "F\xfcchse/{}", ""),  # as Macs write it
         ("twice/{}", "twice/{}", "has no twice/1.jpg"),  # could be in either folder
     ],
@@ -396,6 +415,7 @@ def test_photos_are_found_where_they_are_below_the_folder(tmp_path, written, exp
     folders = (
         ["F\xfcchse", "one", "two"] if written in ("Fu\u0308chse/{}", "twice/{}") else ["site"]
     )
+    folders = ["."] if expected == "{}" else folders
     names = ["1.jpg", "2.jpg"]
     write_files(tmp_path, {f"{folder}/{name}": scene() for folder in folders for name in names})
     boxes = {written.format(name): [found()] for name in names}
