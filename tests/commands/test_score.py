@@ -94,7 +94,7 @@ def test_labels_that_are_not_classes_are_named(here, tmp_path):
     assert result.left_out == {UNLABELLED: 2, TRAINED_ON: 0}
     images = new("cat", 2) | {"test/cta/left/1.png": b""}
     (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text())
-    set_params(tmp_path / "params.yaml", {"clean.labels": "outer"})
+    set_params(tmp_path, {"clean.labels": "outer"})
     photos = find_photos(tmp_path, write_files(tmp_path / "outer", images), ["cat", "dog"])
     assert [*photos["named"]] == ["cat", "cat", "cta"]
 

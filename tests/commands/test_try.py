@@ -403,7 +403,7 @@ def test_the_best_of_candidates_that_do_not_differ_is_seldom_called_better(numbe
         losses = np.log1p(np.exp(-hard - rng.normal(0, 0.5, (number + 1, 120))))
         best = losses.mean(axis=1).argmin()
         if best > 0:
-            results += [probabilities_of(np.exp(-losses[number])) for number in (0, best)]
+            results += [probabilities_of(np.exp(-losses[index])) for index in (0, best)]
             level = level_of(options, options[best].name)
             _, (_, row) = measure_each([today, options[best]], sample, 1, level)
             called += row.verdict == "better"
