@@ -114,13 +114,16 @@ def compare_series(
 
     The training images are cross-validated again with each series in one fold. If a class has fewer
     series than there are folds, these fits learn from fewer images. They are then compared with
-    `halved`, the probabilities of fits to half of the images.
+    `halved`, the probabilities of fits to half of the images. Groups join series, but not the few
+    values of `crossed`, where a single group, such as near-duplicates at two sites, may join all.
     """
     compared = {}
     origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
     group_from = origins.pop("group", "")
     for name in origins:
         groups = with_groups(images, {"series": name})["group"]
+        if name == "crossed":
+            groups = images[name].where(images[name] != "", images["group"])
         in_series = examples._replace(groups=groups.to_numpy())
         apart = cross_validate_as(cross_validation, in_series).probabilities
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS

@@ -22,6 +22,7 @@ from pawprint.data.near_duplicates import near_duplicates
 from pawprint.given.decoding.content import perceptual_hash
 from pawprint.given.folders import OUTER, folders_of, label_and_split
 from pawprint.given.metadata_csv import is_metadata, parse_metadata_csv
+from pawprint.given.names import first_split, is_unlabelled
 from pawprint.model.predictor import (
     Prediction,
     Predictor,
@@ -106,10 +107,10 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
-    UNKNOWN or None; `named`, the label in metadata.csv, the innermost folder, or ""; and `group`,
-    from metadata.csv or the image alone. Folders of classes have the names in the project's
-    `clean.labels`, or are named after the labels. Raises InputError without the folder, or if no
-    image has a label.
+    UNKNOWN or None; `named`, the label in metadata.csv, the folder in its place, or ""; and
+    `group`, from metadata.csv or the image alone. Folders of classes have the names in
+    `clean.labels` of the project, or are named after the labels. Raises InputError without the
+    folder, or if no image has a label.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
@@ -125,7 +126,7 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     folders = [folders_of(name, rows) for name in images]
     places = [label_and_split(each, folder_of, is_outer) for each in folders]
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
-    photos["named"] = [next(iter(each), "") for each in folders]
+    photos["named"] = [_named(each, is_outer) for each in folders]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(
@@ -133,6 +134,14 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
             f"metadata.csv with these labels. Received: {len(images):,} images without them."
         )
     return photos
+
+
+def _named(folders: list[str], is_outer: bool) -> str:
+    """Return the label that these folders, innermost first, name in this reading, or ""."""
+    names = [name for name in folders if not first_split([name])]
+    if not names or any(map(is_unlabelled, names)):
+        return ""
+    return names[-1 if is_outer else 0]
 
 
 def _with_hash(image: Image.Image, prediction: Prediction) -> dict:

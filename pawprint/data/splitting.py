@@ -27,6 +27,7 @@ import pandas as pd
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import hash_keys
+from pawprint.base.groups import find, join_keys
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -70,7 +71,7 @@ def split(
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)
-    images["group"] = _join_keys(*keys)
+    images["group"] = join_keys(*keys)
 
     # Look up the splits in splits.csv and in the archive.
     images["row"] = images["pixels_sha256"].map({key: n for n, key in enumerate(kept_splits)})
@@ -183,7 +184,7 @@ def describe_keys(images: pd.DataFrame, params: Split) -> str:
     `images` is an IMAGES table.
     """
     keys = _keys(images, params)
-    column, matched, joined = (key[key != ""].nunique() for key in (*keys, _join_keys(*keys)))
+    column, matched, joined = (key[key != ""].nunique() for key in (*keys, join_keys(*keys)))
     found = f"{counted(column, 'group')} of the column and {matched:,} of split.group"
     return f"{found} make {joined:,}" if column and matched else ""
 
@@ -200,24 +201,6 @@ def _keys(images: pd.DataFrame, params: Split) -> tuple[pd.Series, pd.Series]:
             f"Received: {params.group}, which matches none of {len(paths):,}."
         )
     return images["group"], matched
-
-
-def _join_keys(column: pd.Series, matched: pd.Series) -> pd.Series:
-    """Return each image's group, or "": all images that share a text of either key are in one.
-
-    A group has the name of its first text, so that it keeps its rank if others get another key.
-    """
-    # The same text may mean different things in both keys; no path contains a NUL.
-    column = column.mask((column != "") & column.isin(matched), "\0" + column)
-    codes, texts = pd.concat([column, matched]).factorize(sort=True)
-    of_column, of_path = np.split(codes, 2)
-    joined = list(range(len(texts)))
-    has_both = (column != "") & (matched != "")
-    for pair in zip(of_column[has_both].tolist(), of_path[has_both].tolist()):
-        first, second = sorted(_find(joined, text) for text in pair)
-        joined[second] = first
-    own = np.where(matched == "", of_column, of_path)
-    return pd.Series(texts[[_find(joined, text) for text in own.tolist()]], column.index)
 
 
 def _require_groups(images: pd.DataFrame, keys: tuple[pd.Series, pd.Series]) -> None:
@@ -288,23 +271,15 @@ def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     ends = own[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
     for start in range(0, len(ends), BLOCK):  # a list of all pairs would take gigabytes
         for first, second in ends[start : start + BLOCK].tolist():
-            one = _find(joined, first)
-            other = _find(joined, second)
+            one = find(joined, first)
+            other = find(joined, second)
             if one == other or sizes[one] + sizes[other] > largest:
                 continue
             if splits[one] == splits[other] or "" in (splits[one], splits[other]):
                 joined[other] = one
                 sizes[one] += sizes[other]
                 splits[one] = splits[one] or splits[other]
-    return pd.factorize(np.array([_find(joined, group) for group in own.tolist()], int))[0]
-
-
-def _find(joined: list[int], group: int) -> int:
-    """Return the representative of a group and all groups joined with it, and shorten its path."""
-    while joined[group] != group:
-        joined[group] = joined[joined[group]]
-        group = joined[group]
-    return group
+    return pd.factorize(np.array([find(joined, group) for group in own.tolist()], int))[0]
 
 
 def _first_rows(images: pd.DataFrame, group: np.ndarray) -> pd.Series:

@@ -266,8 +266,8 @@ def describe_rules(
 ) -> Iterator[str]:
     """Yield lines about the rules from `fit_rules`, with counts of validation images.
 
-    A class with a threshold has three: the images found, the recall that they promise for others of
-    the same kind, and a warning or "".
+    A class with a threshold has one, the images found. With a target recall, it has two more: the
+    recall that they promise for others of the same kind, and a warning or "".
     """
     predictions = predict(metadata, validation, groups)
     images = len(predictions.actual)
@@ -294,10 +294,11 @@ def describe_rules(
             f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "
             f"(was {was_found[~is_class].sum()}) of validation"
         )
-        if is_class.any():
+        if label in recalls and is_class.any():
             low, _ = fraction_interval(*independent_counts(is_found[is_class], groups[is_class]))
-            yield f"{label}, on other photos, {CONFIDENCE:.0%} confidence: at least {low:.0%} found"
-            yield describe_recall(label, recalls.get(label, 0), is_found[is_class].mean())
+            found = f"at least {low:.0%} will be found ({CONFIDENCE:.0%} confidence)"
+            yield f"of other photos of {label}, {found}"
+            yield describe_recall(label, recalls[label], is_found[is_class].mean())
 
 
 def describe_recall(label: str, expected: float, recall: float) -> str:

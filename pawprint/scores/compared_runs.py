@@ -6,7 +6,7 @@ verdict.py contains the test that compares two models, with its verdict.
 import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN, UNSURE
-from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
+from pawprint.base.columns import CLASSES, HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
@@ -48,8 +48,9 @@ class Run(NamedTuple):
     determines whether two runs have the same split. Validation images have chosen the best of
     `epochs`, which is 1 for a fitted head alone, and if neither `keep_best` nor `early_stopping`
     is set. `choices` is the content of data/cross_validation.json, or {}. `marked` contains the
-    numbers of held-out images labelled unknown and unsure, such as "3 and 0". `missing` explains
-    why data are missing, or is "".
+    numbers of held-out images labelled unknown and unsure, such as "3 and 0", or "" if they are not
+    known. `missing` explains why data are missing, or is "". `labels` contains all classes, or none
+    if they are not known.
     """
 
     name: str
@@ -58,8 +59,9 @@ class Run(NamedTuple):
     split_md5: str | None = None
     epochs: int = 1
     choices: Mapping[str, object] = {}
-    marked: str = "0 and 0"
+    marked: str = ""
     missing: str = ""
+    labels: Set[str] = frozenset()
 
     @property
     def places(self) -> pd.DataFrame:
@@ -105,10 +107,10 @@ class ComparedRun(NamedTuple):
 
     @property
     def marked(self) -> str:
-        """The end of a sentence if, of the same photos, others are unknown or unsure, or ""."""
+        """The end of a sentence if, of the same photos, more or fewer are marked, or ""."""
         new, old = self.new.marked, self.old.marked
-        differ = f", but not the labels unknown and unsure: {new} (was {old})"
-        return "" if self.margin or new == old else differ
+        differ = f", but not as many are labelled unknown and unsure: {new} (was {old})"
+        return "" if self.margin or new == old or "" in (new, old) else differ
 
     @property
     def verdict(self) -> str:
@@ -257,13 +259,14 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
 
 
 def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
-    """Return each run's classes: all or, if the data of a run are missing, those held out.
+    """Return each run's classes: all, or only those held out if a run does not list its classes.
 
     Raises InputError if the runs have fewer than two classes in common.
     """
-    are_known = all(run.split is not None for run in runs)
-    tables = [run.places for run in runs]
-    classes = [set(t["label"][t["split"].isin(HELD_OUT) | are_known]) for t in tables]
+    classes = [{*run.labels} for run in runs]
+    if not all(classes):
+        tables = [run.places for run in runs]
+        classes = [set(t["label"][t["split"].isin(HELD_OUT)]) for t in tables]
     if len(set.intersection(*classes)) < 2:
         raise InputError(
             f"nothing can be compared: {' and '.join(run.name for run in runs)} have fewer than "
@@ -356,6 +359,9 @@ def read_run(read: Reader, name: str) -> Run:
     with contextlib.suppress(InputError):
         scores = read(paths.SCORES_CSV, partial(parse_table, columns=SCORES))
         run = run._replace(marked=_count_marked(scores))
+    with contextlib.suppress(InputError):
+        classes = read(paths.CLASSES_CSV, partial(parse_table, columns=CLASSES))
+        run = run._replace(labels={*classes["label"]})
     try:
         head, tuned = (
             read(path, partial(parse_table, columns=HISTORY))

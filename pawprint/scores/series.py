@@ -9,6 +9,7 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, headline_strata
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
+from pawprint.base.groups import join_keys
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, holm, paired_interval, paired_test
 
 MIN_FALL = 0.01  # in accuracy
@@ -17,14 +18,13 @@ MIN_FALL = 0.01  # in accuracy
 def with_groups(images: pd.DataFrame, choices: Mapping) -> pd.DataFrame:
     """Return a SPLIT table in which images of different groups are independent.
 
-    If series matter, `group` is the series of an image that has one. `choices` is the content of
-    data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that matters. Its
-    entry `crossed` makes no groups: a few sites are too few for an interval.
+    If series matter, images that share a series or a group are in one `group`. `choices` is the
+    content of data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that
+    matters. Its entry `crossed` makes no groups: a few sites are too few for an interval.
     """
     if "series" not in choices:
         return images
-    series = images[choices["series"]]
-    return images.assign(group=series.where(series != "", images["group"]))
+    return images.assign(group=join_keys(images["group"], images[choices["series"]]))
 
 
 class Comparison(NamedTuple):
@@ -88,18 +88,19 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
             f"give its photos the same text in the column group of {choices['group_from']}, as in "
             f"the column {choices[key]} of data/split/images.csv"
         )
-    remedy = f"To keep each in one split, {advice}"
+    tail = ", and if the archive has its own splits, set split.use_archive_split: false"
+    remedy = f"To keep each in one split, {advice}{tail}"
     if not _are_enough(groups, images):
         remedy = "They are too few to keep each in one split: add photos of new ones"
-        finer = not choices["group_from"] and choices.get("finer_series_from")
+        is_path = choices[key] == "series" and not choices["group_from"]
+        finer = is_path and choices.get("finer_series_from")
         if finer and _are_enough(images["path"].str.extract(finer, expand=False), images):
             parts = f"their parts, such as {_example(images['finer_series'])}, together"
-            remedy += f". To keep {parts}, set split.group: '{printable(finer)}'"
+            remedy += f". To keep {parts}, set split.group: '{printable(finer)}'{tail}"
     return (
         f"Will new photos come from new {named}? If so, expect an accuracy of "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
-        f"cross-validated with each of these in one fold. {remedy}, and if the archive has its own "
-        "splits, set split.use_archive_split: false."
+        f"cross-validated with each of these in one fold. {remedy}."
     )
 
 

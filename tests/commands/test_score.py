@@ -13,7 +13,8 @@ from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import SCORES
 from pawprint.base.tables import read_table
-from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, score
+from pawprint.commands.params_file import set_params
+from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, find_photos, score
 from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import CATALOGUE
@@ -88,6 +89,14 @@ def test_labels_that_are_not_classes_are_named(here, tmp_path):
     result = scored(write_files(tmp_path / "folders", images))
     not_classes = "with labels that are not classes of the model (cta: did you mean cat?)"
     assert result.left_out == {UNLABELLED: 0, not_classes: 2, TRAINED_ON: 0}
+    images = new("cat", 2) | {"_unlabeled/1.png": b"", "unsorted/may/1.png": b""}
+    result = scored(write_files(tmp_path / "unsorted", images))
+    assert result.left_out == {UNLABELLED: 2, TRAINED_ON: 0}
+    images = new("cat", 2) | {"test/cta/left/1.png": b""}
+    (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text())
+    set_params(tmp_path, {"clean.labels": "outer"})
+    photos = find_photos(tmp_path, write_files(tmp_path / "outer", images), ["cat", "dog"])
+    assert [*photos["named"]] == ["cat", "cat", "cta"]
 
 
 def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):

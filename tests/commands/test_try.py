@@ -1,6 +1,7 @@
 """Test `pawprint try` on drawn images whose class is only visible at their sides."""
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
@@ -27,6 +28,7 @@ from pawprint.commands.candidates import (
     choose,
     in_sequence,
     level_of,
+    measure_each,
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
@@ -35,7 +37,6 @@ from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.network import trials
 from pawprint.pipeline.fingerprint import FEATURE_ROW, Code
 from pawprint.pipeline.params.model import load_params
-from pawprint.scores.intervals import paired_test
 from pawprint.scores.verdict import NOT_SHOWN
 from stages import backbone, features
 
@@ -264,6 +265,13 @@ def test_without_weights_of_today_the_first_that_has_some_is_compared_with_and_u
     assert used == str(SAMPLE_WEIGHTS)
 
 
+def probabilities_of(of_label: np.ndarray) -> np.ndarray:
+    """Return probabilities of two classes, given those of the labels, which alternate."""
+    probabilities = np.tile(1 - of_label[:, None], 2)
+    probabilities[np.arange(len(of_label)), np.arange(len(of_label)) % 2] = of_label
+    return probabilities
+
+
 def measured(
     losses: list[float], seconds: list[float], sizes: int = 0, groups: int = 400
 ) -> list[Measured]:
@@ -273,8 +281,7 @@ def measured(
     params = load_params(PROJECT / "params.yaml")
     for number, (loss, cost) in enumerate(zip(losses, seconds)):
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
-        probabilities = np.tile(1 - of_label[:, None], 2)
-        probabilities[np.arange(400), np.arange(400) % 2] = of_label
+        probabilities = probabilities_of(of_label)
         first: Measured | None = rows[0] if rows else None
         model = params.model.model_copy(update={"image_size": 32 * (number + 1)})
         named = Candidate(
@@ -358,17 +365,26 @@ def test_candidate_used_by_name_is_tested_as_one_of_all(tried, made, monkeypatch
     assert verdicts == ["better", NOT_SHOWN, NOT_SHOWN]
 
 
-@pytest.mark.parametrize("number", [3, 10])
-def test_levels_of_all_candidates_add_up_to_that_of_one_test(number):
-    """Three are larger image sizes, which are one family unless one of them is used by name."""
+@pytest.mark.parametrize("number", [3, 10, 20])
+def test_the_best_of_candidates_that_do_not_differ_is_seldom_called_better(number, monkeypatch):
+    """It is tested as `--use NAME` tests it; three are larger image sizes."""
+    rng = np.random.default_rng(0)
     today, *others = (row.candidate for row in measured([0.3] * (number + 1), [1] * (number + 1)))
     sizes = [option._replace(changes={"model.image_size": 0}) for option in others[-3:]]
     options = [today, *others[:-3], *sizes]
-    rng, called = np.random.default_rng(number), 0
+    table = pd.DataFrame({"label": np.resize(["a", "b"], 120), "group": np.arange(120)})
+    sample = trials.Sample(Path(), table, ["a", "b"], None, (120, 0))
+    monkeypatch.setattr(candidates, "open_archive", lambda *_: contextlib.nullcontext())
+    results: list[np.ndarray] = []
+    monkeypatch.setattr(trials, "measure", lambda *_: (results.pop(0), 7, 1))
+    called = 0
     for _ in range(500):
         hard = rng.normal(2, 2, 120)
         losses = np.log1p(np.exp(-hard - rng.normal(0, 0.5, (number + 1, 120))))
         best = losses.mean(axis=1).argmin()
-        p_value = paired_test(losses[best] - losses[0], np.arange(120))
-        called += best > 0 and p_value < level_of(options, options[best].name)
+        if best > 0:
+            results += [probabilities_of(np.exp(-losses[index])) for index in (0, best)]
+            level = level_of(options, options[best].name)
+            _, (_, row) = measure_each([today, options[best]], sample, 1, level)
+            called += row.verdict == "better"
     assert called <= 0.05 * 500

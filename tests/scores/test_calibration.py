@@ -151,8 +151,9 @@ def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes,
     for _ in range(100):
         here = drawn(rng, classes, 22 * classes)
         params = wishes(ant=recall)
-        groups = np.arange(len(here.actual))
-        _, thresholds = calibrate(params, labels, here.actual, here.logits, groups)
+        _, thresholds = calibrate(
+            params, labels, here.actual, here.logits, np.arange(len(here.actual))
+        )
         for outputs in (here, others)[: 2 if classes == 2 else 1]:
             probabilities = to_probabilities(outputs.logits)
             was_found = probabilities.argmax(axis=1) == 0
@@ -160,12 +161,14 @@ def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes,
         served = Metadata(
             labels=labels, image_size=32, resize="pad", temperature=1, thresholds=thresholds
         )
-        _, line, _ = describe_rules(params, served, here, groups)
-        promised = int(re.search("95% confidence: at least ([0-9]+)%", line)[1]) / 100
+        _, line, _ = describe_rules(params, served, here, np.arange(len(here.actual)))
+        promised = int(re.search("at least ([0-9]+)% will be found .95%", line)[1]) / 100
         is_found = to_probabilities(others.logits)[:, 0] >= thresholds["ant"]
         kept += is_found[others.actual == 0].mean() > promised - 0.005
     assert kept >= 95
-    _, in_pairs, _ = describe_rules(params, served, here, groups // 2)
+    given = params.model_copy(update={"recall": None, "threshold": thresholds})
+    assert len([*describe_rules(given, served, here, np.arange(len(here.actual)))]) == 1
+    _, in_pairs, _ = describe_rules(params, served, here, np.arange(len(here.actual)) // 2)
     assert int(re.search("at least ([0-9]+)%", in_pairs)[1]) / 100 < promised
 
 

@@ -53,7 +53,7 @@ def split_of(sets: dict[str, pd.DataFrame], folder: str = "photos") -> pd.DataFr
 def run_of(name: str = "new", loss: float = 0.2, **sets: pd.DataFrame) -> Run:
     """Return a run with its tables of images, where other sets have a loss near this."""
     tables = {split: judged(numbers, loss=loss) for split, numbers in SETS.items()} | sets
-    return Run(name, tables, split_of(tables))
+    return Run(name, tables, split_of(tables), marked="0 and 0", labels={*LABELS})
 
 
 OLD = run_of("old")
@@ -123,6 +123,7 @@ def test_labels_unknown_and_unsure_belong_to_identical_predictions():
     assert result.verdict != IDENTICAL and result.passes
     assert "10 and 4 (was 0 and 0)" in result.sentences[0]
     assert compared(new, OLD._replace(marked="10 and 4")).verdict == IDENTICAL
+    assert compared(new, OLD._replace(marked="")).verdict == IDENTICAL  # of an older version
     # Another test photo may be unknown, without a change in the predictions of the others.
     more = pd.concat([judged(SETS["test"]), judged([600])])
     assert compared(run_of(test=more)._replace(marked="1 and 0")).verdict == IDENTICAL
@@ -140,7 +141,7 @@ def with_hats(run: Run, called: int = 0, loss: float = 0.2) -> Run:
         hats["predicted"] = np.where(np.arange(40) < 10, "dog", "hat")
         known["predicted"] = known["predicted"].mask(np.arange(IMAGES) < called, "hat")
         tables[name] = pd.concat([known, hats])
-    return run._replace(tables=tables, split=split_of(tables))
+    return run._replace(tables=tables, split=split_of(tables), labels={*LABELS, "hat"})
 
 
 def in_folds(run: Run) -> Run:
@@ -156,7 +157,9 @@ def test_added_class_is_not_called_worse_for_what_the_older_model_could_not_know
     assert "log loss" not in result.text + "".join(result.sentences)
     only_git = compared(with_hats(run_of())._replace(split=None), OLD._replace(split=None))
     assert "of 100 other photos, 100 are right" in only_git.sentences[0]
-    assert compared(relabelled(run_of(), "hat")).verdict == OTHER_CLASSES  # in training alone
+    old = OLD._replace(split=None, labels={*LABELS, "hat"})  # in training alone
+    assert compared(with_hats(run_of())._replace(split=None), old).classes == ""
+    assert compared(run_of(), old).verdict == OTHER_CLASSES
 
 
 def test_removed_class_is_not_called_worse_and_its_images_are_not_missing():
@@ -166,7 +169,8 @@ def test_removed_class_is_not_called_worse_and_its_images_are_not_missing():
     renamed = with_hats(run_of())
     table = renamed.tables["validation"].replace("hat", "cap")
     split = renamed.split.replace("hat", "cap")
-    renamed = renamed._replace(tables=renamed.tables | {"validation": table}, split=split)
+    tables = renamed.tables | {"validation": table}
+    renamed = renamed._replace(tables=tables, split=split, labels={*LABELS, "cap"})
     assert "(cap added, hat removed): of " in compared(renamed, with_hats(OLD)).sentences[0]
 
 
@@ -296,6 +300,6 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
         return parse(contents[path].encode() if path in contents else (PROJECT / path).read_bytes())
 
     run = read_run(read, "run")
-    assert run.marked == "10 and 4"
+    assert run.marked == "10 and 4" and run.labels == {*LABELS}
     assert [*run.tables[TRAINING]["predicted"]] == ["dog"]
     assert list_errors(tie, {}).empty

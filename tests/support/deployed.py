@@ -66,6 +66,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     write_json(folder / paths.CROSS_VALIDATION_JSON, {})
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")
     write_table(folder / paths.IMAGES_CSV, kept, IMAGES)
+    write_table(folder / paths.UNKNOWN_CSV, kept[:0], IMAGES)
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
         evaluate.write_scores(split, outputs_of(split), read_metadata(paths.SERVED_MODEL))
