@@ -9,7 +9,7 @@ import contextlib
 import os
 import posixpath
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
@@ -276,13 +276,17 @@ def _agrees(table: Table, folders: Mapping[str, str]) -> bool:
 def _labels_specimens(table: Table, classes: set[str]) -> bool:
     """Return whether the folders are only specimens, with one column of labels.
 
-    Unlike most classes, their names have a digit and another character, such as S01.
+    Unlike most classes, their names have a digit and another character, such as S01, and each label
+    has three or more.
     """
     names = {row.key for row in table.rows}
     is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
     is_place = _plain(table.columns[-1]).startswith(OF_SITES)
     is_kind = table.kind == FOLDERS and table.is_unique and is_code and not is_place
-    return is_kind and classes - {UNKNOWN} <= names and len(table.label_columns()) == 1
+    if not is_kind or len(labels := table.label_columns()) != 1:
+        return False
+    number = Counter(row.cells[labels[0]] for row in table.rows if row.photos)
+    return classes - {UNKNOWN} <= names and all(number[label] > 2 for label in number if label)
 
 
 def _plain(name: str) -> str:
@@ -571,8 +575,9 @@ def _cells_of_photos(
     differing = set()
     for row, label in zip(table.rows, labels):
         cells = {name: row.cells[name] for name in kept.values()}
-        if table.kind != FILES and "group" not in kept:
-            cells["group"] = row.key
+        if table.kind != FILES:
+            group = kept.get("group", "group")
+            cells[group] = cells.get(group) or row.key
         for photo in row.photos:
             before = photos.get(photo, {}).get("label", "")
             if label is None or (before and label and before != label):
