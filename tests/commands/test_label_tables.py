@@ -242,6 +242,23 @@ def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the
     assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
 
 
+@pytest.mark.parametrize("path", ["{}_{}.png", "{}/{}/0.png"])
+def test_number_of_a_view_is_no_patient(tmp_path, path):
+    photos = [path.format(patient, view) for patient in range(1, 8) for view in range(1, 4)]
+    text = joined("patient,age,type", *((n, 50 + n, "ab"[n % 2]) for n in range(1, 7)))
+    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
+    assert "2 classes: a (9), b (9); 3 unlabelled" in notes
+    assert rows[path.format(2, 1)] == {"label": "a", "age": "52", "group": "2"}
+
+
+def test_photo_of_two_parts_in_the_table_is_unlabelled(tmp_path):
+    text = joined("id,age,type", ("P0", 1, "a"), ("P1", 2, "b"), ("P1_1", 3, "b"), ("P2", 4, "a"))
+    photos = [f"P{patient}_{view}.png" for patient in range(3) for view in range(2)]
+    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
+    assert "P1_1.png" not in rows and rows["P1_0.png"]["group"] == "P1"
+    assert any("unlabelled until you choose one: P1_1.png" in line for line in notes)
+
+
 BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
 EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
