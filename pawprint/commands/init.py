@@ -191,7 +191,14 @@ def find_classes(
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
-    layout = find_layout(given.names, rows, labels, where)
+    unread = label_files(given) if rows is None else []
+    try:
+        layout = find_layout(given.names, rows, labels, where)
+    except InputError as error:
+        if not unread:
+            raise
+        advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
+        raise InputError(f"{error}\n{advice}") from None
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
     notes = [f"found {printable(given.table)}"] if given.table else []
@@ -200,7 +207,7 @@ def find_classes(
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
-    if rows is None and (unread := label_files(given)):
+    if unread:
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "

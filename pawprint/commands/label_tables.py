@@ -9,7 +9,7 @@ import contextlib
 import os
 import posixpath
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
@@ -276,13 +276,17 @@ def _agrees(table: Table, folders: Mapping[str, str]) -> bool:
 def _labels_specimens(table: Table, classes: set[str]) -> bool:
     """Return whether the folders are only specimens, with one column of labels.
 
-    Unlike most classes, their names have a digit and another character, such as S01.
+    Unlike most classes, their names have a digit and another character, such as S01, and each label
+    has three or more.
     """
     names = {row.key for row in table.rows}
     is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
     is_place = _plain(table.columns[-1]).startswith(OF_SITES)
     is_kind = table.kind == FOLDERS and table.is_unique and is_code and not is_place
-    return is_kind and classes - {UNKNOWN} <= names and len(table.label_columns()) == 1
+    if not is_kind or len(labels := table.label_columns()) != 1:
+        return False
+    number = Counter(row.cells[labels[0]] for row in table.rows if row.photos)
+    return classes - {UNKNOWN} <= names and all(number[label] > 2 for label in number if label)
 
 
 def _plain(name: str) -> str:
@@ -408,7 +412,7 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
 
 def _cells_of(rows: list[Cells], known: Known) -> dict[Columns, list[str]]:
     """Return the cells of each column, or path from a column of folders and one of names."""
-    folders = {part for image in known.given.images for part in _folders_of(image)}
+    folders = {part for image in known.given.images for _, part in _folders_of(image)}
     names = [*rows[0]] if rows else []
     pairs = [
         (folder, name)
@@ -481,22 +485,26 @@ def _find_groups(
 ) -> tuple[str, Columns, list[list[str]]] | None:
     """Return FOLDERS or PARTS, the columns that name them, and the photos of each row, or None.
 
-    In these columns, most values name photos, and preferably each row has another one. The column
-    that is asked for has the labels.
+    In these columns, most values name photos, and preferably each row has another one. Only the
+    place in the paths where most values are counts: elsewhere, 1 may be a view, and not a patient.
+    The column that is asked for has the labels.
     """
     cells_of = {columns: cells_of[columns] for columns in cells_of if known.label not in columns}
     wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
     found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
     for kind, parts_of in ((FOLDERS, _folders_of), (PARTS, _parts_of)):
-        photos: dict[str, list[str]] = defaultdict(list)
+        places: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for image in known.given.images:
-            for part in wanted.intersection(parts_of(image)):
-                photos[part].append(image)
+            for place, part in parts_of(image):
+                if part in wanted:
+                    places[place][part].append(image)
+        photos_at = [photos for _, photos in sorted(places.items())]
         for columns, cells in cells_of.items():
             present = {*cells} - {""}
-            named = photos.keys() & present
-            if 1 < len(named) > len(present) / 2:
-                covered = {photo for cell in named for photo in photos[cell]}
+            each = ({cell: at[cell] for cell in at.keys() & present} for at in photos_at)
+            photos = max(each, key=lambda at: (len(at), sum(map(len, at.values()))), default={})
+            if 1 < len(photos) > len(present) / 2:
+                covered = {photo for of_cell in photos.values() for photo in of_cell}
                 rank = len(present) == sum(map(bool, cells)), len(covered), -len(columns)
                 of_rows = [photos.get(cell, []) for cell in cells]
                 found.setdefault((rank, kind == FOLDERS), (kind, columns, of_rows))
@@ -508,16 +516,21 @@ def _normal(path: str) -> str:
     return normalize("NFC", path.replace("\\", "/"))
 
 
-def _folders_of(image: str) -> list[str]:
-    return normalize("NFC", image).split("/")[:-1]
+def _folders_of(image: str) -> list[tuple[int, str]]:
+    """Return the depth and the name of each folder above an image, the outermost first."""
+    return [*enumerate(normalize("NFC", image).split("/")[:-1])]
 
 
-def _parts_of(image: str) -> Iterator[str]:
-    """Yield the parts of a path that begin and end with a word, such as P1 and P1_left."""
+def _parts_of(image: str) -> Iterator[tuple[int, str]]:
+    """Yield the parts of a path that begin and end with a word, such as P1 and P1_left.
+
+    Before each is the number of its first word in the name of the file, negative in a folder.
+    """
     path = normalize("NFC", posixpath.splitext(image)[0])
     words = [*re.finditer(r"[^\W_]+", path)][-MAX_WORDS:]
-    for first, last in combinations_with_replacement(words, 2):
-        yield path[first.start() : last.end()]
+    in_folders = sum(word.start() < path.rfind("/") for word in words)
+    for first, last in combinations_with_replacement(range(len(words)), 2):
+        yield first - in_folders, path[words[first].start() : words[last].end()]
 
 
 def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
@@ -547,7 +560,8 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     kept = {name.lower(): name for name in names if name.lower() not in own}
     photos, differing = _cells_of_photos(table, labels, kept)
     photos = {name: {"label": ""} for name in given.images} | photos
-    unused += filter(None, [describe_several(differing)])
+    what = "labels" if table.kind == FILES else "labels or rows"
+    unused += filter(None, [describe_several(differing, what)])
     others = sorted({*given.others}.difference(photos))
     notes = (
         all(map(str.isdecimal, filter(None, labels))) and OF_NUMBERS,
@@ -565,17 +579,20 @@ def _cells_of_photos(
 ) -> tuple[dict[str, Cells], set[str]]:
     """Return the cells of each photo in metadata.csv, and the photos with several labels.
 
-    `kept` has the further columns of the table, keyed by their names in lower case.
+    These include photos that two rows name by different folders or parts. `kept` has the further columns of the table, keyed by their names in lower case.
     """
     photos: dict[str, Cells] = {}
     differing = set()
+    keys: dict[str, str] = {}
     for row, label in zip(table.rows, labels):
         cells = {name: row.cells[name] for name in kept.values()}
-        if table.kind != FILES and "group" not in kept:
-            cells["group"] = row.key
+        if table.kind != FILES:
+            group = kept.get("group", "group")
+            cells[group] = cells.get(group) or row.key
         for photo in row.photos:
             before = photos.get(photo, {}).get("label", "")
-            if label is None or (before and label and before != label):
+            is_same = table.kind == FILES or keys.setdefault(photo, row.key) == row.key
+            if not is_same or label is None or (before and label and before != label):
                 differing.add(photo)
             photos[photo] = {"label": label or before} | cells
     for photo in differing:
@@ -583,9 +600,9 @@ def _cells_of_photos(
     return photos, differing
 
 
-def describe_several(photos: Collection[str]) -> str:
+def describe_several(photos: Collection[str], of: str = "labels") -> str:
     """Return a line about photos that have several labels, or "" for none."""
-    what = f"{counted(len(photos), 'photo')} with several labels, unlabelled until you choose one"
+    what = f"{counted(len(photos), 'photo')} with several {of}, unlabelled until you choose one"
     return f"{what}: {name_some(sorted(photos))}" if photos else ""
 
 

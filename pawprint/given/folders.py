@@ -528,10 +528,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield a line about files such as 01_mask.png beside 01.png, for most photos of a class."""
     images = {name: label for name, (label, _) in places.items() if label and is_image_name(name)}
-    for verb, step, of_mark, group in (
-        ("end in", 1, "{}[^A-Za-z/]*", "^(.*?)(?:{})?[.][^./]*$"),
-        ("begin with", -1, "[^A-Za-z/]*{}", "(?:^|/)(?:{})?([^/]*)[.][^./]*$"),
-    ):
+    for verb, step in (("end in", 1), ("begin with", -1)):
         stems = {}
         for name, label in images.items():
             folder, _, file = name.rpartition("/")
@@ -544,11 +541,13 @@ def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         }
         if found:
             number = sum(number for (_, mark), number in counts.items() if mark in found)
-            marks = "|".join(of_mark.format(re.escape(mark)) for mark in sorted(found))
+            marks = "|".join(f"{re.escape(mark)}[^A-Za-z/]*" for mark in sorted(found))
+            group = f"; if they belong together, set split.group: '^(.*?)(?:{marks})?[.][^./]*$'"
+            # No one part of mask_01 has both its folder and its number.
+            advice = group if step == 1 else ", or rename them NAME_mask"
             yield (
                 f"{number:,} of {len(images):,} files {verb} {name_some(sorted(found))} beside a "
-                "file of the same name: if they are masks, move them away; if they belong "
-                f"together, set split.group: '{group.format(marks)}'"
+                f"file of the same name: if they are masks, move them away{advice}"
             )
             return
 

@@ -7,6 +7,7 @@ import pytest
 from classes_of import describe_classes
 from conftest import photos_of, refused, write_files
 
+from pawprint.base.errors import InputError
 from pawprint.commands.given_images import open_given
 from pawprint.commands.init import find_classes
 from pawprint.commands.label_tables import Asked
@@ -116,6 +117,7 @@ NESTED = [f"pets/{name}" for name in BY_CLASS]
 BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
 OF_SITES = {f"{folder}/{folder}.csv": KAGGLE for folder in ("A1", "A2")}
 CHOOSE = ("--table FILE --label COLUMN", "--labels outer.")
+CAMERAS = rows_of("file,camera", dict(zip(NAMES, "xyxyxy")))
 ONE = "--label NAME"
 OUTSIDE = "8,cat\n../given/9,dog\n/etc/hosts,cat\n"
 REFUSED = [
@@ -155,6 +157,11 @@ REFUSED = [
 def test_table_in_doubt_is_refused(tmp_path, photos, files, asked, words):
     with refused(str(tmp_path / "given"), *words):
         read(tmp_path, photos, files, **asked)
+
+
+def test_table_beside_the_only_folder_is_named_with_its_columns(tmp_path):
+    with pytest.raises(InputError, match=r"1: images(?s:.*)t\.csv \(id, breed\).*--label COLUMN"):
+        read(tmp_path, [f"images/P{name}" for name in NAMES], {"t.csv": KAGGLE})
 
 
 def test_parquet_is_named_with_what_reads_it(tmp_path):
@@ -199,6 +206,7 @@ READ = [
     (BY_CLASS, {"t.csv": rows_of("file,width", dict(zip(NAMES, STEMS)))}, {}, [A]),
     (BY_CLASS, {"t.csv": SITE.replace("a", "b", 1)}, {}, [A, "t.csv (id, site)"]),
     (BY_CLASS, {"t.csv": KAGGLE[:24]}, {}, [A]),
+    (BY_CLASS, {"t.csv": CAMERAS}, {}, [A]),
     (BY_CLASS, OTHERS, {}, [A, "not read: a.csv (class, latin), w.csv (day, wind)"]),
     (NAMES, {"t.csv": LEAVES}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
@@ -227,6 +235,30 @@ def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "group": "S00"}
 
 
+def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the_folder(tmp_path):
+    cells = [(s, n // 3, "h" * (n < 3), SLIDES[s]) for n, s in enumerate(SLIDES)]
+    _, rows = read(tmp_path, TILES, {"t.csv": joined("slide,pages,Group,label", *cells)})
+    assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "Group": "h"}
+    assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
+
+
+@pytest.mark.parametrize("path", ["{}_{}.png", "{}/{}/0.png"])
+def test_number_of_a_view_is_no_patient(tmp_path, path):
+    photos = [path.format(patient, view) for patient in range(1, 8) for view in range(1, 4)]
+    text = joined("patient,age,type", *((n, 50 + n, "ab"[n % 2]) for n in range(1, 7)))
+    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
+    assert "2 classes: a (9), b (9); 3 unlabelled" in notes
+    assert rows[path.format(2, 1)] == {"label": "a", "age": "52", "group": "2"}
+
+
+def test_photo_of_two_parts_in_the_table_is_unlabelled(tmp_path):
+    text = joined("id,age,type", ("P0", 1, "a"), ("P1", 2, "b"), ("P1_1", 3, "b"), ("P2", 4, "a"))
+    photos = [f"P{patient}_{view}.png" for patient in range(3) for view in range(2)]
+    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
+    assert "P1_1.png" not in rows and rows["P1_0.png"]["group"] == "P1"
+    assert any("unlabelled until you choose one: P1_1.png" in line for line in notes)
+
+
 BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
 EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
@@ -240,6 +272,11 @@ CAMTRAP = {
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
 # first one is. A text is that of t.csv.
 IN_DOUBT = {
+    "two breeds a kind, named like slides": (
+        [f"n{breed}/{n}.jpg" for breed in range(1, 5) for n in range(3)],
+        "wnid,name,kind\nn1,pug,a\nn2,corgi,a\nn3,manx,b\nn4,birman,b\n",
+        "t.csv (kind)",
+    ),
     "slides of two hospitals": (
         TILES,
         joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES)),

@@ -201,7 +201,6 @@ def test_name_that_windows_cannot_hold_is_said(name):
         ("{}.png", "{}_mask.png"),
         ("{}.jpg", "{}_Masks_1.tif"),
         ("a ({}).png", "a ({})seg.png"),
-        ("{}.v2.png", "gt-{}.v2.png"),
     ],
 )
 def test_masks_beside_the_photos_of_a_class_are_said_with_a_group_for_each_pair(photo, mask):
@@ -214,6 +213,13 @@ def test_masks_beside_the_photos_of_a_class_are_said_with_a_group_for_each_pair(
     assert groups[::2] == groups[1::2] and len(set(groups)) == 40
     few = {name: places[name] for name in places if name not in names[25::2]}
     assert list(describe_names(few)) == []
+
+
+def test_masks_whose_names_begin_with_a_mark_get_no_group_because_it_would_lack_their_folder():
+    names = [f"{folder}/{mark}{n}.v2.png" for folder in "ab" for mark in ("", "gt-") for n in "123"]
+    (line,) = describe_names({name: (name[0], "") for name in names})
+    assert line.startswith("6 of 12 files begin with gt-") and line.endswith("rename them NAME_mask")
+    assert "split.group" not in line
 
 
 def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
