@@ -1,4 +1,4 @@
-"""Draw folds and splits with a hash, so that they depend on the images and not on their order.
+"""Join images to groups, and draw folds and splits with a hash instead of by their order.
 
 A generator with a fixed seed draws by position, so adding or removing an image changes nearly every
 draw. Here, images or groups are sorted by a hash of their keys, and the order is cut at certain
@@ -66,3 +66,29 @@ def _label_of_groups(group: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the class that each group counts for, `(groups,)`."""
     sizes = pd.DataFrame({"group": group, "label": labels}).groupby(["group", "label"]).size()
     return sizes.groupby("group").idxmax().str[1].to_numpy()
+
+
+def join_keys(one: pd.Series, other: pd.Series) -> pd.Series:
+    """Return each image's group, or "": all images that share a text of either key are in one.
+
+    A group has the name of its first text, so that it keeps its rank if others get another key.
+    """
+    # The same text may mean different things in both keys; no path contains a NUL.
+    one = one.mask((one != "") & one.isin(other), "\0" + one)
+    codes, texts = pd.concat([one, other]).factorize(sort=True)
+    of_one, of_other = np.split(codes, 2)
+    joined = list(range(len(texts)))
+    has_both = (one != "") & (other != "")
+    for pair in zip(of_one[has_both].tolist(), of_other[has_both].tolist()):
+        first, second = sorted(find(joined, text) for text in pair)
+        joined[second] = first
+    own = np.where(other == "", of_one, of_other)
+    return pd.Series(texts[[find(joined, text) for text in own.tolist()]], one.index)
+
+
+def find(joined: list[int], group: int) -> int:
+    """Return the representative of a group and all groups joined with it, and shorten its path."""
+    while joined[group] != group:
+        joined[group] = joined[joined[group]]
+        group = joined[group]
+    return group

@@ -9,7 +9,7 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, headline_strata
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
-from pawprint.base.groups import join_keys
+from pawprint.base.folds import join_keys
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, holm, paired_interval, paired_test
 
 MIN_FALL = 0.01  # in accuracy
