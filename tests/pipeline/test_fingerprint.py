@@ -179,7 +179,11 @@ def test_rows_are_computed_again_after_an_edit_of_what_decides_them_and_of_nothi
         before = after
 
 
-def test_code_is_parsed_again_only_for_an_edit_or_another_installed_version(repository, tmp_path):
+def test_code_is_parsed_again_only_for_an_edit_or_another_installed_version(tmp_path):
+    repository = tmp_path / "copy"
+    for folder in ("pawprint", "stages"):
+        shutil.copytree(PROJECT / folder, repository / folder)
+
     def written(**environment: str) -> dict[str, str]:
         code = "import ast; from pawprint.pipeline import fingerprint; from stages import code"
         if environment.pop("KEPT", ""):  # nothing is parsed, and no distribution is looked up
