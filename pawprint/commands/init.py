@@ -195,10 +195,8 @@ def find_classes(
     try:
         layout = find_layout(given.names, rows, labels, where)
     except InputError as error:
-        if not unread:
-            raise
         advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
-        raise InputError(f"{error}\n{advice}") from None
+        raise (InputError(f"{error}\n{advice}") if unread else error) from None
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
     notes = [f"found {printable(given.table)}"] if given.table else []

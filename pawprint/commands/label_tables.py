@@ -493,16 +493,15 @@ def _find_groups(
     wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
     found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
     for kind, parts_of in ((FOLDERS, _folders_of), (PARTS, _parts_of)):
-        places: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        at: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for image in known.given.images:
             for place, part in parts_of(image):
                 if part in wanted:
-                    places[place][part].append(image)
-        photos_at = [photos for _, photos in sorted(places.items())]
+                    at[place][part].append(image)
         for columns, cells in cells_of.items():
             present = {*cells} - {""}
-            each = ({cell: at[cell] for cell in at.keys() & present} for at in photos_at)
-            photos = max(each, key=lambda at: (len(at), sum(map(len, at.values()))), default={})
+            each = ({key: at[n][key] for key in at[n].keys() & present} for n in sorted(at))
+            photos = max(each, key=lambda one: (len(one), sum(map(len, one.values()))), default={})
             if 1 < len(photos) > len(present) / 2:
                 covered = {photo for of_cell in photos.values() for photo in of_cell}
                 rank = len(present) == sum(map(bool, cells)), len(covered), -len(columns)
@@ -528,9 +527,9 @@ def _parts_of(image: str) -> Iterator[tuple[int, str]]:
     """
     path = normalize("NFC", posixpath.splitext(image)[0])
     words = [*re.finditer(r"[^\W_]+", path)][-MAX_WORDS:]
-    in_folders = sum(word.start() < path.rfind("/") for word in words)
-    for first, last in combinations_with_replacement(range(len(words)), 2):
-        yield first - in_folders, path[words[first].start() : words[last].end()]
+    above = sum(word.start() < path.rfind("/") for word in words)
+    for (place, first), (_, last) in combinations_with_replacement(enumerate(words, -above), 2):
+        yield place, path[first.start() : last.end()]
 
 
 def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
@@ -560,8 +559,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     kept = {name.lower(): name for name in names if name.lower() not in own}
     photos, differing = _cells_of_photos(table, labels, kept)
     photos = {name: {"label": ""} for name in given.images} | photos
-    what = "labels" if table.kind == FILES else "labels or rows"
-    unused += filter(None, [describe_several(differing, what)])
+    unused += filter(None, [describe_several(differing, "" if table.kind == FILES else " or rows")])
     others = sorted({*given.others}.difference(photos))
     notes = (
         all(map(str.isdecimal, filter(None, labels))) and OF_NUMBERS,
@@ -579,7 +577,8 @@ def _cells_of_photos(
 ) -> tuple[dict[str, Cells], set[str]]:
     """Return the cells of each photo in metadata.csv, and the photos with several labels.
 
-    These include photos that two rows name by different folders or parts. `kept` has the further columns of the table, keyed by their names in lower case.
+    These include photos that rows name by different folders or parts. `kept` has the further
+    columns of the table, keyed by their names in lower case.
     """
     photos: dict[str, Cells] = {}
     differing = set()
@@ -600,10 +599,10 @@ def _cells_of_photos(
     return photos, differing
 
 
-def describe_several(photos: Collection[str], of: str = "labels") -> str:
-    """Return a line about photos that have several labels, or "" for none."""
-    what = f"{counted(len(photos), 'photo')} with several {of}, unlabelled until you choose one"
-    return f"{what}: {name_some(sorted(photos))}" if photos else ""
+def describe_several(photos: Collection[str], or_more: str = "") -> str:
+    """Return a line about photos that have several labels `or_more`, or "" for none."""
+    what = f"{counted(len(photos), 'photo')} with several labels{or_more}"
+    return f"{what}, unlabelled until you choose one: {name_some(sorted(photos))}" if photos else ""
 
 
 def _offer_groups(table: Table) -> str:
