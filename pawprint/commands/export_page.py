@@ -65,7 +65,7 @@ def fetch_runtime() -> dict[str, bytes]:
     }
 
 
-def _facts_of(run: Run) -> dict[str, str]:
+def facts_of(run: Run) -> dict[str, str]:
     """Return what a page says about its model: texts keyed by term."""
     metadata = run.metadata
     scores = read_table(run.folder / SCORES_CSV, SCORES)
@@ -104,7 +104,7 @@ def page_of(network: bytes, run: Run, params: Params, runtime: Mapping[str, byte
         "CLASSES": html.escape(", ".join(metadata.labels)),
         "FACTS": "\n".join(
             f"    <dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd>"
-            for term, text in _facts_of(run).items()
+            for term, text in facts_of(run).items()
         ),
         "WEIGHTS": html.escape(whose_weights(params)),
         "VERSION": VERSION,

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,6 +79,7 @@ OF_BOXES = ("photo", "box", "confidence")  # further cells in the row of a box
 WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole photos
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
+URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
 Source = Image.Image | bytes | BinaryIO | str | os.PathLike  # of one image
 
 
@@ -97,9 +99,11 @@ def wrong_type(image: object) -> TypeError:
 
 
 def _path(value: object) -> Path:
-    """Return a path as a Path. Raises TypeError for any other object."""
+    """Return a path as a Path. Raises TypeError for any other object, and InputError for a URL."""
     if isinstance(value, str | os.PathLike):
-        return Path(os.fsdecode(value))
+        if URL.match(text := os.fsdecode(value)):
+            raise InputError(f"predict: expected a file or its bytes. Received: {text}")
+        return Path(text)
     raise wrong_type(value)
 
 

@@ -137,7 +137,7 @@ REFUSED = [
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {}, ["line 4 (2.jpg): scab, rust", ONE]),
     (NAMES, {"t.csv": FLAGGED}, {}, ["2 rows", "line 4 (2): scab, rust", ONE]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
-    (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 rows", "line 5 (3)"]),
+    (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
     (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
     (NAMES, {"t.csv": TWO.replace("colour", "split")}, {}, ["t.csv", "a split: train", "'b'"]),
     (NAMES, {"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),

@@ -18,10 +18,9 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, REJECTED, SCORES, SPLIT
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
-from pawprint.commands.export_page import describe
+from pawprint.commands.export_page import facts_of
 from pawprint.commands.params_file import overlay
 from pawprint.model.metadata import read_metadata
-from pawprint.pipeline.params.model import load_params
 from pawprint.report.pages import describe_score
 from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
@@ -79,7 +78,7 @@ def test_card_and_exported_page_say_how_photos_become_crops(both, other):
     replace(served / "model.json", '"temperature"', '"crop_rule": "as-is", "temperature"')
     card, _ = reports(other)
     run = Run(other, read_metadata(served), None, pd.DataFrame())
-    page = describe(run, load_params(other / paths.PARAMS)).facts["Photos"]
+    page = facts_of(run)["Photos"]
     assert "cut by the rule as-is" in card and "cut by the rule as-is" in page
     assert "cut by the rule" not in both[0]
 
