@@ -171,7 +171,12 @@ def test_photos_of_a_series_that_the_run_has_named_count_as_one_in_the_limits(ot
         table = table.assign(path=place, series=table["label"])
         write_table(other / path, table, names)
     highs = []
-    named = {"series": "series", "series_from": "", "accuracy_by_series": 0.5, "group_from": ""}
+    named = {
+        "series": "series",
+        "series_from": "^([a-z]+)/",
+        "accuracy_by_series": 0.5,
+        "group_from": "",
+    }
     for choices in {}, named:
         write_json(other / paths.CROSS_VALIDATION_JSON, choices)
         reports(other)
