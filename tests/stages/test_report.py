@@ -181,5 +181,5 @@ def test_photos_of_a_series_that_the_run_has_named_count_as_one_in_the_limits(ot
         write_json(other / paths.CROSS_VALIDATION_JSON, choices)
         reports(other)
         limits = (other / paths.LIMITS).read_text(encoding="utf-8")
-        highs.append(float(re.findall("recall .* to ([0-9.]+)[)]", limits)[0]))
+        highs.append(float(re.findall("Distinguishing .* to ([0-9.]+)[)]", limits)[0]))
     assert highs[1] > 2 * highs[0]
