@@ -181,7 +181,10 @@ def shapes_of(network: Path) -> tuple[int, Kinds]:
     `network` is the file. Outside of the network, only these have names (see `write_network`).
     """
     ports = [port for port in ElementTree.parse(network).iter("port") if "names" in port.attrib]
-    shapes = {port.attrib["names"]: tuple(int(size.text or 0) for size in port) for port in ports}
+    shapes = {
+        port.attrib["names"]: tuple(int(dim.text or 0) for dim in port.findall("dim"))
+        for port in ports
+    }
     return shapes["pixels"][1], {kind: shapes[kind][1:] for kind in KINDS if kind in shapes}
 
 

@@ -25,14 +25,16 @@ Parsed = TypeVar("Parsed")
 def folder_of_cache(folder: Path) -> Path:
     """Return DVC's cache folder, according to the settings in a folder `.dvc`.
 
-    If DVC cannot read its settings, this is the default folder.
+    If DVC cannot read its settings, or a computer that runs a stage lacks DVC, this is the default
+    folder.
     """
-    from dvc.config import Config
-    from dvc.exceptions import DvcException
-
     cache = folder / "cache"
-    with contextlib.suppress(DvcException, OSError, ValueError):
-        cache = Config(folder)["cache"].get("dir", cache)
+    with contextlib.suppress(ModuleNotFoundError):
+        from dvc.config import Config
+        from dvc.exceptions import DvcException
+
+        with contextlib.suppress(DvcException, OSError, ValueError):
+            cache = Config(folder)["cache"].get("dir", cache)
     return Path(cache, "files", "md5")
 
 

@@ -200,7 +200,8 @@ def test_photo_that_predict_refuses_is_refused_for_the_same_reason(tmp_path, mod
     script = PROJECT / "examples" / "with_openvino.py"
     result = run("python", str(script), str(model), str(path), cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"{path}: {error.value}\n"
+    reason, _ = str(error.value).split(":")
+    assert result.stderr.startswith(f"{path}: {reason}: ")
 
 
 def test_script_refuses_a_damaged_model(tmp_path):
