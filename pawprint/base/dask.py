@@ -11,6 +11,7 @@ import pickle
 import platform
 import sys
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -57,9 +58,9 @@ def map_on_cluster(
         while batch := list(itertools.islice(items, chunk)):
             tasks.append((batch, submit(pickle.dumps(batch))))
             if len(tasks) > AHEAD:
-                yield from _results(client, *tasks.popleft())
+                yield from _results(client, *tasks.popleft(), tasks)
         while tasks:
-            yield from _results(client, *tasks.popleft())
+            yield from _results(client, *tasks.popleft(), tasks)
     finally:
         with contextlib.suppress(*LOST):
             client.cancel([shared, *(future for _, future in tasks)])
@@ -87,7 +88,9 @@ def connect(scheduler: str) -> Client:
     return client
 
 
-def _results(client: Client, batch: list, future: Future) -> list:
+def _results(
+    client: Client, batch: list, future: Future, later: Iterable[tuple[list, Future]]
+) -> list:
     """Wait for the results of a task. Raises InputError if no worker computes them."""
     try:
         while not future.done():
@@ -96,7 +99,10 @@ def _results(client: Client, batch: list, future: Future) -> list:
                 wait(future, timeout=1)
         results = future.result()
     except KilledWorker as error:
-        names = " to ".join(printable(_name(item)) for item in (batch[0], batch[-1]))
+        # Dask blames all tasks that a dead worker held: the fatal one is among those that failed.
+        time.sleep(1)  # until their errors, too, arrive
+        held = [batch, *(other for other, future in later if future.status == "error")]
+        names = name_some([f"{_name(items[0])} to {_name(items[-1])}" for items in held])
         raise InputError(
             f"cannot compute {names}: {error.allowed_failures + 1} workers died. Check these "
             "images, and the memory of the workers."
