@@ -1,9 +1,9 @@
 """Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
-in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
-data/cross_validation.json, data/raw/archives/, models/network.json, models/served/ and all
-params. Writes docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and
+in data/, data/clean/, data/split/ and plots/, data/cross_validation.json, data/raw/archives/,
+models/network.json, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt,
+pictures of the data and the results in plots/, and
 plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
 from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
 `python -m stages.plot`
@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from PIL import Image
 
 from pawprint.base import columns, paths
 from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import hide_secrets
-from pawprint.base.files import md5, read_json, write_text
+from pawprint.base.files import md5, read_json, replacing, write_text
 from pawprint.base.tables import read_table
-from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.cleaning import describe_files
 from pawprint.data.splitting import divided_groups
@@ -34,7 +32,13 @@ from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.report import charts, pages
-from pawprint.report.pictures import render, save
+from pawprint.report.pictures import (
+    draw_near_duplicates,
+    draw_samples,
+    draw_unusual,
+    encode,
+    render,
+)
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
@@ -43,8 +47,6 @@ from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
-# Pictures that earlier stages have drawn.
-OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 
 
 class Results(NamedTuple):
@@ -84,8 +86,8 @@ def main() -> None:
         errors = list_errors(run.judged, run.predictions)
         gallery = pages.show_errors(archive, errors, run.metadata["labels"])
     for name, picture in pictures.items():
-        save(picture, paths.PLOTS / name)
-    pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
+        with replacing(paths.PLOTS / name) as partial_file:
+            partial_file.write_bytes(picture)
     both = values_of_both(run)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **both))
     write_text(
@@ -140,18 +142,18 @@ def values_of_both(run: Results) -> dict:
     }
 
 
-def values_of_page(
-    run: Results, limits: Limits, gallery: dict, pictures: dict[str, Image.Image]
-) -> dict:
+def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[str, bytes]) -> dict:
     """Return further values for the page, with links to photos in the gallery.
 
-    `pictures` have file names.
+    `pictures` are the contents of files, by their names.
     """
     test = run.predictions["test"]
     labels = run.metadata["labels"]
     ids = gallery["ids"]
-    uris = map_in_threads(pages.data_uri, pictures.values())
-    uri_of = dict(zip((Path(name).stem for name in pictures), uris))
+    uri_of = {
+        Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
+        for name, picture in pictures.items()
+    }
     return {
         "result": pages.describe_result(run.scores),
         "limits": limits,
@@ -167,26 +169,30 @@ def values_of_page(
     }
 
 
-def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
-    """Return the pictures of the results by file name."""
+def draw(archive: Archive, run: Results) -> dict[str, bytes]:
+    """Return the contents of the pictures by file name."""
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    train = run.images[run.images["split"] == columns.TRAIN]
+    train = run.images[run.images["split"] == columns.TRAIN].merge(run.files[OF_FILE])
     held_out = pd.concat([run.predictions["validation"], test])
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
         "confusion": charts.draw_confusion(test),
         "reliability": charts.draw_reliability(reliability),
     }
-    return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
+    drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
         "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),
+        "samples.jpg": draw_samples(archive, train),
+        "near_duplicates.jpg": draw_near_duplicates(archive, run.near_duplicates),
+        "unusual.jpg": draw_unusual(archive, find_unusual(run.files)),
     }
+    return {name: encode(picture, Path(name).suffix) for name, picture in drawn.items()}
 
 
 if __name__ == "__main__":

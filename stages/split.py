@@ -2,13 +2,12 @@
 
 A hash of an image's content decides. A group of near-duplicates, or of `split.group` and the column
 `group`, is in one split, unless the archive's own splits divide it. Images in splits.csv stay in
-their split. Reads data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and
-splits.csv. Params: `split`, `clean.bits`, `model.resize`. Writes data/split/images.csv,
-data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which sets the order
-of the classes everywhere, data/split/near_duplicates.csv, data/split/series.json, which tells what
-found each candidate for series, metrics/classes.csv, which counts the images of each class in each
-split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
+their split. Reads data/clean/images.csv, data/clean/metadata.csv and splits.csv. Params: `split`,
+`model.resize`. Writes data/split/images.csv, data/split/train_validation.csv, data/split/paths.csv,
+data/split/labels.json, which sets the order of the classes everywhere,
+data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
+series, and metrics/classes.csv, which counts the images of each class in each split. Prints a line
+if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
 images, all images are for training, and `train_extract` reports that labels are missing. Run:
 `python -m stages.split`
 """
@@ -33,13 +32,11 @@ from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import splitting
 from pawprint.data.series import describe_single, find_candidates
-from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
-from pawprint.given.archive import open_archive
+from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.given.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.pipeline.params.data import Clean, Split
+from pawprint.pipeline.params.data import Split
 from pawprint.pipeline.params.model import Model
-from pawprint.report import pictures
 
 
 def main() -> None:
@@ -52,7 +49,6 @@ def main() -> None:
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, none, {})
-        draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     try:
@@ -69,7 +65,6 @@ def main() -> None:
     if (images["group"] != "").any():
         origins["group"] = "metadata.csv"
     counts = write(rows, near_duplicates, origins)
-    draw(images, rows, near_duplicates)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     lines = [
         splitting.describe_keys(images, params),
@@ -99,20 +94,6 @@ def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict) -> d
     classes = pd.crosstab(rows["label"], rows["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
     return counts
-
-
-def draw(images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame) -> None:
-    """Draw photos of the tables IMAGES, SPLIT and NEAR_DUPLICATES, to look at before training."""
-    sizes = images[["path", "width", "height"]]
-    train = rows.loc[rows["split"] == "train", list(SPLIT)].merge(sizes, on="path")
-    with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
-        drawn = {
-            "samples": pictures.draw_samples(archive, train),
-            "unusual": pictures.draw_unusual(archive, find_unusual(images)),
-            "near_duplicates": pictures.draw_near_duplicates(archive, near_duplicates),
-        }
-    for name, picture in drawn.items():
-        pictures.save(picture, paths.PLOTS / f"{name}.jpg")
 
 
 def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:

@@ -67,7 +67,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
     for old, text in (
         ("stages:\n", "stages:\n  # Ours\n  our-own:\n    cmd: echo ours\n\n    deps: [a]\n\n"),
         ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
-        ("      - plots/unusual.jpg\n    params", "      - stages/plot.py\n    params"),
+        ("      - plots/scores.csv\n    params", "      - stages/plot.py\n    params"),
         (
             "python -P -m pawprint.stages.split\n",
             "\n      - echo\n      - python -m stages.split\n",

@@ -108,7 +108,7 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """Write what the `plot` stage reads, except pictures, for images with these labels.
+    """Write what the `plot` stage reads for images with these labels.
 
     `splits` are the splits of two near-duplicates.
     """
@@ -116,7 +116,7 @@ def write_run(
     history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
     curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
     curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
-    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
+    copies = pd.DataFrame({name: split_of(numbers)["path"][:2] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, contradicts="", distance=0)
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW}).assign(contradicts="")
     suspects = suspects.assign(path=split_of(numbers)["path"][0], label=labels[0], likely=labels[1])
