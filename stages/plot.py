@@ -114,7 +114,7 @@ def read_results() -> Results:
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
         files=files[files["path"].isin(images["path"])],
-        unknown=read_table(paths.UNKNOWN_CSV, columns.IMAGES),
+        unknown=read_table(paths.UNKNOWN_CSV, columns.UNKNOWN_IMAGES),
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
         to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),

@@ -30,6 +30,7 @@ from pawprint.base.columns import (
     SERIES,
     SPLIT,
     SPLITS,
+    UNKNOWN_IMAGES,
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
@@ -111,7 +112,7 @@ def label_images() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
     unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
-    write_table(paths.UNKNOWN_CSV, unknown, IMAGES)
+    write_table(paths.UNKNOWN_CSV, unknown, UNKNOWN_IMAGES)
     others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)

@@ -25,6 +25,7 @@ from pawprint.base.columns import (
     SCORES,
     SERIES,
     SPLIT,
+    UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
 from pawprint.base.tables import write_table
@@ -131,7 +132,7 @@ def write_run(
         (paths.SPLIT_CSV, split_of(numbers), SPLIT),
         (paths.IMAGES_CSV, images_of(numbers), IMAGES),
         (paths.REJECTED_CSV, rejected, REJECTED),
-        (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
+        (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(UNKNOWN_IMAGES)), UNKNOWN_IMAGES),
         (paths.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (paths.EXTRACT_HISTORY_CSV, history, HISTORY),
         (paths.FINETUNE_HISTORY_CSV, history, HISTORY),
