@@ -27,19 +27,8 @@ from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.given_images import Given, open_given
 from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
-from pawprint.commands.params_file import (
-    DEFAULT_RECIPE,
-    default_params,
-    recipe_names,
-    set_values,
-)
-from pawprint.commands.project_files import (
-    IGNORE,
-    files,
-    names_in_git,
-    renew,
-    state_of,
-)
+from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe_names, set_values
+from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, state_of
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout

@@ -25,12 +25,7 @@ from pawprint.given.boxes import FAILURES, Photo, crop_name, cut, why
 from pawprint.given.decoding.decoder import DecodedImage
 from pawprint.given.decoding.limits import MAX_BYTES
 from pawprint.given.names import count_suffixes, is_image_name
-from pawprint.given.reading import (
-    decode_file,
-    read_file,
-    sha256_of_all_pixels,
-    to_upright_rgb,
-)
+from pawprint.given.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
