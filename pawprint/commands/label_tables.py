@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -41,7 +41,6 @@ PROBED = 100  # rows that are searched for names of files before all of them
 OF_SITES = ("camera", "deployment", "location", "placename", "relativepath", "site", "station")
 OF_GROUPS = (*OF_SITES, "lesionid", "patientid", "seqid")
 FILES, FOLDERS, PARTS = "files", "folders", "parts of paths"  # what a column can name
-OF_ROWS = {"", "id", "index"}  # columns that number the rows of their own table
 MAX_WORDS = 12  # at the end of a path, in which parts are searched
 ZEROS = {"0", "0.0"}
 FLAGS = {*ZEROS, "1", "1.0"}
@@ -114,14 +113,12 @@ class Table(NamedTuple):
 class Known(NamedTuple):
     """What is known of the images, and of the tables beside them, while a table is parsed.
 
-    `links` has the photo for each cell of columns that tell the files of another table apart.
     `label` is the column that is asked for.
     """
 
     given: Given
     ends: Ends
     label: str
-    links: Mapping[Columns, Mapping[str, str]]
 
 
 class Labelled(NamedTuple):
@@ -306,14 +303,12 @@ def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
     columns, each in a folder of its own, are one table, such as one per split. Files that are not
     such tables are left out, or raise InputError if they are asked for.
     """
-    known = Known(given, _ends(given), asked.label, {})
-    tables = _parse_each(paths, known)
-    of_files = {path: table for path, table in tables.items() if table.kind == FILES}
-    if links := _links(of_files.values()):
-        rest = [path for path in paths if path not in of_files]
-        tables |= _parse_each(rest, known._replace(links=links))
-    if asked.table:  # any other file, which may be damaged, will be named
-        tables = {paths[0]: tables.get(paths[0]) or _parse_file(paths[0], known)}
+    known = Known(given, _ends(given), asked.label)
+    # A file that is asked for is named if it is damaged, or is no such table.
+    tables = {paths[0]: _parse_file(paths[0], known)} if asked.table else {}
+    for path in () if asked.table else paths:
+        with contextlib.suppress(InputError):
+            tables[path] = _parse_file(path, known)
     alike: dict[tuple, list[Path]] = defaultdict(list)
     for path, table in tables.items():
         if table.rows:
@@ -326,17 +321,6 @@ def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
             rows = [row for path in part for row in tables[path].rows]
             found.append(tables[part[0]]._replace(name=name, rows=rows))
     return found
-
-
-def _links(tables: Iterable[Table]) -> dict[Columns, dict[str, str]]:
-    """Return the photo for each cell of the columns that tell the files of a table apart."""
-    links: dict[Columns, dict[str, str]] = {}
-    for table in tables:
-        for name in table.rows[0].cells if table.rows else ():
-            photos = {_normal(row.cells[name]): photo for row in table.rows for photo in row.photos}
-            if len(photos) == len(table.rows) and _plain(name) not in OF_ROWS:
-                links[name,] = photos
-    return links
 
 
 def _ends(given: Given) -> Ends:
@@ -354,15 +338,6 @@ def _ends(given: Given) -> Ends:
             key = "/".join(parts[start:])
             ends[key] = None if key in ends else name
     return ends | dict(wholes)
-
-
-def _parse_each(paths: Iterable[Path], known: Known) -> dict[Path, Table]:
-    """Return the files that are tables of photos."""
-    found = {}
-    for path in paths:
-        with contextlib.suppress(InputError):
-            found[path] = _parse_file(path, known)
-    return found
 
 
 def _parse_file(path: Path, known: Known) -> Table:
@@ -441,12 +416,11 @@ def _find_files(
     """
     inside = os.path.relpath(path.resolve().parent, known.given.path.resolve())
     places = (f"/{inside}", f"/{inside}/{path.stem}", "")
-    found: dict[Columns, list[str | None]] = {}
-    for columns, cells in cells_of.items():
-        if any(_files_at(cells[:PROBED], places, known.ends)):
-            found[columns] = _files_at(cells, places, known.ends)
-        elif any(files := [*map(known.links.get(columns, {}).get, cells)]):
-            found[columns] = files
+    found = {
+        columns: _files_at(cells, places, known.ends)
+        for columns, cells in cells_of.items()
+        if any(_files_at(cells[:PROBED], places, known.ends))
+    }
     ranks = {
         columns: (
             2 * sum(is_image_name(row[columns[-1]]) for row in rows) > len(rows),

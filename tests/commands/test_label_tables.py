@@ -262,15 +262,8 @@ def test_photo_of_two_parts_in_the_table_is_unlabelled(tmp_path):
 BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
 EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
-CAMTRAP = {
-    "deployments.csv": "deploymentID,cameraModel\ndep0,x\ndep1,x\n",
-    "media.csv": joined("mediaID,deploymentID,filePath", *((s[3:], s[:4], s) for s in SITES)),
-    "observations.csv": joined(
-        "deploymentID,mediaID,name", *((s[:4], s[3:], "ab"[int(s[9]) % 2]) for s in SITES)
-    ),
-}
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
-# first one is. A text is that of t.csv.
+# first one is.
 IN_DOUBT = {
     "two breeds a kind, named like slides": (
         [f"n{breed}/{n}.jpg" for breed in range(1, 5) for n in range(3)],
@@ -298,7 +291,6 @@ IN_DOUBT = {
         joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES)),
         "t.csv (Art)",
     ),
-    "Camtrap DP": (SITES, CAMTRAP, "observations.csv (name)"),
     "habitats of sites with folders of species": (
         HABITATS,
         "site,habitat\nsite0,a\nsite1,b\nsite2,a\nsite3,b\n",
@@ -309,8 +301,8 @@ IN_DOUBT = {
 
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
-    photos, files, words = IN_DOUBT[layout]
-    files = files if isinstance(files, dict) else {"t.csv": files}
+    photos, text, words = IN_DOUBT[layout]
+    files = {"t.csv": text}
     reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
     found = f"{len(photos)} of their images"
     with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
