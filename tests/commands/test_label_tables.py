@@ -224,7 +224,6 @@ def test_what_is_read_is_said(tmp_path, photos, files, asked, words):
 SLIDES = {f"S{n:02}": "ab"[n % 2] for n in range(6)}
 TILES = [f"{slide}/x/{number}.jpg" for slide in SLIDES for number in range(2)]
 SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(4)]
-ROOMS = [f"plate{plate}/{well}_f1.jpg" for plate in range(2) for well in ("A1", "A2", "B1", "B2")]
 
 
 def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
@@ -242,25 +241,15 @@ def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the
     assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
 
 
-@pytest.mark.parametrize("path", ["{}_{}.png", "{}/{}/0.png"])
-def test_number_of_a_view_is_no_patient(tmp_path, path):
-    photos = [path.format(patient, view) for patient in range(1, 8) for view in range(1, 4)]
+def test_folder_of_a_view_is_no_patient(tmp_path):
+    photos = [f"{patient}/{view}/0.png" for patient in range(1, 8) for view in range(1, 4)]
     text = joined("patient,age,type", *((n, 50 + n, "ab"[n % 2]) for n in range(1, 7)))
     notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
     assert "2 classes: a (9), b (9); 3 unlabelled" in notes
-    assert rows[path.format(2, 1)] == {"label": "a", "age": "52", "group": "2"}
-
-
-def test_photo_of_two_parts_in_the_table_is_unlabelled(tmp_path):
-    text = joined("id,age,type", ("P0", 1, "a"), ("P1", 2, "b"), ("P1_1", 3, "b"), ("P2", 4, "a"))
-    photos = [f"P{patient}_{view}.png" for patient in range(3) for view in range(2)]
-    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
-    assert "P1_1.png" not in rows and rows["P1_0.png"]["group"] == "P1"
-    assert any("unlabelled until you choose one: P1_1.png" in line for line in notes)
+    assert rows["2/1/0.png"] == {"label": "a", "age": "52", "group": "2"}
 
 
 BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
-EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
 # first one is.
@@ -276,16 +265,6 @@ IN_DOUBT = {
         "t.csv (type, from)",
     ),
     "breeds": (BREEDS, "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n", "t.csv (kind)"),
-    "patients in the names of files": (
-        EYES,
-        joined("id,age,type", *((f"P-{n}", 50 + n, "ab"[n % 2]) for n in range(4))),
-        "t.csv (type)",
-    ),
-    "wells of plates": (
-        ROOMS,
-        joined("plate,well,drug", *((r[:6], r[7:9], "ab"[r[8] == "1"]) for r in ROOMS)),
-        "t.csv (drug)",
-    ),
     "folder and name in two columns": (
         SITES,
         joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES)),
