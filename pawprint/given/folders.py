@@ -528,28 +528,18 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield a line about files such as 01_mask.png beside 01.png, for most photos of a class."""
     images = {name: label for name, (label, _) in places.items() if label and is_image_name(name)}
-    for verb, step in (("end in", 1), ("begin with", -1)):
-        stems = {}
-        for name, label in images.items():
-            folder, _, file = name.rpartition("/")
-            stems[f"{folder}/{file.rpartition('.')[0][::step]}"] = label
-        counts = Counter((label, _mark(stem, stems)[::step]) for stem, label in stems.items())
-        found = {
-            mark
-            for (label, mark), number in counts.items()
-            if mark and number >= max(2, counts[label, ""] / 2)
-        }
-        if found:
-            number = sum(number for (_, mark), number in counts.items() if mark in found)
-            marks = "|".join(f"{re.escape(mark)}[^A-Za-z/]*" for mark in sorted(found))
-            group = f"; if they belong together, set split.group: '^(.*?)(?:{marks})?[.][^./]*$'"
-            # No one part of mask_01 has both its folder and its number.
-            advice = group if step == 1 else ", or rename them NAME_mask"
-            yield (
-                f"{number:,} of {len(images):,} files {verb} {name_some(sorted(found))} beside a "
-                f"file of the same name: if they are masks, move them away{advice}"
-            )
-            return
+    stems = {name.rpartition(".")[0]: label for name, label in images.items()}
+    counts = Counter((label, _mark(stem, stems)) for stem, label in stems.items())
+    least = {label: max(2, counts[label, ""] / 2) for label, _ in counts}
+    marks = sorted({mark for (label, mark), n in counts.items() if mark and n >= least[label]})
+    if marks:
+        number = sum(number for (_, mark), number in counts.items() if mark in marks)
+        ends = "|".join(f"{re.escape(mark)}[^A-Za-z/]*" for mark in marks)
+        yield (
+            f"{number:,} of {len(images):,} files end in {name_some(marks)} beside a file of the "
+            "same name: if they are masks, move them away; if they belong together, set "
+            f"split.group: '^(.*?)(?:{ends})?[.][^./]*$'"
+        )
 
 
 def _mark(stem: str, stems: Container[str]) -> str:

@@ -215,13 +215,6 @@ def test_masks_beside_the_photos_of_a_class_are_said_with_a_group_for_each_pair(
     assert list(describe_names(few)) == []
 
 
-def test_masks_whose_names_begin_with_a_mark_get_no_group_because_it_would_lack_their_folder():
-    names = [f"{folder}/{mark}{n}.v2.png" for folder in "ab" for mark in ("", "gt-") for n in "123"]
-    (line,) = describe_names({name: (name[0], "") for name in names})
-    assert line.startswith("6 of 12 files begin with gt-") and line.endswith(" NAME_mask")
-    assert "split.group" not in line
-
-
 def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
     with pytest.raises(InputError, match=r"two or more classes.*2 \.dng"):
         read_folders([*images_in("cat"), "bird/1.dng", "bird/2.dng"], "auto", "photos")
