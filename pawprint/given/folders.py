@@ -11,8 +11,8 @@ folder (Hugging Face, fastai).
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from itertools import permutations, takewhile
-from operator import eq
+from itertools import permutations
+from os.path import commonprefix
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -474,18 +474,14 @@ def _is_slip(one: str, other: str) -> bool:
     """Return whether names differ by a letter, other than the A of grade_A, or by a swap."""
     if abs(len(one) - len(other)) > 1:
         return False
-    start = _length_of_common_start(one, other)
-    end = _length_of_common_start(one[start:][::-1], other[start:][::-1])
+    start = len(commonprefix([one, other]))  # noqa: RUF071 - of letters
+    end = len(commonprefix([one[start:][::-1], other[start:][::-1]]))  # noqa: RUF071
     first, second = one[start : len(one) - end], other[start : len(other) - end]
     if len(first) == len(second) == 2:
         return first == second[::-1]
     is_word = one[:start][-1:].isalpha() and not (first + second).isupper()
     is_one_letter = max(len(first), len(second)) == 1 and (first + second).isalpha()
     return is_one_letter and (end > 0 or is_word)
-
-
-def _length_of_common_start(one: str, other: str) -> int:
-    return sum(takewhile(bool, map(eq, one, other)))
 
 
 def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
