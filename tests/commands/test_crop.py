@@ -403,10 +403,10 @@ def test_photo_that_a_json_has_twice_is_used_only_if_both_are_equal(tmp_path):
 @pytest.mark.parametrize(
     ("written", "expected", "line"),
     [
-        ("/mnt/card/{}", "site/{}", "/mnt/card/, which was replaced by site/"),  # moved
-        ("all/site/{}", "site/{}", "begin with all/site/, which was replaced by site/"),
-        ("D:\\cams\\s1\\{}", "{}", "begin with D:/cams/s1/, which was removed"),
-        ("{}", "site/{}", "site/ was put before the paths"),
+        ("/mnt/card/{}", "site/{}", "'/mnt/card/' was replaced by 'site/'"),  # moved
+        ("all/site/{}", "site/{}", "'all/site/' was replaced by 'site/'"),
+        ("D:\\cams\\s1\\{}", "{}", "'D:/cams/s1/' was replaced by ''"),
+        ("{}", "site/{}", "'' was replaced by 'site/'"),
         ("Fu\u0308chse/{}", "F\xfcchse/{}", ""),  # as Macs write it
         ("twice/{}", "twice/{}", "has no twice/1.jpg"),  # could be in either folder
     ],
