@@ -67,7 +67,6 @@ def _holds_here(line: Requirement) -> bool:
     return line.marker is None or line.marker.evaluate({"extra": ""})
 
 
-README_TEXT = package.PACKAGE / "commands/templates/README.md"
 IGNORE = ".gitignore"
 IGNORED = """\
 /.venv/
@@ -96,7 +95,7 @@ def files(source: str) -> dict[str, str]:
         IGNORE: IGNORED if is_in_git else f"{IGNORED}/{source}\n",
         ".dvc/config": package.template(".dvc/config"),
         ".vscode/extensions.json": f"{json.dumps(EXTENSIONS, indent=2)}\n",
-        "README.md": README_TEXT.read_text(encoding="utf-8"),
+        "README.md": (package.PACKAGE / "commands/templates/README.md").read_text("utf-8"),
         "dvc.yaml": package.pipeline(),
         str(paths.REQUIREMENTS): requirements(),
         **{name: package.template(name) for name in sorted(plots)},
@@ -135,9 +134,10 @@ ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.
 COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
-def state_of(folder: Path) -> dict[str, str | None]:
-    """Return the content of STATE for a dvc.yaml that has just been written."""
-    return {"version": package.installed_version(), "pipeline": digest(folder / PIPELINE)}
+def write_state(folder: Path) -> None:
+    """Write the STATE for a dvc.yaml that has just been written."""
+    state = {"version": package.installed_version(), "pipeline": digest(folder / PIPELINE)}
+    write_json(folder / STATE, state)
 
 
 def renew(folder: Path) -> tuple[list[str], str]:
@@ -164,7 +164,7 @@ def renew(folder: Path) -> tuple[list[str], str]:
         require_carried(own[PIPELINE], texts[PIPELINE])
     for path, text in texts.items():
         write_text(folder / path, text)
-    write_json(folder / STATE, state_of(folder))
+    write_state(folder)
     return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
 
 
