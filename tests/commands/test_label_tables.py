@@ -250,7 +250,6 @@ def test_folder_of_a_view_is_no_patient(tmp_path):
     assert rows["2/1/0.png"] == {"label": "a", "age": "52", "group": "2"}
 
 
-BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
 # first one is.
@@ -260,7 +259,6 @@ IN_DOUBT = {
         joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES)),
         "t.csv (type, from)",
     ),
-    "breeds": (BREEDS, "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n", "t.csv (kind)"),
     "folder and name in two columns": (
         SITES,
         joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES)),
@@ -277,14 +275,13 @@ IN_DOUBT = {
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
     photos, text, words = IN_DOUBT[layout]
-    files = {"t.csv": text}
     reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
     found = f"{len(photos)} of their images"
     with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
-        read(tmp_path, photos, files)
+        read(tmp_path, photos, {"t.csv": text})
     table, label = re.match(r"(\S+) \((\w+)", words).groups()
     half = len(photos) // 2
-    notes, _ = read(tmp_path, photos, files, table, label)
+    notes, _ = read(tmp_path, photos, {"t.csv": text}, table, label)
     assert f"2 classes: a ({half}), b ({half})" in notes
     if photos is HABITATS:
-        assert notes[1] in read(tmp_path, photos, files, labels="inner")[0]
+        assert notes[1] in read(tmp_path, photos, {"t.csv": text}, labels="inner")[0]
