@@ -9,12 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.data.splitting import (
-    describe_alike,
-    describe_keys,
-    describe_lacking,
-    split,
-)
+from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
 

@@ -144,11 +144,7 @@ def write_run(
         write_table(workspace / path, frame, columns)
     write_predictions_of(workspace, numbers)
     metadata = Metadata(
-        labels=labels,
-        image_size=96,
-        resize="crop",
-        temperature=1.25,
-        unknown_threshold=0.48,
+        labels=labels, image_size=96, resize="crop", temperature=1.25, unknown_threshold=0.48
     )
     decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
     write_table(workspace / paths.DECIDED_CSV, decided, DECIDED)

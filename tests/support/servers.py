@@ -43,11 +43,7 @@ def listening(
     """Yield a server's process once it listens. It must still run at the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment_with(**environment),
-            stdout=output,
-            stderr=output,
+            command, cwd=folder, env=environment_with(**environment), stdout=output, stderr=output
         )
     try:
         while True:
