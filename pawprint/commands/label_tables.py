@@ -9,7 +9,7 @@ import contextlib
 import os
 import posixpath
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
 from pawprint.commands.given_images import Given
@@ -234,7 +235,9 @@ def _without_doubt(tables: list[Table], given: Given) -> list[Table]:
     if any(_agrees(table, folders) for table in tables):
         return []
     doubtful = [table for table in tables if table.label_columns()]
-    if not doubtful:
+    if len(doubtful) == 1 and _labels_specimens(doubtful[0], {*folders.values()}):
+        return doubtful
+    if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
         return []
     same = [each for each in READINGS if _labels_of_folders(given.images, each) == folders]
     reading = same[0] if same else "outer or inner"
@@ -257,6 +260,23 @@ def _agrees(table: Table, folders: Mapping[str, str]) -> bool:
         if len(pairs) == len({folder for folder, _ in pairs}) == len({cell for _, cell in pairs}):
             return True
     return False
+
+
+def _labels_specimens(table: Table, classes: set[str]) -> bool:
+    """Return whether the folders are only specimens, with one column of labels.
+
+    Unlike most classes, their names have a digit and another character, such as S01, and each label
+    has three or more.
+    """
+    names = {row.key for row in table.rows}
+    is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
+    is_place = _plain(table.columns[-1]).startswith(OF_SITES)
+    is_unique = len(names) == len(table.rows)
+    is_kind = table.kind == FOLDERS and is_unique and is_code and not is_place
+    if not is_kind or len(labels := table.label_columns()) != 1:
+        return False
+    number = Counter(row.cells[labels[0]] for row in table.rows if row.photos)
+    return classes - {UNKNOWN} <= names and all(number[label] > 2 for label in number if label)
 
 
 def _plain(name: str) -> str:

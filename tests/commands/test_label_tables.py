@@ -228,8 +228,7 @@ SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(
 
 def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
     text = joined("slide,pages,diagnosis", *((s, n, SLIDES[s]) for n, s in enumerate(SLIDES)))
-    table = {"slides.csv": f"{text}S99,8,b\n"}
-    notes, rows = read(tmp_path, TILES, table, "slides.csv", "diagnosis")
+    notes, rows = read(tmp_path, TILES, {"slides.csv": f"{text}S99,8,b\n"})
     assert "found slides.csv, with the folders in slide, labels in diagnosis" in notes
     assert "2 classes: a (6), b (6)" in notes and "1 row without photos: line 8 (S99)" in notes
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "group": "S00"}
@@ -237,7 +236,7 @@ def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
 
 def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the_folder(tmp_path):
     cells = [(s, n // 3, "h" * (n < 3), SLIDES[s]) for n, s in enumerate(SLIDES)]
-    _, rows = read(tmp_path, TILES, {"t.csv": joined("slide,pages,Group,label", *cells)}, "t.csv")
+    _, rows = read(tmp_path, TILES, {"t.csv": joined("slide,pages,Group,label", *cells)})
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "Group": "h"}
     assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
 
@@ -254,6 +253,11 @@ HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" f
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
 # first one is.
 IN_DOUBT = {
+    "two breeds a kind, named like slides": (
+        [f"n{breed}/{n}.jpg" for breed in range(1, 5) for n in range(3)],
+        "wnid,name,kind\nn1,pug,a\nn2,corgi,a\nn3,manx,b\nn4,birman,b\n",
+        "t.csv (kind)",
+    ),
     "slides of two hospitals": (
         TILES,
         joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES)),
