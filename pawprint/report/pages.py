@@ -159,10 +159,11 @@ def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> obj
 
 MOST = 0.9  # a sentence reports the error for this fraction of images
 ROUGH = 100  # with fewer images, percentages have no decimals
+OF_PROBABILITIES = ("roc_auc", "expected_calibration_error")  # last: few people act on them
 
 
 def describe_score(score: pd.Series) -> str:
-    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
+    """Return text such as "95.50% (191/200), 91.67% to 97.61%", or "" without a value.
 
     With fewer than ROUGH images, it looks like "86% (18 of 21), 65% to 95%"; with at most FEW, like
     "1 of 1". Without an interval, it looks like "0.9550".
@@ -240,7 +241,7 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in overall.index]
     names.insert(3, names.pop(1))  # put the log loss after the percentages
-    names.sort(key=headline_of(scores).__ne__)
+    names.sort(key=lambda name: (name != headline_of(scores), name in OF_PROBABILITIES))
     overall = overall.loc[names, ["test", "validation"]].fillna("")
     rows = [(CATALOGUE[name].title, *overall.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
