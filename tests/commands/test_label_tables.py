@@ -1,11 +1,13 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
+import contextlib
 import csv
+import json
 import re
 
 import pytest
 from classes_of import describe_classes
-from conftest import photos_of, refused, write_files
+from conftest import PROJECT, photos_of, refused, write_files
 
 from pawprint.base.errors import InputError
 from pawprint.commands.given_images import open_given
@@ -289,3 +291,20 @@ def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, lay
     assert f"2 classes: a ({half}), b ({half})" in notes
     if photos is HABITATS:
         assert notes[1] in read(tmp_path, photos, {"t.csv": text}, labels="inner")[0]
+
+
+def test_tags_of_azure_custom_vision_are_read_as_the_page_says(tmp_path):
+    page = (PROJECT / "docs/images.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"### Azure.*?```python\n(.*?)```", page, re.DOTALL)
+    stored = write_files(tmp_path / "stored", photos_of(NAMES))
+    images = [
+        {"id": name[0], "originalImageUri": (stored / name).as_uri(), "tags": [{"tagName": label}]}
+        for name, label in LABELS.items()
+    ]
+    batches = {f"azure/{n}.json": json.dumps(images[3 * n :][:3]) for n in range(2)}
+    write_files(tmp_path, batches)
+    with contextlib.chdir(tmp_path):
+        exec(program, {})
+    files = {path.name: path.read_bytes() for path in (tmp_path / "azure").iterdir()}
+    _, rows = read(tmp_path, [], files)
+    assert of(rows) == LABELS
