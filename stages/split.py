@@ -115,8 +115,7 @@ def label_images() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     write_table(paths.UNKNOWN_CSV, unknown, UNKNOWN_IMAGES)
     others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
     write_table(paths.PATHS_CSV, others, PATHS)
-    number = len(corrections)
-    report("split", labels.describe_labels(usable, rejected, number, not_applied))
+    report("split", labels.describe_labels(usable, rejected, len(corrections), not_applied))
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 
