@@ -363,3 +363,26 @@ def test_fit_imports_no_solver_that_it_does_not_use():
     code += "for rows in (1000, 9000):\n"
     code += "  with threads_of_fits(1, rows, 8500): print('scipy.linalg' in sys.modules)"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\nTrue\n"
+
+
+@pytest.mark.parametrize(("images", "columns"), [(90, 200), (200, 12)])
+def test_labels_that_do_not_exclude_each_other_are_fitted_as_scikit_learn_does_one_by_one(
+    images: int, columns: int
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1 / columns**0.5, (images, columns)).astype(np.float32)
+    scores = rows @ rng.normal(0, 2, (columns, 4)) + [0, -1.5, 1, 0]
+    targets = scores + rng.logistic(0, 0.3, scores.shape) > 0
+    (model,) = fit_exactly(rows, targets, np.ones(images), [10])
+    singly = [
+        LogisticRegression(C=10, tol=1e-10, max_iter=10000).fit(rows, target)
+        for target in targets.T
+    ]
+    expected = np.column_stack([each.predict_proba(rows)[:, 1] for each in singly])
+    np.testing.assert_allclose(model.predict(rows), expected, atol=8e-5)
+    # A label of no image, or of all, is neither certain nor impossible.
+    constant = np.column_stack([targets, np.zeros(images, bool), np.ones(images, bool)])
+    (model,) = fit_exactly(rows, constant, np.ones(images), [10])
+    np.testing.assert_allclose(model.predict(rows)[:, :4], expected, atol=8e-5)
+    rare = 0.5 / (images + 1)
+    np.testing.assert_allclose(model.predict(rows)[:, 4:], [[rare, 1 - rare]] * images, rtol=1e-5)
