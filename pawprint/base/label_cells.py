@@ -12,7 +12,7 @@ SEPARATOR = "|"
 
 def labels_in(cell: str) -> list[str]:
     """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none."""
-    return [] if cell == NEITHER else cell.split(SEPARATOR)
+    return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
 
 
 def cell_of(labels: Iterable[str]) -> str:
