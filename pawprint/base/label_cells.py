@@ -1,5 +1,6 @@
 """Read and write the labels of an image that may show several things, or none, as a single cell."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -18,6 +19,11 @@ def labels_in(cell: str) -> list[str]:
 def cell_of(labels: Iterable[str]) -> str:
     """Return the cell for any number of labels, whatever their order."""
     return SEPARATOR.join(sorted(set(labels))) or NEITHER
+
+
+def count_labels(cells: Iterable[str]) -> Counter[str]:
+    """Return how many of these cells have each label, or none of them, under NEITHER."""
+    return Counter(label for cell in cells for label in (labels_in(cell) or [NEITHER]))
 
 
 def indicators(cells: Sequence[str], labels: list[str]) -> np.ndarray:

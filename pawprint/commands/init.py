@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import (
     OF_SYSTEMS,
@@ -22,6 +23,7 @@ from pawprint.base.files import (
     writing,
 )
 from pawprint.base.git import git, ignored, work_tree
+from pawprint.base.label_cells import SEPARATOR
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -42,7 +44,13 @@ from pawprint.commands.project_files import (
 )
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout
+from pawprint.given.folders import (
+    AUTO,
+    Layout,
+    describe_class_counts,
+    describe_names,
+    find_layout,
+)
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
@@ -60,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
+    separator = "split the cells of this column at SEP: a photo can show several labels"
+    parser.add_argument("--separator", default="", metavar="SEP", help=separator)
+    zeros = "photos with a 0 in all columns of labels show none of them, or are still unlabelled"
+    parser.add_argument("--zeros", choices=[NEITHER, UNLABELLED], default="", help=zeros)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
     renewing = "renew the files of an existing project after an upgrade of the package"
@@ -88,15 +100,15 @@ def run(arguments: argparse.Namespace) -> None:
     """
     folder = arguments.folder
     images = arguments.images
+    asked = Asked(arguments.table, arguments.label, arguments.separator, arguments.zeros)
     if arguments.renew:
-        if images or arguments.recipe or arguments.table or arguments.label:
+        if images or arguments.recipe or any(asked):
             arguments.error("argument --renew: expected DIR alone")
         notes, changes = renew(folder or Path())
         print("\n".join([*notes, changes.rstrip() or "nothing to change"]))
         return
     if not folder or not (images or arguments.recipe):
         arguments.error("expected DIR, and --images or a --recipe that includes images")
-    asked = Asked(arguments.table, arguments.label)
     notes = create(folder, images, arguments.recipe, arguments.labels, asked)
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print("\n".join([*notes, "Next:", f"cd {folder}", commands]))
@@ -151,6 +163,8 @@ def create(
                 given, notes = find_classes(given, reading_of_folders, asked)
             if not is_url:
                 _copy(given, place / source, copy_file if given.path == path else Path.rename)
+        if not given.exclusive:
+            params = set_values(params, {"clean.several_labels": True})
         if not recipe and given.sizes:
             params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
             notes += choice
@@ -191,9 +205,11 @@ def find_classes(
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
+    if rows and any(SEPARATOR in row.label for row in rows.values()):
+        given = given._replace(exclusive=False)
     unread = label_files(given) if rows is None else []
     try:
-        layout = find_layout(given.names, rows, labels, where)
+        layout = find_layout(given.names, rows, labels, where, given.exclusive)
     except InputError as error:
         advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
         raise (InputError(f"{error}\n{advice}") if unread else error) from None
@@ -203,6 +219,7 @@ def find_classes(
     notes.append(describe_class_counts(counts))
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
+    notes += [] if given.exclusive else [describe_several(layout)]
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:
@@ -215,6 +232,13 @@ def find_classes(
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
+
+
+def describe_several(layout: Layout) -> str:
+    """Return a line about images that can show several labels."""
+    cells = [place.label for place in layout.places.values() if place.label]
+    several = sum(SEPARATOR in cell for cell in cells)
+    return f"{several:,} of {len(cells):,} photos show several labels: clean.several_labels is true"
 
 
 def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:
