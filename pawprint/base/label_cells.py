@@ -40,6 +40,12 @@ def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
     ]
 
 
+def one_per_label(images: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`."""
+    labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
+    return images.assign(label=labels).explode("label")
+
+
 def strata(cells: pd.Series) -> pd.Series:
     """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
 
