@@ -51,7 +51,7 @@ def strata(cells: pd.Series) -> pd.Series:
 
     Labels are counted in these cells.
     """
-    images = cells.map(labels_in).explode().value_counts()
+    images = count_labels(cells)
     return cells.map(
         lambda cell: min(labels_in(cell), key=lambda label: (images[label], label), default=NEITHER)
     )

@@ -56,8 +56,8 @@ def split(
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
-    group. `strata` are the classes that decide, by default the labels. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
-    order.
+    group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
+    order. `strata` has the class of each image, by default its label.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
