@@ -25,6 +25,7 @@ from pawprint.scores.intervals import (
     independent_counts,
     independent_images,
 )
+from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -253,8 +254,11 @@ def decide(
     groups: np.ndarray,
 ) -> Predictions:
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
-    predicted = metadata.classes(probabilities)
     is_unknown = metadata.are_unknown(unknown_scores)
+    if not metadata.exclusive:
+        named = metadata.named(probabilities)
+        return LabelPredictions(actual, probabilities, named, metadata.labels, groups, is_unknown)
+    predicted = metadata.classes(probabilities)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return Predictions(
         actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
