@@ -19,6 +19,7 @@ from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of
 from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
+from pawprint.base.label_cells import named_labels
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 
@@ -80,6 +81,8 @@ class Metadata(Section):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     activation: Literal["softmax"] | None = None
     crop_rule: Annotated[str, Field(pattern=f"^({CROP_RULE})$")] | None = None
+    exclusive: bool = True
+    at_least_one: bool = False
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -105,6 +108,11 @@ class Metadata(Section):
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
+
+    def named(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return whether each label is named, bool `(…, labels)`, for such probabilities."""
+        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
+        return named_labels(probabilities, self.at_least_one, thresholds)
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether the predicted labels reach `min_confidence`, bool `(…)`."""
@@ -146,6 +154,8 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
     about = {"format": FORMAT, "release": RELEASE}
     # Only LiteRT models have an activation, and only models of crops a rule.
     absent = {name for name in OPTIONAL if getattr(metadata, name) is None}
+    if metadata.exclusive:
+        absent |= {"exclusive", "at_least_one"}
     record = metadata.model_dump(exclude=absent)
     files = {path.name: digest(path) for path in others}
     write_json(folder / METADATA_FILE, about | record | {"files": files})
