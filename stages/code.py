@@ -112,7 +112,9 @@ def check_tables(params: Params, source: Path) -> None:
     if corrections:
         read_corrections(paths.LABELS_CSV, names, classes or None)
     classes = classes or classes_given(corrections)
-    if classes and (problem := problem_of_threshold(params.calibrate, classes)):
+    if classes and (
+        problem := problem_of_threshold(params.calibrate, classes, not params.clean.several_labels)
+    ):
         raise InputError(f"{paths.PARAMS}: {problem}")
 
 

@@ -80,12 +80,16 @@ def is_reserved(label: str) -> bool:
     return label != NEITHER and label.lower() in (NEITHER, *RESERVED)
 
 
-def problem_of_labels(labels: Iterable[str]) -> str | None:
-    """Return the problem with class names, as "expected ... Received: ...", or None."""
+def problem_of_labels(labels: Iterable[str], least: int = 2) -> str | None:
+    """Return the problem with class names, as "expected ... Received: ...", or None.
+
+    At least as many as `least` are expected.
+    """
     labels = sorted(labels)
-    if len(labels) < 2:
+    if len(labels) < least:
         names = ", ".join(map(printable, labels)) or "none"
-        return f"expected two or more classes. Received: {len(labels)}: {names}"
+        expected = "two or more classes" if least == 2 else "a label"
+        return f"expected {expected}. Received: {len(labels)}: {names}"
     return problem_of_names(labels)
 
 
@@ -142,17 +146,19 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
     return predicted
 
 
-def problem_of_named(values: Mapping[str, float], labels: Sequence[str]) -> str | None:
+def problem_of_named(
+    values: Mapping[str, float], labels: Sequence[str], exclusive: bool = True
+) -> str | None:
     """Explain what is wrong with numbers by class, such as thresholds, or return None.
 
-    All classes except one may have a number.
+    All classes may have a number, except one if they are `exclusive`.
     """
     classes = ", ".join(map(printable, labels))
     if unknown := [name for name in values if name not in labels]:
         near = difflib.get_close_matches(unknown[0], labels, n=1)
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
         return f"expected classes. Received: {printable(unknown[0])}. {hint}"
-    if len(values) >= len(labels):
+    if exclusive and len(values) >= len(labels):
         return f"expected at least one class without a value. Received: {classes}"
     return None
 

@@ -1,6 +1,6 @@
 """Read and write the labels of an image that may show several things, or none, as a single cell."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ SEPARATOR = "|"
 
 def labels_in(cell: str) -> list[str]:
     """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none."""
-    return [] if cell == NEITHER else cell.split(SEPARATOR)
+    return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
 
 
 def cell_of(labels: Iterable[str]) -> str:
@@ -43,3 +43,29 @@ def strata(cells: pd.Series) -> pd.Series:
     return cells.map(
         lambda cell: min(labels_in(cell), key=lambda label: (images[label], label), default=NEITHER)
     )
+
+
+def named_labels(
+    probabilities: np.ndarray, at_least_one: bool, thresholds: Mapping[int, float] = {}
+) -> np.ndarray:
+    """Return whether each label is named, bool `(…, labels)`, for probabilities `(…, labels)`.
+
+    A label is named from 0.5 on, or from its threshold in `thresholds`, which maps indices. With
+    `at_least_one`, the most probable label is named if no label is named otherwise.
+    """
+    limits = np.full(probabilities.shape[-1], 0.5)
+    limits[list(thresholds)] = list(thresholds.values())
+    is_named = probabilities >= limits
+    if at_least_one:
+        most = probabilities == probabilities.max(axis=-1, keepdims=True)
+        is_named = np.where(is_named.any(axis=-1, keepdims=True), is_named, most)
+    return is_named
+
+
+def label_losses(is_shown: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return each image's log losses, summed over its labels; both are `(images, labels)`.
+
+    Probabilities below 2.2e-16 count as 2.2e-16.
+    """
+    of_truth = np.where(is_shown, probabilities, 1 - probabilities.astype(np.float64))
+    return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)

@@ -5,6 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from pawprint.base.columns import PROBABILITY, Columns, numbers, texts
+
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
 # docs/decisions/13 lists this rule's precision and recall.
@@ -26,6 +28,18 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
         probability=probabilities[rows, actual],
         likely_probability=others.max(axis=1),
     )
+
+
+def judge_labels(
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+) -> tuple[pd.DataFrame, Columns]:
+    """Return the table that JUDGED is for images with several labels, and its columns.
+
+    It has a probability for each label. The arguments are as in `judge`.
+    """
+    names = [PROBABILITY + label for label in labels]
+    rows = images[["path", "label", "pixels_sha256"]].assign(**dict(zip(names, probabilities.T)))
+    return rows, texts("path", "label", "pixels_sha256") | numbers(*names)
 
 
 def list_suspects(

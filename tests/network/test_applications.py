@@ -80,7 +80,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     phase = Phase("", epochs_of(2, learning_rate=1e-3))
     at_top = Data(Batches(top, labels, 4, "one", seed=1), Batches(top, labels, 4))
     arrays, *_ = train_head(keras_model.build_head(PLAIN, 2, standardisation), at_top, phase)
-    head = keras_model.head_with(HeadWeights(arrays, standardisation, True, 1), PLAIN, 2)
+    head = keras_model.head_with(HeadWeights(arrays, standardisation, True, 1), PLAIN)
     model = keras_model.build_model(name, whole, head, "average")
     _, backbone, *_ = keras_model.parts(model)
     before = {layer.name: layer.get_weights() for layer in backbone.layers}
