@@ -14,7 +14,8 @@ plots/labels_to_review.csv, and the predictions that Git keeps, plots/prediction
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from pawprint.base.yaml_file import read_mapping
 from pawprint.given.decoding.jpeg import decoded_side
 from pawprint.given.metadata_csv import crop_rule_of
 from pawprint.given.user_tables import reviewed_images
-from pawprint.model.metadata import Metadata
+from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
@@ -73,22 +74,23 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """
     params = Calibrate.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
-    if problem := problem_of_threshold(params, labels):
+    exclusive = not Clean.load().several_labels
+    if problem := problem_of_threshold(params, labels, exclusive):
         raise InputError(f"{paths.PARAMS}: {problem}")
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    exclusive = not Clean.load().several_labels
-    of_training = split["label"][split["split"] == columns.TRAIN]
-    metadata = Metadata(
+    kind: Callable[..., Metadata] = Metadata
+    if not exclusive:
+        is_shown = split["label"][split["split"] == columns.TRAIN] != NEITHER
+        kind = partial(LabelMetadata, at_least_one=bool(is_shown.all()))
+    metadata = kind(
         labels=labels,
         image_size=size,
         resize=Model.load().resize,
         bits=Clean.load().bits,
         decoded_side=decoded_side(size),
         crop_rule=crop_rule_of(read_table(paths.METADATA_CSV, columns.METADATA), split["path"]),
-        exclusive=exclusive,
-        at_least_one=not exclusive and bool((of_training != NEITHER).all()),
         temperature=1,
     )
     validation = outputs["validation"]
@@ -101,8 +103,6 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
         predicts = "averages its predictions for an image and its mirror image"
     report("evaluate", [f"temperature {metadata.temperature:g}; the served model {predicts}"])
     report("evaluate", describe_rules(params, metadata, validation, groups))
-    if metadata.at_least_one:
-        report("evaluate", ["every training image has a label, so at least one is named"])
     return metadata
 
 
