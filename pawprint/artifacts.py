@@ -119,6 +119,11 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     return find_layout(names, rows, labels, archive.filename).classes
 
 
+def has_several_labels(folder: Path) -> bool:
+    """Return whether a photo of the project can show several labels. Raises InputError."""
+    return Clean.load(path=folder / paths.PARAMS).several_labels
+
+
 def first_views(folder: Path, split: str, pixels_sha256: pd.Series) -> np.ndarray:
     """Return the stored features of these images' first views, float32 `(images, features)`."""
     stored = folder / paths.FEATURES / split

@@ -18,9 +18,10 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.classes import NEITHER, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
-from pawprint.base.files import md5, read_json, write_text
+from pawprint.base.files import md5, parse_file, read_json, write_text
+from pawprint.base.label_cells import labels_in
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
@@ -37,8 +38,14 @@ from pawprint.report import charts, pages
 from pawprint.report.pictures import render, save
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.label_rows import NOT, split_labels
 from pawprint.scores.limits import Limits, RunData, find_limits
-from pawprint.scores.prediction_table import list_errors, read_probabilities
+from pawprint.scores.prediction_table import (
+    list_errors,
+    parse_judged,
+    read_probabilities,
+    with_confidence,
+)
 from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
@@ -50,8 +57,8 @@ OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 class Results(NamedTuple):
     """What the templates show of a run: its params, metadata and tables, named as in the templates.
 
-    `training` is the content of data/cross_validation.json. `predictions` are PROBABILITIES tables
-    keyed by split.
+    `training` is the content of data/cross_validation.json. `predictions` are tables of
+    `with_confidence` keyed by split.
     """
 
     params: dict
@@ -71,18 +78,43 @@ class Results(NamedTuple):
     decided: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether a photo has exactly one label."""
+        return self.metadata["exclusive"]
+
+    @property
+    def names(self) -> list[str]:
+        """The names that rows of errors have as `actual` and `predicted`, in order."""
+        labels = self.metadata["labels"]
+        return labels if self.exclusive else [*labels, *(f"{NOT}{label}" for label in labels)]
+
+    @property
+    def counted(self) -> pd.Series:
+        """Each label of each image, whose index it has."""
+        labels = self.images["label"]
+        return labels if self.exclusive else labels.map(labels_in).explode().fillna(NEITHER)
+
+
+def result_of(run: Results) -> str:
+    """Return a sentence about the test photos."""
+    if run.exclusive:
+        return pages.describe_result(run.scores)
+    return pages.describe_exact(run.scores, run.predictions["test"]["actual"])
+
 
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
-    of_images = (run.metadata["crop_rule"], describe_alike(Counter(run.images["label"])))
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *of_images))
+    about = (run.metadata["crop_rule"], describe_alike(Counter(run.counted)), run.exclusive)
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = list_errors(run.judged, run.predictions)
-        gallery = pages.show_errors(archive, errors, run.metadata["labels"])
+        errors = errors if run.exclusive else split_labels(errors).query("is_of != is_named")
+        gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
         save(picture, paths.PLOTS / name)
     pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
@@ -93,7 +125,7 @@ def main() -> None:
         pages.fill(pages.REPORT, **both, **values_of_page(run, limits, gallery, pictures)),
     )
     write_text(paths.LIMITS, limits.text)
-    print(pages.describe_result(run.scores))
+    print(result_of(run))
     now = images_of(run.images, run.unknown, run.rejected)
     for line in describe_since_commit(now, run.params):
         print(line)
@@ -103,9 +135,10 @@ def main() -> None:
 def read_results() -> Results:
     """Read the results of the stages before this one; `params` are without secrets."""
     params = read_mapping(paths.PARAMS)
+    metadata = read_metadata(paths.SERVED_MODEL)
     return Results(
         params={name: hide_secrets(section) for name, section in params.items()},
-        metadata=read_metadata(paths.SERVED_MODEL).model_dump(),
+        metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=read_table(paths.SPLIT_CSV, columns.SPLIT),
@@ -114,13 +147,14 @@ def read_results() -> Results:
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
         to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),
-        judged=read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED),
+        judged=parse_file(paths.CROSS_VALIDATION_CSV, parse_judged),
         extract=read_table(paths.EXTRACT_HISTORY_CSV, columns.HISTORY),
         finetune=read_table(paths.FINETUNE_HISTORY_CSV, columns.HISTORY),
         curve=read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         decided=read_table(paths.DECIDED_CSV, columns.DECIDED),
         predictions={
-            name: read_probabilities(path) for name, path in paths.PROBABILITIES_CSV.items()
+            name: with_confidence(read_probabilities(path), exclusive=metadata.exclusive)
+            for name, path in paths.PROBABILITIES_CSV.items()
         },
     )
 
@@ -130,7 +164,8 @@ def values_of_both(run: Results) -> dict:
     return run._asdict() | {
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "counts": pages.count_images(run.images),
+        "counts": pages.count_images(run.images, run.counted),
+        "totals": pages.count_images(run.images, pd.Series("all", run.images.index)).loc["all"],
         "cleaned": describe_files(pd.concat([run.images, run.unknown]), run.rejected),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
@@ -153,13 +188,13 @@ def values_of_page(
     uris = map_in_threads(pages.data_uri, pictures.values())
     uri_of = dict(zip((Path(name).stem for name in pictures), uris))
     return {
-        "result": pages.describe_result(run.scores),
+        "result": result_of(run),
         "limits": limits,
         "gallery": gallery,
-        "errors_id": partial(pages.errors_id, labels),
-        "class_links": pages.link_classes(pages.class_rows(run.scores), labels, ids),
-        "matrix": pages.link_matrix(test, labels, ids),
-        "confused": pages.link_pairs(test, labels, ids),
+        "errors_id": partial(pages.errors_id, run.names),
+        "class_links": pages.link_classes(pages.class_rows(run.scores), run.names, ids),
+        "matrix": pages.link_matrix(test, labels, ids) if run.exclusive else [],
+        "confused": pages.link_pairs(test if run.exclusive else split_labels(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
         "unusual": find_unusual(run.files),
         "picture": uri_of.__getitem__,
@@ -176,7 +211,9 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     held_out = pd.concat([run.predictions["validation"], test])
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
-        "confusion": charts.draw_confusion(test),
+        "confusion": charts.draw_confusion(test)
+        if run.exclusive
+        else charts.draw_labels(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }
     return {f"{name}.png": render(figure) for name, figure in figures.items()} | {

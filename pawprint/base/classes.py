@@ -18,7 +18,11 @@ RESERVED = (UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 # What the main score is called, by its key in the metrics and in plots/scores.csv.
-HEADLINES = {"accuracy": "accuracy", "mean_recall": "balanced accuracy"}
+HEADLINES = {
+    "accuracy": "accuracy",
+    "mean_recall": "balanced accuracy",
+    "exact": "photos with every label right",  # if a photo can show several
+}
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
@@ -34,14 +38,16 @@ def headline(images: Collection[int]) -> str:
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
-def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
+def headline_strata(actual: np.ndarray, *, exclusive: bool = True) -> tuple[str, np.ndarray]:
     """Return the main score's title for images of these classes, and its strata, `(images,)`.
 
     Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
-    accuracy.
+    accuracy. If labels are not `exclusive`, the score is the fraction of images with all right.
     """
-    name = headline(np.unique(actual, return_counts=True)[1].tolist())
-    return HEADLINES[name], np.zeros(len(actual), int) if name == "accuracy" else actual
+    name = "exact"
+    if exclusive:
+        name = headline(np.unique(actual, return_counts=True)[1].tolist())
+    return HEADLINES[name], actual if name == "mean_recall" else np.zeros(len(actual), int)
 
 
 def balanced_weights(targets: np.ndarray) -> dict[int, float]:

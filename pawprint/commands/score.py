@@ -15,6 +15,7 @@ from pawprint.base import paths
 from pawprint.base.classes import RESERVED, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.label_cells import indicators
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.cleaning import without_duplicates
@@ -23,6 +24,7 @@ from pawprint.given.decoding.content import perceptual_hash
 from pawprint.given.folders import OUTER, folders_of, label_and_split
 from pawprint.given.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.given.names import first_split, is_unlabelled
+from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import (
     Prediction,
     Predictor,
@@ -91,11 +93,15 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
             f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
             f"none, with {len(failed):,} unusable files. Left out: {counts}."
         )
-    predicted = [predictor.class_of(each.probabilities) for each in images["prediction"]]
-    wrong = images.assign(predicted=predicted)[["path", "label", "predicted"]]
-    wrong = wrong[is_of_class & (wrong["label"] != wrong["predicted"])]
-    scores = _tabulate(images, is_of_class, predictor)
-    return Scored(scores, wrong, left_out, failed, has_training)
+    known, unknown = images[is_of_class], images[~is_of_class]
+    predictions = _predictions(known, metadata)
+    wrong = known.assign(predicted=predictions.names)[["path", "label", "predicted"]]
+    scores = metrics.tabulate_scores(predictions)
+    of_known, of_unknown = (_unknown_scores(each) for each in (known, unknown))
+    groups = np.append(unknown["group"], predictions.groups)
+    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    scores = pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
+    return Scored(scores, wrong[~predictions.is_right], left_out, failed, has_training)
 
 
 def _with_likely(name: str, labels: list[str]) -> str:
@@ -162,22 +168,19 @@ def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
     return is_known | images["perceptual_hash"].isin(near)
 
 
-def _tabulate(images: pd.DataFrame, is_of_class: pd.Series, predictor: Predictor) -> pd.DataFrame:
-    """Return the scores for images with a `prediction`, of which some show none of the classes."""
-    metadata = predictor.metadata
-    known, unknown = images[is_of_class], images[~is_of_class]
-    of_known, of_unknown = (
-        np.array([prediction.unknown_score for prediction in each["prediction"]], float)
-        for each in (known, unknown)
-    )
-    actual = pd.Index(metadata.labels).get_indexer(known["label"])
-    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
-    groups = known["group"].to_numpy()
-    predictions = decide(metadata, actual, probabilities, of_known, groups)
-    scores = metrics.tabulate_scores(predictions)
-    groups = np.append(unknown["group"], groups)
-    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
-    return pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
+def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
+    return np.array([prediction.unknown_score for prediction in images["prediction"]], float)
+
+
+def _predictions(images: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
+    """Return the predictions for images with a `prediction` and a label."""
+    if metadata.exclusive:
+        actual = pd.Index(metadata.labels).get_indexer(images["label"])
+    else:
+        actual = indicators(images["label"], metadata.labels)
+    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
+    groups = images["group"].to_numpy()
+    return decide(metadata, actual, probabilities, _unknown_scores(images), groups)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -38,12 +38,12 @@ from pawprint.report.pictures import (
     shorten,
     use_fonts,
 )
+from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import (
     confusion,
     most_confused,
     predicted_labels,
     rank_predictions,
-    with_confidence,
 )
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart:
@@ -159,6 +159,38 @@ def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> Non
         axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
 
 
+def draw_labels(scores: pd.DataFrame, labels: list[str]) -> Figure:
+    """Draw the recall and precision of each label on the test split, with their intervals.
+
+    This takes the place of a confusion matrix if a photo can show several labels. `scores` is a
+    SCORES table. At most MAX_DRAWN labels are drawn: the ones with the lowest recall.
+    """
+    use_fonts(labels)
+    of_labels = scores[(scores["split"] == "test") & scores["label"].isin(labels)]
+    recalls = of_labels[of_labels["score"] == "recall"].set_index("label")["value"]
+    worst = recalls.reindex(labels).sort_values(kind="stable").index[:MAX_DRAWN]
+    names = [name for name in labels if name in worst][::-1]  # the first is at the top
+    figure = Figure(figsize=(7.5, 1.6 + 0.4 * len(names)))
+    axis = figure.subplots()
+    for score, colour, offset in (("recall", BLUE, 0.2), ("precision", ORANGE, -0.2)):
+        rows = of_labels[of_labels["score"] == score].set_index("label").reindex(names)
+        places = np.arange(len(names)) + offset
+        axis.barh(places, rows["value"].fillna(0), 0.36, color=colour, label=score)
+        low, high = rows[["low", "high"]].astype(float).to_numpy().T
+        axis.hlines(places, low, high, GREY, linewidth=1.5)
+    for place, name in enumerate(names):
+        if name not in recalls:
+            axis.text(0.01, place, "no test photo", va="center", color=GREY, fontsize=9)
+    axis.set_yticks(range(len(names)), [shorten(name, 2 * MAX_LABEL) for name in names])
+    axis.set(xlim=(0, 1), xlabel="Fraction, with its interval")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    exact = score_of(scores, "test", "exact")
+    right = round(exact["value"] * exact["images"])
+    title = f"Test: {right:,} of {exact['images']:,} with every label right ({exact['value']:.1%})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
 def draw_reliability(reliability: pd.DataFrame) -> Figure:
     """Draw reliability diagrams for the validation and test splits.
 
@@ -203,8 +235,8 @@ def draw_augmented(
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
-    rows = spread(with_confidence(predictions), PREDICTIONS)
+    """Draw evenly spaced images from a table of `with_confidence`, the same for every model."""
+    rows = spread(predictions, PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
 
@@ -212,7 +244,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors and the least confident correct predictions.
 
-    `predictions` is a PROBABILITIES table. Confidence is the predicted label's probability.
+    `predictions` is a table of `with_confidence`.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
@@ -245,7 +277,6 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
 
 def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
     for row in predictions.itertuples():
-        is_right = row.actual == row.predicted
         title = f"{shorten(row.predicted, MAX_TITLE_LABEL)} {row.confidence:.0%}"
-        title += "" if is_right else f"\n✗ label: {row.actual}"
-        yield reader(archive, row.path), title, BLUE if is_right else RED
+        title += f"\n✗ {row.mistake}" if row.wrong else ""
+        yield reader(archive, row.path), title, RED if row.wrong else BLUE

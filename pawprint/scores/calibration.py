@@ -14,9 +14,9 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import label_losses, named_labels
+from pawprint.base.label_cells import label_losses
 from pawprint.base.rounding import significant
-from pawprint.model.metadata import Metadata
+from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
@@ -26,6 +26,7 @@ from pawprint.scores.intervals import (
     independent_counts,
     independent_images,
 )
+from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -297,7 +298,8 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
-    probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    convert = to_probabilities if metadata.exclusive else to_label_probabilities
+    probabilities = convert(outputs.logits, metadata.temperature)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
 
 
@@ -309,8 +311,11 @@ def decide(
     groups: np.ndarray,
 ) -> Predictions:
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
-    predicted = metadata.classes(probabilities)
     is_unknown = metadata.are_unknown(unknown_scores)
+    if isinstance(metadata, LabelMetadata):
+        named = metadata.named(probabilities)
+        return LabelPredictions(actual, probabilities, named, metadata.labels, groups, is_unknown)
+    predicted = metadata.classes(probabilities)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return Predictions(
         actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
@@ -338,20 +343,14 @@ def describe_rules(
             f"{predictions.is_decided.sum():,} of {images:,} validation images are decided, with a "
             f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong"
         )
-    if metadata.exclusive:
-        numbers = np.arange(len(metadata.labels))
-        of_classes = predictions.actual, predictions.predicted, predictions.probabilities.argmax(-1)
-        are_classes, are_found, were_found = (each[:, None] == numbers for each in of_classes)
-    else:
-        are_classes, are_found = predictions.actual, predictions.predicted
-        were_found = named_labels(predictions.probabilities, metadata.at_least_one)
+    before = predict(metadata.model_copy(update={"thresholds": {}}), validation, groups)
+    if not metadata.exclusive:
         yield describe_naming(metadata)
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        is_class, is_found, was_found = (
-            each[:, index] for each in (are_classes, are_found, were_found)
-        )
+        is_class, is_found = predictions.is_of(index), predictions.is_named(index)
+        was_found = before.is_named(index)
         yield (
             f"{label} from {threshold:.4g}: {is_found[is_class].sum()} of {is_class.sum()} found "
             f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "

@@ -9,7 +9,7 @@ from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
-from pawprint.scores.prediction_table import tabulate
+from pawprint.scores.prediction_table import tabulate, with_confidence
 
 LABELS = ["a", "b", "c", "d"]
 NUMBERS = {"train": 288, "validation": 96, "test": 96}
@@ -45,8 +45,9 @@ def run_of(
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
         if split != "train":
-            classes = probabilities.argmax(axis=1)
-            predictions[split] = tabulate(images, probabilities, classes, LABELS)
+            names = np.array(LABELS)[probabilities.argmax(axis=1)]
+            table = tabulate(images, probabilities, names, LABELS)
+            predictions[split] = with_confidence(table)
     tables = pd.concat(parts, ignore_index=True), judged["train"], predictions
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)

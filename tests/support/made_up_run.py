@@ -88,7 +88,8 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             judged = judge(images, probabilities, labels)
             write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
-            table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
+            predicted = np.array(labels)[probabilities.argmax(axis=1)]
+            table = tabulate(images, probabilities, predicted, labels)
             write_probabilities(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
