@@ -89,12 +89,10 @@ def open_photos(folder: Path) -> Archive:
 
 def path_of_pixels(folder: Path) -> dict[str, str]:
     """Return the path of each image that the last run could read, by pixels_sha256."""
-    found: dict[str, str] = {}
-    for table in (paths.IMAGES_CSV, paths.UNLABELLED_CSV):
-        with contextlib.suppress(InputError):  # missing, or from another version
-            rows = read_table(folder / table, IMAGES)
-            found |= zip(rows["pixels_sha256"], rows["path"])
-    return found
+    with contextlib.suppress(InputError):  # missing, or from another version
+        rows = read_table(folder / paths.IMAGES_CSV, IMAGES)
+        return dict(zip(rows["pixels_sha256"], rows["path"]))
+    return {}
 
 
 def read_pixels(run: Run, photos: pd.Series) -> Iterator[np.ndarray]:

@@ -93,7 +93,7 @@ def fetched(source: Path, recorded: Recorded) -> Path:
 
 
 def check_tables(params: Params, source: Path) -> None:
-    """Raise InputError for an error in splits.csv or labels.csv, as `split` and `clean` do.
+    """Raise InputError for an error in splits.csv or labels.csv, as `split` does.
 
     If the names of the source's files are known, this includes errors in the folders of classes, in
     `clean.labels`, and in the classes of thresholds.

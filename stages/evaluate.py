@@ -5,8 +5,8 @@ test images from the outputs of the network, which `predict` wrote. Labels are l
 near-duplicates have different labels, or if a label has a low probability, according to
 cross-validation for training images and to the model for all others. Images whose label somebody
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
-near_duplicates.csv in data/split/, data/cross_validation.csv and .json, labels.csv, metadata.csv
-and unknown.csv in data/clean/, models/extractor/, models/network/ and models/network.json. Params:
+near_duplicates.csv and unknown.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
+data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
 `calibrate`, `augment`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes models/served/,
 data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
 plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,

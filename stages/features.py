@@ -1,10 +1,10 @@
 """Run the frozen layers once per image, so that training does not repeat them in each epoch.
 
 Features from an interrupted run, or from the last recorded result, are not computed again. Reads
-data/raw/archives/, data/split/paths.csv, unknown.csv and unlabelled.csv in data/clean/, and
-models/extractor/. Params: `model.resize`, `augment`, `clean.bits`, `hardware.kernels`. Writes
-data/features/ with a folder for each split, and data/features.json, which identifies the inputs
-that decide the bytes of a row. Run: `python -m stages.features`
+data/raw/archives/, data/split/paths.csv and models/extractor/. Params: `model.resize`, `augment`,
+`clean.bits`, `hardware.kernels`. Writes data/features/ with a folder for each split, and
+data/features.json, which identifies the inputs that decide the bytes of a row. Run: `python -m
+stages.features`
 """
 
 import os
@@ -21,8 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN, UNLABELLED
-from pawprint.base.columns import IMAGES, PATHS, TRAIN
+from pawprint.base.columns import PATHS, TRAIN
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_text, replacing, write_json, writing
 from pawprint.base.tables import read_table, training_images
@@ -47,7 +46,7 @@ def main() -> Callable[[], None]:
             f"hardware.kernels: expected portable with {DASK}, because a worker has one kind of "
             "kernels. Received: native. Change it, or unset the variable."
         )
-    images = read_images()
+    images = read_table(paths.PATHS_CSV, PATHS)
     if kernels == "portable":
         folders, computed = compute(images, kernels, STORED_SPLITS)
     else:
@@ -117,14 +116,6 @@ def _await_parent() -> None:
     if parent := parent_process():
         parent.join()
         os._exit(1)
-
-
-def read_images() -> pd.DataFrame:
-    """Return all images with features: the PATHS table, with further names of splits."""
-    images = [read_table(paths.PATHS_CSV, PATHS)]
-    for name, path in (UNKNOWN, paths.UNKNOWN_CSV), (UNLABELLED, paths.UNLABELLED_CSV):
-        images.append(read_table(path, IMAGES).assign(split=name)[list(PATHS)])
-    return pd.concat(images, ignore_index=True)
 
 
 def views_to_store(images: pd.DataFrame, size: int) -> feature_reuse.ViewsOf:

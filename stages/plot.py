@@ -25,7 +25,7 @@ from pawprint.base.label_cells import labels_in
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
-from pawprint.data.cleaning import describe_files
+from pawprint.data.rejected import describe_files
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
 from pawprint.given.archive import Archive, open_archive
@@ -136,13 +136,15 @@ def read_results() -> Results:
     """Read the results of the stages before this one; `params` are without secrets."""
     params = read_mapping(paths.PARAMS)
     metadata = read_metadata(paths.SERVED_MODEL)
+    images = read_table(paths.SPLIT_CSV, columns.SPLIT)
+    files = read_table(paths.IMAGES_CSV, columns.IMAGES)
     return Results(
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
-        images=read_table(paths.SPLIT_CSV, columns.SPLIT),
-        files=read_table(paths.IMAGES_CSV, columns.IMAGES),
+        images=images,
+        files=files[files["path"].isin(images["path"])],
         unknown=read_table(paths.UNKNOWN_CSV, columns.IMAGES),
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),

@@ -2,10 +2,10 @@
 
 The network therefore runs only once, even if a threshold or metric changes. Its input is stored
 features. Before this, the stage fits the detector of unknown inputs to training images. Reads
-train/, validation/, test/ and unknown/ in data/features/, images.csv and labels.json in
-data/split/, data/clean/unknown.csv, models/network/ and models/network.json. Params: `augment`,
-`clean.several_labels`. Writes data/outputs/: the outputs for training, validation, test and unknown
-images, and the detector. Run: `python -m stages.predict`
+train/, validation/, test/ and unknown/ in data/features/, images.csv, labels.json and unknown.csv
+in data/split/, models/network/ and models/network.json. Params: `augment`, `clean.several_labels`.
+Writes data/outputs/: the outputs for training, validation, test and unknown images, and the
+detector. Run: `python -m stages.predict`
 """
 
 from functools import partial

@@ -1,22 +1,26 @@
-"""Divide the images into three sets, so that the model is scored on unseen images.
+"""Label the images and divide them into three sets, so that the model is scored on unseen images.
 
-A hash of an image's content decides. A group of near-duplicates, or of `split.group` and the column
-`group`, is in one split, unless the archive's own splits divide it. Images in splits.csv stay in
-their split. Reads data/clean/images.csv, data/clean/metadata.csv, data/raw/archives/ and
+labels.csv corrects the labels of the source, and exact duplicates are removed. A hash of an image's
+content then decides. A group of near-duplicates, or of `split.group` and the column `group`, is in
+one split, unless the archive's own splits divide it. Images in splits.csv stay in their split.
+Reads images.csv, metadata.csv and rejected.csv in data/clean/, data/raw/archives/, labels.csv and
 splits.csv. Params: `split`, `clean.bits`, `model.resize`. Writes data/split/images.csv,
-data/split/train_validation.csv, data/split/paths.csv, data/split/labels.json, which sets the order
-of the classes everywhere, data/split/near_duplicates.csv, data/split/series.json, which tells what
-found each candidate for series, metrics/classes.csv, which counts the images of each class in each
+data/split/train_validation.csv, data/split/paths.csv of all usable images, data/split/unknown.csv,
+data/split/rejected.csv, data/split/labels.json, which sets the order of the classes everywhere,
+data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
+series, metrics/split.json, metrics/classes.csv, which counts the images of each class in each
 split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
 line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
 images, all images are for training, and `train_extract` reports that labels are missing. Run:
 `python -m stages.split`
 """
 
+from collections import Counter
+
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import problem_of_labels
+from pawprint.base.classes import UNKNOWN, UNLABELLED, problem_of_labels
 from pawprint.base.columns import (
     CLASSES,
     IMAGES,
@@ -31,11 +35,18 @@ from pawprint.base.columns import (
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.tables import read_table, write_table
-from pawprint.data import splitting
+from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates
-from pawprint.data.unusual import MAX_LEFT_OUT, find_unusual, left_out
+from pawprint.data.unusual import MAX_LEFT_OUT, describe_unusual, find_unusual, left_out
 from pawprint.given.archive import open_archive
-from pawprint.given.user_tables import describe_kept_splits, read_kept_splits
+from pawprint.given.folders import describe_alike
+from pawprint.given.metadata_csv import describe_crop_rules
+from pawprint.given.user_tables import (
+    classes_given,
+    describe_kept_splits,
+    read_corrections,
+    read_kept_splits,
+)
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model
@@ -45,30 +56,33 @@ from pawprint.report import pictures
 def main() -> None:
     """Write the split and print what it depends on."""
     params = Split.load()
-    images = read_table(paths.IMAGES_CSV, IMAGES)
+    images, others, rejected = label_images()
+    metadata = read_table(paths.METADATA_CSV, METADATA)
+    metadata = metadata[metadata["path"].isin(images["path"])]
+    crops = describe_crop_rules(metadata, images["path"])
+    alike = describe_alike(Counter(images["label"]))
+    report("split", [describe_unusual(find_unusual(images)), crops, alike])
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
     if problem := problem_of_labels(images["label"].unique()):
         # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-        write(rows, none, {})
+        write(rows, others, none, {})
         draw(images, rows, none)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     try:
         rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits)
     except InputError:
-        # Only the message depends on this table.
-        rejected = read_table(paths.REJECTED_CSV, REJECTED)
         if params.use_archive_split and (problem := splitting.describe_copied(images, rejected)):
             raise InputError(f"split: {problem}") from None
         raise
-    found = find_candidates(rows, read_table(paths.METADATA_CSV, METADATA))
+    found = find_candidates(rows, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
     if (images["group"] != "").any():
         origins["group"] = "metadata.csv"
-    counts = write(rows, near_duplicates, origins)
+    counts = write(rows, others, near_duplicates, origins)
     draw(images, rows, near_duplicates)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     lines = [
@@ -86,13 +100,43 @@ def main() -> None:
     report("split", lines)
 
 
-def write(rows: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict) -> dict[str, int]:
-    """Write all outputs and return how many images each split has. `origins` is SERIES_JSON."""
+def label_images() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the images of classes, the PATHS of other usable ones, and the REJECTED table.
+
+    Writes the last two: the app shows unlabelled images even if the others cannot be divided.
+    """
+    images = read_table(paths.IMAGES_CSV, IMAGES)
+    unusable = read_table(paths.CLEAN_REJECTED_CSV, REJECTED)
+    classes = labels.source_classes(images, unusable)
+    files = {*images["path"], *unusable["path"]}
+    corrections = read_corrections(paths.LABELS_CSV, files, classes or None)
+    if not classes:
+        classes_given(corrections)  # they may not be names of classes
+    usable, rejected, not_applied = labels.apply_labels(images, unusable, corrections)
+    write_table(paths.REJECTED_CSV, rejected, REJECTED)
+    write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
+    unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
+    write_table(paths.UNKNOWN_CSV, unknown, IMAGES)
+    others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
+    write_table(paths.PATHS_CSV, others, PATHS)
+    number = len(corrections)
+    report("split", labels.describe_labels(usable, rejected, number, not_applied))
+    return usable.drop(others.index), others[list(PATHS)], rejected
+
+
+def write(
+    rows: pd.DataFrame, others: pd.DataFrame, near_duplicates: pd.DataFrame, origins: dict
+) -> dict[str, int]:
+    """Write all outputs and return how many images each split has.
+
+    `others` are the PATHS of images without a class, and `origins` is SERIES_JSON.
+    """
     counts = rows["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     write_table(paths.SPLIT_CSV, rows, SPLIT)
     # With a separate table, changing a test image does not rerun training.
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
-    write_table(paths.PATHS_CSV, rows, PATHS)  # input of `features`, without labels
+    # Input of `features`, without labels.
+    write_table(paths.PATHS_CSV, pd.concat([rows, others]), PATHS)
     write_json(paths.LABELS_JSON, sorted(rows["label"].unique()))
     write_json(paths.SERIES_JSON, origins)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)

@@ -25,6 +25,7 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.commands.params_file import overlay
 from pawprint.data.cleaning import clean
+from pawprint.data.labels import apply_labels
 from pawprint.given.archive import members, open_archive
 from pawprint.given.folders import find_layout
 from pawprint.given.metadata_csv import read_metadata_csv
@@ -138,13 +139,13 @@ def clean_archive(
     labels: dict[str, list[str]] | str = CATS_AND_DOGS,
     corrections: Iterable[Correction] = (),
     bits: int | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return an archive's usable images, rejected files, and corrections not applied."""
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Return an archive's usable images, rejected files, and why corrections are not applied."""
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         layout = find_layout(names, rows, labels, archive.filename)
-        return clean(archive, layout, rule, [*corrections])
+        return apply_labels(*clean(archive, layout, rule), [*corrections])
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from pawprint.app.labelling import ImageKey
 from pawprint.artifacts import first_views
 from pawprint.base import paths
 from pawprint.base.classes import UNLABELLED, sample_weights
-from pawprint.base.columns import IMAGES, REJECTED, SPLIT, TRAIN
+from pawprint.base.columns import PATHS, REJECTED, SPLIT, TRAIN
 from pawprint.base.tables import read_table, training_images
 from pawprint.model.unknown_score import unit_length
 from pawprint.network.cross_validation import USUAL_C, standardise
@@ -119,7 +119,7 @@ def surest(photos: np.ndarray, head: pd.DataFrame, refused: Refused, number: int
 class Pool(NamedTuple):
     """Unlabelled photos of the last run, and labelled training images.
 
-    `images` have features. `others` do not, because `clean` rejected them. `rows`, float32
+    `images` have features. `others` do not, because `split` rejected them. `rows`, float32
     `(photos, features)`, belong first to `images` and then to training images, which have the
     labels `known`; `cluster` and `distance` are from `find_clusters`. If photos are labelled one by
     one, in the order of `others`, `about` has a text about each path, and `beside` the path of
@@ -166,7 +166,8 @@ def read_pool() -> Pool:
 
     Raises InputError if `features` has not computed its photos.
     """
-    unlabelled = read_table(paths.UNLABELLED_CSV, IMAGES)
+    images = read_table(paths.PATHS_CSV, PATHS)
+    unlabelled = images[images["split"] == UNLABELLED]
     rejected = read_table(paths.REJECTED_CSV, REJECTED)
     others = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
     split = pd.DataFrame(columns=list(SPLIT))

@@ -14,8 +14,8 @@ from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photos import HASHED, explain_errors, message, plain
 from pawprint.base import paths
-from pawprint.base.classes import NEITHER
-from pawprint.base.columns import IMAGES, LABELS_TO_REVIEW, SPLIT
+from pawprint.base.classes import NEITHER, UNLABELLED
+from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
 from pawprint.base.tables import read_table
@@ -286,8 +286,8 @@ def show() -> None:
         "Labels to review": show_review,
         "Labelled": show_labelled,
     }
-    is_run = paths.LABELS_TO_REVIEW_CSV.exists() and paths.UNLABELLED_CSV.exists()
-    has_unlabelled = is_run and len(read_table(paths.UNLABELLED_CSV, IMAGES))
+    is_run = paths.LABELS_TO_REVIEW_CSV.exists() and paths.PATHS_CSV.exists()
+    has_unlabelled = is_run and (read_table(paths.PATHS_CSV, PATHS)["split"] == UNLABELLED).any()
     photos.show_tabs(parts, "Labels to review" if is_run and not has_unlabelled else None)
 
 
@@ -310,9 +310,9 @@ def show_unlabelled() -> None:
     """Show pages of photos that look alike, and a button to prepare them before the first run."""
     if not paths.SPLIT_CSV.exists():
         page_run.offer_features()
-    if not paths.UNLABELLED_CSV.exists():
+    if not paths.PATHS_CSV.exists():
         return
-    files = (paths.RAW_ARCHIVES, paths.UNLABELLED_CSV, paths.FEATURES)
+    files = (paths.RAW_ARCHIVES, paths.PATHS_CSV, paths.FEATURES)
     found = unlabelled_photos(*files)
     if found.pool.all_images():
         show_pages(found)
@@ -382,7 +382,7 @@ def find_present(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     `listed` is the path in the row, and `caption` the label in words.
     """
-    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV, paths.UNLABELLED_CSV)
+    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV)
     pairs = zip(rows["pixels_sha256"], rows["path"])
     now = pd.Series([path_of.get(pixels, path) for pixels, path in pairs], rows.index, "str")
     is_present = now.isin(names)

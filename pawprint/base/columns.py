@@ -28,14 +28,15 @@ MEASURES = numbers("brightness", "contrast", "sharpness", "entropy", "colour")
 # `taken` is the time in the EXIF data, such as 2026-08-10T10:11:12.250, or "". `camera` is a model.
 CONTENT = counts("width", "height") | texts("pixels_sha256", "perceptual_hash", "taken", "camera")
 CONTENT |= MEASURES
-# `group` is the group in metadata.csv, or "".
-IMAGES = texts("path", "label", "archive_split", "group") | CONTENT
 # Results of decoding; `key` is a hash of the file's bytes and of the code that decodes them.
 DECODED: Columns = {
     **(texts("key") | CONTENT | counts("used_bits", "file_bits")),
     "has_more": "bool",  # whether the file has further pages or frames
 }
-REJECTED = texts("path", "reason", "detail")
+# `label` is the source's until labels.csv applies, `group` the group in metadata.csv, or "".
+# `without_label` is why an image lacks a label, or "" if it has one or is yet to be labelled.
+IMAGES = texts("path", "label", "archive_split", "group", "without_label") | DECODED
+REJECTED = texts("path", "label", "reason", "detail")
 OF_TEST = " with the pixels of the test image "  # in the detail of its copies for training
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.
 METADATA = texts("path", "column", "value")
@@ -50,7 +51,7 @@ SERIES = texts("series", "finer_series", "metadata_series", "burst", "crossed")
 # `group` is the first path in the group.
 SPLIT = texts("path", "label", "split", "group") | SERIES | texts("pixels_sha256")
 CLASSES = texts("label") | counts(*SPLITS)  # numbers of images
-PATHS = texts("path", "split", "pixels_sha256")  # columns of SPLIT
+PATHS = texts("path", "split", "pixels_sha256")  # the split may be UNKNOWN or UNLABELLED, too
 # `contradicts` is the path of the nearest image with a different label, or "". `distance` is the
 # number of differing bits among all 256, at most six times `split.near_duplicate_distance`.
 NEAR_DUPLICATES = texts("group", "path", "label", "split", "nearest", "contradicts")

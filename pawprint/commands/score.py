@@ -18,7 +18,7 @@ from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.label_cells import indicators
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
-from pawprint.data.cleaning import without_duplicates
+from pawprint.data.labels import without_duplicates
 from pawprint.data.near_duplicates import near_duplicates
 from pawprint.given.decoding.content import perceptual_hash
 from pawprint.given.folders import OUTER, folders_of, label_and_split

@@ -52,14 +52,14 @@ def find_unusual(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_unusual(found: pd.DataFrame) -> str:
-    """Return text such as "3 images stand out: 2 blurred, 1 dark", or "" if none do."""
+    """Return text such as "3 images stand out: 2 blurred, 1 dark; see …", or "" if none do."""
     if found.empty:
         return ""
     counts = ", ".join(
         f"{number:,} {looks}" for looks, number in found["looks"].value_counts().items()
     )
     images = "1 image stands" if len(found) == 1 else f"{len(found):,} images stand"
-    return f"{images} out: {counts}"
+    return f"{images} out: {counts}; see plots/unusual.jpg"
 
 
 def describe_dark(images: pd.DataFrame) -> str:

@@ -111,7 +111,7 @@ def find_layout(
     provides them. Unless labels are `exclusive`, metadata.csv has a cell of labels for each image.
 
     Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
-    folder or a label cannot be a class, and for the same reasons as `read_folders`.
+    folder or file or a label cannot be a class, and for the same reasons as `read_folders`.
     """
     names = [name for name in names if not is_deep(name)]
     if rows is None and isinstance(labels, str):
@@ -123,10 +123,15 @@ def find_layout(
     folders = {name: folders_of(name, rows) for name in names}
     if isinstance(labels, str):
         labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
-    else:
-        _require_folders(labels, folders.values(), archive)
     label_of_folder = {folder.lower(): label for label in labels for folder in labels[label]}
     places = {name: label_and_split(folders[name], label_of_folder) for name in names}
+    present = {place.label for place in places.values()}
+    if lacking := [label for label in labels if label not in present]:
+        raise InputError(
+            f"{archive}: expected a folder or label named {' or '.join(labels[lacking[0]])} "
+            f"(clean.labels.{lacking[0]}). Correct clean.labels, or set it to auto. "
+            f"Received:\n{tree_of(tuple(reversed(path)) for path in folders.values())}"
+        )
     return Layout(sorted(labels), places, rows)
 
 
@@ -170,21 +175,6 @@ def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
             "is a class. Correct the labels, or list the classes in clean.labels."
         )
     return labels
-
-
-def _require_folders(
-    labels: dict[str, list[str]], folders: Iterable[list[str]], archive: str
-) -> None:
-    """Raise InputError for a class without a folder, given the folders above each file."""
-    above = [tuple(reversed(path)) for path in folders]
-    present = {folder.lower() for path in above for folder in path}
-    for label, expected in labels.items():
-        if not {folder.lower() for folder in expected} & present:
-            raise InputError(
-                f"{archive}: expected a folder or label named {' or '.join(expected)} "
-                f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
-                f"Received:\n{tree_of(above)}"
-            )
 
 
 def folders_of(name: str, rows: Rows | None) -> list[str]:

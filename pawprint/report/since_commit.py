@@ -81,7 +81,7 @@ OTHER_COMPUTER = (
     "The predictions differ nevertheless: what Keras trains, as in fine-tuning, differs between "
     "computers. A fitted head does not."
 )
-NOT_KNOWN = "changes in photos and labels are unknown: run `dvc pull` before a run"
+NOT_KNOWN = "changes in photos and labels are unknown"
 NEXT = (
     "To keep this run, use `git add .` and `git commit`. To return to the last one, use `pawprint "
     "discard`, which keeps photos and labels."
@@ -110,17 +110,22 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
 
 
 def describe_images_since(commit: LastCommit, now: Images) -> str:
-    """Return how the images have changed since a commit, NOT_KNOWN, or "" if they have not."""
+    """Return how the images have changed since a commit, NOT_KNOWN, or "" if they have not.
+
+    Another version may have recorded other tables, and the cache may lack them.
+    """
     outs = [
         ("split", paths.SPLIT_CSV, SPLIT),
-        ("clean", paths.UNKNOWN_CSV, IMAGES),
-        ("clean", paths.REJECTED_CSV, REJECTED),
+        ("split", paths.UNKNOWN_CSV, IMAGES),
+        ("split", paths.REJECTED_CSV, REJECTED),
     ]
-    if all(commit.hash_of(stage, path) == md5(path) for stage, path, _ in outs):
+    hashes = [commit.hash_of(stage, path) for stage, path, _ in outs]
+    if hashes == [md5(path) for _, path, _ in outs]:
         return ""
     tables = [commit.table(*out) for out in outs]
     if any(table is None for table in tables):
-        return NOT_KNOWN
+        is_lacking = any(commit.content(each) is None for each in hashes if each)
+        return f"{NOT_KNOWN}: run `dvc pull` before a run" if is_lacking else NOT_KNOWN
     return describe_changes(images_of(*tables), now)
 
 

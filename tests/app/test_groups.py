@@ -10,7 +10,8 @@ from conftest import clean_archive, photos_of, refused, write_files
 from pawprint.app.groups import PER_PAGE, Pages, Pool, find_clusters, read_pool, surest
 from pawprint.app.labelling import ImageKey, order_classes
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, REJECTED
+from pawprint.base.classes import UNLABELLED
+from pawprint.base.columns import PATHS, REJECTED
 from pawprint.base.errors import InputError
 from pawprint.base.tables import write_table
 from pawprint.data.sources import fetch
@@ -188,6 +189,7 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     )
     fetch(Path("photos"), paths.RAW_ARCHIVES)
     kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")
+    kept["split"] = UNLABELLED
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     sorted_pixels = sorted(kept["pixels_sha256"])
     index = np.zeros(6, INDEX)
@@ -196,12 +198,12 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
     folder.mkdir(parents=True)
     rows = np.arange(6, dtype=np.float32)[:, None] + np.ones((1, 4), np.float32)
     write_shard(shard_path(folder, 0), {"index": index, "top": rows})
-    for labelled in (0, 2):  # photos that `clean` leaves out
-        write_table(paths.UNLABELLED_CSV, kept.iloc[labelled:], IMAGES)
+    for labelled in (0, 2):  # photos that have got a label
+        write_table(paths.PATHS_CSV, kept.iloc[labelled:], PATHS)
         pool = read_pool()
         assert pool.known == []
         pixels = [pixels for _, pixels in pool.images]
         assert pool.rows[:, 0].tolist() == [1 + sorted_pixels.index(each) for each in pixels]
-    write_table(paths.UNLABELLED_CSV, kept.assign(pixels_sha256=64 * "0"), IMAGES)
+    write_table(paths.PATHS_CSV, kept.assign(pixels_sha256=64 * "0"), PATHS)
     with refused("expected features"):
         read_pool()

@@ -46,7 +46,7 @@ def test_stage_key_or_entry_that_is_missing_is_refused(own):
 
 def test_option_that_decides_what_is_kept_or_noticed_is_refused(own):
     for name, key, changed in (
-        ("clean", "metrics", {"metrics/clean.json": {"cache": True}}),
+        ("split", "metrics", {"metrics/split.json": {"cache": True}}),
         ("plot", "params", {"params.yaml": ["clean"]}),
     ):
         stage = STAGES[name] | {key: [changed, *STAGES[name][key][1:]]}
@@ -56,7 +56,7 @@ def test_option_that_decides_what_is_kept_or_noticed_is_refused(own):
 
 def test_what_is_the_users_to_change_is_accepted(own):
     own["own"] = {"cmd": "bash own.sh", "frozen": True}
-    for key in ("deps", "params", "outs", "metrics"):
+    for key in ("deps", "params", "outs"):
         own["clean"][key].append("own")
     own["clean"] |= {"cmd": ["echo", f"nice {STAGES['clean']['cmd']}"], "desc": "Ours"}
     plots = own["evaluate"]["plots"]

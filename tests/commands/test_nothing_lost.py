@@ -132,7 +132,7 @@ def test_changes_made_while_the_command_asks_are_not_discarded(project, monkeypa
 def test_discard_leaves_what_no_stage_writes(project, is_staged):
     """This includes result folders, and results that the commit lacks."""
     write_files(project, {"plots/mine.csv": "a\n", "metrics/notes.txt": "b\n"})
-    succeed("git", "rm", "-q", "--cached", str(paths.CLEAN_METRICS), cwd=project)
+    succeed("git", "rm", "-q", "--cached", str(paths.SPLIT_METRICS), cwd=project)
     succeed("git", "add", "plots", cwd=project)
     succeed("git", "commit", "-qm", "Own files", cwd=project)
     write_files(project, {"plots/mine.csv": "c\n"})
@@ -140,7 +140,7 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
     if is_staged:
         succeed("git", "add", "-A", cwd=project)
     last_commit.discard(Path())
-    assert not (project / paths.CLEAN_METRICS).exists()
+    assert not (project / paths.SPLIT_METRICS).exists()
     assert (project / "plots/mine.csv").read_text() == "c\n"
     assert (project / "metrics/notes.txt").read_text() == "b\n"
     assert {line[3:] for line in changed(project).splitlines()} == {

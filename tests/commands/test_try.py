@@ -125,8 +125,6 @@ def write_inputs_of_features() -> None:
     images = [encode(wide_image(*pair), "PNG") for pair in zip(table["label"], numbers)]
     pack(paths.RAW_IMAGES, list(zip(table["path"], images)))
     write_table(paths.PATHS_CSV, table, PATHS)
-    for path in (paths.UNKNOWN_CSV, paths.UNLABELLED_CSV):
-        write_table(path, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     paths.CODE.mkdir()
     paths.FEATURE_ROW_CODE.write_text(Code().fingerprint(FEATURE_ROW))
     backbone.main()

@@ -2,17 +2,14 @@ import io
 import pickle
 
 import numpy as np
-import pandas as pd
-import pytest
 from conftest import clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
 from pawprint.base.files import pack
-from pawprint.data.cleaning import describe_bits, describe_files, without_duplicates
+from pawprint.data.cleaning import describe_bits
+from pawprint.data.rejected import describe_files
 from pawprint.given.archive import open_archive
-from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode, open_image
-from pawprint.given.user_tables import Correction
 from pawprint.model.predictor import find_images
 
 
@@ -34,98 +31,6 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
         assert set(kept["path"]) == files.keys() - {"Dog/cut.jpg"} - dropped
         reasons = dict(zip(rejected["path"], rejected["reason"]))
         assert reasons == {"Dog/cut.jpg": "truncated", **dict.fromkeys(dropped, "no_jfif_header")}
-
-
-@pytest.mark.parametrize("copy", ["z (1).JPG", "copies/1.jpg"])
-def test_of_images_with_the_same_pixels_the_one_with_the_shortest_path_is_kept(tmp_path, copy):
-    png = encode(Image.open(io.BytesIO(photo(1))), "PNG")
-    same = [(f"cats/{copy}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
-    pack(tmp_path / "images.zip", [*same, ("dogs/4.jpg", photo(3))])
-    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
-    assert list(kept["path"]) == ["cats/z.JPG", "dogs/4.jpg"]
-    assert rejected[["path", "reason", "detail"]].to_numpy().tolist() == [
-        [name, "duplicate", "cat with the pixels of cats/z.JPG, cat"]
-        for name in (f"cats/{copy}", "cats/zz.png")
-    ]
-
-
-def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_path):
-    files = {"cats/1.jpg": 1, "cats/2.jpg": 1, "dogs/1.jpg": 1, "cats/3.jpg": 3, "dogs/4.jpg": 4}
-    pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
-    assert list(kept["path"]) == ["cats/3.jpg", "dogs/4.jpg"]
-    assert rejected.to_numpy().tolist() == [
-        ["cats/1.jpg", "contradictory", "cat with the pixels of cats/2.jpg, cat"],
-        ["cats/2.jpg", "contradictory", "cat with the pixels of cats/1.jpg, cat"],
-        ["dogs/1.jpg", "contradictory", "dog with the pixels of cats/1.jpg, cat"],
-    ]
-
-
-def pixels_of(number: int) -> str:
-    return pixels_sha256(np.asarray(decode(photo(number))))
-
-
-def page_of(path: str, label: str, number: int) -> Correction:
-    return Correction(path, label, pixels_of(number), is_of_page=True)
-
-
-# Numbers of photos by path, corrections, the label of each usable image, and of each other path
-# its reason or "not applied".
-CORRECTED = {
-    "of copies too": (
-        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
-        [Correction("cats/1.jpg", "dog")],
-        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
-    ),
-    "none, of copies too": (
-        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
-        [Correction("cats/1.jpg", "none")],
-        {"cats/1.jpg": "label_none", "cats/1 (1).jpg": "label_none"},
-    ),
-    "pixels under another name": (
-        {"cats/1.jpg": 10, "cats/2.jpg": 1},
-        [Correction("cats/1.jpg", "dog", pixels_of(1))],
-        {"cats/1.jpg": "cat", "cats/2.jpg": "dog"},
-    ),
-    "pixels that are gone": (
-        {"cats/1.jpg": 1},
-        [Correction("cats/1.jpg", "dog", pixels_of(4))],
-        {"cats/1.jpg": "cat", "cats/1.jpg ": "not applied"},
-    ),
-    "in no folder of a class": (
-        {"birds/1.jpg": 1, "birds/4.jpg": 4, "birds/5.jpg": 5},
-        [Correction("birds/1.jpg", "dog"), Correction("birds/4.jpg", "cat", pixels_of(4))],
-        {"birds/1.jpg": "dog", "birds/4.jpg": "cat", "birds/5.jpg": "unlabelled"},
-    ),
-    "pixels before the path": (
-        {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
-        [Correction("cats/old.jpg", "dog", pixels_of(1)), Correction("cats/1.jpg", "none")],
-        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
-    ),
-    "a row of a person before a label of a page": (
-        {"cats/1.jpg": 1, "cats/4.jpg": 4},
-        [
-            page_of("cats/1.jpg", "cat", 1),
-            Correction("cats/1.jpg", "dog"),
-            page_of("cats/4.jpg", "dog", 4),
-        ],
-        {"cats/1.jpg": "dog", "cats/4.jpg": "dog"},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CORRECTED)
-def test_correction_counts_in_any_order_of_the_rows(tmp_path, name):
-    files, corrections, expected = CORRECTED[name]
-    others = {"cats/8.jpg": 8, "dogs/9.jpg": 9}
-    archive = tmp_path / "images.zip"
-    pack(archive, [(path, photo(number)) for path, number in (files | others).items()])
-    for rows in (corrections, corrections[::-1]):
-        kept, rejected, not_applied = clean_archive(archive, corrections=rows)
-        found = dict(zip(kept["path"], kept["label"]))
-        found |= dict(zip(rejected["path"], rejected["reason"]))
-        found |= dict.fromkeys((f"{path} " for path in not_applied), "not applied")
-        assert found == {**expected, "cats/8.jpg": "cat", "dogs/9.jpg": "dog"}
 
 
 def deep(number: int) -> bytes:
@@ -172,41 +77,3 @@ def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsy
     paths = find_images([tmp_path / "photos"])
     assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
     assert counted in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])
-def test_copy_without_a_label_is_a_duplicate_and_contradicts_none(labels):
-    columns = {"path": ["a.jpg", "bb.jpg", "ccc.jpg"][: len(labels)], "label": labels}
-    images = pd.DataFrame(columns).assign(archive_split="", pixels_sha256="0")
-    kept, rejected = without_duplicates(images)
-    if "dog" in labels:
-        assert kept.empty and set(rejected["reason"]) == {"contradictory"}
-    else:
-        assert kept["label"].tolist() == [max(labels)]
-        assert rejected["reason"].tolist() == ["duplicate"]
-
-
-@pytest.mark.parametrize(("label", "kept"), [("cat", "test/cat (1).jpg"), ("", "train/cat.jpg")])
-def test_copy_in_the_test_set_of_the_archive_is_kept_unless_it_has_no_label(label, kept):
-    paths = ["test/cat (1).jpg", "train/cat.jpg"]
-    images = pd.DataFrame({"path": paths, "label": [label, "cat"], "pixels_sha256": "a"})
-    usable, _ = without_duplicates(images.assign(archive_split=["test", "train"]))
-    assert list(usable["path"]) == [kept]
-
-
-def test_class_none_of_the_source_is_a_class_in_labels_csv_too(tmp_path):
-    files = photos_of(["cat/1.jpg", "cat/2.jpg", "none/3.jpg"])
-    pack(tmp_path / "images.zip", files.items())
-    given = [Correction("cat/1.jpg", "none")]
-    kept, *_ = clean_archive(tmp_path / "images.zip", labels="auto", corrections=given)
-    assert [*kept["label"]] == ["none", "cat", "none"]
-
-
-def test_unlabelled_row_of_metadata_keeps_its_group_when_it_gets_a_label(tmp_path):
-    table = "file_name,label,group\n1.jpg,unlabelled,a\n2.jpg,unlabelled,a\n3.jpg,unlabelled,b\n"
-    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
-    pack(tmp_path / "images.zip", files.items())
-    given = [Correction("1.jpg", "cat"), Correction("3.jpg", "dog")]
-    kept, rejected, _ = clean_archive(tmp_path / "images.zip", labels="auto", corrections=given)
-    assert [*zip(kept["label"], kept["group"])] == [("cat", "a"), ("", "a"), ("dog", "b")]
-    assert rejected.empty

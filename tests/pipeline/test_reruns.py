@@ -17,7 +17,7 @@ from dependencies import recording, surprises
 from kills import fingerprint
 
 from pawprint.base import paths
-from pawprint.base.columns import DECODED, SPLIT
+from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.given.archive import members, open_archive, read_member
@@ -95,7 +95,7 @@ def nothing(project: Path) -> None:
 
 
 def damaged_cache(project: Path) -> None:
-    table = (project / paths.DECODED_CSV).read_bytes()
+    table = (project / paths.IMAGES_CSV).read_bytes()
     for path in (project / ".dvc/cache/files").rglob("*"):
         if path.is_file() and path.read_bytes() == table:
             path.chmod(0o644)
@@ -108,7 +108,7 @@ EDITS = {
     "comments": Edit(comments, ""),
     "temperature": Edit(params("calibrate: {temperature: false}"), "evaluate plot"),
     "cleaning": Edit(module("data/cleaning.py"), "clean", targets=("split",)),
-    "label": Edit(label, "clean split train_extract", targets=("train_extract",)),
+    "label": Edit(label, "split train_extract", targets=("train_extract",)),
     "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
     "decoder": Edit(
         module("given/decoding/formats.py"), "clean split features", PHOTOS, 0, FEATURES
@@ -146,7 +146,7 @@ def test_edit_runs_decodes_and_embeds_what_it_decides_and_no_more(tiny_copy, nam
     printed = succeed("dvc", "repro", *edit.targets, cwd=project, **recording(records))
     ran = [stage for stage in re.findall("Running stage '(.*)'", printed) if stage != "code"]
     assert ran == edit.stages.split()
-    kept = len(read_table(project / paths.DECODED_CSV, DECODED)) if "clean" in ran else 0
+    kept = len(read_table(project / paths.IMAGES_CSV, IMAGES)) if "clean" in ran else 0
     assert kept - count("clean: (.*) images were not decoded again", printed) == edit.decoded
     assert count("features: (.*) images computed", printed) == edit.embedded
     for stage in ran:

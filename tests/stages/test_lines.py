@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, refused
+from conftest import PROJECT, encode, refused, write_files
 from made_up_run import PER_CLASS, images_of, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
@@ -26,6 +26,7 @@ from pawprint.base.columns import (
     SPLIT,
     SPLITS,
 )
+from pawprint.base.errors import InputError
 from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
@@ -46,7 +47,7 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def test_clean_counts_classes_after_corrections_and_rules_of_crops(folder, capsys):
+def test_split_counts_classes_after_corrections_and_rules_of_crops(folder, capsys):
     """Counts by folder made a new user think that a label had not been applied."""
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
     images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
@@ -54,13 +55,22 @@ def test_clean_counts_classes_after_corrections_and_rules_of_crops(folder, capsy
     write_text(folder / paths.DECODED_ROW_CODE, "code\n")
     rules = [f"{name},{name[:3]},square 0.0" for name in names[:7]] + ["dog/3.png,dog,as-is"]
     table = "\n".join(["file_name,label,crop_rule", *rules]).encode()
-    pack(folder / paths.RAW_IMAGES, [*zip(names, images), ("metadata.csv", table)])
+    files = [*zip(names, images), ("metadata.csv", table), ("dog/1.txt", b"")]
+    pack(folder / paths.RAW_IMAGES, files)
     with contextlib.chdir(folder):
-        paths.LABELS_CSV.write_text("path,label,pixels_sha256\ncat/0.png,dog\n", encoding="utf-8")
+        write_files(folder, {str(path): text for path, text in EMPTY_TABLES.items()})
+        rows = "cat/0.png,dog\ndog/1.txt,cat\n"  # the second is no image
+        paths.LABELS_CSV.write_text(f"path,label,pixels_sha256\n{rows}", encoding="utf-8")
         clean.main()
+        capsys.readouterr()
+        with contextlib.suppress(InputError):  # there are too few images
+            split.main()
     out = capsys.readouterr().out
-    assert "cat (3), dog (5)" in out and "cat (4)" not in out
-    assert "clean: crop_rule: 7 square 0.0, 1 as-is" in out
+    assert "cat (3), dog (5), with 1 label from labels.csv" in out
+    assert (
+        "not applied to dog/1.txt (hidden, in a system folder, or without an image suffix)" in out
+    )
+    assert "split: crop_rule: 7 square 0.0, 1 as-is" in out
 
 
 @pytest.mark.parametrize("others", [0, 1])

@@ -27,8 +27,8 @@ from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
 from stages import plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
-FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
-FILES += [("a.jpg", "truncated", "x")] * 60
+FILES = [("<script>alert(1)</script>.jpg", "cat", "not_an_image", "a & b")]
+FILES += [("a.jpg", "cat", "truncated", "x")] * 60
 SECRET = "correct-horse"
 URL = f"https://user:{SECRET}@host/file?token={SECRET}"
 SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"

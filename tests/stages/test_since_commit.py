@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, change, commit, git_init
-from made_up_run import write_photos
+from conftest import PROJECT, change, commit, git_init, write_files
+from made_up_run import OF_FILE, write_photos
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
@@ -27,13 +27,14 @@ from pawprint.base.columns import (
 from pawprint.base.files import md5, read_json, write_json
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_yaml
+from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.prediction_table import with_image
 from stages import split
 
 RECORDED = {
-    "clean": [paths.UNKNOWN_CSV, paths.REJECTED_CSV],
-    "split": [paths.SPLIT_CSV],
+    "clean": [],
+    "split": [paths.SPLIT_CSV, paths.UNKNOWN_CSV, paths.REJECTED_CSV],
     "train_extract": [paths.CROSS_VALIDATION_CSV, paths.CROSS_VALIDATION_JSON],
     "evaluate": [paths.PREDICTED_CLASSES_CSV["test"]],
     "plot": [],
@@ -44,8 +45,9 @@ NONE_REJECTED = pd.DataFrame(columns=list(REJECTED))
 def images(label: str, numbers: range) -> pd.DataFrame:
     hashes = [hashlib.sha256(f"{label}{number}".encode()).hexdigest() for number in numbers]
     table = pd.DataFrame({"path": [f"all/{label}/{n}.jpg" for n in numbers]})
-    table = table.assign(label=label, archive_split="", group="")
     return table.assign(
+        label=label,
+        group="",
         width=300,
         height=100,
         **dict.fromkeys(MEASURES, 9.0),
@@ -53,6 +55,7 @@ def images(label: str, numbers: range) -> pd.DataFrame:
         perceptual_hash=hashes,
         taken="",
         camera="",
+        **OF_FILE,
     )
 
 
@@ -67,7 +70,7 @@ class Committed:
         self.md5s: dict[Path, str] = {}  # MD5s of the files that DVC tracks
         folder.mkdir()
         shutil.copy(PROJECT / "params.yaml", folder)
-        (folder / paths.SPLITS_CSV).write_text("pixels_sha256,split\n")
+        write_files(folder, {str(path): text for path, text in EMPTY_TABLES.items()})
         (folder / ".gitignore").write_text("/data\n/.dvc\n")
         git_init(folder)
         self.split(table)
@@ -75,12 +78,11 @@ class Committed:
 
     def split(self, table: pd.DataFrame, unknown: pd.DataFrame = WASTE[:0]) -> None:
         self.images = table.reset_index(drop=True)
-        write_table(self.folder / paths.IMAGES_CSV, table, IMAGES)
+        write_table(self.folder / paths.IMAGES_CSV, pd.concat([table, unknown]), IMAGES)
         metadata = pd.DataFrame(columns=list(METADATA))
         write_table(self.folder / paths.METADATA_CSV, metadata, METADATA)
         write_photos(self.folder, table["path"])
-        write_table(self.folder / paths.UNKNOWN_CSV, unknown, IMAGES)
-        write_table(self.folder / paths.REJECTED_CSV, NONE_REJECTED, REJECTED)
+        write_table(self.folder / paths.CLEAN_REJECTED_CSV, NONE_REJECTED, REJECTED)
         with contextlib.chdir(self.folder):
             split.main()
 
@@ -139,7 +141,7 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     unknown = images(UNKNOWN, range(2))
     table = pd.concat([committed.images, *more], ignore_index=True)
     committed.split(relabelled(table, table["pixels_sha256"][0], "metal")[:-1], unknown)
-    damaged = pd.DataFrame([("glass/49.jpg", "truncated", "")], columns=list(REJECTED))
+    damaged = pd.DataFrame([("glass/49.jpg", "glass", "truncated", "")], columns=list(REJECTED))
     line, advice = since(committed, unknown, damaged)
     assert line.startswith(
         "Since the last commit: 1 label corrected (glass to metal), 21 photos added (metal 10, "
@@ -149,8 +151,14 @@ def test_end_of_a_run_says_what_changed_in_labels_photos_and_splits(committed):
     assert "`git commit`" in advice and "`pawprint discard`" in advice
     committed.split(WASTE[:-30])
     assert since(committed)[0] == "Since the last commit: 30 photos removed (paper)"
-    shutil.rmtree(committed.folder / ".dvc")
-    assert "are unknown" in since(committed)[0]
+    cache = (committed.folder / ".dvc").rename(committed.folder.parent / "cache")
+    assert "are unknown: run `dvc pull` before a run" in since(committed)[0]
+    cache.rename(committed.folder / ".dvc")
+    text = (committed.folder / paths.LOCK).read_text()
+    older = text.replace("split/unknown.csv", "clean/unknown.csv")  # of another version
+    (committed.folder / paths.LOCK).write_text(older)
+    commit(committed.folder, "Older run")
+    assert since(committed)[0].endswith("are unknown")
     (committed.folder / paths.LOCK).unlink()
     commit(committed.folder, "No run")
     assert since(committed) == []

@@ -34,6 +34,9 @@ from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_probabilities
 
 PER_CLASS = 10  # per class and split
+# Cells of an IMAGES table.
+OF_FILE = {"archive_split": "", "without_label": "", "key": "", "has_more": False}
+OF_FILE |= {"used_bits": 8, "file_bits": 8}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +75,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
 def images_of(numbers: dict[str, int]) -> pd.DataFrame:
     """Return the IMAGES table for the images of `split_of`."""
     sized = split_of(numbers).assign(width=600, height=400, **dict.fromkeys(MEASURES, 100.0))
-    return sized.assign(archive_split="", perceptual_hash="0" * 64, taken="", camera="")
+    return sized.assign(perceptual_hash="0" * 64, taken="", camera="", **OF_FILE)
 
 
 def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:

@@ -1,0 +1,148 @@
+"""Apply labels.csv to the images, and list the usable and the rejected ones."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
+from pawprint.base.columns import OF_TEST, REJECTED
+from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
+from pawprint.data.rejected import (
+    describe_files,
+    describe_pointers,
+    describe_reason,
+    describe_unlabelled,
+)
+from pawprint.given.folders import describe_class_counts
+from pawprint.given.user_tables import Correction
+
+# Reasons for rejection that depend on labels or copies.
+REASONS = (UNLABELLED, "label_none", "duplicate", "contradictory")
+
+
+def source_classes(images: pd.DataFrame, rejected: pd.DataFrame) -> list[str]:
+    """Return the sorted classes of the source, given the tables IMAGES and REJECTED of `clean`."""
+    return sorted({*images["label"], *rejected["label"]} - {"", UNKNOWN})
+
+
+def apply_labels(
+    images: pd.DataFrame, rejected: pd.DataFrame, corrections: list[Correction]
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
+    """Return the usable images, the rejected ones, and why corrections are not applied, by path.
+
+    `images` and `rejected` are the tables IMAGES and REJECTED of `clean`; the first two results
+    have their columns and order. Each class of the source needs at least one usable image. Images
+    that are yet to be labelled have the label "".
+
+    A correction applies to all images with its `pixels_sha256`, whatever their paths. A correction
+    without `pixels_sha256` applies to the image at its path and to all others with the same pixels,
+    unless another correction contains that image's hash. Images `without_label` are rejected
+    unless a correction names their paths. A correction is not applied if no image has its
+    `pixels_sha256`, because the photo was replaced or removed, or if its file is not used.
+
+    If several images have the same pixels, one of them is kept, or none if their labels
+    differ. Labelled images are preferred, then images in the archive's test split, then those with
+    the shortest path. Raises InputError if a class has no usable image.
+    """
+    classes = source_classes(images, rejected)
+    is_named = images["path"].isin({correction.path for correction in corrections})
+    considered = images[is_named | (images["without_label"] == "")]
+    labels = _correct(considered, corrections).reindex(images.index, fill_value="")
+    is_none = (labels == NEITHER) & (NEITHER not in classes)
+    detail = images["without_label"].where(labels == "", "")
+    detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
+    detail = detail.mask(is_none, f"its label in labels.csv is {NEITHER}")
+    reason = np.where(is_none, "label_none", UNLABELLED)
+    without_label = images.assign(path=images["path"].map(printable), reason=reason, detail=detail)
+    usable, duplicates = without_duplicates(images.assign(label=labels)[detail == ""])
+    known = {*considered["path"], *considered["pixels_sha256"]}
+    why = dict(zip(rejected["path"], rejected["detail"]))
+    not_applied = {
+        row.path: why.get(row.path, "no image has its pixels_sha256")
+        for row in corrections
+        if row.image not in known
+    }
+    parts = (rejected, without_label.loc[detail != "", list(REJECTED)], duplicates)
+    rejected = pd.concat(parts).sort_values("path", kind="stable")
+    if lacking := sorted({*classes} - {*usable["label"]}):
+        raise InputError(
+            f"split: expected a usable image of class {lacking[0]}. Received: "
+            f"{describe_files(usable, rejected)}. "
+            f"{describe_pointers(rejected) or describe_reason(lacking[0], rejected)}"
+        )
+    return usable, rejected, not_applied
+
+
+def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
+    """Return the labels of images after corrections. See `apply_labels` for the rules."""
+    pixels = dict(zip(images["path"], images["pixels_sha256"]))
+    of_page = {row.image: row.label for row in corrections if row.is_of_page}
+    labels = {row.image: row.label for row in corrections if not row.is_of_page}
+    every_label = of_page | labels
+    label_of_pixels = {pixels[name]: label for name, label in every_label.items() if name in pixels}
+    right = [
+        labels.get(sha256)
+        or labels.get(path)
+        or every_label.get(sha256)
+        or every_label.get(path)
+        or label_of_pixels.get(sha256, label)
+        for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
+    ]
+    return pd.Series(right, images.index, "str")
+
+
+def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Remove exact duplicates from images. Also return a REJECTED row for each duplicate removed.
+
+    `images` is sorted by path and has the columns `path`, `label`, `archive_split` and
+    `pixels_sha256`.
+    """
+    paths = images["path"]
+    # Copies usually have longer names, such as IMG_3 (1).jpg for IMG_3.jpg.
+    keys = paths.str.len(), images["archive_split"] != "test", images["label"] == ""
+    images = images.iloc[np.lexsort(keys)]  # the last key is the primary one
+    images = images.assign(known=images["label"].where(images["label"] != ""))
+    copies = images.groupby("pixels_sha256", sort=False)
+    is_contradictory = copies["known"].transform("nunique") > 1
+    is_repeated = images.duplicated("pixels_sha256")
+    is_rejected = is_repeated | is_contradictory
+    columns = ["path", "label", "archive_split"]
+    # Each row is a duplicate of the first image in its group; that image duplicates the second one.
+    twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
+    labels = images["label"].replace("", UNLABELLED)
+    twin_labels = twin["label"].replace("", UNLABELLED)
+    is_of_test = (twin["archive_split"] == "test") & (images["archive_split"] != "test")
+    of = np.where(is_of_test, OF_TEST, " with the pixels of ")
+    detail = labels + of + twin["path"] + ", " + twin_labels
+    rejected = pd.DataFrame(
+        {
+            "path": images["path"][is_rejected].map(printable),
+            "label": images["label"][is_rejected],
+            "reason": np.where(is_contradictory, "contradictory", "duplicate")[is_rejected],
+            "detail": detail[is_rejected].map(printable),
+        }
+    )
+    return images[~is_rejected].drop(columns="known").sort_values("path"), rejected
+
+
+def describe_labels(
+    usable: pd.DataFrame, rejected: pd.DataFrame, number: int, not_applied: dict[str, str]
+) -> Iterator[str]:
+    """Yield lines about the results of `apply_labels` for a `number` of corrections."""
+    if number:
+        counts = describe_class_counts(Counter(usable["label"]))
+        yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
+    if rejected["reason"].isin(REASONS).any():
+        yield f"{describe_files(usable, rejected)}; see {REJECTED_CSV}"
+    yield from describe_unlabelled(rejected)
+    if not_applied:
+        rows = name_some(f"{path} ({why})" for path, why in not_applied.items())
+        yield (
+            f"{LABELS_CSV}: not applied to {rows}. If a label is right for the photo that now has "
+            "this name, empty its pixels_sha256"
+        )
+    if is_unlabelled := (usable["label"] == "").sum():
+        yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
