@@ -113,8 +113,9 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     """
     names = members(archive)
     rows = read_metadata_csv(archive, names)
-    labels = Clean.load(path=folder / paths.PARAMS).labels
-    return find_layout(names, rows, labels, archive.filename).classes
+    params = Clean.load(path=folder / paths.PARAMS)
+    exclusive = not params.several_labels
+    return find_layout(names, rows, params.labels, archive.filename, exclusive).classes
 
 
 def has_several_labels(folder: Path) -> bool:

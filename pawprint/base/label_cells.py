@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER
+from pawprint.base.classes import NEITHER, UNKNOWN
 
 SEPARATOR = "|"
 
@@ -19,6 +19,12 @@ def labels_in(cell: str) -> list[str]:
 def cell_of(labels: Iterable[str]) -> str:
     """Return the cell for any number of labels, whatever their order."""
     return SEPARATOR.join(sorted(set(labels))) or NEITHER
+
+
+def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
+    """Return the classes or labels of images: those that are `exclusive`, or those in cells."""
+    names = {*cells} if exclusive else {label for cell in cells for label in labels_in(cell)}
+    return names - {"", UNKNOWN}
 
 
 def count_labels(cells: Iterable[str]) -> Counter[str]:
@@ -44,6 +50,11 @@ def one_per_label(images: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each label of each image, or NEITHER, from a table with cells as `label`."""
     labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
     return images.assign(label=labels).explode("label")
+
+
+def with_strata(images: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with cells as `label` with the `strata` of these instead."""
+    return images.assign(label=strata(images["label"]))
 
 
 def strata(cells: pd.Series) -> pd.Series:
