@@ -124,7 +124,8 @@ def problem_of_classes(labels: pd.Series, exclusive: bool) -> str | None:
 def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the images of classes, the PATHS of other usable ones, and the REJECTED table.
 
-    Unless labels are `exclusive`, they are cells. Writes the last two: the app shows unlabelled images even if the others cannot be divided.
+    Unless labels are `exclusive`, they are cells. Writes the last two: the app shows unlabelled
+    images even if the others cannot be divided.
     """
     images = read_table(paths.IMAGES_CSV, IMAGES)
     unusable = read_table(paths.CLEAN_REJECTED_CSV, REJECTED)

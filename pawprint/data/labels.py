@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
+from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.label_cells import cell_of, count_labels, labels_in, names_in
@@ -144,8 +144,9 @@ def describe_labels(
 ) -> Iterator[str]:
     """Yield lines about the results of `apply_labels` for a `number` of corrections."""
     if number:
-        counted_labels = Counter(usable["label"]) if exclusive else count_labels(usable["label"])
-        yield f"{describe_class_counts(counted_labels)}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
+        count = Counter if exclusive else count_labels
+        counts = describe_class_counts(count(usable["label"]))
+        yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
     if rejected["reason"].isin(REASONS).any():
         yield f"{describe_files(usable, rejected)}; see {REJECTED_CSV}"
     yield from describe_unlabelled(rejected)
@@ -168,8 +169,8 @@ def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame) -> Iterator[st
         path, label, detail = copies.iloc[0][["path", "label", "detail"]]
         both = cell_of([*labels_in(label), *labels_in(detail.rpartition(", ")[2])])
         yield (
-            f"{counted(len(copies), 'photo')} with the pixels of others and other labels: left out: to give "
-            f"one all of them, add a row to {LABELS_CSV}, such as {path},{both}"
+            f"{counted(len(copies), 'photo')} with copies that have other labels: left out. To "
+            f"join the labels, add a row to {LABELS_CSV}, such as {path},{both}"
         )
     if len(usable) and all(len(labels_in(cell)) == 1 for cell in usable["label"] if cell):
         yield (
