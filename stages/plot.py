@@ -210,7 +210,7 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
     train = run.images[run.images["split"] == columns.TRAIN]
-    held_out = pd.concat([run.predictions["validation"], test])
+    held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
         "confusion": charts.draw_confusion(test)

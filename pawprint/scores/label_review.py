@@ -55,12 +55,22 @@ def list_suspects(
     probable label comes first. Images labelled by a person are left out: `reviewed` lists them by
     `pixels_sha256`, or by path in composed Unicode.
     """
-    others = dict(contradictions)
-    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
-    is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
+    is_unlikely = (judged["probability"] < MAX_OF_LABEL) & (
         judged["likely_probability"] > MIN_OF_OTHER
     )
-    is_suspect |= judged["contradicts"] != ""
+    return order_suspects(judged, is_unlikely, reviewed, contradictions)
+
+
+def order_suspects(
+    judged: pd.DataFrame,
+    is_unlikely: pd.Series | bool,
+    reviewed: Collection[str],
+    contradictions: Collection[tuple[str, str]],
+) -> pd.DataFrame:
+    """Return the unlikely labels and the contradictions in the order of `list_suspects`."""
+    others = dict(contradictions)
+    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
+    is_suspect = is_unlikely | (judged["contradicts"] != "")
     is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
     is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
     suspects = judged[is_suspect].sort_values("probability", kind="stable")

@@ -10,10 +10,13 @@ import pandas as pd
 
 from pawprint.base.classes import NEITHER
 from pawprint.base.label_cells import SEPARATOR, cell_of, indicators, labels_in
-from pawprint.scores.label_review import MAX_OF_LABEL, list_suspects
+from pawprint.scores.label_review import MAX_OF_LABEL, order_suspects
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
 NOT = "not "
+# A label that an image lacks is listed from this probability on. It is further from 1 than
+# MAX_OF_LABEL from 0: labels that are missing from some images lower its probability for all.
+MIN_OF_MISSING = 0.7
 
 
 def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -60,9 +63,8 @@ def list_label_suspects(
     labels = predicted_labels(judged)
     has = indicators(judged["label"], labels)
     probabilities = probabilities_in(judged)
-    given = np.where(has, probabilities, 1 - probabilities)
     place = {path: number for number, path in enumerate(judged["path"])}
-    is_listed = given < MAX_OF_LABEL
+    is_listed = np.where(has, probabilities < MAX_OF_LABEL, probabilities > MIN_OF_MISSING)
     for path, other in contradictions:
         if path in place and other in place:
             is_listed[place[path]] |= has[place[path]] != has[place[other]]
@@ -73,10 +75,9 @@ def list_label_suspects(
     rows = rows.assign(
         label=np.where(is_surplus, names, np.char.add(NOT, names)),
         likely=np.char.add(np.where(is_surplus, "remove ", "add "), names),
-        probability=given[image, label],
-        likely_probability=1 - given[image, label],
+        probability=np.where(has, probabilities, 1 - probabilities)[image, label],
     )
-    suspects = list_suspects(rows, reviewed, contradictions)
+    suspects = order_suspects(rows, True, reviewed, contradictions)
     kind = suspects["likely"].str.startswith("add ")
     turn = suspects.groupby(kind).cumcount().where(suspects["contradicts"] == "", -1)
     return suspects.iloc[turn.argsort(kind="stable")]
