@@ -237,8 +237,9 @@ def find_classes(
 def describe_several(layout: Layout) -> str:
     """Return a line about images that can show several labels."""
     cells = [place.label for place in layout.places.values() if place.label]
-    several = sum(SEPARATOR in cell for cell in cells)
-    return f"{several:,} of {len(cells):,} photos show several labels: clean.several_labels is true"
+    several, none = sum(SEPARATOR in cell for cell in cells), cells.count(NEITHER)
+    found = f"{several:,} of {len(cells):,} photos show several labels, and {none:,} show none"
+    return f"{found}: clean.several_labels is true"
 
 
 def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:

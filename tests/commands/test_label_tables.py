@@ -247,7 +247,8 @@ IN_CELLS |= {"4.jpg": "scab", "5.jpg": "scab"}
 def test_labels_that_a_row_joins_are_a_cell(tmp_path, text, asked, cells):
     notes, rows = read(tmp_path, NAMES, {"t.csv": text}, **asked)
     assert of(rows) == cells
-    assert f"1 of {len(cells)} photos show several labels: clean.several_labels is true" in notes
+    shown = f"1 of 6 photos show several labels, and {[*cells.values()].count('none')} show none"
+    assert f"{shown}: clean.several_labels is true" in notes
 
 
 def test_cell_is_one_label_unless_it_joins_others(tmp_path):

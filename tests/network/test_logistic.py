@@ -18,6 +18,7 @@ from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
     VALUES_OF_C,
     CrossValidation,
+    LabelExamples,
     cross_validate,
     cross_validate_as,
     open_examples,
@@ -384,3 +385,21 @@ def test_labels_that_do_not_exclude_each_other_are_fitted_as_scikit_learn_does_o
     np.testing.assert_allclose(model.predict(rows)[:, :4], expected, atol=8e-5)
     rare = 0.5 / (images + 1)
     np.testing.assert_allclose(model.predict(rows)[:, 4:], [[rare, 1 - rare]] * images, rtol=1e-5)
+
+
+def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():
+    """All labels have one C, and no image lacks a prediction."""
+    rng = np.random.default_rng(0)
+    shown = rng.uniform(size=(120, 3)) < [0.5, 0.3, 0]
+    shown[:6, 2] = True
+    features = (shown @ rng.normal(0, 2, (3, 12)) + rng.normal(0, 1, (120, 12)))[:, None]
+    groups = np.maximum(np.arange(120), 5)
+    keys = examples_of({}, groups, groups, 1).pixels_sha256
+    examples = LabelExamples({False: features}, shown, groups, keys, ["a", "b", "c"])
+    found = cross_validate(examples)
+    assert found.probabilities[:6, 2] == pytest.approx(0.005, abs=0.001)
+    measured = examples.metrics(found.probabilities[6:], shown[6:])
+    assert measured["accuracy"] > 0.7
+    solved = solve(examples, (features, shown), found, np.arange(120))
+    assert solved.validation["accuracy"] >= measured["accuracy"]
+    assert solved.weights.arrays[0].shape == (12, 3)
