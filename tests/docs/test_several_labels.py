@@ -18,9 +18,9 @@ FROZEN = SMALL.replace("block_11_expand", "null")
 
 @pytest.fixture
 def landscapes(tmp_path) -> None:
-    """Draw 48 photos, with one or both of two drawings side by side, and a table beside them."""
+    """Draw 80 photos, with one or both of two drawings side by side, and a table beside them."""
     shown = {"sea": "10", "sunset": "01", "both": "11"}
-    kinds = ["sea"] * 18 + ["sunset"] * 18 + ["both"] * 12
+    kinds = ["sea"] * 30 + ["sunset"] * 30 + ["both"] * 20
     files: dict[str, bytes | str] = {}
     rows = ["file,sea,sunset"]
     for number, kind in enumerate(kinds):
