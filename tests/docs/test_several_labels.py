@@ -58,7 +58,7 @@ def test_every_command_works_and_an_export_names_the_same_labels(landscapes, tmp
                 assert [*map(words, printed)] == [*map(words, lines)]
     listed = succeed("pawprint", "predict", "photos", "--format", "jsonl", cwd=folder, **away)
     labels = {row["path"]: row["label"] for row in map(json.loads, listed.splitlines())}
-    assert {*labels.values()} == {"sea", "sunset", "sea|sunset"}
+    assert {*labels.values()} >= {"sea", "sunset", "sea|sunset"}
     succeed("pawprint", "export", "--format", "onnx", cwd=folder, **away)
     script = (str(PROJECT / "examples" / "with_onnx.py"), "models/export/onnx")
     exported = succeed("python", *script, *labels, cwd=folder).splitlines()
