@@ -211,6 +211,7 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
     train = run.images[run.images["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
+    question = "perhaps {}" if run.exclusive else "{}?"
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
         "confusion": charts.draw_confusion(test)
@@ -221,7 +222,7 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review),
+        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, question),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

@@ -256,18 +256,20 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
+def draw_labels_to_review(
+    archive: Archive, suspects: pd.DataFrame, question: str = "perhaps {}"
+) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with a different
-    label.
+    The reason is a `question` about `likely`, the most probable other label, or a near-duplicate
+    with a different label.
     """
     rows = suspects.head(MAX_TO_REVIEW)
     titles = []
     for number, row in enumerate(rows.itertuples(), 1):
         place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
-        why = f"perhaps {row.likely}"
+        why = question.format(row.likely)
         if row.contradicts:
             why = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
         titles.append(f"{place}\n{label} {row.probability:.1%}\n{why}")

@@ -12,7 +12,12 @@ from pawprint.given.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
-from pawprint.report.charts import draw_augmented, draw_confusion, draw_labels_to_review
+from pawprint.report.charts import (
+    draw_augmented,
+    draw_confusion,
+    draw_labels,
+    draw_labels_to_review,
+)
 from pawprint.report.pictures import CELL_WIDTH, PHOTO_SIZE, TITLE_HEIGHT, samples, save
 
 DRAW = """
@@ -59,6 +64,17 @@ def test_classes_that_are_not_drawn_are_mentioned_with_their_confusions():
     probabilities = {f"probability_{label}": 0.0 for label in labels}
     figure = draw_confusion(pd.DataFrame(rows, columns=PROBABILITIES).assign(**probabilities))
     assert "100 of 101" in figure.get_suptitle() and "other classes" in figure.get_suptitle()
+
+
+def test_label_without_test_images_is_said_to_have_none():
+    rows = [("", "exact", 0.5, 4), ("sea", "recall", 0.5, 2), ("sea", "precision", 1.0, 1)]
+    scores = pd.DataFrame(rows, columns=["label", "score", "value", "images"])
+    scores = scores.assign(split="test", low=0.1, high=0.9)
+    figure = draw_labels(scores, ["rare", "sea"])
+    (text,) = figure.axes[0].texts
+    names = {place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())}
+    assert (text.get_text(), names[text.get_position()[1]]) == ("no test photo", "rare")
+    assert "2 of 4" in figure.get_suptitle()
 
 
 def test_class_without_test_images_has_no_fractions():

@@ -27,9 +27,11 @@ from pawprint.base.columns import (
     SPLIT,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.tables import write_table
-from pawprint.model.metadata import Metadata
-from pawprint.scores.label_review import judge
+from pawprint.base.label_cells import cells_of
+from pawprint.base.tables import read_table, write_table
+from pawprint.model.metadata import LabelMetadata, Metadata
+from pawprint.scores.label_metrics import LabelPredictions
+from pawprint.scores.label_review import judge, judge_labels
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_probabilities
 
@@ -155,3 +157,39 @@ def write_run(
     write_json(workspace / paths.CROSS_VALIDATION_JSON, {})
     write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
     write_json(workspace / paths.NETWORK_JSON, {"views": 4})
+
+
+def write_label_run(workspace: Path) -> list[str]:
+    """Write what `plot` reads of images that show several of these labels; "rare" has no test image.
+
+    Half of the labels that the first image of a split has, and lacks, are wrong.
+    """
+    labels = ["<sea>", "rare", "trees"]
+    write_run(workspace, {"a": 20, "b": 20}, pd.DataFrame(columns=list(REJECTED)))
+    split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
+    shown = np.random.default_rng(0).random((len(split), 3)) < 0.4
+    shown[:, 1] &= split["split"] == "train"
+    split = split.assign(label=cells_of(shown, labels))
+    write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
+    scores = []
+    for name, images in split.groupby("split"):
+        actual = shown[images.index]
+        named = actual.copy()
+        named[:3] = ~named[:3] & [True, False, True]
+        predictions = LabelPredictions(
+            actual, np.where(named, 0.9, 0.05), named, labels, images["path"].to_numpy()
+        )
+        probabilities = predictions.probabilities
+        if name == "train":
+            judged = judge_labels(images, probabilities, labels)
+            write_table(workspace / paths.CROSS_VALIDATION_CSV, *judged)
+            continue
+        table = tabulate(images, probabilities, predictions.names, labels)
+        write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
+        scores.append(tabulate_scores(predictions).assign(split=name))
+    write_table(workspace / paths.SCORES_CSV, pd.concat(scores), SCORES)
+    write_photos(workspace, split["path"])
+    rules = {"image_size": 96, "resize": "crop", "temperature": 1, "at_least_one": False}
+    metadata = LabelMetadata(labels=labels, **rules)
+    write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
+    return labels
