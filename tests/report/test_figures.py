@@ -72,7 +72,9 @@ def test_label_without_test_images_is_said_to_have_none():
     scores = scores.assign(split="test", low=0.1, high=0.9)
     figure = draw_labels(scores, ["rare", "sea"])
     (text,) = figure.axes[0].texts
-    names = {place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())}
+    names = {
+        place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())
+    }
     assert (text.get_text(), names[text.get_position()[1]]) == ("no test photo", "rare")
     assert "2 of 4" in figure.get_suptitle()
 
