@@ -257,9 +257,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(
-    archive: Archive, suspects: pd.DataFrame, question: str = "perhaps {}"
-) -> Image.Image:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, question: str) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
     The reason is a `question` about `likely`, the most probable other label, or a near-duplicate

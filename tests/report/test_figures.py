@@ -117,7 +117,7 @@ def test_photos_of_similar_names_have_different_captions(tmp_path, other):
     row = {"label": "fox", "likely": "hare", "probability": 0.1, "contradicts": ""}
     suspects = pd.DataFrame([row | {"path": name} for name in names])
     with open_archive(tmp_path / "photos.tar") as archive:
-        picture = np.asarray(draw_labels_to_review(archive, suspects))[TITLE_HEIGHT:]
+        picture = np.asarray(draw_labels_to_review(archive, suspects, "perhaps {}"))[TITLE_HEIGHT:]
     assert (picture[:, :CELL_WIDTH] != picture[:, CELL_WIDTH : 2 * CELL_WIDTH]).any()
 
 
