@@ -102,16 +102,32 @@ def resized(image, size, how):
 def answer(outputs, model):
     """Return the label, which may be "unsure" or "unknown", and the probability of each label."""
     labels, (values,) = model["labels"], np.asarray(outputs["probability"], float)
-    if len(values) == 1:
-        values = np.hstack([1 - values, values])
-    values /= values.sum()
-    named = model["thresholds"] or ({labels[1]: 0.5} if len(labels) == 2 else {})
-    above = [label for label in named if values[labels.index(label)] >= named[label]]
-    others = [index for index, label in enumerate(labels) if label not in named]
-    predicted = above[0] if above else labels[max(others, key=lambda index: values[index])]
-    if values[labels.index(predicted)] < (model.get("min_confidence") or 0):
-        predicted = "unsure"
+    if model.get("exclusive", True):
+        values = np.hstack([1 - values, values]) if len(values) == 1 else values / values.sum()
+        predicted = one_label(values, model)
+    else:
+        predicted = cell(values, model)
     limit = model["unknown_threshold"]
     if limit is not None and outputs["unknown_score"][0, 0] > limit:
         predicted = "unknown"
     return predicted, {label: round(float(value), 4) for label, value in zip(labels, values)}
+
+
+def cell(values, model):
+    """Return the labels of a photo that can show several, such as "sea|sunset", or "none"."""
+    pairs = [*zip(model["labels"], values)]
+    named = [label for label, value in pairs if value >= model["thresholds"].get(label, 0.5)]
+    if model["at_least_one"] and not named:
+        named = [max(pairs, key=lambda pair: pair[1])[0]]
+    return "|".join(named) or "none"
+
+
+def one_label(values, model):
+    """Return the label of a photo that shows one of the classes, or "unsure"."""
+    labels = model["labels"]
+    named = model["thresholds"] or ({labels[1]: 0.5} if len(labels) == 2 else {})
+    above = [label for label in named if values[labels.index(label)] >= named[label]]
+    others = [index for index, label in enumerate(labels) if label not in named]
+    predicted = above[0] if above else labels[max(others, key=lambda index: values[index])]
+    is_sure = values[labels.index(predicted)] >= (model.get("min_confidence") or 0)
+    return predicted if is_sure else "unsure"

@@ -113,8 +113,14 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     """
     names = members(archive)
     rows = read_metadata_csv(archive, names)
-    labels = Clean.load(path=folder / paths.PARAMS).labels
-    return find_layout(names, rows, labels, archive.filename).classes
+    params = Clean.load(path=folder / paths.PARAMS)
+    exclusive = not params.several_labels
+    return find_layout(names, rows, params.labels, archive.filename, exclusive).classes
+
+
+def has_several_labels(folder: Path) -> bool:
+    """Return whether a photo of the project can show several labels. Raises InputError."""
+    return Clean.load(path=folder / paths.PARAMS).several_labels
 
 
 def first_views(folder: Path, split: str, pixels_sha256: pd.Series) -> np.ndarray:

@@ -34,7 +34,9 @@ def main() -> None:
     with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = find_layout(names, rows, params.labels, archive.filename)
+        layout = find_layout(
+            names, rows, params.labels, archive.filename, not params.several_labels
+        )
         report("clean", [describe_encoding(archive)])
         print(f"clean: {describe_class_counts(layout.count_labels())}", flush=True)
         code = read_text(paths.DECODED_ROW_CODE)

@@ -100,20 +100,21 @@ def check_tables(params: Params, source: Path) -> None:
     `clean.labels`, and in the classes of thresholds.
     """
     read_kept_splits(paths.SPLITS_CSV)
-    corrections = read_corrections(paths.LABELS_CSV)
+    exclusive = not params.clean.several_labels
+    corrections = read_corrections(paths.LABELS_CSV, exclusive=exclusive)
     files = list_files(source)
     if files is None:
         return
     names, read = files
     if source.is_dir() and leaves_out(str(source), names):  # they may belong to other classes
-        read_corrections(paths.LABELS_CSV, names)
+        read_corrections(paths.LABELS_CSV, names, exclusive=exclusive)
         return
     rows = parse_metadata_csv(str(source), names, read)
-    classes = find_layout(names, rows, params.clean.labels, str(source)).classes
+    classes = find_layout(names, rows, params.clean.labels, str(source), exclusive).classes
     if corrections:
-        read_corrections(paths.LABELS_CSV, names, classes or None)
-    classes = classes or classes_given(corrections)
-    if classes and (problem := problem_of_threshold(params.calibrate, classes)):
+        read_corrections(paths.LABELS_CSV, names, classes or None, exclusive)
+    classes = classes or classes_given(corrections, exclusive)
+    if classes and (problem := problem_of_threshold(params.calibrate, classes, exclusive)):
         raise InputError(f"{paths.PARAMS}: {problem}")
 
 

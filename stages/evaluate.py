@@ -7,29 +7,30 @@ cross-validation for training images and to the model for all others. Images who
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
 near_duplicates.csv and unknown.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
 data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
-`calibrate`, `augment`, `clean.bits`, `model.resize`. Writes models/served/, data/probabilities.csv
-of test images, data/probabilities_validation.csv, metrics/evaluate.json, plots/scores.csv,
-plots/reliability.csv, plots/roc.csv, plots/decided.csv, plots/labels_to_review.csv, and the
-predictions that Git keeps, plots/predictions.csv and plots/predictions_validation.csv. Run: `python
--m stages.evaluate`
+`calibrate`, `augment`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes models/served/,
+data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
+plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
+plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
+plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import UNKNOWN
+from pawprint.base.classes import NEITHER, UNKNOWN
 from pawprint.base.errors import InputError
-from pawprint.base.files import read_json, write_json
+from pawprint.base.files import parse_file, read_json, write_json
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.given.decoding.jpeg import decoded_side
 from pawprint.given.metadata_csv import crop_rule_of
 from pawprint.given.user_tables import reviewed_images
-from pawprint.model.metadata import Metadata
+from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
@@ -39,8 +40,9 @@ from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshol
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.label_rows import list_label_suspects, split_labels
 from pawprint.scores.prediction_table import (
-    losses_in,
+    parse_judged,
     predicted_labels,
     probabilities_in,
     tabulate,
@@ -72,12 +74,17 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """
     params = Calibrate.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
-    if problem := problem_of_threshold(params, labels):
+    exclusive = not Clean.load().several_labels
+    if problem := problem_of_threshold(params, labels, exclusive):
         raise InputError(f"{paths.PARAMS}: {problem}")
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    metadata = Metadata(
+    kind: Callable[..., Metadata] = Metadata
+    if not exclusive:
+        is_shown = split["label"][split["split"] == columns.TRAIN] != NEITHER
+        kind = partial(LabelMetadata, at_least_one=bool(is_shown.all()))
+    metadata = kind(
         labels=labels,
         image_size=size,
         resize=Model.load().resize,
@@ -111,7 +118,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     tables = {
         name: tabulate_images(rows[name], outputs[name], predictions[name]) for name in HELD_OUT
     }
-    write_predictions(tables)
+    write_predictions(tables, exclusive=metadata.exclusive)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
@@ -126,7 +133,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
-    suspects = find_suspects(tables, near_duplicates)
+    suspects = find_suspects(tables, near_duplicates, exclusive=metadata.exclusive)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
@@ -148,18 +155,19 @@ def tabulate_images(
 
     Additional columns are `group` and `correct`.
     """
-    probabilities, predicted = predictions.probabilities, predictions.predicted
     unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
-    table = with_image(tabulate(rows, probabilities, predicted, predictions.labels, unknown_scores))
-    return table.assign(
-        loss=losses_in(table), group=rows["group"].array, correct=predictions.is_right
+    names, labels = predictions.names, predictions.labels
+    table = tabulate(rows, predictions.probabilities, names, labels, unknown_scores)
+    return with_image(table).assign(
+        loss=predictions.losses, group=rows["group"].array, correct=predictions.is_right
     )
 
 
-def write_predictions(tables: dict[str, pd.DataFrame]) -> None:
+def write_predictions(tables: dict[str, pd.DataFrame], *, exclusive: bool) -> None:
     """Write the probabilities and the predicted classes, given the tables by split."""
     for name, table in tables.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
+        table = table if exclusive else split_labels(table)
         write_table(paths.PREDICTED_CLASSES_CSV[name], table, columns.PREDICTED_CLASSES)
 
 
@@ -170,7 +178,7 @@ def write_curves(predictions: dict[str, metrics.Predictions]) -> None:
     ]
     write_table(paths.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     test = predictions["test"]
-    roc = metrics.tabulate_roc(test.actual, test.probabilities, test.labels)
+    roc = metrics.tabulate_roc(test)
     write_table(paths.ROC_CSV, roc, columns.ROC)
     decided = tabulate_decided(test.confidence, ~test.is_right)
     write_table(paths.DECIDED_CSV, decided, columns.DECIDED)
@@ -184,16 +192,21 @@ def describe_decisions(scores: pd.DataFrame, metadata: Metadata) -> Iterator[str
         yield metrics.describe_fractions("test", metrics.OF_DECIDED, scores)
 
 
-def find_suspects(tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame) -> pd.DataFrame:
+def find_suspects(
+    tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame, *, exclusive: bool
+) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
-    judged = [read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED).assign(split="train")]
+    judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
-        images = table.rename(columns={"actual": "label"})
-        of_split = judge(images, probabilities_in(table), predicted_labels(table))
-        judged.append(of_split.assign(split=name))
+        images = table.rename(columns={"actual": "label"}).assign(split=name)
+        if exclusive:
+            of_split = judge(images, probabilities_in(table), predicted_labels(table))
+            images = of_split.assign(split=name)
+        judged.append(images)
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    find = list_suspects if exclusive else list_label_suspects
+    return find(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.classes import NEITHER, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
-from pawprint.base.files import md5, read_json, replacing, write_text
+from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
+from pawprint.base.label_cells import labels_in, strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -41,8 +42,14 @@ from pawprint.report.pictures import (
 )
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.label_rows import NOT, split_labels
 from pawprint.scores.limits import Limits, RunData, find_limits
-from pawprint.scores.prediction_table import list_errors, read_probabilities
+from pawprint.scores.prediction_table import (
+    list_errors,
+    parse_judged,
+    read_probabilities,
+    with_confidence,
+)
 from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
@@ -52,8 +59,8 @@ OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
 class Results(NamedTuple):
     """What the templates show of a run: its params, metadata and tables, named as in the templates.
 
-    `training` is the content of data/cross_validation.json. `predictions` are PROBABILITIES tables
-    keyed by split.
+    `training` is the content of data/cross_validation.json. `predictions` are tables of
+    `with_confidence` keyed by split.
     """
 
     params: dict
@@ -73,18 +80,90 @@ class Results(NamedTuple):
     decided: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
 
+    @property
+    def sentence(self) -> str:
+        """A sentence about the test photos."""
+        return pages.describe_result(self.scores)
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
+        return self.metadata["labels"]
+
+    @property
+    def counted(self) -> pd.Series:
+        """Each label of each image, whose index it has."""
+        return self.images["label"]
+
+    @property
+    def strata(self) -> pd.Series:
+        """What sorts each image: its class."""
+        return self.images["label"]
+
+    @property
+    def question(self) -> str:
+        """A question about `likely` in `to_review`."""
+        return "perhaps {}"
+
+    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that include all errors in predictions, each with what is confused."""
+        return predictions
+
+    def matrix(self, ids: list[str]) -> list[list]:
+        """Return the confusion matrix of test images, with links to the photos with these ids."""
+        return pages.link_matrix(self.predictions["test"], self.names, ids)
+
+
+class LabelResults(Results):
+    """What the templates show of a run whose photos can show several labels."""
+
+    @property
+    def sentence(self) -> str:
+        """A sentence about the test photos."""
+        return pages.describe_exact(self.scores, self.predictions["test"]["actual"])
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
+        labels = self.metadata["labels"]
+        return [*labels, *(f"{NOT}{label}" for label in labels)]
+
+    @property
+    def counted(self) -> pd.Series:
+        """Each label of each image, whose index it has."""
+        return self.images["label"].map(labels_in).explode().fillna(NEITHER)
+
+    @property
+    def strata(self) -> pd.Series:
+        """What sorts each image: its rarest label."""
+        return strata(self.images["label"])
+
+    @property
+    def question(self) -> str:
+        """A question about `likely` in `to_review`."""
+        return "{}?"
+
+    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Return a row for each label that is missed or named wrongly."""
+        return split_labels(predictions).query("is_of != is_named")
+
+    def matrix(self, ids: list[str]) -> list[list]:
+        """Return [], because labels are not confused with one another."""
+        return []
+
 
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
-    of_images = (run.metadata["crop_rule"], describe_alike(Counter(run.images["label"])))
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *of_images))
+    about = (run.metadata["crop_rule"], describe_alike(Counter(run.counted)))
+    exclusive = run.metadata["exclusive"]
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about, exclusive))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
-        errors = list_errors(run.judged, run.predictions)
-        gallery = pages.show_errors(archive, errors, run.metadata["labels"])
+        errors = run.errors_in(list_errors(run.judged, run.predictions))
+        gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
         with replacing(paths.PLOTS / name) as partial_file:
             partial_file.write_bytes(picture)
@@ -95,7 +174,7 @@ def main() -> None:
         pages.fill(pages.REPORT, **both, **values_of_page(run, limits, gallery, pictures)),
     )
     write_text(paths.LIMITS, limits.text)
-    print(pages.describe_result(run.scores))
+    print(run.sentence)
     now = images_of(run.images, run.unknown, run.rejected)
     for line in describe_since_commit(now, run.params):
         print(line)
@@ -105,11 +184,13 @@ def main() -> None:
 def read_results() -> Results:
     """Read the results of the stages before this one; `params` are without secrets."""
     params = read_mapping(paths.PARAMS)
+    metadata = read_metadata(paths.SERVED_MODEL)
     images = read_table(paths.SPLIT_CSV, columns.SPLIT)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
-    return Results(
+    kind = Results if metadata.exclusive else LabelResults
+    return kind(
         params={name: hide_secrets(section) for name, section in params.items()},
-        metadata=read_metadata(paths.SERVED_MODEL).model_dump(),
+        metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
@@ -118,13 +199,14 @@ def read_results() -> Results:
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
         to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),
-        judged=read_table(paths.CROSS_VALIDATION_CSV, columns.JUDGED),
+        judged=parse_file(paths.CROSS_VALIDATION_CSV, parse_judged),
         extract=read_table(paths.EXTRACT_HISTORY_CSV, columns.HISTORY),
         finetune=read_table(paths.FINETUNE_HISTORY_CSV, columns.HISTORY),
         curve=read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         decided=read_table(paths.DECIDED_CSV, columns.DECIDED),
         predictions={
-            name: read_probabilities(path) for name, path in paths.PROBABILITIES_CSV.items()
+            name: with_confidence(read_probabilities(path), exclusive=metadata.exclusive)
+            for name, path in paths.PROBABILITIES_CSV.items()
         },
     )
 
@@ -134,7 +216,8 @@ def values_of_both(run: Results) -> dict:
     return run._asdict() | {
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "counts": pages.count_images(run.images),
+        "counts": pages.count_images(run.images, run.counted),
+        "totals": pages.count_images(run.images, pd.Series("all", run.images.index)).loc["all"],
         "cleaned": describe_files(pd.concat([run.images, run.unknown]), run.rejected),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
@@ -150,20 +233,19 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
     `pictures` are the contents of files, by their names.
     """
     test = run.predictions["test"]
-    labels = run.metadata["labels"]
     ids = gallery["ids"]
     uri_of = {
         Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
         for name, picture in pictures.items()
     }
     return {
-        "result": pages.describe_result(run.scores),
+        "result": run.sentence,
         "limits": limits,
         "gallery": gallery,
-        "errors_id": partial(pages.errors_id, labels),
-        "class_links": pages.link_classes(pages.class_rows(run.scores), labels, ids),
-        "matrix": pages.link_matrix(test, labels, ids),
-        "confused": pages.link_pairs(test, labels, ids),
+        "errors_id": partial(pages.errors_id, run.names),
+        "class_links": pages.link_classes(pages.class_rows(run.scores), run.names, ids),
+        "matrix": run.matrix(ids),
+        "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
         "unusual": find_unusual(run.files),
         "picture": uri_of.__getitem__,
@@ -176,17 +258,18 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    train = run.images[run.images["split"] == columns.TRAIN].merge(run.files[OF_FILE])
-    held_out = pd.concat([run.predictions["validation"], test])
+    train = run.images.assign(stratum=run.strata).merge(run.files[OF_FILE])
+    train = train[train["split"] == columns.TRAIN]
+    held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
-        "confusion": charts.draw_confusion(test),
+        "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }
     drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review),
+        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.question),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

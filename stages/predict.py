@@ -3,7 +3,7 @@
 The network therefore runs only once, even if a threshold or metric changes. Its input is stored
 features. Before this, the stage fits the detector of unknown inputs to training images. Reads
 train/, validation/, test/ and unknown/ in data/features/, images.csv, labels.json and unknown.csv
-in data/split/, models/network/ and models/network.json. Params: `augment`.
+in data/split/, models/network/ and models/network.json. Params: `augment`, `clean.several_labels`.
 Writes data/outputs/: the outputs for training, validation, test and unknown images, and the
 detector. Run: `python -m stages.predict`
 """
@@ -17,6 +17,7 @@ from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import SPLIT, TRAIN, UNKNOWN_IMAGES
 from pawprint.base.files import read_json, write_arrays
+from pawprint.base.label_cells import indicators
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
@@ -24,12 +25,15 @@ from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.model.unknown_score import DETECTOR_FILE, fit_with_scores
 from pawprint.network.store import DETECTOR_IMAGES
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.params.data import Augment
+from pawprint.pipeline.params.data import Augment, Clean
 
 
 def main() -> None:
     """Write the outputs for all splits, and the detector."""
-    labels = pd.Index(read_json(paths.LABELS_JSON))
+    labels: list[str] = read_json(paths.LABELS_JSON)
+    to_actual = pd.Index(labels).get_indexer
+    if Clean.load().several_labels:
+        to_actual = partial(indicators, labels=labels)
     split = read_table(paths.SPLIT_CSV, SPLIT)
     network = read_network(paths.NETWORK)
     run = partial(run_on_stored, network, compile_for_stored(network))
@@ -38,23 +42,28 @@ def main() -> None:
     logits, features = run(paths.FEATURES / TRAIN, keys, themselves=True)  # without augmentation
     detector, unknown_scores = fit_with_scores(features[:, 0], keys.to_numpy())
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
-    write_outputs(TRAIN, train, labels, logits, unknown_scores)
+    write_outputs(TRAIN, train, to_actual(train["label"]), logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, UNKNOWN_IMAGES)
     is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         keys = rows["pixels_sha256"]
         logits, features = run(paths.FEATURES / name, keys, themselves=not is_mirrored)
-        write_outputs(name, rows, labels, logits, detector.score(features).mean(axis=1))
+        unknown_scores = detector.score(features).mean(axis=1)
+        write_outputs(name, rows, to_actual(rows["label"]), logits, unknown_scores)
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
 
 
 def write_outputs(
-    name: str, rows: pd.DataFrame, labels: pd.Index, logits: np.ndarray, unknown_scores: np.ndarray
+    name: str,
+    rows: pd.DataFrame,
+    actual: np.ndarray,
+    logits: np.ndarray,
+    unknown_scores: np.ndarray,
 ) -> None:
     """Write the logits of images, averaged over their views, and their unknown scores."""
-    outputs = Outputs(labels.get_indexer(rows["label"]), logits.mean(axis=1), unknown_scores)
+    outputs = Outputs(actual, logits.mean(axis=1), unknown_scores)
     outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
 
 

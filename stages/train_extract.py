@@ -3,9 +3,10 @@
 A linear head is fitted as a logistic regression; other heads are trained in epochs with Keras. In
 both cases, a cross-validated regression predicts the training images. Reads train/ and validation/
 in data/features/, series.json, train_validation.csv and labels.json in data/split/. Params:
-`train_extract`, `head`, `hardware`, `model.features`. Writes models/head.npz,
-data/cross_validation.csv, data/cross_validation.json with the choices, metrics/train_extract.json,
-plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
+`train_extract`, `head`, `hardware`, `model.features`, `clean.several_labels`. Writes
+models/head.npz, data/cross_validation.csv, data/cross_validation.json with the choices,
+metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m
+stages.train_extract`
 """
 
 import numpy as np
@@ -17,6 +18,7 @@ from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
+from pawprint.base.label_cells import labels_in
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
@@ -25,14 +27,14 @@ from pawprint.network.cross_validation import (
     cross_validate,
     cross_validate_as,
     learning_curve,
-    metrics_of,
     open_examples,
 )
-from pawprint.network.new_head import learn_head
-from pawprint.network.store import stored_examples
+from pawprint.network.new_head import NewHead, learn_head
+from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import report, run_stage
+from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
-from pawprint.scores.label_review import judge
+from pawprint.scores.label_review import judge, judge_labels
 from pawprint.scores.series import (
     compare_folds,
     describe_series,
@@ -48,45 +50,50 @@ def main() -> None:
     head_params = Head.load()
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
-    labels: list[str] = read_json(paths.LABELS_JSON)
-    if problem := problem_of_labels(labels):
-        raise InputError(
-            f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
-        )
-    store = stored_examples(paths.FEATURES, split, labels)
-    examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
+    exclusive = not Clean.load().several_labels
+    store = open_store(split, exclusive)
+    class_weight = params.weight_for(images["label"]) if exclusive else None
+    examples = open_examples(store, Model.load().features, class_weight)
     # Choose C, features and views, and predict each image by a fit without its group.
     cross_validation = cross_validate(examples)
     head = learn_head(store, examples, cross_validation, params, head_params, Hardware.load())
     is_predicted = ~np.isnan(cross_validation.probabilities).any(axis=1)
     probabilities = cross_validation.probabilities[is_predicted]
-    folds = metrics_of(probabilities, examples.actual[is_predicted])
+    folds = examples.metrics(probabilities, examples.actual[is_predicted])
     metrics = {f"cross_validated_{name}": value for name, value in folds.items()}
     # Would more images help? Do series of photos flatter the accuracy?
     in_curve, fits = learning_curve(examples, cross_validation)
     halved = np.full_like(cross_validation.probabilities, np.nan)
     if fits:  # the largest number of images but one, if there are several
         halved[in_curve] = fits[sorted(fits)[-2:][0]]
-    by_series = compare_series(images, examples, cross_validation, halved)
+    by_strata = images.assign(label=examples.strata)
+    by_series = compare_series(by_strata, examples, cross_validation, halved)
     groups = with_groups(images, by_series)["group"].to_numpy()
     curve = tabulate_curve(examples.actual[in_curve], groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
-    rows = judge(images[is_predicted], probabilities, labels)
-    write_table(paths.CROSS_VALIDATION_CSV, rows, JUDGED)
+    predicted = images[is_predicted], probabilities, store.labels
+    judged = (judge(*predicted), JUDGED) if exclusive else judge_labels(*predicted)
+    write_table(paths.CROSS_VALIDATION_CSV, *judged)
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
-    right = round(metrics["cross_validated_accuracy"] * len(probabilities))
-    in_folds = f"correct on {right:,} of {len(probabilities):,} cross-validated training images"
-    on_validation = f"on {head.validation['accuracy']:.1%} of validation"
-    result = f"{head.method}, {in_folds}, and {on_validation}"
-    if head.history["epoch"].any():  # a head in epochs is not cross-validated
-        result = f"{head.method}, correct {on_validation}; by logistic regression, {in_folds}"
-    report("train_extract", [result, *describe_not_predicted(images["label"][~is_predicted])])
     accuracy = metrics["cross_validated_accuracy"]
+    result = describe_head(head, accuracy, len(probabilities))
+    alone = images["label"][~is_predicted] if exclusive else labels_of_one_group(images)
+    report("train_extract", [result, *describe_not_predicted(alone)])
     told = [key for key in ("series", "crossed") if key in by_series]
-    report("train_extract", [describe_series(images, accuracy, by_series, key) for key in told])
+    report("train_extract", [describe_series(by_strata, accuracy, by_series, key) for key in told])
+
+
+def open_store(split: pd.DataFrame, exclusive: bool) -> StoredExamples:
+    """Return the stored examples of a SPLIT table. Raises InputError if labels are missing."""
+    labels: list[str] = read_json(paths.LABELS_JSON)
+    if problem := problem_of_labels(labels, 2 if exclusive else 1):
+        raise InputError(
+            f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
+        )
+    return stored_examples(paths.FEATURES, split, labels, exclusive)
 
 
 def choices(found: CrossValidation) -> dict[str, float]:
@@ -96,6 +103,22 @@ def choices(found: CrossValidation) -> dict[str, float]:
         if gain is not None:
             chosen |= {f"{name}_loss_change": gain.mean, f"{name}_loss_error": gain.error}
     return chosen
+
+
+def describe_head(head: NewHead, accuracy: float, images: int) -> str:
+    """Return a line about a head, given the accuracy on so many cross-validated images."""
+    right = round(accuracy * images)
+    in_folds = f"correct on {right:,} of {images:,} cross-validated training images"
+    on_validation = f"on {head.validation['accuracy']:.1%} of validation"
+    if head.history["epoch"].any():  # a head in epochs is not cross-validated
+        return f"{head.method}, correct {on_validation}; by logistic regression, {in_folds}"
+    return f"{head.method}, {in_folds}, and {on_validation}"
+
+
+def labels_of_one_group(images: pd.DataFrame) -> pd.Series:
+    """Return the labels whose images are all in one group, once for each of these images."""
+    labels = images.assign(label=images["label"].map(labels_in)).explode("label")
+    return labels["label"][labels.groupby("label")["group"].transform("nunique") == 1]
 
 
 def describe_not_predicted(labels: pd.Series) -> list[str]:

@@ -77,9 +77,7 @@ def train(
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
-        model, first_trained = training.with_head(
-            backbone, Model.load(), weights, head, len(labels)
-        )
+        model, first_trained = training.with_head(backbone, Model.load(), weights, head)
         data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
         phase = training.Phase("train_finetune", epochs, precision, is_balanced)

@@ -139,13 +139,14 @@ def clean_archive(
     labels: dict[str, list[str]] | str = CATS_AND_DOGS,
     corrections: Iterable[Correction] = (),
     bits: int | None = None,
+    exclusive: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return an archive's usable images, rejected files, and why corrections are not applied."""
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = find_layout(names, rows, labels, archive.filename)
-        return apply_labels(*clean(archive, layout, rule), [*corrections])
+        layout = find_layout(names, rows, labels, archive.filename, exclusive)
+        return apply_labels(*clean(archive, layout, rule), [*corrections], exclusive)
 
 
 @pytest.fixture(scope="session")

@@ -278,6 +278,9 @@ ALL = "All"  # labels, in the Labelled tab
 
 def show() -> None:
     """Show the ways to label as tabs, and open the first tab with photos to label."""
+    if artifacts.has_several_labels(HERE):
+        show_label_suspects()
+        return
     parts = {
         "Unlabelled": show_unlabelled,
         "Labels to review": show_review,
@@ -286,6 +289,21 @@ def show() -> None:
     is_run = paths.LABELS_TO_REVIEW_CSV.exists() and paths.PATHS_CSV.exists()
     has_unlabelled = is_run and (read_table(paths.PATHS_CSV, PATHS)["split"] == UNLABELLED).any()
     photos.show_tabs(parts, "Labels to review" if is_run and not has_unlabelled else None)
+
+
+def show_label_suspects() -> None:
+    """Show photos of the last run whose labels may be wrong, if a photo can show several labels."""
+    st.info(
+        "Photos of this project can show several labels (`clean.several_labels`), which this page "
+        "cannot give: write them to `labels.csv`, such as `sea|sunset`, or `none` for no label."
+    )
+    if not paths.LABELS_TO_REVIEW_CSV.exists():
+        return
+    rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
+    row = photos.grid(rows.assign(caption=rows["likely"] + "?"), "label-suspects")
+    if row is not None:
+        with explain_errors():
+            st.image(photos.large(row["path"]), row["path"])
 
 
 def show_unlabelled() -> None:

@@ -18,7 +18,11 @@ RESERVED = (UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 PREDICTED = "the predicted class"  # in tables with more than two classes
 MAX_LARGEST = 2  # ratio to an equal share, above which the classes are imbalanced
 # What the main score is called, by its key in the metrics and in plots/scores.csv.
-HEADLINES = {"accuracy": "accuracy", "mean_recall": "balanced accuracy"}
+HEADLINES = {
+    "accuracy": "accuracy",
+    "mean_recall": "balanced accuracy",
+    "exact": "photos with every label right",  # if a photo can show several
+}
 
 
 def are_imbalanced(images: Collection[int]) -> bool:
@@ -34,14 +38,16 @@ def headline(images: Collection[int]) -> str:
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
-def headline_strata(actual: np.ndarray) -> tuple[str, np.ndarray]:
+def headline_strata(actual: np.ndarray, *, exclusive: bool = True) -> tuple[str, np.ndarray]:
     """Return the main score's title for images of these classes, and its strata, `(images,)`.
 
     Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
-    accuracy.
+    accuracy. If labels are not `exclusive`, the score is the fraction of images with all right.
     """
-    name = headline(np.unique(actual, return_counts=True)[1].tolist())
-    return HEADLINES[name], np.zeros(len(actual), int) if name == "accuracy" else actual
+    name = "exact"
+    if exclusive:
+        name = headline(np.unique(actual, return_counts=True)[1].tolist())
+    return HEADLINES[name], actual if name == "mean_recall" else np.zeros(len(actual), int)
 
 
 def balanced_weights(targets: np.ndarray) -> dict[int, float]:
@@ -74,12 +80,16 @@ def is_reserved(label: str) -> bool:
     return label != NEITHER and label.lower() in (NEITHER, *RESERVED)
 
 
-def problem_of_labels(labels: Iterable[str]) -> str | None:
-    """Return the problem with class names, as "expected ... Received: ...", or None."""
+def problem_of_labels(labels: Iterable[str], least: int = 2) -> str | None:
+    """Return the problem with class names, as "expected ... Received: ...", or None.
+
+    At least as many as `least` are expected.
+    """
     labels = sorted(labels)
-    if len(labels) < 2:
+    if len(labels) < least:
         names = ", ".join(map(printable, labels)) or "none"
-        return f"expected two or more classes. Received: {len(labels)}: {names}"
+        expected = "two or more classes" if least == 2 else "a label"
+        return f"expected {expected}. Received: {len(labels)}: {names}"
     return problem_of_names(labels)
 
 
@@ -136,17 +146,19 @@ def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]
     return predicted
 
 
-def problem_of_named(values: Mapping[str, float], labels: Sequence[str]) -> str | None:
+def problem_of_named(
+    values: Mapping[str, float], labels: Sequence[str], exclusive: bool = True
+) -> str | None:
     """Explain what is wrong with numbers by class, such as thresholds, or return None.
 
-    All classes except one may have a number.
+    All classes may have a number, except one if they are `exclusive`.
     """
     classes = ", ".join(map(printable, labels))
     if unknown := [name for name in values if name not in labels]:
         near = difflib.get_close_matches(unknown[0], labels, n=1)
         hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
         return f"expected classes. Received: {printable(unknown[0])}. {hint}"
-    if len(values) >= len(labels):
+    if exclusive and len(values) >= len(labels):
         return f"expected at least one class without a value. Received: {classes}"
     return None
 

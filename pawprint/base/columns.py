@@ -75,7 +75,7 @@ LEARNING_CURVE: Columns = {
 # identified by `pixels_sha256`, whatever its path.
 PROBABILITIES = texts("path", "actual", "predicted", "pixels_sha256")
 # The part that Git keeps for `dvc plots` and `compare`, in plots/predictions.csv. `loss` is the log
-# loss on the image.
+# loss on the image. With several labels, see scores/label_rows.py.
 PREDICTED_CLASSES = texts("image", "actual", "predicted") | numbers("loss")
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector of unknown inputs
@@ -83,10 +83,14 @@ UNKNOWN_SCORE = "unknown_score"  # in predictions of models that have a detector
 # besides the given one, and `probability` is the probability of the given label.
 JUDGED = texts("path", "label", "likely") | numbers("probability", "likely_probability")
 JUDGED |= texts("pixels_sha256")
+# With several labels, these columns are followed by a probability column for each label.
+JUDGED_LABELS = texts("path", "label", "pixels_sha256")
 # `contradicts` is the path of a near-duplicate with a different label, or "".
 LABELS_TO_REVIEW = texts("path", "label", "likely", "split") | numbers("probability")
 LABELS_TO_REVIEW |= texts("contradicts", "pixels_sha256")
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
+# With several labels, it is EACH_LABEL.
+EACH_LABEL = "each label"
 RELIABILITY = texts("split", "label") | numbers("probability", "fraction", "low", "high")
 RELIABILITY |= counts("images")
 ROC = texts("label") | numbers("false_positive_rate", "true_positive_rate")

@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     `probability` of each class, (1, classes). `keras` and `onnx` have one input, `pixels`: float32
     RGB, (batch, size, size, 3), with values in [0, 255]. They return the calibrated `probability`,
     and the `unknown_score`, (batch, 1). With two classes, `probability`, (batch, 1), refers to the
-    second class. With more, it has a column for each class, (batch, classes). If training mirrors
+    second class. With more, it has a column for each class, (batch, classes); if a photo can show
+    several labels, for which there is only `onnx`, the columns do not sum to 1. If training mirrors
     images left to right, all outputs are averaged over each image and its mirror image.
 
     Before an export is accepted, it is run with the format's own runtime on the test images, and a
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.error("arguments --size and --unknown-as: expected --format litert")
     params = load_params()
     require_formats(formats, params.model.backbone)
+    if params.clean.several_labels and formats != ["onnx"]:
+        raise InputError("--format: expected onnx, the only format for clean.several_labels: true")
     runtime = fetch_runtime() if "page" in formats else {}
     # Last, because TensorFlow takes seconds to start.
     from pawprint.commands.export_formats import export_model

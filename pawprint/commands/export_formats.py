@@ -17,7 +17,6 @@ from packaging.version import Version
 
 from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
-from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
@@ -108,10 +107,12 @@ def export_model(
     splits = ("validation", "test") if "page" in formats else ("test",)
     photos = run.split.loc[run.split["split"].isin(splits), "path"]
     keras.utils.clear_session()  # or Keras counts on from the names of earlier layers
-    model = keras_model(folder, params, len(labels))
-    model = for_export(model, run.metadata.temperature, run.detector)
+    model = keras_model(folder, params)
+    model = for_export(model, run.metadata.temperature, run.detector, run.metadata.exclusive)
     model = mean_over_flip(model) if is_averaged else model
-    trained = Trained(run, model, photos, all_outputs(predictor.run, read_pixels(run, photos)))
+    trained = Trained(
+        run, model, photos, all_outputs(run.metadata, predictor.run, read_pixels(run, photos))
+    )
     writers: dict[str, Callable[[Trained], Compared]] = {
         "keras": write_keras,
         "litert": partial(write_litert, size=size, unknown_as=unknown_as),
@@ -134,7 +135,7 @@ def export_model(
     return table, [note for note in (*(row.note for row in rows), of_crops) if note]
 
 
-def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
+def keras_model(folder: Path, params: Params) -> keras.Model:
     """Return a project's Keras model, from pixels to the head's output.
 
     If the stage prepared the backbone without Keras, the backbone is built again from
@@ -147,7 +148,7 @@ def keras_model(folder: Path, params: Params, classes: int) -> keras.Model:
     else:
         network = load_model(folder / paths.BACKBONE)
     head = HeadWeights.read(folder / paths.HEAD)
-    return with_head(network, params.model, head, params.head, classes)[0]
+    return with_head(network, params.model, head, params.head)[0]
 
 
 def write_keras(trained: Trained) -> Compared:
@@ -165,7 +166,7 @@ def _write(trained: Trained, name: str, write: Callable, read: Callable) -> Comp
     with exporting(folder, trained.run.metadata) as new:
         path = new / f"model.{name}"
         write(trained.model, path)
-        outputs = all_outputs(one_by_one(read(path)), trained.pixels())
+        outputs = all_outputs(trained.run.metadata, one_by_one(read(path)), trained.pixels())
         require_close(folder, outputs, trained.expected)
     return _compared(trained, folder, outputs)
 
@@ -205,10 +206,12 @@ def write_litert(
         convert_with_keras(model, path, "litert")
         add_metadata(path, labels)
         write_text(new / LABELMAP_FILE, "".join(f"{label}\n" for label in labels))
-        outputs = all_outputs(one_by_one(open_litert(path)), trained.pixels())
+        outputs = all_outputs(trained.run.metadata, one_by_one(open_litert(path)), trained.pixels())
         required = trained.expected
         if metadata.image_size != served.image_size:
-            required = all_outputs(one_by_one(run_keras(model)), trained.pixels())
+            required = all_outputs(
+                trained.run.metadata, one_by_one(run_keras(model)), trained.pixels()
+            )
         require_close(folder, outputs, required)
     labelled = np.array(labels)[outputs["probability"].argmax(axis=1)]
     changed = int((labelled != trained.labels(trained.expected)).sum())
@@ -223,7 +226,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
     with exporting(folder, trained.run.metadata) as new:
         network = onnx_of(trained.model)
         small = export_page.with_half_weights(network)
-        outputs = all_outputs(one_by_one(open_onnx(small)), trained.pixels())
+        outputs = all_outputs(trained.run.metadata, one_by_one(open_onnx(small)), trained.pixels())
         compared = _compared(trained, folder, outputs)
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
         chosen = small if is_half else network
@@ -232,7 +235,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
         # With 16 bits, the network has already been run on all images.
         photos = trained.photos.iloc[: FEW if is_half else None]
         run = one_by_one(open_onnx(export_page.network_in(new / export_page.PAGE_FILE)))
-        of_page = all_outputs(run, trained._replace(photos=photos).pixels())
+        of_page = all_outputs(trained.run.metadata, run, trained._replace(photos=photos).pixels())
         expected = {name: values[: len(photos)] for name, values in trained.expected.items()}
         require_close(folder, of_page, expected, HALF_TOLERANCE if is_half else TOLERANCE)
     note = (
@@ -287,9 +290,14 @@ def require_close(
 
 
 def for_export(
-    model: keras.Model, temperature: float, detector: Detector | None = None
+    model: keras.Model,
+    temperature: float,
+    detector: Detector | None = None,
+    exclusive: bool = True,
 ) -> keras.Model:
     """Return a model with calibrated outputs that every format supports.
+
+    Labels that are not `exclusive` have a sigmoid each.
 
     The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
     a detector. The model consists of standard Keras layers, which repeat the computation of
@@ -299,8 +307,8 @@ def for_export(
     logits, features = network.outputs
     last = network.get_layer("logits")
     last.set_weights([weight / temperature for weight in last.get_weights()])
-    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
-    outputs = {"probability": activation(logits)}
+    function = activation_for(logits.shape[-1]) if exclusive else "sigmoid"
+    outputs = {"probability": keras.layers.Activation(function, name="probability")(logits)}
     if detector:
         components, channels = detector.components.shape
         unit = keras.layers.UnitNormalization()(features)
@@ -330,7 +338,7 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
+def all_outputs(metadata: Metadata, run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
     """Return the outputs for images, each uint8 `(size, size, 3)`, float64, keyed by name.
 
     They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
@@ -338,7 +346,7 @@ def all_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
     """
     rows = [run(pixels) for pixels in images]
     outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
-    return outputs | {"probability": class_probabilities(outputs["probability"])}
+    return outputs | {"probability": metadata.probabilities(outputs["probability"])}
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:

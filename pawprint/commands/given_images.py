@@ -30,7 +30,7 @@ class Given(NamedTuple):
     the suffix of an image. `read` returns the bytes of a metadata.csv among them. `sizes` are the
     width and height, in pixels, of some images. `notes` are lines about what was left out of an
     archive, or about a table. `table` describes the table that the metadata.csv is made of, or is
-    "".
+    "". If labels are not `exclusive`, an image can show several.
     """
 
     path: Path
@@ -42,6 +42,7 @@ class Given(NamedTuple):
     sizes: Sequence[tuple[int, int]] = ()
     notes: Sequence[str] = ()
     table: str = ""
+    exclusive: bool = True
 
 
 @contextlib.contextmanager

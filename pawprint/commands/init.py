@@ -11,9 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
+from pawprint.base.label_cells import SEPARATOR
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -23,7 +25,13 @@ from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe
 from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, write_state
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout
+from pawprint.given.folders import (
+    AUTO,
+    Layout,
+    describe_class_counts,
+    describe_names,
+    find_layout,
+)
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
@@ -41,6 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", type=Path, metavar="FILE", help=table)
     label = "use this column of the table as the label"
     parser.add_argument("--label", default="", metavar="COLUMN", help=label)
+    separator = "split the cells of this column at SEP: a photo can show several labels"
+    parser.add_argument("--separator", default="", metavar="SEP", help=separator)
+    zeros = "photos with a 0 in all columns of labels show none of them, or are still unlabelled"
+    parser.add_argument("--zeros", choices=[NEITHER, UNLABELLED], default="", help=zeros)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
     renewing = "renew the files of an existing project after an upgrade of the package"
@@ -69,15 +81,15 @@ def run(arguments: argparse.Namespace) -> None:
     """
     folder = arguments.folder
     images = arguments.images
+    asked = Asked(arguments.table, arguments.label, arguments.separator, arguments.zeros)
     if arguments.renew:
-        if images or arguments.recipe or arguments.table or arguments.label:
+        if images or arguments.recipe or any(asked):
             arguments.error("argument --renew: expected DIR alone")
         notes, changes = renew(folder or Path())
         print("\n".join([*notes, changes.rstrip() or "nothing to change"]))
         return
     if not folder or not (images or arguments.recipe):
         arguments.error("expected DIR, and --images or a --recipe that includes images")
-    asked = Asked(arguments.table, arguments.label)
     notes = create(folder, images, arguments.recipe, arguments.labels, asked)
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print("\n".join([*notes, "Next:", f"cd {folder}", commands]))
@@ -132,6 +144,8 @@ def create(
                 given, notes = find_classes(given, reading_of_folders, asked)
             if not is_url:
                 _copy(given, place / source, copy_file if given.path == path else Path.rename)
+        if not given.exclusive:
+            params = set_values(params, {"clean.several_labels": True})
         if not recipe and given.sizes:
             params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
             notes += choice
@@ -172,9 +186,11 @@ def find_classes(
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
+    if rows and any(SEPARATOR in row.label for row in rows.values()):
+        given = given._replace(exclusive=False)
     unread = label_files(given) if rows is None else []
     try:
-        layout = find_layout(given.names, rows, labels, where)
+        layout = find_layout(given.names, rows, labels, where, given.exclusive)
     except InputError as error:
         advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
         raise (InputError(f"{error}\n{advice}") if unread else error) from None
@@ -184,6 +200,7 @@ def find_classes(
     notes.append(describe_class_counts(counts))
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
+    notes += [] if given.exclusive else [describe_several(layout)]
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:
@@ -196,6 +213,14 @@ def find_classes(
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
+
+
+def describe_several(layout: Layout) -> str:
+    """Return a line about images that can show several labels."""
+    cells = [place.label for place in layout.places.values() if place.label]
+    several, none = sum(SEPARATOR in cell for cell in cells), cells.count(NEITHER)
+    found = f"{several:,} of {len(cells):,} photos show several labels, and {none:,} show none"
+    return f"{found}: clean.several_labels is true"
 
 
 def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:

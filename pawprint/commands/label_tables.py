@@ -17,9 +17,10 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from pawprint.base.classes import UNKNOWN
+from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
+from pawprint.base.label_cells import SEPARATOR, cell_of
 from pawprint.commands.given_images import Given
 from pawprint.given.folders import AUTO, READINGS, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata
@@ -41,7 +42,9 @@ OF_SITES = ("camera", "deployment", "location", "placename", "relativepath", "si
 OF_GROUPS = (*OF_SITES, "lesionid", "patientid", "seqid")
 FILES, FOLDERS = "files", "folders"  # what a column can name
 ZEROS = {"0", "0.0"}
-FLAGS = {*ZEROS, "1", "1.0"}
+ONES = {"1", "1.0"}
+FLAGS = ZEROS | ONES
+NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
 OF_NUMBERS = (
     "the classes are numbers; to name them, list them in clean.labels, such as {cat: ['0']}"
 )
@@ -50,11 +53,15 @@ OF_NUMBERS = (
 class Asked(NamedTuple):
     """What a user asks for: the file of a table, and the name of the column with the labels.
 
-    `skips` means that rows which name no photo or several labels are left out with a line.
+    `separator` is between the labels in a cell of this column. `zeros` tells what a row of zeros
+    means: NEITHER or UNLABELLED. `skips` means that rows which name no photo or several labels are
+    left out with a line.
     """
 
     table: Path | None = None
     label: str = ""
+    separator: str = ""
+    zeros: str = ""
     skips: bool = False
 
 
@@ -119,13 +126,15 @@ class Labelled(NamedTuple):
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
     without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
-    of which `unused` are about rows that name no photo, and photos with several labels.
+    of which `unused` are about rows that name no photo, and photos with several labels. Unless
+    labels are `exclusive`, they are cells.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
     unused: list[str]
+    exclusive: bool = True
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -152,6 +161,7 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
         read=lambda _: table,
         notes=[*given.notes, *found.notes],
         table=found.name,
+        exclusive=found.exclusive,
     )
 
 
@@ -504,7 +514,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
             "folders, or remove the rows."
         )
     table = table._replace(rows=[row for row in table.rows if row.photos])
-    used, labels = _choose_labels(table, asked, where)
+    used, labels, exclusive = _choose_labels(table, asked, where)
     own = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
     names = dict.fromkeys(name for row in table.rows for name in row.cells)
     kept = {name.lower(): name for name in names if name.lower() not in own}
@@ -520,7 +530,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     )
     column = "/".join(table.columns) or "the first column"
     name = f"{table.name}, with the {table.kind} in {column}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], unused)
+    return Labelled(name, photos, [note for note in notes if note], unused, exclusive)
 
 
 def _cells_of_photos(
@@ -564,30 +574,34 @@ def _offer_groups(table: Table) -> str:
 
 def _choose_labels(
     table: Table, asked: Asked, where: str
-) -> tuple[list[str], Sequence[str | None]]:
+) -> tuple[list[str], Sequence[str | None], bool]:
     """Return the columns with the labels, and each row's label, or "" if it is missing.
+
+    The third is whether labels are exclusive. Otherwise, each row's label is a cell.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
     is the one that is asked for, that is called label, or the only one of `label_columns`. If rows
     have several labels, one of them can be asked for: the labels are then "NAME" and "not_NAME".
-    Raises InputError if no column or several columns could contain the labels, and for rows with
-    several labels, unless rows are skipped, with None as label.
+    Raises InputError if no column or several columns could contain the labels, for cells of such
+    columns that are neither 0 nor 1, and for rows of zeros, unless `asked` tells what they mean.
+    If rows are skipped, those with several labels have None as label.
     """
     label, rows = asked.label, table.rows
     values = table.values(label)
-    flags = [name for name in values if {*values[name]} & ZEROS and {*values[name]} <= FLAGS]
+    flags = [n for n in values if {*values[n]} & ZEROS and {*values[n]} <= FLAGS | NOT_ASKED]
     flags = flags if len(flags) > 1 else []
     named = [name for name in values if name.lower() == (label or "label").lower()]
     choices = named or table.label_columns()
     if label and not named:
         choices = [name for name in values if _joins(label, _labels_in(values[name]))]
-    lists = [[name for name in flags if float(row.cells[name])] for row in rows]
+    lists = [[name for name in flags if row.cells[name] in ONES] for row in rows]
     is_one_each = all(len(each) == 1 for each in lists) or {*choices} <= {*flags}
     are_flags = bool(flags) and (label in flags or (is_one_each and not label and not named))
     if are_flags:
         used = [label] if label else flags
+        _require_all_asked(rows, used, where)
     elif len(choices) == 1:
-        used, lists = choices, _labels_in(values[choices[0]])
+        used, lists = choices, _labels_in(values[choices[0]], asked.separator)
     else:
         raise InputError(
             f"{where}: expected one column of labels{label and f' named {label}'}. Received: "
@@ -595,26 +609,54 @@ def _choose_labels(
         )
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
-        return used, [two if each or are_flags else "" for two, each in zip(of_two, lists)]
-    odd = {
-        row.place: name_some(each) or "no class with a 1"
-        for row, each in zip(rows, lists)
-        if len(each) > 1 or (are_flags and not each)
-    }
-    if odd and not asked.skips:
-        place, received = next(iter(odd.items()))
-        count = f"{counted(len(odd), 'row')} with several or none"
-        names = name_some(sorted({name for each in lists for name in each}), 20)
+        of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]
+        return used, of_rows, True
+    if asked.skips:
+        return used, [None if len(each) > 1 else "".join(each) for each in lists], True
+    return used, *_cells_or_labels(rows, lists, are_flags, asked, where)
+
+
+def _cells_or_labels(
+    rows: Sequence[Row], lists: list[list[str]], are_flags: bool, asked: Asked, where: str
+) -> tuple[list[str], bool]:
+    """Return the cell of each row, given its labels, and False, or its label and True.
+
+    `are_flags` says that the labels are the columns in which a row has a 1.
+    """
+    zeros = [row.place for row, each in zip(rows, lists) if are_flags and not each]
+    if zeros and not asked.zeros:
         raise InputError(
-            f"{where}: expected exactly one class per photo. Received: {count}, such as "
-            f"{printable(place)}: {received}. For a project with two classes, NAME and not_NAME, "
-            f"choose one of the labels with --label NAME: {names}."
+            f"{where}: expected a 1 in each row, or what a row of zeros means. Received: "
+            f"{counted(len(zeros), 'row')} of zeros, such as {printable(zeros[0])}. Add --zeros "
+            f"{NEITHER} if these photos show none of the labels, or --zeros {UNLABELLED}."
         )
-    return used, [None if len(each) > 1 else "".join(each) for each in lists]
+    empty = NEITHER if zeros and asked.zeros == NEITHER else ""
+    if empty or any(len(each) > 1 for each in lists):
+        if odd := sorted(name for each in lists for name in each if SEPARATOR in name):
+            raise InputError(
+                f"{where}: expected names of labels without {SEPARATOR}. Received: "
+                f"{printable(odd[0])}. Rename it."
+            )
+        return [cell_of(each) if each else empty for each in lists], False
+    return ["".join(each) for each in lists], True
 
 
-def _labels_in(cells: Sequence[str]) -> list[list[str]]:
-    """Return the labels in each cell, which may join other cells, or be a list in brackets."""
+def _require_all_asked(rows: Sequence[Row], columns: list[str], where: str) -> None:
+    """Raise InputError for rows that are blank or -1 in columns of 0 or 1: nobody asked them."""
+    odd = [row.place for row in rows if any(row.cells[name] in NOT_ASKED for name in columns)]
+    if odd:
+        raise InputError(
+            f"{where}: expected 0 or 1 in the columns {name_some(columns)}. Received: "
+            f"{counted(len(odd), 'row')} with blank cells or -1, such as {printable(odd[0])}. "
+            "Write 0 or remove the photo."
+        )
+
+
+def _labels_in(cells: Sequence[str], asked: str = "") -> list[list[str]]:
+    """Return the labels in each cell, which may join other cells, or be a list in brackets.
+
+    The separator that is `asked` for also joins labels that are in no other cell.
+    """
     known = {*cells}
     found = {}
     for cell in known:
@@ -624,6 +666,8 @@ def _labels_in(cells: Sequence[str]) -> list[list[str]]:
             parts = [part.strip() for part in cell.split(separator)]
             if len(parts) > 1 and known.issuperset(parts):
                 found[cell] = parts
+        if asked:
+            found[cell] = [part.strip() for part in cell.split(asked) if part.strip()]
     return [found[cell] for cell in cells]
 
 

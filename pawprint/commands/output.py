@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TextIO
 
 from pawprint.base.classes import UNKNOWN, UNSURE
+from pawprint.base.label_cells import labels_in
 from pawprint.commands import align
 from pawprint.model.predictor import OF_BOXES
 
@@ -25,6 +26,21 @@ def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: 
             pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
         error = f"  ({row['error']})" if row["error"] else ""
         lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
+    print(align(lines), file=file)
+
+
+def print_label_table(
+    rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO
+) -> None:
+    """Print the labels of each image that can show several, or the `top` most probable ones."""
+    lines = []
+    for row in rows:
+        named = [] if row["label"] in ("", UNKNOWN) else labels_in(row["label"])
+        pairs = dict([*row["probabilities"].items()][: top or len(named)])
+        names = row["label"] if not named else ", ".join(pairs)
+        error = f"  ({row['error']})" if row["error"] else ""
+        values = " ".join(f"{value:.1%}" for value in pairs.values())
+        lines.append([names or "-", values or "-", f"{row['path']}{error}"])
     print(align(lines), file=file)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, open_output
-from pawprint.commands.output import FORMATS, print_megadetector
+from pawprint.commands.output import FORMATS, print_label_table, print_megadetector
 from pawprint.given.boxes import read_boxes, rules_of
 from pawprint.model.predictor import (
     WITHOUT_RULE,
@@ -50,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
-    Prints the label of each photo with its probability, or the most probable labels. A photo that
+    Prints the label of each photo with its probability, or the most probable labels. Photos that
+    show several labels get all of them, joined by | in CSV and JSON. A photo that
     does not resemble the training images is labelled unknown, and a photo that a person should
     check is labelled unsure. Photos that cannot be labelled are listed with the reason, and the
     exit status is 1. CSV and jsonl write each row as soon as it is ready.
@@ -83,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         rows = list(rows)
     with open_output(arguments.output, arguments.format) as file:
         formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
+        if not predictor.metadata.exclusive:
+            formats["table"] = print_label_table
         formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)

@@ -12,9 +12,10 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import RESERVED, UNLABELLED
+from pawprint.base.classes import RESERVED, UNKNOWN, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.label_cells import cell_of, indicators, labels_in
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates
@@ -23,6 +24,7 @@ from pawprint.given.decoding.content import perceptual_hash
 from pawprint.given.folders import OUTER, folders_of, label_and_split
 from pawprint.given.metadata_csv import is_metadata, parse_metadata_csv
 from pawprint.given.names import first_split, is_unlabelled
+from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import (
     Prediction,
     Predictor,
@@ -66,7 +68,7 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     if no photo of a class remains.
     """
     metadata = predictor.metadata
-    photos = find_photos(project, folder, metadata.labels)
+    photos = find_photos(project, folder, metadata.labels, exclusive=metadata.exclusive)
     labelled = photos.dropna(subset="label")
     rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _with_hash)]
     failed = [row for row in rows if row["error"]]
@@ -84,18 +86,22 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
         left_out[not_classes] = len(others)
     left_out |= copies["reason"].value_counts().to_dict() | {TRAINED_ON: int(is_known.sum())}
     images = images[~is_known]
-    is_of_class = images["label"].isin(metadata.labels)
+    is_of_class = images["label"] != UNKNOWN
     if not is_of_class.any():
         counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
         raise InputError(
             f"{printable(str(folder))}: expected photos of {', '.join(metadata.labels)}. Received: "
             f"none, with {len(failed):,} unusable files. Left out: {counts}."
         )
-    predicted = [predictor.class_of(each.probabilities) for each in images["prediction"]]
-    wrong = images.assign(predicted=predicted)[["path", "label", "predicted"]]
-    wrong = wrong[is_of_class & (wrong["label"] != wrong["predicted"])]
-    scores = _tabulate(images, is_of_class, predictor)
-    return Scored(scores, wrong, left_out, failed, has_training)
+    known, unknown = images[is_of_class], images[~is_of_class]
+    predictions = _predictions(known, metadata)
+    wrong = known.assign(predicted=predictions.names)[["path", "label", "predicted"]]
+    scores = metrics.tabulate_scores(predictions)
+    of_known, of_unknown = (_unknown_scores(each) for each in (known, unknown))
+    groups = np.append(unknown["group"], predictions.groups)
+    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
+    scores = pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
+    return Scored(scores, wrong[~predictions.is_right], left_out, failed, has_training)
 
 
 def _with_likely(name: str, labels: list[str]) -> str:
@@ -103,14 +109,17 @@ def _with_likely(name: str, labels: list[str]) -> str:
     return f"{name}: did you mean {near[0]}?" if near else name
 
 
-def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
+def find_photos(
+    project: Path, folder: Path, labels: list[str], *, exclusive: bool = True
+) -> pd.DataFrame:
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
     UNKNOWN or None; `named`, the label in metadata.csv, the folder in its place, or ""; and
     `group`, from metadata.csv or the image alone. Folders of classes have the names in
-    `clean.labels` of the project, or are named after the labels. Raises InputError without the
-    folder, or if no image has a label.
+    `clean.labels` of the project, or are named after the labels. If labels are not `exclusive`, a
+    label is a cell of them, in metadata.csv. Raises InputError without the folder, or if no image
+    has a label.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
@@ -127,6 +136,9 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
     places = [label_and_split(each, folder_of, is_outer) for each in folders]
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     photos["named"] = [_named(each, is_outer) for each in folders]
+    if not exclusive:
+        cells = [listed[name].label if name in listed else "" for name in images]
+        photos["label"] = [_cell(labels_in(cell), labels) if cell else None for cell in cells]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(
@@ -134,6 +146,10 @@ def find_photos(project: Path, folder: Path, labels: list[str]) -> pd.DataFrame:
             f"metadata.csv with these labels. Received: {len(images):,} images without them."
         )
     return photos
+
+
+def _cell(given: list[str], labels: list[str]) -> str | None:
+    return cell_of(given) if {*given} <= {*labels, UNKNOWN} else None
 
 
 def _named(folders: list[str], is_outer: bool) -> str:
@@ -162,22 +178,19 @@ def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
     return is_known | images["perceptual_hash"].isin(near)
 
 
-def _tabulate(images: pd.DataFrame, is_of_class: pd.Series, predictor: Predictor) -> pd.DataFrame:
-    """Return the scores for images with a `prediction`, of which some show none of the classes."""
-    metadata = predictor.metadata
-    known, unknown = images[is_of_class], images[~is_of_class]
-    of_known, of_unknown = (
-        np.array([prediction.unknown_score for prediction in each["prediction"]], float)
-        for each in (known, unknown)
-    )
-    actual = pd.Index(metadata.labels).get_indexer(known["label"])
-    probabilities = np.array([prediction.probabilities for prediction in known["prediction"]])
-    groups = known["group"].to_numpy()
-    predictions = decide(metadata, actual, probabilities, of_known, groups)
-    scores = metrics.tabulate_scores(predictions)
-    groups = np.append(unknown["group"], groups)
-    rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
-    return pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
+def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
+    return np.array([prediction.unknown_score for prediction in images["prediction"]], float)
+
+
+def _predictions(images: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
+    """Return the predictions for images with a `prediction` and a label."""
+    if metadata.exclusive:
+        actual = pd.Index(metadata.labels).get_indexer(images["label"])
+    else:
+        actual = indicators(images["label"], metadata.labels)
+    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
+    groups = images["group"].to_numpy()
+    return decide(metadata, actual, probabilities, _unknown_scores(images), groups)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -60,6 +60,10 @@ def run(arguments: argparse.Namespace) -> None:
     folder = Path()
     candidates.require_images(folder)
     options = candidates.candidates_of(folder, _choices(arguments))
+    if options[0].params.clean.several_labels:
+        raise InputError(
+            "try: expected clean.several_labels: false. Edit params.yaml, then compare"
+        )
     level = candidates.level_of(options, arguments.use)
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]

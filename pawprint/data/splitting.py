@@ -47,14 +47,17 @@ Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the ra
 
 
 def split(
-    images: pd.DataFrame, params: Split, kept_splits: dict[str, str]
+    images: pd.DataFrame,
+    params: Split,
+    kept_splits: dict[str, str],
+    strata: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
     group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
-    order.
+    order. `strata` has the class of each image, by default its label.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -67,6 +70,8 @@ def split(
     too few groups, if a class has no training image, or if a split contains fewer than two classes.
     """
     columns = [*images, "split"]
+    images = images.assign(shown=images["label"])
+    images["label"] = images["label"] if strata is None else strata
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)
@@ -96,7 +101,7 @@ def split(
 
     is_across = _has_near_in_other(images, images["joined"], pairs)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
-    images = images[columns]
+    images = images.assign(label=images["shown"])[columns]
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array,

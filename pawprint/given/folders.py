@@ -16,8 +16,15 @@ from os.path import commonprefix
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.base.classes import NEITHER, UNKNOWN, is_reserved, problem_of_labels
+from pawprint.base.classes import (
+    NEITHER,
+    UNKNOWN,
+    is_reserved,
+    problem_of_labels,
+    problem_of_names,
+)
 from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.label_cells import cell_of, count_labels, labels_in
 from pawprint.given.metadata_csv import Rows
 from pawprint.given.names import (
     SPLIT_OF_FOLDER,
@@ -80,8 +87,20 @@ class Layout(NamedTuple):
         return Counter(place.label for name, place in places if name in rows or is_image_name(name))
 
 
+class LayoutOfCells(Layout):
+    """The layout of images that can show several labels: the label of a place is a cell."""
+
+    def count_labels(self) -> Counter[str]:
+        """Return how many images have each label, or none of them, under NEITHER."""
+        return count_labels(super().count_labels().elements())
+
+
 def find_layout(
-    names: list[str], rows: Rows | None, labels: dict[str, list[str]] | str, archive: str
+    names: list[str],
+    rows: Rows | None,
+    labels: dict[str, list[str]] | str,
+    archive: str,
+    exclusive: bool = True,
 ) -> Layout:
     """Return the classes, labels and splits of these files. `rows` are from `read_metadata_csv`.
 
@@ -89,7 +108,7 @@ def find_layout(
     metadata.csv, ignoring case. A file belongs to the innermost listed folder above it. Without a
     mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
     determines the classes. If no folder is a class, the source has no classes yet, and labels.csv
-    provides them.
+    provides them. Unless labels are `exclusive`, metadata.csv has a cell of labels for each image.
 
     Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
     folder or file or a label cannot be a class, and for the same reasons as `read_folders`.
@@ -99,6 +118,8 @@ def find_layout(
         places = read_folders(names, labels, archive)
         classes = {place.label for place in places.values()} - {"", UNKNOWN}
         return Layout(sorted(classes), places, rows)
+    if rows is not None and not exclusive:
+        return _layout_of_cells(names, rows, labels, archive)
     folders = {name: folders_of(name, rows) for name in names}
     if isinstance(labels, str):
         labels = {label: [label] for label in _labels_of_rows(rows or {}, archive)}
@@ -112,6 +133,32 @@ def find_layout(
             f"Received:\n{tree_of(tuple(reversed(path)) for path in folders.values())}"
         )
     return Layout(sorted(labels), places, rows)
+
+
+def _layout_of_cells(
+    names: list[str], rows: Rows, labels: dict[str, list[str]] | str, archive: str
+) -> Layout:
+    """Return the layout for a metadata.csv of cells.
+
+    A cell is not the label of an image if `labels` is a mapping that lacks one of its labels.
+    """
+    apart = {name: row.label for name, row in rows.items() if is_set_apart((row.label,))}
+    cells = {name: labels_in(rows[name].label) for name in names if name in rows.keys() - apart}
+    if isinstance(labels, str):
+        labels = {label: [label] for cell in cells.values() for label in cell}
+    if problem := problem_of_names(labels) or (NEITHER in labels and f"expected {NEITHER} alone"):
+        raise InputError(f"{archive}: metadata.csv: {printable(problem)}. Correct the labels.")
+    label_of = {name.lower(): label for label in labels for name in labels[label]}
+    known = {
+        name: [label_of.get(label.lower(), "") for label in cell] for name, cell in cells.items()
+    }
+    label_in = {name: cell_of(cell) for name, cell in known.items() if "" not in cell}
+    label_in |= {name: UNKNOWN for name, label in apart.items() if label.lower() == UNKNOWN}
+    places = {
+        name: Place(label_in.get(name, ""), rows[name].split if name in rows else "")
+        for name in names
+    }
+    return LayoutOfCells(sorted(labels), places, rows)
 
 
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:

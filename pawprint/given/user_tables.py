@@ -15,6 +15,7 @@ from pawprint.base.classes import NEITHER, RESERVED, is_reserved, problem_of_nam
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
+from pawprint.base.label_cells import cell_of, labels_in, names_in
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -231,9 +232,12 @@ class Correction(NamedTuple):
 
 
 def read_corrections(
-    path: Path, members: Collection[str] | None = None, labels: Iterable[str] | None = None
+    path: Path,
+    members: Collection[str] | None = None,
+    labels: Iterable[str] | None = None,
+    exclusive: bool = True,
 ) -> list[Correction]:
-    """Return the rows of labels.csv.
+    """Return the rows of labels.csv; unless labels are `exclusive`, with cells of labels.
 
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
     Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
@@ -247,6 +251,8 @@ def read_corrections(
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         name = find_name(row["path"], member_of) or row["path"]
         label = normalize("NFC", row["label"])
+        names = [label] if exclusive else labels_in(label)
+        label = label if exclusive else cell_of(names)
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
         problem = _problem_of_optional_cells(row)
@@ -256,12 +262,12 @@ def read_corrections(
                 f"expected a path to a file in fetch.source, such as {min(members, default='')}. "
                 f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
-        elif label != NEITHER and choices is None and is_reserved(label):
+        elif label != NEITHER and choices is None and any(map(is_reserved, names)):
             problem = (
                 f"expected a class name other than {', '.join(RESERVED)} (in any case), or "
                 f"{NEITHER} in lower case. Received: {label!r}. Correct it."
             )
-        elif choices and label not in choices:
+        elif choices and any(n not in choices or n == NEITHER != label for n in names):
             problem = f"expected the label {one_of(choices)}. Received: {label!r}."
         elif correction.image in corrections:
             problem = f"expected each image once. Received: {correction.image!r} again."
@@ -299,12 +305,12 @@ def reviewed_images(path: Path) -> set[str]:
     return reviewed
 
 
-def classes_given(corrections: Iterable[Correction]) -> list[str]:
+def classes_given(corrections: Iterable[Correction], exclusive: bool = True) -> list[str]:
     """Return the sorted labels in labels.csv, which are the classes if folders do not define any.
 
     Raises InputError if a label cannot be a class.
     """
-    labels = {correction.label for correction in corrections} - {NEITHER}
+    labels = names_in((correction.label for correction in corrections), exclusive) - {NEITHER}
     if problem := problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)

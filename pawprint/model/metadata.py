@@ -15,10 +15,17 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.base.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
+from pawprint.base.classes import (
+    UNKNOWN,
+    UNSURE,
+    class_probabilities,
+    predicted_classes,
+    problem_of_named,
+)
 from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
+from pawprint.base.label_cells import cells_of, named_labels
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 
@@ -26,9 +33,10 @@ METADATA_FILE = "model.json"
 PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's outputs
 # The format of model.json. If you add a key or a new kind of value, increase FORMAT and set RELEASE
 # to the first release that reads it, so that earlier versions can tell users which one to install.
-# Format 1 contains neither key, and no `files`.
+# Format 1 contains neither key, and no `files`. Only models with several labels have format 3.
 FORMAT = 2
 RELEASE = "0.6"
+NEWEST = 3
 OPTIONAL = ("activation", "crop_rule")  # keys that model.json lacks if they are null
 
 
@@ -47,6 +55,9 @@ class Metadata(Section):
     `clean.bits`, which determines how images above 8 bits are scaled to 8 bits. A JPEG may be
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
     pixels. If this is null, JPEGs are decoded in full.
+
+    If labels do not exclude each other, `exclusive` is false, and LabelMetadata describes what the
+    outputs mean. Otherwise, it is missing in the file, as is `at_least_one`.
 
     If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
     `pawprint/given/boxes.py`. Otherwise, it is null, and missing in the file.
@@ -80,6 +91,8 @@ class Metadata(Section):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     activation: Literal["softmax"] | None = None
     crop_rule: Annotated[str, Field(pattern=f"^({CROP_RULE})$")] | None = None
+    exclusive: bool = True
+    at_least_one: bool = False
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -95,9 +108,15 @@ class Metadata(Section):
     @field_validator("thresholds")
     @classmethod
     def _name_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
-        if thresholds and (problem := problem_of_named(thresholds, info.data.get("labels", [""]))):
+        labels = info.data.get("labels", [""])
+        exclusive = info.data.get("exclusive", True)
+        if thresholds and (problem := problem_of_named(thresholds, labels, exclusive)):
             raise ValueError(problem)
         return thresholds
+
+    def probabilities(self, output: np.ndarray) -> np.ndarray:
+        """Return the probability of each label, `(…, labels)`, from the output `(…, units)`."""
+        return class_probabilities(output)
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
@@ -105,6 +124,15 @@ class Metadata(Section):
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
+
+    def predicted(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return what is predicted, str `(…)`, for probabilities `(…, labels)`."""
+        return np.array(self.labels)[self.classes(probabilities)]
+
+    def order(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the indices of the labels, the predicted first, for probabilities `(labels,)`."""
+        is_other = np.arange(len(self.labels)) != self.classes(probabilities)
+        return np.lexsort((-probabilities, is_other))
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether the predicted labels reach `min_confidence`, bool `(…)`."""
@@ -129,7 +157,7 @@ class Metadata(Section):
         `probabilities` are `(…, labels)`. `unknown_scores` are `(…)`, or None if there is no
         threshold.
         """
-        label = np.array(self.labels)[self.classes(probabilities)]
+        label = self.predicted(probabilities)
         answer = np.where(self.are_decided(probabilities), label, UNSURE)
         is_unknown = self.are_unknown(unknown_scores)
         return answer if is_unknown is None else np.where(is_unknown, UNKNOWN, answer)
@@ -139,14 +167,60 @@ class Metadata(Section):
         """The number of units in the `probability` output."""
         return 1 if len(self.labels) == 2 and not self.activation else len(self.labels)
 
+    @property
+    def absent(self) -> set[str]:
+        """The keys that the file lacks. Only LiteRT models have an activation, and few a rule."""
+        of_labels = {"exclusive", "at_least_one"} if self.exclusive else set()
+        return of_labels | {name for name in OPTIONAL if getattr(self, name) is None}
+
+
+class LabelMetadata(Metadata):
+    """How to prepare an image that can show several labels, and what the outputs mean.
+
+    The model returns the probability of each label, `(1, labels)`, and these do not sum to 1. A
+    label is named from its threshold on, by default 0.5. With `at_least_one`, the most probable
+    label is named if no other is. The prediction is a cell such as "sea|sunset", or NEITHER.
+    """
+
+    labels: Annotated[list[str], Field(min_length=1), AfterValidator(_different_names)]
+    exclusive: Literal[False] = False
+    at_least_one: bool
+
+    def probabilities(self, output: np.ndarray) -> np.ndarray:
+        """Return the output, which has the probability of each label, `(…, labels)`."""
+        return output
+
+    def named(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
+        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
+        return named_labels(probabilities, self.at_least_one, thresholds)
+
+    def predicted(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the cell of each image, str `(…)`, for probabilities `(…, labels)`."""
+        named = self.named(probabilities)
+        cells = cells_of(named.reshape(-1, len(self.labels)), self.labels)
+        return np.array(cells).reshape(named.shape[:-1])
+
+    def order(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the indices of the labels, the named first, for probabilities `(labels,)`."""
+        return np.lexsort((-probabilities, ~self.named(probabilities)))
+
+    def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return true for each image, bool `(…)`, because none is unsure."""
+        return np.ones(probabilities.shape[:-1], bool)
+
+    @property
+    def units(self) -> int:
+        """The number of units in the `probability` output."""
+        return len(self.labels)
+
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
     """Write `model.json` for the other files in the folder, which must be complete."""
     others = sorted(path for path in folder.iterdir() if path.name != METADATA_FILE)
-    about = {"format": FORMAT, "release": RELEASE}
-    # Only LiteRT models have an activation, and only models of crops a rule.
-    absent = {name for name in OPTIONAL if getattr(metadata, name) is None}
-    record = metadata.model_dump(exclude=absent)
+    number = FORMAT if metadata.exclusive else NEWEST
+    about = {"format": number, "release": RELEASE}
+    record = metadata.model_dump(exclude=metadata.absent)
     files = {path.name: digest(path) for path in others}
     write_json(folder / METADATA_FILE, about | record | {"files": files})
 
@@ -189,13 +263,15 @@ def parse_metadata(path: Path, content: bytes) -> Metadata:
         if isinstance(record, dict):
             number = record.pop("format", 1)
             release = record.pop("release", "a later one")
-            if number not in range(1, FORMAT + 1):
+            if number not in range(1, NEWEST + 1):
                 raise InputError(
-                    f"{path}: expected a model of format {FORMAT} or earlier. Received: format "
+                    f"{path}: expected a model of format {NEWEST} or earlier. Received: format "
                     f"{printable(str(number))}, written by a newer version of Pawprint; the first "
                     f"version that reads it is {printable(str(release))}. Install a newer version."
                 )
-        return Metadata.model_validate_json(json.dumps(record))
+        several = isinstance(record, dict) and record.get("exclusive") is False
+        kind = LabelMetadata if several else Metadata
+        return kind.model_validate_json(json.dumps(record))
     except ValidationError as error:
         problem = error.errors()[0]
         message = problem["msg"]

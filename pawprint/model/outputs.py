@@ -24,7 +24,8 @@ BLOCK = 32  # number of rows of vectors that the network computes at once
 class Outputs(NamedTuple):
     """Labels and outputs for images. A file also contains the `pixels_sha256` of each image.
 
-    `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. `logits` are
+    `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. If images can
+    show several labels, it is bool `(images, labels)`, and false for unknown images. `logits` are
     float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served network
     takes an image and its mirror image, outputs are means over both.
     """
@@ -59,6 +60,11 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
         return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def to_label_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Convert logits of labels that do not exclude each other to probabilities of this shape."""
+    return np.exp(-np.logaddexp(0, -logits / temperature))
 
 
 def compile_for_stored(network: openvino.Model) -> CompiledNetwork:

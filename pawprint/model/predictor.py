@@ -13,7 +13,6 @@ import numpy as np
 from PIL import Image
 
 from pawprint.base import package, paths
-from pawprint.base.classes import class_probabilities
 from pawprint.base.columns import PROBABILITY
 from pawprint.base.errors import InputError, counted, name_some, printable, reason, silent_stderr
 from pawprint.base.files import md5_of_folder, reading, walk
@@ -104,9 +103,10 @@ class Prediction(NamedTuple):
     """A model's prediction for an image.
 
     `label` is one of the labels, "unsure" or "unknown". `probabilities`, float64 `(classes,)`,
-    contains one value per label; all values sum to 1. `unknown_score` is None if the model has no
-    unknown threshold. `features`, float32 `(channels,)`, are the means of the backbone's maps, or
-    None for an export.
+    contains one value per label; all values sum to 1. If the model names several labels, `label` is
+    such as "sea|sunset" or "none", and the values do not sum to 1. `unknown_score` is None if the
+    model has no unknown threshold. `features`, float32 `(channels,)`, are the means of the
+    backbone's maps, or None for an export.
     """
 
     label: str
@@ -183,7 +183,7 @@ class Predictor:
         metadata = self.metadata
         outputs = self.run(resize(image, metadata.image_size, metadata.resize))
         self._check(outputs)
-        probabilities = class_probabilities(outputs["probability"].astype(np.float64))
+        probabilities = metadata.probabilities(outputs["probability"].astype(np.float64))
         threshold = metadata.unknown_threshold
         score = None if threshold is None else float(outputs["unknown_score"][0])
         label = str(metadata.answers(probabilities, score))
@@ -193,7 +193,8 @@ class Predictor:
         values = outputs["probability"]
         total = values.sum(dtype=np.float64)
         is_finite = all(np.isfinite(output).all() for output in outputs.values())
-        is_one_sum = len(values) == 1 or abs(total - 1) <= TOLERANCE
+        sums_to_one = len(values) > 1 and self.metadata.exclusive
+        is_one_sum = not sums_to_one or abs(total - 1) <= TOLERANCE
         if not (is_finite and is_one_sum and ((values >= 0) & (values <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected finite outputs, and probabilities in [0, 1], which sum "
@@ -203,7 +204,7 @@ class Predictor:
 
     def class_of(self, probabilities: np.ndarray) -> str:
         """Return the class that is predicted for these probabilities, `(classes,)`."""
-        return self.metadata.labels[self.metadata.classes(probabilities)]
+        return str(self.metadata.predicted(probabilities))
 
     def with_classes_only(self) -> Self:
         """Return a predictor that never answers unknown or unsure."""
@@ -294,7 +295,7 @@ def predict_each(
 
     A row contains the path, label, probabilities, unknown score, error, pixel hash, and the model's
     identity. `label` may be UNSURE or UNKNOWN. `probabilities` maps all classes to their
-    probabilities, with the predicted class first and the others in decreasing order. If an error
+    probabilities, with what is predicted first and the others in decreasing order. If an error
     occurred, both are empty. `unknown_score` is None after an error, and for models without a
     detector. The hash requires decoding large images in full; without `has_hashes`, the hash is "".
     `further` returns additional cells for rows without an error.
@@ -332,10 +333,9 @@ def _row(
     label, probabilities, score = "", {}, None
     if prediction:
         label, score = prediction.label, prediction.unknown_score
-        first = predictor.class_of(prediction.probabilities)
-        pairs = zip(predictor.metadata.labels, prediction.probabilities.tolist())
-        ordered = sorted(pairs, key=lambda pair: (pair[0] != first, -pair[1]))
-        probabilities = {name: round(value, 4) for name, value in ordered}
+        labels, values = predictor.metadata.labels, prediction.probabilities.tolist()
+        order = predictor.metadata.order(prediction.probabilities)
+        probabilities = {labels[index]: round(values[index], 4) for index in order}
     return {
         "path": name,
         "label": label,

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pawprint.base.classes import MIN_PROBABILITY, class_probabilities
+from pawprint.base.classes import MIN_PROBABILITY
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
 from pawprint.base.threads import map_in_threads, track
@@ -100,6 +100,6 @@ def _log_odds(
         top, left = window
         colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
         covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-    probabilities = class_probabilities(predictor.run(covered)["probability"])
+    probabilities = predictor.metadata.probabilities(predictor.run(covered)["probability"])
     probability = np.clip(np.float64(probabilities[label]), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return float(np.log(probability / (1 - probability)))

@@ -97,8 +97,8 @@ def write_served_model(
         network.remove_result(result)
     temperature = operations.constant(metadata.temperature, np.float32)
     scaled = operations.divide(logits, temperature)
-    is_one = metadata.units == 1
-    probability = operations.sigmoid(scaled) if is_one else operations.softmax(scaled, axis=1)
+    has_sigmoid = metadata.units == 1 or not metadata.exclusive
+    probability = operations.sigmoid(scaled) if has_sigmoid else operations.softmax(scaled, axis=1)
     outputs = {"probability": probability.output(0)}
     if detector:
         constants = (operations.constant(array, np.float32).output(0) for array in detector)
@@ -188,7 +188,7 @@ def _first_columns(features: openvino.Output, width: int) -> openvino.Output:
 def identity_of(path: Path, metadata: Metadata) -> str:
     """Return a hash over the network, including temperature and detector, and its metadata."""
     others = {"model", "versions", "data_md5", "commit", "activation", "files"}
-    rules = metadata.model_dump(exclude=others if metadata.crop_rule else others | {"crop_rule"})
+    rules = metadata.model_dump(exclude=others | metadata.absent)
     # This text does not depend on how pydantic formats the model.
     text = json.dumps(rules, separators=(",", ":"), ensure_ascii=False)
     digests = (digest(path), digest(path.with_suffix(".bin")))

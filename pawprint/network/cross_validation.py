@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.base.label_cells import cells_of, label_losses, named_labels, strata
 from pawprint.base.threads import map_in_threads
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -73,15 +75,70 @@ class Examples(NamedTuple):
         """The largest number of features that a fit may use."""
         return max(math.prod(features.shape[2:]) for features in self.features.values())
 
+    @property
+    def strata(self) -> np.ndarray:
+        """The class by which each image is sorted, text `(images,)`."""
+        return np.array(self.labels)[self.actual]
+
+    def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the places in `images` that a fit to the images `training` can predict."""
+        classes = np.unique(self.actual[training])
+        known = np.isin(self.actual[images], classes)
+        return np.flatnonzero(known & (len(classes) > 1))
+
+    def losses(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
+        """Return the log loss of each image, float64 `(images,)`; `actual` is as in the field."""
+        return log_losses(actual, probabilities)
+
+    def are_right(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
+        """Return whether what is predicted for each image is right, bool `(images,)`."""
+        return probabilities.argmax(axis=-1) == actual
+
+    def metrics(
+        self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
+        loss = np.average(self.losses(probabilities, actual), weights=weights)
+        return {
+            "loss": float(loss),
+            "accuracy": float(self.are_right(probabilities, actual).mean()),
+        }
+
+
+class LabelExamples(Examples):
+    """Training images that can show several labels; `actual` is bool `(images, labels)`."""
+
+    @property
+    def strata(self) -> np.ndarray:
+        """The rarest label of each image, by which it is sorted, text `(images,)`."""
+        return strata(pd.Series(cells_of(self.actual, self.labels))).to_numpy()
+
+    def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Return the places in `images` that a fit to the images `training` can predict."""
+        shown = self.actual[training]
+        is_fitted = (shown.any(axis=0) & ~shown.all(axis=0)).any()
+        return np.arange(len(images) if is_fitted else 0)
+
+    def losses(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
+        """Return the sum of the log losses of all labels of each image, float64 `(images,)`."""
+        return label_losses(actual, probabilities)
+
+    def are_right(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
+        """Return whether all labels of each image are right, bool `(images,)`."""
+        at_least_one = bool(self.actual.any(axis=1).all())
+        return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
+
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
     """Return the training images with the features that `model.features` selects (auto: all)."""
     stored = (False, True) if store.has("blocks") else (False,)
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     images = store.images[store.images["split"] == "train"]
-    return Examples(
+    actual = store.classes("train")
+    kind = Examples if actual.ndim == 1 else LabelExamples
+    return kind(
         {has_blocks: _read(store.open("train", *kinds_of(has_blocks))) for has_blocks in choices},
-        store.classes("train"),
+        actual,
         images["group"].to_numpy(),
         images["pixels_sha256"].to_numpy(),
         store.labels,
@@ -122,25 +179,22 @@ class Folds(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Class indices, weights and groups of the images that are scored.
+    """The images that are scored, which `is_predicted` marks, with their weights."""
 
-    `is_predicted` marks them.
-    """
-
+    examples: Examples
     is_predicted: np.ndarray
-    classes: np.ndarray
     weights: np.ndarray
-    groups: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
-        return self.weights * log_losses(self.classes, candidate.probabilities[self.is_predicted])
+        probabilities = candidate.probabilities[self.is_predicted]
+        return self.weights * self.examples.losses(probabilities, self.examples.actual)
 
     def choose(
         self, new: CrossValidation, old: CrossValidation
     ) -> tuple[CrossValidation, Difference]:
         """Return `new` if its loss is lower by more than the standard error, else `old`."""
-        gain = Difference.of(self.losses(new), self.losses(old), self.groups)
+        gain = Difference.of(self.losses(new), self.losses(old), self.examples.groups)
         return (new if gain.mean < -gain.error else old), gain
 
 
@@ -188,9 +242,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
             "split.group and split.near_duplicate_distance."
         )
     scored = images[is_predicted]
-    classes = examples.actual[scored]
-    weights = sample_weights(examples.class_weight, classes)
-    rated = _Scored(is_predicted, classes, weights, examples.groups[scored])
+    of_scored = examples._replace(actual=examples.actual[scored], groups=examples.groups[scored])
+    weights = sample_weights(examples.class_weight, of_scored.actual)
+    rated = _Scored(of_scored, is_predicted, weights)
     if is_chosen:
         losses = [rated.losses(candidates[0]).mean()]
         while losses[-1] <= min(losses) * (1 + RISE) and (candidate := next(path, None)):
@@ -251,7 +305,8 @@ def _places_in_curve(examples: Examples, images: np.ndarray) -> np.ndarray:
     """
     group = np.unique(examples.groups[images], return_inverse=True)[1]
     keys = smallest_keys(group, examples.pixels_sha256[images])
-    of_class, which = np.unique([examples.actual[images], group], axis=1, return_inverse=True)
+    stratum = np.unique(examples.strata, return_inverse=True)[1]
+    of_class, which = np.unique([stratum[images], group], axis=1, return_inverse=True)
     return draw_places(of_class[0], keys[of_class[1]], "learning curve")[which]
 
 
@@ -308,15 +363,16 @@ def _predict_others(
     They are NaN for images of a class without training images, or if there is only one class.
     """
     probabilities = np.full((len(images), examples.classes), np.nan, np.float32)
-    targets = np.tile(examples.actual[training], settings.views)
-    known = np.flatnonzero(np.isin(examples.actual[images], targets))
-    if len(np.unique(targets)) < 2 or not len(known):
+    known = examples.predictable(training, images)
+    if not len(known):
         for _ in values_of_c:
             yield probabilities
         return
     features = examples.features[settings.has_blocks]
     views = np.repeat(np.arange(settings.views), len(training))
-    rows = features[np.tile(training, settings.views), views]
+    learned = np.tile(training, settings.views)
+    targets = examples.actual[learned]
+    rows = features[learned, views]
     rows = rows.reshape(len(targets), -1).astype(np.float32, copy=False)
     standardisation = standardise(rows)
     weights = sample_weights(examples.class_weight, targets) / settings.views
@@ -342,15 +398,6 @@ def predict_rows(
     return probabilities
 
 
-def metrics_of(
-    probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
-) -> dict[str, float]:
-    """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
-    loss = np.average(log_losses(actual, probabilities), weights=weights)
-    correct = probabilities.argmax(axis=-1) == actual
-    return {"loss": float(loss), "accuracy": float(correct.mean())}
-
-
 def _folds(examples: Examples) -> Folds:
     """Choose the images for the fits and divide all images into folds.
 
@@ -359,8 +406,7 @@ def _folds(examples: Examples) -> Folds:
     """
     most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
-    label = np.array(examples.labels)[examples.actual]
-    fold = draw_folds(label, examples.groups, examples.pixels_sha256)
+    fold = draw_folds(examples.strata, examples.groups, examples.pixels_sha256)
     images = np.arange(len(fold))
     return Folds(fold, _sample(examples, images, most))
 

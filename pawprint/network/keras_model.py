@@ -227,10 +227,17 @@ def preprocessing(name: str) -> keras.layers.Layer:
 def build_head(
     params: Head, classes: int, standardisation: Standardisation | None = None
 ) -> keras.Model:
+    """Return the head of `head_of` for exclusive classes.
+
+    Two classes have a single unit, which stands for the second class.
+    """
+    return head_of(params, 1 if classes == 2 else classes, standardisation)
+
+
+def head_of(params: Head, units: int, standardisation: Standardisation | None) -> keras.Model:
     """Return a head that maps float32 features, `(batch, features)`, to probabilities or logits.
 
-    The output is `(batch, classes)`, or for two classes `(batch, 1)`, which stands for the second
-    class. Standardisation is a layer that is not trained.
+    The output is `(batch, units)`. Standardisation is a layer that is not trained.
     """
     layers = []
     if standardisation:
@@ -244,15 +251,14 @@ def build_head(
             layers.append(keras.layers.BatchNormalization(name="batch_normalization"))
     if params.dropout:
         layers.append(keras.layers.Dropout(params.dropout, name="dropout"))
-    units = 1 if classes == 2 else classes
     activation = "linear" if params.output == "logits" else activation_for(units)
     layers.append(keras.layers.Dense(units, activation=activation, name=params.output))
     return keras.Sequential(layers, name=HEAD)
 
 
-def head_with(weights: HeadWeights, params: Head, classes: int) -> keras.Model:
+def head_with(weights: HeadWeights, params: Head) -> keras.Model:
     """Return a head with these weights."""
-    head = build_head(params, classes, weights.standardisation)
+    head = head_of(params, len(weights.arrays[-1]), weights.standardisation)
     head.build((None, weights.features))
     head.set_weights(weights.arrays)
     return head

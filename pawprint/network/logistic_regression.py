@@ -47,8 +47,22 @@ class Regression(NamedTuple):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
-        logits = multiply(rows, self.weights.astype(np.float64)) + self.intercepts
-        return np.exp(_log_probabilities(logits))
+        return np.exp(_log_probabilities(self.logits(rows)))
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 `(rows, units)`."""
+        return multiply(rows, self.weights.astype(np.float64)) + self.intercepts
+
+
+class LabelRegression(Regression):
+    """A fitted model of labels that do not exclude each other: each has a unit with a sigmoid.
+
+    `classes` are the indices of all labels.
+    """
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 probabilities `(rows, labels)`, which do not sum to 1."""
+        return _sigmoid(self.logits(rows))
 
 
 @contextlib.contextmanager
@@ -81,7 +95,8 @@ def fit_regressions(
     """Yield a fit for each C, the inverse of the penalty. Each fit starts from the previous one.
 
     `rows` are float32 `(rows, columns)` with a length of about 1, and `targets` are their class
-    indices, from at least two classes. The loss is the sum over all rows, multiplied by `weights`.
+    indices, from at least two classes, or bool `(rows, labels)`, of which at least one label is
+    neither in all rows nor in none. The loss is the sum over all rows, multiplied by `weights`.
     These fits are for comparing values of C: their probabilities differ from the optimum by about
     1e-4, and between processors.
     """
@@ -89,8 +104,7 @@ def fit_regressions(
     model = problem.start()
     for c in values_of_c:
         model = _minimise(problem, _Preconditioner(problem.space, c), model, ROUGH)
-        coefficients = problem.space.weights(model.coefficients)
-        yield Regression(problem.classes, coefficients, model.intercepts)
+        yield problem.loss.regression(problem.space.weights(model.coefficients), model.intercepts)
 
 
 def fit_exactly(
@@ -107,8 +121,9 @@ def fit_exactly(
         precondition = _Preconditioner(problem.space, c)
         model = _minimise(problem, precondition, model, NEAR)
         exact = _minimise(problem, precondition, problem.space.exactly(model), EXACT)
-        arrays = problem.space.weights(exact.coefficients), _centred(exact.intercepts)
-        yield Regression(problem.classes, *to_step(*arrays))
+        intercepts = problem.loss.centred(exact.intercepts)
+        arrays = problem.space.weights(exact.coefficients), intercepts
+        yield problem.loss.regression(*to_step(*arrays))
 
 
 Pair = tuple[np.ndarray, np.ndarray]  # coefficients and intercepts
@@ -243,10 +258,14 @@ class _Preconditioner:
 
 
 class _Loss(NamedTuple):
-    """The weighted sum of log losses; `is_class` is bool `(rows, classes)`."""
+    """The weighted sum of log losses; `is_class` is bool `(rows, classes)`.
+
+    `classes` are the sorted class indices.
+    """
 
     is_class: np.ndarray
     weights: np.ndarray
+    classes: np.ndarray
 
     def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss, and the float64 probabilities of the classes that have a unit."""
@@ -254,24 +273,98 @@ class _Loss(NamedTuple):
         loss = -float((self.weights * logarithms)[self.is_class].sum())
         return loss, np.exp(logarithms[:, -logits.shape[1] :])
 
+    @property
+    def units(self) -> int:
+        """The number of units."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
+    @property
+    def is_unit(self) -> np.ndarray:
+        """The columns of `is_class` that have a unit."""
+        return self.is_class[:, -self.units :]
+
+    def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Return the mean that is subtracted from the logits in the derivatives by them."""
+        return (probabilities * logits).sum(axis=1, keepdims=True)
+
+    def centred(self, intercepts: np.ndarray) -> np.ndarray:
+        """Shift intercepts, or their derivatives, to a mean of 0, unless there is only one unit.
+
+        A shift of all intercepts changes no probability, so rounding errors would decide it.
+        """
+        return intercepts - intercepts.mean() if len(intercepts) > 1 else intercepts
+
+    def regression(self, weights: np.ndarray, intercepts: np.ndarray) -> Regression:
+        """Return the model with the weights and intercepts of the units."""
+        return Regression(self.classes, weights, intercepts)
+
+
+class _LabelLoss(_Loss):
+    """The weighted sum of the log losses of all labels, which do not exclude each other.
+
+    `is_class` is bool `(rows, labels)`. `classes` are the labels that some of the rows have, and
+    others do not: only these have units.
+    """
+
+    def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the loss, and the float64 probabilities of the labels that have a unit."""
+        logits = logits.astype(np.float64)
+        signed = np.where(self.is_unit, -logits, logits)
+        return float((self.weights * np.logaddexp(0, signed)).sum()), _sigmoid(logits)
+
+    @property
+    def units(self) -> int:
+        """The number of units."""
+        return len(self.classes)
+
+    @property
+    def is_unit(self) -> np.ndarray:
+        """The columns of `is_class` that have a unit."""
+        return self.is_class[:, self.classes]
+
+    def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Return what is subtracted from the logits in the derivatives by them."""
+        return probabilities * logits
+
+    def centred(self, intercepts: np.ndarray) -> np.ndarray:
+        """Return intercepts, or their derivatives, of which each decides probabilities."""
+        return intercepts
+
+    def regression(self, weights: np.ndarray, intercepts: np.ndarray) -> Regression:
+        """Return the model of all labels.
+
+        The optimal intercept of a label that no row has, or every row, is infinite. It is replaced
+        by one that counts another half of a row with the label, and another half without it.
+        """
+        images = float(self.weights.sum())
+        of_all = np.where(self.is_class[0], 1, -1) * np.log(2 * images + 1)
+        of_all = of_all.astype(intercepts.dtype)
+        of_all[self.classes] = intercepts
+        columns = np.zeros((len(weights), len(of_all)), weights.dtype)
+        columns[:, self.classes] = weights
+        return LabelRegression(np.arange(len(of_all)), columns, of_all)
+
 
 class _Problem(NamedTuple):
-    """A regression to fit: the sorted class indices, the loss, and the space of coefficients."""
+    """A regression to fit: the loss, and the space of coefficients."""
 
-    classes: np.ndarray
     loss: _Loss
     space: _ColumnSpace
 
     @classmethod
     def of(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Self:
-        classes, numbers = np.unique(targets, return_inverse=True)
-        loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None])
+        if targets.ndim == 1:
+            classes, numbers = np.unique(targets, return_inverse=True)
+            loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None], classes)
+        else:
+            classes = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
+            loss = _LabelLoss(targets, weights[:, None], classes)
         space = _RowSpace if MIN_ROWS <= len(rows) < rows.shape[1] else _ColumnSpace
-        return cls(classes, loss, space(rows))
+        return cls(loss, space(rows))
 
     def start(self) -> _Model:
         """Return a float32 model of zeros."""
-        units = len(self.classes) if len(self.classes) > 2 else 1
+        units = self.loss.units
         coefficients = np.zeros((self.space.size, units), np.float32)
         return self.space.model(coefficients, np.zeros(units, np.float32))
 
@@ -301,15 +394,15 @@ def _minimise(
 ) -> _Model:
     """Minimise the sum of loss and penalty, starting from a model of this precision."""
     space, loss, c = problem.space, problem.loss, precondition.c
+    is_unit = loss.is_unit
     log_loss, probabilities = loss(model.logits)
     objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
-    is_unit = loss.is_class[:, -len(model.intercepts) :]
     for _ in range(precision.steps):
         derivatives = (loss.weights * (probabilities - is_unit)).astype(precision.dtype)
         slopes = space.gradient(derivatives) + model.coefficients / c
-        gradient = (slopes, _centred(derivatives.sum(axis=0)))
+        gradient = (slopes, loss.centred(derivatives.sum(axis=0)))
         weighted = loss.weights * probabilities
-        step = _step(precondition, weighted, probabilities, gradient, precision.residual)
+        step = _step(problem, precondition, weighted, probabilities, gradient, precision.residual)
         decrease = -space.dot(gradient[0], step) - float(gradient[1] @ step.intercepts)
         for factor in 0.5 ** np.arange(MAX_HALVINGS):
             new = model.plus(float(factor), step)
@@ -330,15 +423,8 @@ def _minimise(
     return model
 
 
-def _centred(intercepts: np.ndarray) -> np.ndarray:
-    """Shift intercepts, or their derivatives, to a mean of 0, unless there is only one unit.
-
-    A shift of all intercepts changes no probability, so rounding errors would decide it.
-    """
-    return intercepts - intercepts.mean() if len(intercepts) > 1 else intercepts
-
-
 def _step(
+    problem: _Problem,
     precondition: _Preconditioner,
     weighted: np.ndarray,
     probabilities: np.ndarray,
@@ -350,7 +436,7 @@ def _step(
     `weighted` contains the probabilities times the weights of the rows. The step has the type of
     the gradient, of which the fraction `least` is left.
     """
-    space, c = precondition.space, precondition.c
+    space, loss, c = problem.space, problem.loss, precondition.c
     weighted = weighted.astype(np.float32)
     probabilities = probabilities.astype(np.float32)
     precondition.prepare(weighted, probabilities)
@@ -364,14 +450,14 @@ def _step(
         if size <= least**2 * first:
             break
         logits = direction.logits
-        mean = (probabilities * logits).sum(axis=1, keepdims=True)
-        change = weighted * (logits - mean)  # derivatives with respect to the logits
+        means = loss.means(probabilities, logits)
+        change = weighted * (logits - means)  # derivatives with respect to the logits
         curvature = float(np.vdot(logits, change))
         curvature += space.dot(direction.coefficients, direction) / c
         factor = size / curvature
         step = step.plus(factor, direction)
         slopes = space.gradient(change) + direction.coefficients / c
-        changes = slopes, _centred(change.sum(axis=0))
+        changes = slopes, loss.centred(change.sum(axis=0))
         residual = [part - factor * each for part, each in zip(residual, changes)]
         better = space.model(*precondition(*residual))
         new_size = _dot(space, residual, better)
@@ -386,6 +472,10 @@ def _dot(space: _ColumnSpace, gradient: Sequence[np.ndarray], model: _Model) -> 
     """Return the dot product of coefficients and intercepts with a model's."""
     coefficients, intercepts = gradient
     return space.dot(coefficients, model) + float(np.vdot(intercepts, model.intercepts))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0, -logits))
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

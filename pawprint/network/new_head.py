@@ -12,14 +12,14 @@ import pandas as pd
 
 from pawprint.base.classes import sample_weights
 from pawprint.base.columns import HISTORY
-from pawprint.base.errors import counted
+from pawprint.base.errors import InputError, counted
 from pawprint.base.folds import draw_places, hash_keys
 from pawprint.base.threads import count_cores
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
     Examples,
-    metrics_of,
+    LabelExamples,
     most_rows,
     predict_rows,
     standardise,
@@ -66,6 +66,11 @@ def learn_head(
             features = store.open("validation", *kinds_of(has_blocks))
             validation = features, store.classes("validation")
             return solve(examples, validation, cross_validation, part)
+        if isinstance(examples, LabelExamples):
+            raise InputError(
+                f"clean.several_labels: expected images that fit into memory, as Keras trains no "
+                f"such head. Received: {len(examples.actual):,} with {examples.classes:,} labels"
+            )
         print(
             f"train_extract: {len(examples.actual):,} images with {examples.classes:,} classes do "
             "not fit into memory for a logistic regression, so Keras trains the head in batches"
@@ -117,13 +122,12 @@ def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.
     the features that cross-validation chose. Returns None if less than half of the images would
     fit, because training on all images in batches is then better (docs/decisions/25).
     """
-    actual = examples.actual
     columns = math.prod(examples.features[cross_validation.has_blocks].shape[2:])
-    images = len(actual)
+    images = len(examples.actual)
     most = most_rows(columns, examples.classes)
     if most < max(images / 2, examples.classes):
         return None
-    places = draw_places(actual, examples.pixels_sha256, "images that fit")
+    places = draw_places(examples.strata, examples.pixels_sha256, "images that fit")
     return np.sort(np.argsort(places, kind="stable")[:most])
 
 
@@ -146,7 +150,7 @@ def solve(
     if len(part) * views > most_rows(math.prod(features.shape[2:]), examples.classes):
         views = 1
     rows = _rows(features, part, views)
-    targets = np.repeat(actual[part], views)
+    targets = actual[np.repeat(part, views)]
     weights = sample_weights(examples.class_weight, targets)
     held_out, held_out_classes = validation
     # The weights are rounded, so the number of threads does not change them.
@@ -154,10 +158,10 @@ def solve(
     with threads_of_fits(threads, *rows.shape):
         standardisation = standardise(rows)
         (model,) = fit_exactly(rows, targets, weights / views, (cross_validation.C,))
-        training_metrics = metrics_of(model.predict(rows), targets, weights)
+        training_metrics = examples.metrics(model.predict(rows), targets, weights)
         images = np.arange(len(held_out_classes))
         predicted = predict_rows(model, standardisation, held_out, images)
-    final = metrics_of(predicted, held_out_classes)
+    final = examples.metrics(predicted, held_out_classes)
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
     method = "by logistic regression"

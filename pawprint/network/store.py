@@ -27,6 +27,7 @@ from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import SPLITS, TRAIN
 from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
+from pawprint.base.label_cells import indicators
 from pawprint.base.threads import map_in_threads
 
 if TYPE_CHECKING:
@@ -244,15 +245,29 @@ class StoredExamples(NamedTuple):
         return np.array([numbers[label] for label in labels], np.int64)
 
 
+class StoredLabelExamples(StoredExamples):
+    """Stored features of images that can show several labels, or none."""
+
+    def classes(self, split: str) -> np.ndarray:
+        """Return whether each image in a split shows each label, bool `(images, labels)`."""
+        return indicators(self.images["label"][self.images["split"] == split], self.labels)
+
+
 def stored_shapes(folder: Path) -> Kinds:
     """Return the shape of a row for each kind, given the folder of a split."""
     places = Shard(shard_path(folder, 0)).places
     return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
 
 
-def stored_examples(folder: Path, images: "pd.DataFrame", labels: list[str]) -> StoredExamples:
-    """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
-    return StoredExamples({split: folder / split for split in SPLITS}, images, labels)
+def stored_examples(
+    folder: Path, images: "pd.DataFrame", labels: list[str], exclusive: bool = True
+) -> StoredExamples:
+    """Return the examples for the SPLIT table. `folder` contains their features keyed by split.
+
+    Unless labels are `exclusive`, an image can show several, or none.
+    """
+    kind = StoredExamples if exclusive else StoredLabelExamples
+    return kind({split: folder / split for split in SPLITS}, images, labels)
 
 
 def open_features(

@@ -18,7 +18,7 @@ from pawprint.pipeline.params.model import Epochs, Head, Model
 
 
 def with_head(
-    backbone: keras.Model, params: Model, weights: HeadWeights, head: Head, classes: int
+    backbone: keras.Model, params: Model, weights: HeadWeights, head: Head
 ) -> tuple[keras.Model, int]:
     """Return the backbone with a head, and the index of the first layer that fine-tuning trains.
 
@@ -29,7 +29,7 @@ def with_head(
     first = len(backbone.layers) if first is None else first
     if weights.has_blocks:
         backbone = keras_model.with_blocks(backbone)
-    whole = keras_model.head_with(weights, head, classes)
+    whole = keras_model.head_with(weights, head)
     return keras_model.build_model(params.backbone, backbone, whole, params.pooling), first
 
 

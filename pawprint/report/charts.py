@@ -1,4 +1,4 @@
-"""Draw learning curves, the confusion matrix, and reliability diagrams.
+"""Draw learning curves, the scores of classes, and reliability diagrams.
 
 Also draw photos with their predictions, and the views of a photo. `pawprint.base.columns` describes
 the tables.
@@ -10,10 +10,8 @@ legible.
 from collections.abc import Iterator
 from functools import partial
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -39,11 +37,7 @@ from pawprint.report.pictures import (
     use_fonts,
 )
 from pawprint.scores.prediction_table import (
-    confusion,
-    most_confused,
-    predicted_labels,
     rank_predictions,
-    with_confidence,
 )
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart:
@@ -51,9 +45,8 @@ from pawprint.scores.prediction_table import (
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 RED = "#D55E00"
-MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
-MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
-MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
+MAX_LABEL = 28  # maximum length of a label beside its bars
+MAX_DRAWN = 100  # maximum number of classes
 PAIRS = 10  # class pairs listed below the matrix
 VIEWS = 12  # maximum number of augmented views in the picture
 # Maximum number of photos per picture.
@@ -62,7 +55,6 @@ ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
 NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-0.jpg
-BLUES = matplotlib.colormaps["Blues"]
 
 
 def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
@@ -99,64 +91,36 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
     return figure
 
 
-def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix for the test split (a PROBABILITIES table).
+def draw_classes(scores: pd.DataFrame, labels: list[str]) -> Figure:
+    """Draw the recall and precision of each class or label on the test split, with their intervals.
 
-    A cell's colour shows the fraction of images with this true label that were predicted as this
-    class. Cells contain the number of images and this fraction. With many classes, the most
-    confused pairs are listed below instead. At most MAX_DRAWN classes are drawn: the ones with the
-    lowest recall.
+    `scores` is a SCORES table. At most MAX_DRAWN classes are drawn: the ones with the lowest
+    recall.
     """
-    actual = test["actual"]
-    predicted = test["predicted"]
-    labels = classes = predicted_labels(test)
-    use_fonts(classes)
-    if len(classes) > MAX_DRAWN:
-        recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
-        labels = sorted(recall.index[:MAX_DRAWN])
-    is_written = len(labels) <= MAX_WRITTEN
-    is_of_two = len(labels) == 2
-    size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
-    below = 0 if is_written else 0.22 * PAIRS
-    figure = Figure(figsize=(size + 0.2, size - 0.2 + below))
+    use_fonts(labels)
+    of_labels = scores[(scores["split"] == "test") & scores["label"].isin(labels)]
+    recalls = of_labels[of_labels["score"] == "recall"].set_index("label")["value"]
+    worst = recalls.reindex(labels).sort_values(kind="stable").index[:MAX_DRAWN]
+    names = [name for name in labels if name in worst][::-1]  # the first is at the top
+    figure = Figure(figsize=(7.5, 1.6 + 0.4 * len(names)))
     axis = figure.subplots()
-    counts = confusion(test, classes).loc[labels]
-    fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
-    axis.imshow(fractions, cmap=BLUES, vmin=0, vmax=1)
-    names = [shorten(label, MAX_LABEL if is_of_two else 2 * MAX_LABEL) for label in labels]
-    axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="Predicted label", ylabel="True label")
-    if is_written:
-        _write_cells(axis, counts, fractions)
-    else:
-        axis.tick_params(labelsize=8)
-        lines = ["Pairs that are confused most often:"]
-        for row in most_confused(test, PAIRS).itertuples():
-            count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
-            lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
-        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    correct = int((actual == predicted).sum())
-    title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
-    if len(classes) > MAX_DRAWN:
-        title += (
-            f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall, without their "
-            "confusions with other classes"
-        )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    for score, colour, offset in (("recall", BLUE, 0.2), ("precision", ORANGE, -0.2)):
+        rows = of_labels[of_labels["score"] == score].set_index("label").reindex(names)
+        places = np.arange(len(names)) + offset
+        axis.barh(places, rows["value"].fillna(0), 0.36, color=colour, label=score)
+        low, high = rows[["low", "high"]].astype(float).to_numpy().T
+        axis.hlines(places, low, high, GREY, linewidth=1.5)
+    for place, name in enumerate(names):
+        if name not in recalls:
+            axis.text(0.01, place, "no test photo", va="center", color=GREY, fontsize=9)
+    axis.set_yticks(range(len(names)), [shorten(name, MAX_LABEL) for name in names])
+    ends = (-0.6, len(names) - 0.4)
+    axis.set(xlim=(0, 1), ylim=ends, xlabel="Fraction, with its interval")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    if len(labels) > MAX_DRAWN:
+        title = f"The {MAX_DRAWN} of {len(labels):,} classes with the lowest recall"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
-
-
-def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> None:
-    """Write the number and fraction of images into the cells of classes that have images."""
-    size = 12 if len(fractions) == 2 else 8
-    for row, column in np.argwhere(~np.isnan(fractions)):
-        fraction = fractions[row, column]
-        text = f"{counts.iat[row, column]:,}\n{fraction:.1%}"
-        colour = BLUES(1.0) if fraction < 0.5 else BLUES(0)
-        axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
 
 
 def draw_reliability(reliability: pd.DataFrame) -> Figure:
@@ -203,8 +167,8 @@ def draw_augmented(
 
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from the PROBABILITIES table, the same for every model."""
-    rows = spread(with_confidence(predictions), PREDICTIONS)
+    """Draw evenly spaced images from a table of `with_confidence`, the same for every model."""
+    rows = spread(predictions, PREDICTIONS)
     title = f"Test images ({len(rows):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, rows)})
 
@@ -212,7 +176,7 @@ def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image
 def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     """Draw the most confident errors and the least confident correct predictions.
 
-    `predictions` is a PROBABILITIES table. Confidence is the predicted label's probability.
+    `predictions` is a table of `with_confidence`.
     """
     ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
@@ -224,18 +188,18 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Image:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, question: str) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
-    The reason is `likely`, the most probable other label, or a near-duplicate with a different
-    label.
+    The reason is a `question` about `likely`, the most probable other label, or a near-duplicate
+    with a different label.
     """
     rows = suspects.head(MAX_TO_REVIEW)
     titles = []
     for number, row in enumerate(rows.itertuples(), 1):
         place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
-        why = f"perhaps {row.likely}"
+        why = question.format(row.likely)
         if row.contradicts:
             why = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
         titles.append(f"{place}\n{label} {row.probability:.1%}\n{why}")
@@ -245,7 +209,6 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame) -> Image.Ima
 
 def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
     for row in predictions.itertuples():
-        is_right = row.actual == row.predicted
         title = f"{shorten(row.predicted, MAX_TITLE_LABEL)} {row.confidence:.0%}"
-        title += "" if is_right else f"\n✗ label: {row.actual}"
-        yield reader(archive, row.path), title, BLUE if is_right else RED
+        title += f"\n✗ {row.mistake}" if row.wrong else ""
+        yield reader(archive, row.path), title, RED if row.wrong else BLUE

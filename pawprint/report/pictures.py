@@ -165,20 +165,23 @@ def reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
     return partial(open_image, archive, name, decoded_side(max(PHOTO_SIZE)))
 
 
-def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return up to `number` rows from a SPLIT table, the same number per class if there are any."""
+def samples(train: pd.DataFrame, number: int, by: str = "label") -> pd.DataFrame:
+    """Return up to `number` rows from a SPLIT table, the same number per class if there are any.
+
+    The column `by` has the classes.
+    """
     if train.empty:  # labels are still missing
         return train
-    per_class = max(1, number // train["label"].nunique())
-    return spread(pd.concat(spread(rows, per_class) for _, rows in train.groupby("label")), number)
+    per_class = max(1, number // train[by].nunique())
+    return spread(pd.concat(spread(rows, per_class) for _, rows in train.groupby(by)), number)
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame) -> Image.Image:
     """Draw evenly spaced training images from each class, with their label and size in pixels.
 
-    `train` is a SPLIT table with the columns `width` and `height`.
+    `train` is a SPLIT table with the columns `width`, `height` and `stratum`, the class.
     """
-    rows = samples(train, SAMPLES)
+    rows = samples(train, SAMPLES, "stratum")
     titles = [f"{row.label}\n{row.width}×{row.height}" for row in rows.itertuples()]
     return draw_first(archive, "Training images", rows, len(train), titles)
 

@@ -6,7 +6,7 @@ unsure, so that few other ones are wrong.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,10 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
+from pawprint.base.label_cells import label_losses
 from pawprint.base.rounding import significant
-from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.metadata import LabelMetadata, Metadata
+from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import (
@@ -25,6 +26,7 @@ from pawprint.scores.intervals import (
     independent_counts,
     independent_images,
 )
+from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -53,9 +55,9 @@ def fit_rules(
     group; images in the same group are not independent. Raises InputError if there are too few
     validation images for `params.max_error`.
     """
-    labels = metadata.labels
-    temperature, thresholds = calibrate(
-        params, labels, validation.actual, validation.logits, groups
+    fit = calibrate if metadata.exclusive else calibrate_labels
+    temperature, thresholds = fit(
+        params, metadata.labels, validation.actual, validation.logits, groups
     )
     rules: dict = {"temperature": temperature, "thresholds": thresholds}
     if params.unknown_quantile is not None:
@@ -83,23 +85,47 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     actual_logits = logits[np.arange(len(logits)), actual]
+    return _fit_temperature(logits, actual_logits, weight, to_probabilities)
+
+
+def fit_temperature_of_labels(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -> float:
+    """Return the temperature like `fit_temperature`, one for all labels.
+
+    `actual` is bool `(images, labels)`, and the loss of an image is the sum over its labels.
+    """
+    actual_logits = (actual * logits).sum(axis=-1)
+    return _fit_temperature(logits, actual_logits, weight, to_label_probabilities)
+
+
+Convert = Callable[[np.ndarray, float], np.ndarray]  # from logits and a temperature
+
+
+def _fit_temperature(
+    logits: np.ndarray, actual_logits: np.ndarray, weight: float, convert: Convert
+) -> float:
     low, high = np.log(TEMPERATURES)
     while high - low > PRECISION:  # bisection; importing SciPy would take longer
         middle = (low + high) / 2
-        if _slope(middle, logits, actual_logits, weight) > 0:
+        if _slope(middle, logits, actual_logits, weight, convert) > 0:
             high = middle
         else:
             low = middle
     return significant(np.exp(low), DIGITS)
 
 
-def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray, weight: float) -> float:
+def _slope(
+    logarithm: float,
+    logits: np.ndarray,
+    actual_logits: np.ndarray,
+    weight: float,
+    convert: Convert,
+) -> float:
     """Return the derivative of the log loss for all images, each with a weight, plus the prior.
 
     It is the derivative with respect to `logarithm`, the logarithm of a temperature.
     """
     temperature = np.exp(logarithm)
-    expected = np.sum(to_probabilities(logits, temperature) * logits, axis=-1)
+    expected = np.sum(convert(logits, temperature) * logits, axis=-1)
     return logarithm / PRIOR**2 + weight * np.sum(actual_logits - expected) / temperature
 
 
@@ -126,19 +152,50 @@ def calibrate(
     return temperature, thresholds
 
 
-def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
-    """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
+def calibrate_labels(
+    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray, groups: np.ndarray
+) -> tuple[float, dict[str, float]]:
+    """Return what `calibrate` does for labels that do not exclude each other.
 
-    The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
-    (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
+    `actual` is bool `(images, labels)`. Labels do not take images from each other.
+    """
+    temperature = 1.0
+    if params.temperature:
+        weight = independent_images(groups) / len(groups)
+        found = fit_temperature_of_labels(actual, logits, weight)
+        before, after = (
+            label_losses(actual, to_label_probabilities(logits, each)).sum()
+            for each in (1.0, found)
+        )
+        temperature = found if _is_significant(before - after, weight) else 1.0
+    probabilities = to_label_probabilities(logits, temperature)
+    thresholds = dict(params.threshold or {})
+    for label, recall in (params.recall or {}).items():
+        is_label, probability = (each[:, labels.index(label)] for each in (actual, probabilities))
+        thresholds[label] = choose_threshold(is_label, probability >= 0.5, probability, recall)
+    return temperature, thresholds
+
+
+def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
+    """Return the temperature from `fit_temperature`, or 1 if it is not significant.
+
+    `groups` are `(images,)`.
     """
     weight = independent_images(groups) / len(groups)
     temperature = fit_temperature(actual, logits, weight)
     before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
     after = log_losses(actual, to_probabilities(logits, temperature)).sum()
+    return temperature if _is_significant(before - after, weight) else 1.0
+
+
+def _is_significant(gain: float, weight: float) -> bool:
+    """Return whether a temperature that lowers the sum of log losses by `gain` is SIGNIFICANT.
+
+    The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
+    (https://doi.org/10.1214/aoms/1177732360), with the design effect of groups as `weight`.
+    """
     # The probability that a chi-squared variable with one degree of freedom is larger.
-    p_value = math.erfc((weight * max(before - after, 0)) ** 0.5)
-    return temperature if p_value < SIGNIFICANT else 1.0
+    return math.erfc((weight * max(gain, 0)) ** 0.5) < SIGNIFICANT
 
 
 def choose_threshold(
@@ -241,7 +298,8 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
-    probabilities = to_probabilities(outputs.logits, metadata.temperature)
+    convert = to_probabilities if metadata.exclusive else to_label_probabilities
+    probabilities = convert(outputs.logits, metadata.temperature)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
 
 
@@ -253,8 +311,11 @@ def decide(
     groups: np.ndarray,
 ) -> Predictions:
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
-    predicted = metadata.classes(probabilities)
     is_unknown = metadata.are_unknown(unknown_scores)
+    if isinstance(metadata, LabelMetadata):
+        named = metadata.named(probabilities)
+        return LabelPredictions(actual, probabilities, named, metadata.labels, groups, is_unknown)
+    predicted = metadata.classes(probabilities)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
     return Predictions(
         actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
@@ -282,13 +343,14 @@ def describe_rules(
             f"{predictions.is_decided.sum():,} of {images:,} validation images are decided, with a "
             f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong"
         )
-    before = predictions.probabilities.argmax(axis=-1)
+    before = predict(metadata.model_copy(update={"thresholds": {}}), validation, groups)
+    if not metadata.exclusive:
+        yield describe_naming(metadata)
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        is_class = predictions.actual == index
-        is_found = predictions.predicted == index
-        was_found = before == index
+        is_class, is_found = predictions.is_of(index), predictions.is_named(index)
+        was_found = before.is_named(index)
         yield (
             f"{label} from {threshold:.4g}: {is_found[is_class].sum()} of {is_class.sum()} found "
             f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "
@@ -299,6 +361,13 @@ def describe_rules(
             found = f"at least {low:.0%} will be found ({CONFIDENCE:.0%} confidence)"
             yield f"of other photos of {label}, {found}"
             yield describe_recall(label, recalls[label], is_found[is_class].mean())
+
+
+def describe_naming(metadata: Metadata) -> str:
+    """Return a line about the labels that are named, of those that do not exclude each other."""
+    if metadata.at_least_one:
+        return "every training photo has a label, so the most probable is named if none reaches 0.5"
+    return "labels are named from 0.5 on; some training photos have none, so a photo may get none"
 
 
 def describe_recall(label: str, expected: float, recall: float) -> str:

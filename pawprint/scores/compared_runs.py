@@ -14,13 +14,16 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN, UNSURE
-from pawprint.base.columns import CLASSES, HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
+from pawprint.base.classes import NEITHER, UNKNOWN, UNSURE
+from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError, counted, name_some
+from pawprint.base.label_cells import labels_in
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.prediction_table import judged_predictions, with_image
+from pawprint.scores.label_metrics import OF_SEVERAL, catalogue_of
+from pawprint.scores.label_rows import join_labels
+from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import MARGIN, ModelComparison, compare, describe_verdict, set_row
 
@@ -43,7 +46,7 @@ class Run(NamedTuple):
     is set. `choices` is the content of data/cross_validation.json, or {}. `marked` contains the
     numbers of held-out images labelled unknown and unsure, such as "3 and 0", or "" if they are not
     known. `missing` explains why data are missing, or is "". `labels` contains all classes, or none
-    if they are not known.
+    if they are not known. If a photo can show several of them, they are not `exclusive`.
     """
 
     name: str
@@ -55,6 +58,15 @@ class Run(NamedTuple):
     marked: str = ""
     missing: str = ""
     labels: Set[str] = frozenset()
+    exclusive: bool = True
+
+    def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
+        """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
+        return names.map(lambda name: not labels.isdisjoint(self.labels_of(name))).astype(bool)
+
+    def labels_of(self, name: str) -> list[str]:
+        """Return a class as a list, or the labels in a cell."""
+        return [name] if self.exclusive else labels_in(name)
 
     @property
     def places(self) -> pd.DataFrame:
@@ -152,9 +164,9 @@ class ComparedRun(NamedTuple):
         changes += [f"{name} removed" for name in sorted(self.gone)]
         found = f"of {len(every):,} other photos, {right:,} are right (was {was:,})"
         if self.added:
-            called = every["predicted"].isin(self.added).sum()
+            called = self.new.shows(every["predicted"], self.added).sum()
             own = pd.concat(self.new.tables[name] for name in deciding)
-            own = own[own["actual"].isin(self.added)]
+            own = own[self.new.shows(own["actual"], self.added)]
             named = name_some(sorted(self.added))
             found += f", {called:,} are called {named}; of {len(own):,} photos of {named}, "
             found += f"{(own['predicted'] == own['actual']).sum():,} are right"
@@ -192,7 +204,7 @@ class ComparedRun(NamedTuple):
     def _held_out(self) -> int:
         """The number of the older run's held-out images of the common classes."""
         labels = pd.concat(self.old.tables[name]["actual"] for name in HELD_OUT)
-        return int((~labels.isin(self.gone)).sum())
+        return int((~self.old.shows(labels, self.gone)).sum())
 
     @property
     def _is_whole(self) -> bool:
@@ -226,9 +238,15 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     independent; if the data of `old` are missing, each image is its own group. If a set has no
     common images, all its images are left out. The best of more epochs is lower by chance, so the
     level of the test is divided by the ratio of the numbers of epochs. Raises InputError if the
-    runs have fewer than two classes or no validation images in common.
+    runs have fewer than two classes or no validation images in common, or differ in `exclusive`.
     """
     runs = [old, *new]
+    if len({run.exclusive for run in runs}) > 1:
+        several = name_some([run.name for run in runs if not run.exclusive])
+        raise InputError(
+            f"nothing can be compared: only in {several} can a photo have several labels "
+            "(clean.several_labels), which makes the log loss another measure."
+        )
     classes = _classes_of(runs)
     common = _pair_images(runs, [labels != classes[0] for labels in classes[1:]])
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
@@ -240,10 +258,13 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
-    each = zip(new, common, compare(deciding, confidence), classes[1:])
+    compared = compare(deciding, confidence, exclusive=old.exclusive)
+    each = zip(new, common, compared, classes[1:])
     for run, of_run, comparison, labels in each:
         if BESIDE in of_run:
-            beside = pd.DataFrame([set_row(f"{BESIDE} (decides nothing)", of_run[BESIDE])])
+            named = f"{BESIDE} (decides nothing)"
+            row = set_row(named, of_run[BESIDE], exclusive=old.exclusive)
+            beside = pd.DataFrame([row])
             sets = pd.concat([comparison.sets, beside], ignore_index=True)
             comparison = comparison._replace(sets=sets)
         differ = classes[0] - labels, labels - classes[0]
@@ -259,8 +280,9 @@ def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
     classes = [{*run.labels} for run in runs]
     if not all(classes):
         tables = [run.places for run in runs]
-        classes = [set(t["label"][t["split"].isin(HELD_OUT)]) for t in tables]
-    if len(set.intersection(*classes)) < 2:
+        names = [t["label"][t["split"].isin(HELD_OUT)] for t in tables]
+        classes = [set().union(*map(run.labels_of, cells)) for run, cells in zip(runs, names)]
+    if len(set.intersection(*classes)) < 1 + runs[0].exclusive:
         raise InputError(
             f"nothing can be compared: {' and '.join(run.name for run in runs)} have fewer than "
             "two classes in common. Compare runs with the same classes."
@@ -347,9 +369,13 @@ def read_run(read: Reader, name: str) -> Run:
     with contextlib.suppress(InputError):
         scores = read(paths.SCORES_CSV, partial(parse_table, columns=SCORES))
         run = run._replace(marked=_count_marked(scores))
+        if catalogue_of(scores) is OF_SEVERAL:
+            tables |= {split: join_labels(table) for split, table in tables.items()}
+            run = run._replace(exclusive=False)
     with contextlib.suppress(InputError):
         classes = read(paths.CLASSES_CSV, partial(parse_table, columns=CLASSES))
-        run = run._replace(labels={*classes["label"]})
+        not_a_class = set() if run.exclusive else {NEITHER}
+        run = run._replace(labels={*classes["label"]} - not_a_class)
     try:
         head, tuned = (
             read(path, partial(parse_table, columns=HISTORY))
@@ -394,5 +420,5 @@ def _parse(content: bytes) -> pd.DataFrame:
 
 
 def _parse_judged(content: bytes) -> pd.DataFrame:
-    """Return the PREDICTED_CLASSES table for training images, from a JUDGED table."""
-    return judged_predictions(parse_table(content, JUDGED))[list(PREDICTED_CLASSES)]
+    """Return the PREDICTED_CLASSES table for training images, from a table of judged ones."""
+    return judged_predictions(parse_judged(content))[list(PREDICTED_CLASSES)]

@@ -5,6 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from pawprint.base.columns import PROBABILITY, Columns, numbers, texts
+
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
 # docs/decisions/13 lists this rule's precision and recall.
@@ -28,6 +30,18 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
     )
 
 
+def judge_labels(
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+) -> tuple[pd.DataFrame, Columns]:
+    """Return the table that JUDGED is for images with several labels, and its columns.
+
+    It has a probability for each label. The arguments are as in `judge`.
+    """
+    names = [PROBABILITY + label for label in labels]
+    rows = images[["path", "label", "pixels_sha256"]].assign(**dict(zip(names, probabilities.T)))
+    return rows, texts("path", "label", "pixels_sha256") | numbers(*names)
+
+
 def list_suspects(
     judged: pd.DataFrame,
     reviewed: Collection[str] = (),
@@ -41,12 +55,22 @@ def list_suspects(
     probable label comes first. Images labelled by a person are left out: `reviewed` lists them by
     `pixels_sha256`, or by path in composed Unicode.
     """
-    others = dict(contradictions)
-    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
-    is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
+    is_unlikely = (judged["probability"] < MAX_OF_LABEL) & (
         judged["likely_probability"] > MIN_OF_OTHER
     )
-    is_suspect |= judged["contradicts"] != ""
+    return order_suspects(judged, is_unlikely, reviewed, contradictions)
+
+
+def order_suspects(
+    judged: pd.DataFrame,
+    is_unlikely: pd.Series | bool,
+    reviewed: Collection[str],
+    contradictions: Collection[tuple[str, str]],
+) -> pd.DataFrame:
+    """Return the unlikely labels and the contradictions in the order of `list_suspects`."""
+    others = dict(contradictions)
+    judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
+    is_suspect = is_unlikely | (judged["contradicts"] != "")
     is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
     is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
     suspects = judged[is_suspect].sort_values("probability", kind="stable")

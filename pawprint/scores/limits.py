@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.base.classes import NEITHER
 from pawprint.base.errors import counted
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, largest_excess, linear_interval
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import every_prediction, judged_predictions
 from pawprint.scores.series import describe_series
 
@@ -25,17 +27,23 @@ HEADING = (
     "Errors per 100 images that the model was not trained on, each class weighted equally, with "
     f"{CONFIDENCE:.0%} intervals; largest first, and last those that may be due to chance:"
 )
+HEADING_OF_LABELS = (
+    "Errors per 100 images that the model was not trained on: images with a wrong label, or of one "
+    f"label, those where it is wrong, with {CONFIDENCE:.0%} intervals; largest first, and last "
+    "those that may be due to chance:"
+)
 NO_SIZE = "No measured limit causes half an error per 100 images."
 
 
 class RunData(NamedTuple):
     """A run and its data.
 
-    `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are
-    PROBABILITIES tables keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
+    `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are tables
+    of `with_confidence` keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
     is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json. `crop_rule`
     is the rule by which all images were cut out of photos, if any, and `question` asks about
-    classes whose names seem to mean the same, or is "".
+    classes whose names seem to mean the same, or is "". If a photo can show several labels, they
+    are not `exclusive`.
     """
 
     images: pd.DataFrame
@@ -46,6 +54,7 @@ class RunData(NamedTuple):
     to_review: pd.DataFrame
     crop_rule: str | None = None
     question: str = ""
+    exclusive: bool = True
 
     @property
     def classes(self) -> int:
@@ -104,10 +113,11 @@ class Limits(NamedTuple):
 
 def find_limits(run: RunData) -> Limits:
     """Return the model's limits, with a heading."""
-    others = [limit for find in OTHERS if (limit := find(run))]
+    others = [limit for find in OTHERS[run.exclusive] if (limit := find(run))]
     sized = rank_limits(run)
+    heading = HEADING if run.exclusive else HEADING_OF_LABELS
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
-    return Limits(HEADING if sized else NO_SIZE, question + sized, others)
+    return Limits(heading if sized else NO_SIZE, question + sized, others)
 
 
 def rank_limits(run: RunData) -> list[Limit]:
@@ -115,7 +125,7 @@ def rank_limits(run: RunData) -> list[Limit]:
 
     Limits that may be due to chance come last.
     """
-    found = [limit for find in SIZED if (limit := find(run))]
+    found = [limit for find in SIZED[run.exclusive] if (limit := find(run))]
     ranked = [(limit.size, limit) for limit in found if limit.size]
     ranked = [(size, limit) for size, limit in ranked if size.errors >= MIN_ERRORS]
     ranked.sort(key=lambda pair: (pair[0].is_shown, pair[0].errors), reverse=True)
@@ -167,19 +177,60 @@ def confused_classes(run: RunData) -> Limit | None:
 
 def weak_class(run: RunData) -> Limit | None:
     """Return the limit for the class with the clearest excess of errors, by `largest_excess`."""
+    return _weakest(
+        run.held_out,
+        run.classes,
+        "A recall of {weak} as high as in other classes {size}: the model is correct on {own:.0%} "
+        "of its {images:,} images, and on {rest:.0%} of the others; add images of {weak}.",
+    )
+
+
+def missed_label(run: RunData) -> Limit | None:
+    """Return the limit for the label that is missed most often, as in `weak_class`."""
+    return _weakest_label(
+        run,
+        ("is_of", "is_named"),
+        "Finding {weak} as often as other labels {size}: the model finds it in {own:.0%} of its "
+        "{images:,} images, and the other labels in {rest:.0%} of theirs; add images of {weak}.",
+    )
+
+
+def surplus_label(run: RunData) -> Limit | None:
+    """Return the limit for the label that is named wrongly most often, as in `weak_class`."""
+    return _weakest_label(
+        run,
+        ("is_named", "is_of"),
+        "Naming {weak} as correctly as other labels {size}: {own:.0%} of the {images:,} images for "
+        "which the model names it show it, and {rest:.0%} for the other labels; add images that "
+        "resemble {weak} and do not show it.",
+    )
+
+
+def _weakest_label(run: RunData, columns: tuple[str, str], sentence: str) -> Limit | None:
+    """Return the limit for the label that the second column lacks most, where the first has it."""
     every = run.held_out
+    rows = split_labels(every)
+    has, expected = (rows[name] & (rows["label"] != NEITHER) for name in columns)
+    rows = rows.assign(actual=rows["label"], wrong=~expected)[has]
+    labels = rows["actual"].nunique()
+    return _weakest(rows, labels, sentence, len(every)) if labels > 1 else None
+
+
+def _weakest(every: pd.DataFrame, classes: int, sentence: str, photos: int | None = None) -> Limit:
+    """Return the limit for the class with the clearest excess of errors, by `largest_excess`.
+
+    If the rows are labels of a number of `photos`, errors are counted per 100 of these.
+    """
     columns = (every[name].to_numpy() for name in ("wrong", "actual", "group"))
     weak, p_value = largest_excess(*columns)
-    size = _excess(every, every["actual"] == weak, run.classes - 1)
-    size = Size(size.errors, *extend_to_zero(size[1:], p_value < 1 - CONFIDENCE))
-    recalls = 1 - every.groupby("actual")["wrong"].mean()
     images = (every["actual"] == weak).sum()
-    return Limit(
-        f"A recall of {weak} as high as in other classes {size}: the model is correct on "
-        f"{recalls[weak]:.0%} of its {images:,} images, and on {recalls.drop(weak).mean():.0%} of "
-        f"the others; add images of {weak}.",
-        size,
-    )
+    size = _excess(every, every["actual"] == weak, classes - 1)
+    if photos:
+        size = Size(*(end * classes * images / photos for end in size))
+    size = Size(size.errors, *extend_to_zero(size[1:], p_value < 1 - CONFIDENCE))
+    rights = 1 - every.groupby("actual")["wrong"].mean()
+    own, rest = rights[weak], rights.drop(weak).mean()
+    return Limit(sentence.format(weak=weak, size=size, own=own, rest=rest, images=images), size)
 
 
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
@@ -285,10 +336,13 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-SIZED: tuple[Callable[[RunData], Limit | None], ...] = (confused_classes, weak_class, more_images)
-OTHERS: tuple[Callable[[RunData], Limit | None], ...] = (
-    labels_to_review,
-    shortcut,
-    divided_series,
-    partial(divided_series, key="crossed"),
-)
+Finders = dict[bool, tuple[Callable[[RunData], Limit | None], ...]]  # keyed by `exclusive`
+SIZED: Finders = {
+    True: (confused_classes, weak_class, more_images),
+    False: (missed_label, surplus_label, more_images),
+}
+OF_SERIES = (divided_series, partial(divided_series, key="crossed"))
+OTHERS: Finders = {
+    True: (labels_to_review, shortcut, *OF_SERIES),
+    False: (labels_to_review, *OF_SERIES),
+}

@@ -18,26 +18,32 @@ from pawprint.scores import intervals
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
-def reliability(
-    actual: np.ndarray, probabilities: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each non-empty bin's mean probability, each image's bin, and if it is in the class.
+def bin_probabilities(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each non-empty bin's mean probability, and each sample's bin.
 
-    The results are float64 `(bins,)`, in increasing order, int64 `(images,)` and bool `(images,)`.
+    The results are float64 `(bins,)`, in increasing order, and int64 `(samples,)`.
     """
-    if probabilities.shape[1] == 2:
-        probability = probabilities[:, 1]
-        is_right = actual == 1
-    else:
-        probability = probabilities.max(axis=1)
-        is_right = actual == probabilities.argmax(axis=1)
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     bins = np.unique(bins, return_inverse=True)[1]
-    return np.bincount(bins, weights=probability) / np.bincount(bins), bins, is_right
+    return np.bincount(bins, weights=probability) / np.bincount(bins), bins
+
+
+class Samples(NamedTuple):
+    """Probabilities, whether what they are about is true, and groups, each `(samples,)`.
+
+    `label` is what they are about; see RELIABILITY.
+    """
+
+    label: str
+    probability: np.ndarray
+    is_true: np.ndarray
+    groups: np.ndarray
 
 
 class Predictions(NamedTuple):
     """Predictions for images in the classes.
+
+    LabelPredictions overrides what differs if an image can show several of them.
 
     `is_unknown`, bool `(images,)`, marks the images that the unknown-image detector rejects, if
     there is one. `is_decided` marks the images that are not unsure, if the model can be unsure. In
@@ -62,6 +68,55 @@ class Predictions(NamedTuple):
         """The probability of each image's predicted class, `(images,)`."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]
 
+    @property
+    def losses(self) -> np.ndarray:
+        """The log loss of each image, `(images,)`."""
+        return log_losses(self.actual, self.probabilities)
+
+    @property
+    def names(self) -> np.ndarray:
+        """Each image's predicted class, str `(images,)`."""
+        return np.array(self.labels)[self.predicted]
+
+    @property
+    def mistakes(self) -> list[str]:
+        """What is wrong with each prediction, if it is wrong: the class that the image has."""
+        return [f"label: {self.labels[index]}" for index in self.actual]
+
+    def is_of(self, index: int) -> np.ndarray:
+        """Return whether each image is in a class, bool `(images,)`."""
+        return self.actual == index
+
+    def is_named(self, index: int) -> np.ndarray:
+        """Return whether each image is predicted to be in a class, bool `(images,)`."""
+        return self.predicted == index
+
+    @property
+    def present(self) -> list[int]:
+        """The indices of the classes with images."""
+        return [index for index in range(len(self.labels)) if self.is_of(index).any()]
+
+    @property
+    def with_a_curve(self) -> list[int]:
+        """The classes with an ROC curve; only the second of two, because 1 - p would make ties."""
+        return [1] if len(self.labels) == 2 else self.present
+
+    @property
+    def samples(self) -> Samples:
+        """The samples whose probabilities should be reliable: one for each image.
+
+        They are about the second of two classes, or with more classes the most probable one.
+        """
+        if len(self.labels) == 2:
+            return Samples(self.labels[1], self.probabilities[:, 1], self.actual == 1, self.groups)
+        is_true = self.actual == self.probabilities.argmax(axis=1)
+        return Samples(PREDICTED, self.probabilities.max(axis=1), is_true, self.groups)
+
+    @property
+    def catalogue(self) -> dict[str, "Score"]:
+        """The scores that apply."""
+        return CATALOGUE
+
 
 Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` and `images` of SCORES
 
@@ -73,9 +128,13 @@ def fraction_cells(is_true: np.ndarray, groups: np.ndarray) -> Cells:
 
 
 def measure_fraction(values: np.ndarray, predictions: Predictions) -> Cells | None:
-    """Return the cells for images whose `(images,)` values are not NaN; None without any."""
+    """Return the cells for images whose `(images,)` values are not NaN; None without any.
+
+    Values `(images, labels)` count one by one, but an image's are not independent of each other.
+    """
     is_in = ~np.isnan(values)
-    return fraction_cells(values[is_in], predictions.groups[is_in]) if is_in.any() else None
+    groups = np.broadcast_to(predictions.groups, values.T.shape).T
+    return fraction_cells(values[is_in], groups[is_in]) if is_in.any() else None
 
 
 def _mean_loss(losses: np.ndarray, predictions: Predictions) -> Cells:
@@ -99,20 +158,20 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     actual = predictions.actual
     areas = [
         intervals.area_interval(probabilities[:, index], actual == index, predictions.groups)
-        for index in _classes_with_a_curve(actual, probabilities.shape[1])
+        for index in predictions.with_a_curve
         if len(np.unique(actual)) > 1
     ]
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
-def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
+def alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
     """Return the cells for a score that has no interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
 
 def _f1(predictions: Predictions, index: int) -> tuple[float, int]:
-    is_actual = predictions.actual == index
-    is_predicted = predictions.predicted == index
+    is_actual = predictions.is_of(index)
+    is_predicted = predictions.is_named(index)
     both = (is_actual & is_predicted).sum()
     either = (is_actual | is_predicted).sum()
     return 2 * both / (either + both), either
@@ -130,13 +189,10 @@ def _calibration(predictions: Predictions) -> tuple[float, int]:
     Binning, 2015 (https://doi.org/10.1609/aaai.v29i1.9602). The gap is in [0, 1]. Random variation
     makes it larger than 0 even for calibrated probabilities, especially with few images.
     """
-    mean, bins, is_right = reliability(predictions.actual, predictions.probabilities)
-    gaps = mean * np.bincount(bins) - np.bincount(bins, weights=is_right)
+    samples = predictions.samples
+    mean, bins = bin_probabilities(samples.probability)
+    gaps = mean * np.bincount(bins) - np.bincount(bins, weights=samples.is_true)
     return float(np.abs(gaps).sum() / len(bins)), len(bins)
-
-
-def _losses(predictions: Predictions) -> np.ndarray:
-    return log_losses(predictions.actual, predictions.probabilities)
 
 
 def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
@@ -146,11 +202,11 @@ def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
 
 
 def _recall(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.actual == index, predictions.is_right, np.nan)
+    return np.where(predictions.is_of(index), predictions.is_named(index), np.nan)
 
 
 def _precision(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.predicted == index, predictions.is_right, np.nan)
+    return np.where(predictions.is_named(index), predictions.is_of(index), np.nan)
 
 
 PERCENT = ".2%"
@@ -179,29 +235,33 @@ class Score(NamedTuple):
 # Scores that guide decisions, keyed by split. There are at most ten, including scores from other
 # stages.
 IN_METRICS = {
-    "validation": ["accuracy", "loss"],
-    "test": ["accuracy", "mean_recall", "loss", "decided", "error_of_decided"],
+    "validation": ["accuracy", "exact", "loss"],
+    "test": ["accuracy", "exact", "mean_recall", "loss", "decided", "error_of_decided"],
 }
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
+LOSS = Score("log loss", attrgetter("losses"), NUMBER, _mean_loss)
+OF_EACH = {
+    "recall": Score("recall", _recall, is_of_class=True),
+    "precision": Score("precision", _precision, is_of_class=True),
+    "f1": Score("F1", _f1, PERCENT, alone, is_of_class=True),
+}
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right")),
-    "loss": Score("log loss", _losses, NUMBER, _mean_loss),
+    "loss": LOSS,
     "mean_recall": Score(
         HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes
     ),
-    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone),
+    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, alone),
     "roc_auc": Score("area under the ROC curve", attrgetter("probabilities"), NUMBER, _area),
-    "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, _alone),
+    "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, alone),
     APART: Score("accuracy without near-duplicates of other splits"),
     "refused": Score("images labelled unknown", attrgetter("is_unknown")),
     "decided": Score("images decided, not unsure", attrgetter("is_decided")),
     "error_of_decided": Score("error of the decided images", _error_of_decided),
-    "recall": Score("recall", _recall, is_of_class=True),
-    "precision": Score("precision", _precision, is_of_class=True),
-    "f1": Score("F1", _f1, PERCENT, _alone, is_of_class=True),
+    **OF_EACH,
 }
 
 
@@ -211,11 +271,10 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     Classes without images have no row. A fraction of no images, such as the precision of a class
     that is never predicted, has no row either.
     """
-    actual = predictions.actual
     labels = predictions.labels
     rows = []
-    for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
-        for name, score in CATALOGUE.items():
+    for label, *index in [("",), *((labels[index], index) for index in predictions.present)]:
+        for name, score in predictions.catalogue.items():
             if score.is_of_class == bool(index):
                 values = score.values(predictions, *index)
                 cells = None if values is None else score.measure(values, predictions)
@@ -297,29 +356,27 @@ def headline_of(scores: pd.DataFrame) -> str:
 def tabulate_reliability(predictions: Predictions) -> pd.DataFrame:
     """Return a row for each non-empty bin, with the RELIABILITY columns from `label` on.
 
-    `label` is the class that the probability and fraction refer to: the second of two classes, or
-    with more classes PREDICTED, the most probable one.
+    `label` is what the probability and fraction refer to; see `Predictions.samples`.
     """
-    labels = predictions.labels
-    label = labels[1] if len(labels) == 2 else PREDICTED
-    mean, bins, is_right = reliability(predictions.actual, predictions.probabilities)
+    samples = predictions.samples
+    mean, bins = bin_probabilities(samples.probability)
     parts = [bins == number for number in range(len(mean))]
     rows = [
-        (label, probability, *fraction_cells(is_right[part], predictions.groups[part]))
+        (samples.label, probability, *fraction_cells(samples.is_true[part], samples.groups[part]))
         for probability, part in zip(mean.tolist(), parts)
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
 
 
-def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+def tabulate_roc(predictions: Predictions) -> pd.DataFrame:
     """Return the ROC table: the points on each class's curve, against the other classes.
 
     A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve.
     """
     rows = [
-        (labels[index], *point)
-        for index in _classes_with_a_curve(actual, len(labels))
-        for point in zip(*_roc_curve(actual == index, probabilities[:, index]))
+        (predictions.labels[index], *point)
+        for index in predictions.with_a_curve
+        for point in zip(*_roc_curve(predictions.is_of(index), predictions.probabilities[:, index]))
     ]
     return pd.DataFrame(rows, columns=list(ROC))
 
@@ -329,14 +386,19 @@ def _roc_curve(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np
 
     This replaces scikit-learn's `roc_curve`, because importing it takes longer than `evaluate`.
     """
+    right, taken = count_ranked(is_class, scores)
+    wrong = taken - right
+    turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
+    kept = np.concatenate([[True], turns, [True]])[-len(taken) :]
+    return np.append(0, wrong[kept]) / wrong[-1], np.append(0, right[kept]) / right[-1]
+
+
+def count_ranked(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Count the images from each distinct score up: those in the class, and all of them."""
     order = np.argsort(-scores, kind="stable")
     # The end of each run of equal scores.
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    right = np.cumsum(is_class[order])[ends]
-    wrong = ends + 1 - right
-    turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
-    kept = np.concatenate([[True], turns, [True]])[-len(ends) :]
-    return np.append(0, wrong[kept]) / wrong[-1], np.append(0, right[kept]) / right[-1]
+    return np.cumsum(is_class[order])[ends], ends + 1
 
 
 def describe_fractions(
@@ -353,8 +415,3 @@ def describe_fractions(
         value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
         texts.append(f"{value}, {row.low:.4f} to {row.high:.4f}")
     return f"{name} {'; '.join(texts) or 'no images'} ({100 * intervals.CONFIDENCE:g}% intervals)"
-
-
-def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
-    """Return the classes with images; only the second of two, because 1 - p would make ties."""
-    return [1] if classes == 2 else np.unique(actual).tolist()

@@ -11,10 +11,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import log_losses
-from pawprint.base.columns import PROBABILITIES, PROBABILITY, UNKNOWN_SCORE, Columns
+from pawprint.base.classes import NEITHER, log_losses
+from pawprint.base.columns import (
+    JUDGED,
+    JUDGED_LABELS,
+    PROBABILITIES,
+    PROBABILITY,
+    UNKNOWN_SCORE,
+    Columns,
+)
 from pawprint.base.files import parse_file
+from pawprint.base.label_cells import cells_of, indicators, named_labels
 from pawprint.base.tables import parse_table, write_table
+from pawprint.scores.label_metrics import LabelPredictions
+from pawprint.scores.metrics import Predictions
 
 # Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
 IMAGE_DIGITS = 16
@@ -27,21 +37,30 @@ def read_probabilities(path: Path) -> pd.DataFrame:
 
 def parse_probabilities(content: bytes) -> pd.DataFrame:
     """Parse a PROBABILITIES table with one probability column per label, like `parse_table`."""
+    return parse_table(content, PROBABILITIES | _numbers_in(_header(content)))
+
+
+def parse_judged(content: bytes) -> pd.DataFrame:
+    """Parse a JUDGED table, or JUDGED_LABELS and probabilities, like `parse_table`."""
+    numbers = _numbers_in(_header(content))
+    return parse_table(content, JUDGED_LABELS | numbers if numbers else JUDGED)
+
+
+def _header(content: bytes) -> list[str]:
     try:
-        header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
+        return next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
-        header = []
-    return parse_table(content, _prediction_columns(header))
+        return []
 
 
 def write_probabilities(path: Path, predictions: pd.DataFrame) -> None:
     """Write a PROBABILITIES table, like `write_table`."""
-    write_table(path, predictions, _prediction_columns(predictions))
+    write_table(path, predictions, PROBABILITIES | _numbers_in(predictions))
 
 
-def _prediction_columns(names: Iterable[str]) -> Columns:
+def _numbers_in(names: Iterable[str]) -> Columns:
     numbers = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]
-    return PROBABILITIES | dict.fromkeys(numbers, "float64")
+    return dict.fromkeys(numbers, "float64")
 
 
 def predicted_labels(predictions: Iterable[str]) -> list[str]:
@@ -55,31 +74,25 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
-def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """Return each image's log loss in a PROBABILITIES table, `(images,)`."""
-    actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
-    return log_losses(actual, probabilities_in(predictions))
-
-
 def tabulate(
     rows: pd.DataFrame,
     probabilities: np.ndarray,
-    predicted: np.ndarray,
+    names: np.ndarray,
     labels: list[str],
     unknown_scores: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Return a PROBABILITIES table.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
-    same order: `probabilities` are float64 `(images, classes)`, `predicted` are indices of
-    `labels`, and `unknown_scores` are float64 `(images,)`.
+    same order: `probabilities` are float64 `(images, classes)`, `names` are the predicted
+    classes or cells, and `unknown_scores` are float64 `(images,)`.
     """
     scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
     return pd.DataFrame(
         {
             "path": rows["path"].array,
             "actual": rows["label"].array,
-            "predicted": np.array(labels)[predicted],
+            "predicted": names,
             "pixels_sha256": rows["pixels_sha256"].array,
             **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
             **scores,
@@ -92,21 +105,28 @@ def with_image(images: pd.DataFrame) -> pd.DataFrame:
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
 
 
-def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return the PROBABILITIES columns with `confidence` and `wrong`; rows are numbered from 0.
+def predictions_in(predictions: pd.DataFrame, *, exclusive: bool) -> Predictions:
+    """Return the predictions in a PROBABILITIES table; its paths are the groups."""
+    labels = predicted_labels(predictions)
+    cells = (predictions["actual"], predictions["predicted"])
+    probabilities, groups = probabilities_in(predictions), predictions["path"].to_numpy()
+    if exclusive:
+        indices = (pd.Index(labels).get_indexer(names) for names in cells)
+        actual, predicted = indices
+        return Predictions(actual, probabilities, predicted, labels, groups)
+    actual, predicted = (indicators(names, labels) for names in cells)
+    return LabelPredictions(actual, probabilities, predicted, labels, groups)
 
-    `predictions` is a PROBABILITIES table. `confidence` is the predicted label's probability, in
-    [0, 1], and `wrong` is bool.
+
+def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.DataFrame:
+    """Return a PROBABILITIES table with `confidence`, `wrong`, `mistake`; rows start with 0.
+
+    `confidence` is the probability of what is predicted, in [0, 1], `wrong` is bool, and `mistake`
+    says what is wrong.
     """
-    predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
-    return (
-        predictions[list(PROBABILITIES)]
-        .assign(
-            confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
-            wrong=predictions["predicted"] != predictions["actual"],
-        )
-        .reset_index(drop=True)
-    )
+    read = predictions_in(predictions, exclusive=exclusive)
+    about = {"confidence": read.confidence, "wrong": ~read.is_right, "mistake": read.mistakes}
+    return predictions.assign(**about).reset_index(drop=True)
 
 
 def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -115,34 +135,41 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     The argument and the result are tables as returned by `with_confidence`. Rows keep the numbers
     that they had before ranking.
     """
-    ranked = with_confidence(predictions)
-    order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
-    return ranked.iloc[order.argsort(kind="stable")]
+    order = np.where(predictions["wrong"], -predictions["confidence"], predictions["confidence"])
+    return predictions.iloc[order.argsort(kind="stable")]
 
 
 def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return each image's prediction by a model that was not trained on the image.
 
-    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `split` and
-    `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a
-    PROBABILITIES table for each split.
+    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `mistake`, `split` and
+    `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a table of
+    `with_confidence` for each split.
     """
     training = judged_predictions(judged).assign(split="train")
-    held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
+    held_out = [table.assign(split=name) for name, table in predictions.items()]
     return pd.concat([training, *held_out], ignore_index=True, join="inner")
 
 
 def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
-    """Add to a JUDGED table the PREDICTED_CLASSES columns, and `confidence` and `wrong`.
+    """Add to a JUDGED table the PREDICTED_CLASSES columns, and `confidence`, `wrong`, `mistake`.
 
-    The given label is predicted unless another one is more probable, so a tie is correct.
+    The given label is predicted unless another one is more probable, so a tie is correct. In a
+    JUDGED_LABELS table, labels are named as by a model without thresholds.
     """
+    if labels := predicted_labels(judged):
+        at_least_one = bool((judged["label"] != NEITHER).all())
+        named = named_labels(probabilities_in(judged), at_least_one)
+        table = with_image(judged).assign(actual=judged["label"], predicted=cells_of(named, labels))
+        losses = predictions_in(table, exclusive=False).losses
+        return with_confidence(table, exclusive=False).assign(loss=losses)
     is_wrong = judged["likely_probability"] > judged["probability"]
     return with_image(judged).assign(
         actual=judged["label"],
         predicted=judged["likely"].where(is_wrong, judged["label"]),
         confidence=judged[["probability", "likely_probability"]].max(axis=1),
         wrong=is_wrong,
+        mistake="label: " + judged["label"],
         loss=log_losses(np.zeros(len(judged), int), judged[["probability"]].to_numpy()),
     )
 

@@ -27,9 +27,9 @@ NO_USE = "no practical difference"
 class LossTest(NamedTuple):
     """The difference in log loss, new minus old, with its interval at the level `confidence`.
 
-    `of_right` is the interval for `right`: the accuracy or, with imbalanced classes, the mean
-    recall. If the difference is not significant, both intervals are extended to 0. With too few
-    groups, `low` and `high` are infinite.
+    `of_right` is the interval for `right`, the main score (see `headline_strata`). If the
+    difference is not significant, both intervals are extended to 0. With too few groups, `low` and
+    `high` are infinite.
     """
 
     difference: float
@@ -58,8 +58,8 @@ class LossTest(NamedTuple):
 class ModelComparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their log losses.
 
-    Each row in `sets` describes a set of images: the number of images, both models' accuracy (or
-    with imbalanced classes, their balanced accuracy), their log losses, and the difference between
+    Each row in `sets` describes a set of images: the number of images, both models' main scores
+    (see `headline_strata`), their log losses, and the difference between
     these, with an interval for this set alone.
     """
 
@@ -110,22 +110,25 @@ def pair_probabilities(
 
 
 def compare(
-    runs: Sequence[Mapping[str, pd.DataFrame]], confidence: float = intervals.CONFIDENCE
+    runs: Sequence[Mapping[str, pd.DataFrame]],
+    confidence: float = intervals.CONFIDENCE,
+    *,
+    exclusive: bool = True,
 ) -> list[ModelComparison]:
     """Compare pairs of models, each given as a table for each set of images, by name.
 
     Each pair is tested once, on all of its images (`paired_test`). The probability of at least one
     wrong verdict is at most `1 - confidence` over all pairs: `holm` determines the levels for tests
-    and intervals.
+    and intervals. If labels are not `exclusive`, a prediction is right if all of them are.
     """
     wholes = [pd.concat(sets.values(), ignore_index=True) for sets in runs]
     p_values = [p_value_of(whole) for whole in wholes]
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
-        rows = [set_row(name, pairs, confidence) for name, pairs in sets.items()]
+        rows = [set_row(*each, confidence, exclusive=exclusive) for each in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
-        test = difference_in(whole, 1 - level, p_value)
+        test = difference_in(whole, 1 - level, p_value, exclusive=exclusive)
         compared.append(ModelComparison(len(whole), old, new, test, pd.DataFrame(rows)))
     return compared
 
@@ -141,24 +144,30 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def set_row(
-    name: str, pairs: pd.DataFrame, confidence: float = intervals.CONFIDENCE
+    name: str,
+    pairs: pd.DataFrame,
+    confidence: float = intervals.CONFIDENCE,
+    *,
+    exclusive: bool = True,
 ) -> dict[str, object]:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
-    right, strata = headline_strata(pairs["actual"].to_numpy())
+    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive=exclusive)
     row = {"images": name, "number": len(pairs)}
     for side, suffix in (("old", "_old"), ("new", "")):
         is_right = pairs[f"predicted{suffix}"] == pairs["actual"]
         row[f"{right} {side}"] = is_right.groupby(strata).mean().mean()
         row[f"log loss {side}"] = pairs[f"loss{suffix}"].to_numpy().mean()
-    test = difference_in(pairs, confidence, p_value_of(pairs))
+    test = difference_in(pairs, confidence, p_value_of(pairs), exclusive=exclusive)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
 
-def difference_in(pairs: pd.DataFrame, confidence: float, p_value: float) -> LossTest:
+def difference_in(
+    pairs: pd.DataFrame, confidence: float, p_value: float, *, exclusive: bool = True
+) -> LossTest:
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
-    right, strata = headline_strata(pairs["actual"].to_numpy())
+    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive=exclusive)
     old_right = (pairs["predicted_old"] == pairs["actual"]).to_numpy(float)
     new_right = (pairs["predicted"] == pairs["actual"]).to_numpy(float)
     groups = pairs["group"].to_numpy()

@@ -105,6 +105,16 @@ FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][2]
 HEADER = "path,label,pixels_sha256\n"
 
 
+def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(project):
+    change(project, "clean: {several_labels: true}")
+    assert "`labels.csv`" in opened("page_label", "show").info[0].value
+    to_review(project, [(FIRST, "not sea", "add sea", "test", 0.1, "", PIXELS)])
+    page = opened("page_label", "show")
+    assert [button.label for button in page.button] == [photos.plain("add sea?")]
+    press(page, "add sea")
+    assert not (project / paths.LABELS_CSV).exists()
+
+
 def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(project):
     change(project, "clean: {labels: auto}")
     flat = {path: path.replace("/", " ") for path, *_ in PHOTOS}  # no folder is a class

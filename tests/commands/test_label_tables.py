@@ -19,11 +19,12 @@ NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
 
 
-def read(tmp_path, photos, files, table="", label="", labels="auto"):
+def read(tmp_path, photos, files, table="", label="", labels="auto", **several):
     """Return what `init` says of the classes, and the rows of metadata.csv, keyed by file."""
     given = write_files(tmp_path / "given", photos_of(photos) | files)
     with open_given(given) as found:
-        found, notes = find_classes(found, labels, Asked(given / table if table else None, label))
+        asked = Asked(given / table if table else None, label, **several)
+        found, notes = find_classes(found, labels, asked)
     text = found.read(FILE_NAME).decode() if found.table else ""
     return notes, {row.pop("file_name"): row for row in csv.DictReader(text.splitlines())}
 
@@ -120,24 +121,19 @@ BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
 OF_SITES = {f"{folder}/{folder}.csv": KAGGLE for folder in ("A1", "A2")}
 CHOOSE = ("--table FILE --label COLUMN", "--labels outer.")
 CAMERAS = rows_of("file,camera", dict(zip(NAMES, "xyxyxy")))
-ONE = "--label NAME"
+ZEROS = ("--zeros none", "--zeros unlabelled")
+NONE = {"zeros": "none"}
 OUTSIDE = "8,cat\n../given/9,dog\n/etc/hosts,cat\n"
 REFUSED = [
     (NAMES, {"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
     (NAMES, {"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
     (NAMES, {"t.csv": SITE}, {}, ["t.csv", "site", "--label COLUMN"]),
     (NAMES, {"t.csv": KAGGLE, "b.csv": KAGGLE}, {}, ["b.csv, t.csv", "--table"]),
-    (
-        NAMES,
-        {"t.csv": ISIC.replace("0,1,0.", "1,1,0.", 1)},
-        {},
-        ["1 row", "line 3", "CAT, DOG", ONE],
-    ),
-    (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {}, ["line 3", "no class", ONE]),
-    (NAMES, {"t.csv": f"{KAGGLE}0,['cat' 'dog']\n"}, {}, ["line 8", ONE]),
-    (NAMES, {"t.csv": LEAVES}, {}, ["1 row", "line 4 (2.jpg): scab, rust", ONE]),
-    (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {}, ["line 4 (2.jpg): scab, rust", ONE]),
-    (NAMES, {"t.csv": FLAGGED}, {}, ["2 rows", "line 4 (2): scab, rust", ONE]),
+    (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {}, ["1 row ", "line 3", *ZEROS]),
+    (NAMES, {"t.csv": FLAGGED}, {}, ["1 row ", "line 6 (4)", *ZEROS]),
+    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
+    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
+    (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
     (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
@@ -190,6 +186,7 @@ APTOS = {
 }
 NUMBERS = ["found train.csv", "0 (3), 4 (3); 1 unlabelled", "the classes are numbers"]
 OTHERS = {"a.csv": "class,latin\ncat,Felis\n", "w.csv": "day,wind\n" + "9,N\n" * 9}
+LEFT = "2 classes: CAT (3), DOG (2); 1 unlabelled"
 CAT, A, RUST = (
     f"2 classes: {each}" for each in ("cat (3), dog (3)", "a (3), b (3)", "not_rust (3)")
 )
@@ -214,6 +211,8 @@ READ = [
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": ISIC}, {"label": "CAT"}, ["CAT (3), not_CAT (3)"]),
+    (NAMES, {"t.csv": FLAGGED}, {"zeros": "unlabelled"}, ["1 of 5 photos", "1 unlabelled"]),
+    (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {"zeros": "unlabelled"}, [LEFT]),
 ]
 
 
@@ -221,6 +220,43 @@ READ = [
 def test_what_is_read_is_said(tmp_path, photos, files, asked, words):
     notes = "\n".join(read(tmp_path, photos, files, **asked)[0])
     assert [word for word in words if word not in notes] == []
+
+
+IN_CELLS = {"0.jpg": "scab", "1.jpg": "rust", "2.jpg": "rust|scab", "3.jpg": "rust"}
+IN_CELLS |= {"4.jpg": "scab", "5.jpg": "scab"}
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "cells"),
+    [
+        (LEAVES, {}, IN_CELLS),
+        (LEAVES.replace("b r", "b|r"), {}, IN_CELLS),
+        (LEAVES.replace("scab rust", '"rust, scab"'), {}, IN_CELLS),
+        (LEAVES.replace(",", ";").replace("b r", "b|r"), {}, IN_CELLS),
+        (LEAVES.replace("scab rust", "['scab' 'rust']"), {}, IN_CELLS),
+        (
+            LEAVES.replace("b r", "b/moss/r"),
+            {"separator": "/"},
+            IN_CELLS | {"2.jpg": "moss|rust|scab"},
+        ),
+        (
+            FLAGGED,
+            {"zeros": "none"},
+            dict(zip(NAMES, ["scab", "rust", "rust|scab", "rust", "none", "healthy"])),
+        ),
+    ],
+)
+def test_labels_that_a_row_joins_are_a_cell(tmp_path, text, asked, cells):
+    notes, rows = read(tmp_path, NAMES, {"t.csv": text}, **asked)
+    assert of(rows) == cells
+    shown = f"1 of 6 photos show several labels, and {[*cells.values()].count('none')} show none"
+    assert f"{shown}: clean.several_labels is true" in notes
+
+
+def test_cell_is_one_label_unless_it_joins_others(tmp_path):
+    notes, rows = read(tmp_path, NAMES, {"t.csv": LEAVES.replace("scab rust", '"scab, and rust"')})
+    assert of(rows)["2.jpg"] == "scab, and rust"
+    assert not any("several" in note for note in notes)
 
 
 SLIDES = {f"S{n:02}": "ab"[n % 2] for n in range(6)}

@@ -99,6 +99,17 @@ def test_labels_that_are_not_classes_are_named(here, tmp_path):
     assert [*photos["named"]] == ["cat", "cat", "cta"]
 
 
+def test_labels_of_a_photo_that_shows_several_are_read_from_its_cell(here, tmp_path):
+    """A folder is no label: the photo might show more."""
+    cells = ["sea|sunset", "sunset | sea", "none", "unknown", "moon|sea"]
+    rows = [f"{number}.png,{cell}\n" for number, cell in enumerate(cells)]
+    files = {f"{number}.png": b"" for number in range(5)} | {"sea/7.png": b""}
+    folder = write_files(tmp_path, files | {"metadata.csv": "file_name,label\n" + "".join(rows)})
+    photos = find_photos(tmp_path, folder, ["sea", "sunset"], exclusive=False)
+    assert photos["label"].dropna().tolist() == ["sea|sunset", "sea|sunset", "none", "unknown"]
+    assert photos["named"][4] == "moon|sea"
+
+
 def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):
     command = ("score", str(write_files(tmp_path, new("cat", 80))))
     record = json.loads(printed(Path.cwd(), *command, "--format", "json"))

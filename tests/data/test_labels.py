@@ -1,6 +1,7 @@
 """Test which label an image gets, which of several copies is kept, and what is left out."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,9 @@ import pytest
 from conftest import clean_archive, encode, photo, photos_of
 from PIL import Image
 
+from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
-from pawprint.data.labels import without_duplicates
+from pawprint.data.labels import describe_labels, without_duplicates
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode
 from pawprint.given.user_tables import Correction
@@ -143,3 +145,30 @@ def test_unlabelled_row_of_metadata_keeps_its_group_when_it_gets_a_label(tmp_pat
     kept, rejected, _ = clean_archive(tmp_path / "images.zip", labels="auto", corrections=given)
     assert [*zip(kept["label"], kept["group"])] == [("cat", "a"), ("", "a"), ("dog", "b")]
     assert rejected.empty
+
+
+def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path):
+    cells = ["sunset | sea", "none", "sea", "unknown", "sea|unlisted", "none", "sea"]
+    rows = "".join(f"{number}.jpg,{cell}\n" for number, cell in enumerate(cells))
+    photos = [photo(number) for number in (0, 1, 2, 3, 4, 5, 5)]  # the last two are copies
+    files = {f"{number}.jpg": data for number, data in enumerate(photos)}
+    files["metadata.csv"] = f"file_name,label\n{rows}".encode()
+    pack(tmp_path / "images.zip", files.items())
+    labels = {"sea": ["SEA"], "sunset": ["sunset"]}
+    cleaned = partial(clean_archive, tmp_path / "images.zip", labels=labels, exclusive=False)
+    kept, rejected, _ = cleaned()
+    assert [*kept["label"]] == ["sea|sunset", "none", "sea", "unknown"]
+    reasons = rejected["reason"].tolist()
+    assert reasons == ["unlabelled", "contradictory", "contradictory"]
+    lines = [*describe_labels(kept, rejected, 0, {}, False)]
+    assert any("2 photos with copies" in line and "5.jpg,sea" in line for line in lines)
+    assert not any("exactly one label" in line for line in lines)
+    kept, *_ = cleaned(corrections=[Correction("2.jpg", "none"), Correction("6.jpg", "sea|sunset")])
+    assert [*kept["label"]] == ["sea|sunset", "none", "none", "unknown", "sea|sunset"]
+
+
+def test_switch_turned_on_by_mistake_is_told():
+    images = pd.DataFrame({"label": ["cat", "dog", ""]})
+    rejected = pd.DataFrame(columns=list(REJECTED))
+    *_, line = describe_labels(images, rejected, 0, {}, False)
+    assert "exactly one label" in line and "clean.several_labels: false" in line

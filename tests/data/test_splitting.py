@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
+from pawprint.base.label_cells import cell_of, one_per_label, strata
 from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
@@ -296,3 +297,26 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(without, validation_fraction=0.25)  # out of 200 images
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
+
+
+def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
+    rng, names = Random(0), {"sea": 0.4, "sunset": 0.1, "trees": 0.3}
+    table = images({"/a": 1000}).assign(archive_split="")
+    table["label"] = [cell_of(n for n in names if rng.random() < names[n]) for _ in range(1000)]
+
+    def divided(table: pd.DataFrame) -> pd.DataFrame:
+        rows, alike, _ = split(table, PARAMS, {}, strata(table["label"]))
+        assert set(alike["contradicts"]) == {""} if len(alike) else True
+        assert rows.set_index("path")["label"].to_dict() == dict(zip(table["path"], table["label"]))
+        return rows
+
+    rows = divided(table)
+    shares = one_per_label(rows).groupby("label")["split"].value_counts(normalize=True)
+    assert all(abs(share - 0.2) < 0.03 for share in shares.xs("test", level="split"))
+    moved = []
+    for place in range(0, 1000, 50):
+        other = table.copy()
+        other.loc[place, "label"] = "sunset" if table["label"][place] == "sea" else "sea"
+        before, after = splits_of(rows), splits_of(divided(other))
+        moved.append(sum(before[path] != after[path] for path in before) - 1)
+    assert max(moved) <= 5

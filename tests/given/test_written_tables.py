@@ -1,5 +1,6 @@
 """Test that tables are read as spreadsheets and Macs write them, or that a line says what to do."""
 
+import contextlib
 from pathlib import Path
 from unicodedata import normalize
 
@@ -96,6 +97,18 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     expected = [Correction("old.jpg", "dog", PIXELS), Correction("old.jpg", "cat", OTHER)]
     expected += [Correction("dogs/4.jpg", "none")]
     assert read_corrections(labels, MEMBERS, LABELS) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "label"),
+    [("dog|cat", "cat|dog"), ("none", "none"), ("dog|ant", None), ("none|cat", None), ("", None)],
+)
+def test_cell_joins_known_labels(tmp_path, cell, label):
+    table = tmp_path / "labels.csv"
+    table.write_text(f"path;label\ncats/1.jpg;{cell}\n", encoding="utf-8")
+    with refused("line 2: expected the label") if label is None else contextlib.nullcontext():
+        (correction,) = read_corrections(table, MEMBERS, LABELS, exclusive=False)
+        assert correction == Correction("cats/1.jpg", label)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 from conftest import refused
 from networks import metadata, write_colour_model
 
 from pawprint.base.package import EXAMPLE_MODEL
-from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
+from pawprint.model.metadata import METADATA_FILE, LabelMetadata, read_metadata, write_metadata
 from pawprint.model.served_model import NETWORK_FILE, identity_of
 
 
@@ -70,3 +71,31 @@ def test_missing_file_says_how_to_get_it(tmp_path):
     for name in ("missing", "folder", "file"):
         with refused(f"{tmp_path / name / METADATA_FILE}: no such file. Run `dvc repro`"):
             read_metadata(tmp_path / name)
+
+
+OF_LABELS = {"labels": ["sea", "sunset"], "image_size": 32, "resize": "crop", "temperature": 1}
+SHOWN = np.array([[0.6, 0.5], [0.4, 0.3], [0.2, 0.9]])
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"at_least_one": True}, ["sea|sunset", "sea", "sunset"]),
+        ({"at_least_one": False}, ["sea|sunset", "none", "sunset"]),
+        ({"at_least_one": False, "thresholds": {"sunset": 0.3, "sea": 0.7}}, ["sunset"] * 3),
+    ],
+)
+def test_labels_that_do_not_exclude_each_other_are_named_by_their_own_limits(
+    tmp_path, rules, expected
+):
+    write_metadata(tmp_path, LabelMetadata(**OF_LABELS, **rules, unknown_threshold=0.5))
+    record = json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
+    assert (record["format"], record["exclusive"]) == (3, False)
+    model = read_metadata(tmp_path)
+    assert model.answers(SHOWN, None).tolist() == expected
+    assert model.answers(SHOWN, np.array([0, 0, 1])).tolist() == [*expected[:2], "unknown"]
+
+
+def test_model_of_classes_has_the_format_and_keys_that_it_had(written):
+    assert written["format"] == 2
+    assert not {"exclusive", "at_least_one"} & written.keys()

@@ -83,7 +83,8 @@ def test_model_with_an_unknown_key_is_refused(tmp_path):
 def test_model_of_a_newer_format_names_the_release_that_reads_it(tmp_path, monkeypatch):
     """See metatensor/metatrain 1227 and 857. The format is checked before the values."""
     with monkeypatch.context() as newer:
-        newer.setattr(metadata, "FORMAT", metadata.FORMAT + 1)
+        newer.setattr(metadata, "FORMAT", metadata.NEWEST + 1)
+        newer.setattr(metadata, "NEWEST", metadata.NEWEST + 1)
         newer.setattr(metadata, "RELEASE", "7.6")
         write_metadata(tmp_path, read_metadata(MODEL))
         assert read_metadata(tmp_path).model == read_metadata(MODEL).model

@@ -38,7 +38,7 @@ def test_head_of_every_kind_gives_what_keras_gives(head, standardisation, classe
     features = np.random.default_rng(0).normal(0, 1, (5, 1280)).astype(np.float32)
     network, kinds = on_features({"top": (1280,)}, weights, HEADS[head])
     assert kinds == ["top"]
-    keras_head = head_with(weights, HEADS[head], classes)
+    keras_head = head_with(weights, HEADS[head])
     for layer in keras_head.layers[-1:]:
         layer.activation = None
     expected = keras_head(features, training=False).numpy()
@@ -78,7 +78,7 @@ def test_joined_with_the_extractor_it_is_the_whole_model(tmp_path, first, has_bl
     shapes = output_shapes(extractor)
     features = shapes["top"][0] + (shapes["blocks"][0] if has_blocks else 0)
     weights = weights_of(PLAIN, features, 3, has_blocks=has_blocks)
-    model = build_model("MobileNetV2", whole, head_with(weights, PLAIN, 3), pooling)
+    model = build_model("MobileNetV2", whole, head_with(weights, PLAIN), pooling)
     if first is None:
         network, kinds = on_features(shapes, weights, PLAIN)
     else:
@@ -104,7 +104,7 @@ def test_mirrored_network_gives_means_over_an_image_and_its_mirror_image(tmp_pat
     """Logits and unknown scores are averaged, but features come from the original image."""
     weights = weights_of(PLAIN, 1280, 3)
     backbone = sample_backbone()
-    model = build_model("MobileNetV2", backbone, head_with(weights, PLAIN, 3), "average")
+    model = build_model("MobileNetV2", backbone, head_with(weights, PLAIN), "average")
     network = convert(with_features(model))
     both = [*IMAGES, *IMAGES[:, :, ::-1]]
     run = compile_for_cpu(network)

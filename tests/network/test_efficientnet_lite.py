@@ -205,9 +205,9 @@ def test_frozen_backbone_is_built_for_an_export_from_the_package(tmp_path, monke
     run = compile_for_cpu(join(extractor, read_network(Path("network.xml"))))
     image = pixels(1, SIZE)
     (logits,) = run(image[0])[0]
-    model = keras_model(Path(), load_params(), 2)
+    model = keras_model(Path(), load_params())
     (probability,) = model.predict(image.astype(np.float32), verbose=0)[0]
     assert probability == pytest.approx(1 / (1 + np.exp(-logits)), abs=1e-5)
     paths.NO_BACKBONE.unlink()
     with refused("no such model", "dvc pull"):
-        keras_model(Path(), load_params(), 2)
+        keras_model(Path(), load_params())

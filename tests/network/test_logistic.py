@@ -17,9 +17,9 @@ from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
     VALUES_OF_C,
     CrossValidation,
+    LabelExamples,
     cross_validate,
     cross_validate_as,
-    metrics_of,
     open_examples,
     standardise,
 )
@@ -75,12 +75,12 @@ def test_layer_is_that_of_scikit_learn_and_has_the_loss_and_accuracy_that_are_re
     plain = LogisticRegression(C=cross_validation.C, solver="newton-cholesky", tol=1e-10)
     expected = plain.fit(rows, twice, np.full(len(rows), 1 / 2)).predict_proba(rows)
     assert of_both == pytest.approx(expected, abs=2e-4)
-    measured = metrics_of(of_both[::2], actual)
+    measured = examples.metrics(of_both[::2], actual)
     assert solution.validation == pytest.approx(measured, rel=1e-3)
     assert solution.history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
     last = solution.history.iloc[-1]
     assert last["validation_loss"] == solution.validation["loss"]
-    of_views = tuple(metrics_of(of_both, twice).values())
+    of_views = tuple(examples.metrics(of_both, twice).values())
     assert (last["loss"], last["accuracy"]) == pytest.approx(of_views, rel=1e-3)
 
 
@@ -127,7 +127,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     for c in VALUES_OF_C:
         of_one = cross_validate_as(CrossValidation(None, c), examples)
         weights = np.where(actual == 1, 80 / 10, 1)
-        losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
+        losses[c] = examples.metrics(of_one.probabilities, actual, weights)["loss"]
     best = cross_validate(examples)
     assert losses[best.C] == min(losses.values())
 
@@ -165,14 +165,15 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     monkeypatch.setattr(validation, "fit_regressions", counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    cross_validation = cross_validate(examples_of({False: features}, actual, groups, 3))
+    examples = examples_of({False: features}, actual, groups, 3)
+    cross_validation = cross_validate(examples)
     assert {number for _, number in compared} == ({len(VALUES_OF_C)} if is_chosen else set())
     assert max((rows for rows, _ in compared), default=0) < 60
     of_recorded = learned[-FOLDS:]
     most = 90 if is_chosen else 30
     assert sum(of_recorded) == most * (FOLDS - 1) * cross_validation.views
     assert not np.isnan(cross_validation.probabilities).any()
-    assert metrics_of(cross_validation.probabilities, actual)["accuracy"] > 0.6
+    assert examples.metrics(cross_validation.probabilities, actual)["accuracy"] > 0.6
 
 
 ON_SOME_CORES = """
@@ -340,3 +341,42 @@ def test_fit_imports_no_solver_that_it_does_not_use():
     code += "for rows in (1000, 9000):\n"
     code += "  with threads_of_fits(1, rows, 8500): print('scipy.linalg' in sys.modules)"
     assert succeed("python", "-c", code, cwd=PROJECT) == "False\nTrue\n"
+
+
+@pytest.mark.parametrize(("images", "columns"), [(90, 200), (200, 12)])
+def test_labels_that_do_not_exclude_each_other_are_fitted_as_scikit_learn_does_one_by_one(
+    images: int, columns: int
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1 / columns**0.5, (images, columns)).astype(np.float32)
+    scores = rows @ rng.normal(0, 2, (columns, 4)) + [0, -1.5, 1, 0]
+    targets = scores + rng.logistic(0, 0.3, scores.shape) > 0
+    (model,) = fit_exactly(rows, targets, np.ones(images), [10])
+    one = LogisticRegression(C=10, solver="newton-cholesky", tol=1e-10)
+    singly = [one.fit(rows.astype(float), target).predict_proba(rows)[:, 1] for target in targets.T]
+    expected = np.column_stack(singly)
+    np.testing.assert_allclose(model.predict(rows), expected, atol=8e-5)
+    # A label of no image, or of all, is neither certain nor impossible.
+    constant = np.column_stack([targets, np.zeros(images, bool), np.ones(images, bool)])
+    (model,) = fit_exactly(rows, constant, np.ones(images), [10])
+    np.testing.assert_allclose(model.predict(rows)[:, :4], expected, atol=8e-5)
+    rare = 0.5 / (images + 1)
+    np.testing.assert_allclose(model.predict(rows)[:, 4:], [[rare, 1 - rare]] * images, rtol=1e-5)
+
+
+def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():
+    """All labels have one C, and no image lacks a prediction."""
+    rng = np.random.default_rng(0)
+    shown = rng.uniform(size=(120, 3)) < [0.5, 0.3, 0]
+    shown[:6, 2] = True
+    features = (shown @ rng.normal(0, 2, (3, 12)) + rng.normal(0, 1, (120, 12)))[:, None]
+    groups = np.maximum(np.arange(120), 5)
+    keys = examples_of({}, groups, groups, 1).pixels_sha256
+    examples = LabelExamples({False: features}, shown, groups, keys, ["a", "b", "c"])
+    found = cross_validate(examples)
+    assert found.probabilities[:6, 2] == pytest.approx(0.005, abs=0.001)
+    measured = examples.metrics(found.probabilities[6:], shown[6:])
+    assert measured["accuracy"] > 0.7
+    solved = solve(examples, (features, shown), found, np.arange(120))
+    assert solved.validation["accuracy"] >= measured["accuracy"]
+    assert solved.weights.arrays[0].shape == (12, 3)

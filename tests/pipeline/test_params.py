@@ -39,6 +39,8 @@ SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", f"{EPOCHS}.ear
 FILE = {"weights.source": "file.h5"}
 ONNX_FILE = {"weights.source": "file.onnx", "model.backbone": "onnx", "model.alpha": None}
 ONNX_FILE |= {"model.fine_tune_at": None}
+SEVERAL = {"clean.several_labels": True, "train_extract.epochs": None, "head.dense": None}
+SEVERAL |= {"model.fine_tune_at": None}
 ONNX_FILE |= {"model.onnx": {"output": "a", "mean": [0, 0, 0], "std": [1, 1, 1]}}
 
 
@@ -136,6 +138,12 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"calibrate.recall": {"dog": 1.0}}, "calibrate.recall.dog"),
         ({"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, "calibrate.recall"),
         ({"clean.labels": "auto"}, None),
+        (SEVERAL, None),
+        (SEVERAL | {EPOCHS: {"number": 1}}, EPOCHS),
+        (SEVERAL | {"model.fine_tune_at": "auto"}, "model.fine_tune_at"),
+        (SEVERAL | {"train_extract.class_weight": "balanced"}, "train_extract.class_weight"),
+        (SEVERAL | {"calibrate.max_error": 0.1}, "calibrate.max_error"),
+        (SEVERAL | {"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, None),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "None": ["b"]}}, "clean.labels"),

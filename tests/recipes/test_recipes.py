@@ -80,7 +80,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     if is_tuned:  # the file has the optimizer, for a program that continues training
         model = keras.models.load_model(workspace / paths.TRAINED_MODEL)
     else:
-        model = keras_model(workspace, params, 2)
+        model = keras_model(workspace, params)
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]

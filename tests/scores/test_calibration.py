@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ from scipy.stats import norm
 from pawprint.base.classes import predicted_classes
 from pawprint.base.errors import InputError
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
+    calibrate_labels,
     choose_min_confidence,
     choose_threshold,
     describe_recall,
@@ -243,3 +245,16 @@ def test_less_confident_images_are_unsure_from_where_they_are_wrong():
     curve = tabulate_decided(confidence, is_wrong)
     assert curve["decided"].tolist() == [0.5, 0.75, 1]
     assert curve["error"].tolist() == [0, 0, 0.25]
+
+
+def test_labels_have_one_temperature_and_each_its_own_recall():
+    is_shown = RNG.uniform(size=OF_THREE.shape) < expit(OF_THREE)
+    params = Calibrate(
+        temperature=True, threshold=None, recall={"b": 0.9}, max_error=None, unknown_quantile=None
+    )
+    fit = partial(calibrate_labels, params, ["a", "b", "c"], is_shown, groups=np.arange(4000))
+    temperature, thresholds = fit(logits=3 * OF_THREE)
+    assert temperature == pytest.approx(3, rel=0.1)
+    found = to_label_probabilities(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
+    assert found[is_shown[:, 1]].mean() == pytest.approx(0.9, abs=0.01)
+    assert fit(logits=OF_THREE)[0] == 1

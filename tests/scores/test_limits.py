@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
+from pawprint.base.label_cells import cells_of
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
-from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.label_review import judge, judge_labels, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
-from pawprint.scores.prediction_table import tabulate
+from pawprint.scores.prediction_table import tabulate, with_confidence
 
 LABELS = ["a", "b", "c", "d"]
 NUMBERS = {"train": 288, "validation": 96, "test": 96}
@@ -45,8 +46,9 @@ def run_of(
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
         if split != "train":
-            classes = probabilities.argmax(axis=1)
-            predictions[split] = tabulate(images, probabilities, classes, LABELS)
+            names = np.array(LABELS)[probabilities.argmax(axis=1)]
+            table = tabulate(images, probabilities, names, LABELS)
+            predictions[split] = with_confidence(table)
     tables = pd.concat(parts, ignore_index=True), judged["train"], predictions
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
@@ -229,3 +231,32 @@ def test_question_whether_classes_are_one_comes_first():
 def test_colour_is_the_distance_of_the_channels():
     for colour, distance in (((90, 90, 90), 0), ((200, 120, 50), 150)):
         assert measure_colour(np.full((48, 64, 3), colour, np.uint8)) == distance
+
+
+def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
+    """Return a run with labels a to d; of these, a is missed, and b named, this often."""
+    rng = np.random.default_rng(seed)
+    has = rng.random((400, 4)) < 0.6
+    is_wrong = rng.random(has.shape) < [[missed, 0.05, 0.05, 0.05]] * has
+    is_wrong |= rng.random(has.shape) < [[0.02, surplus, 0.02, 0.02]] * ~has
+    names = [f"{number}.jpg" for number in range(len(has))]
+    images = pd.DataFrame({"path": names, "group": names, "label": cells_of(has, LABELS)})
+    images = images.assign(split="test", pixels_sha256=names)
+    probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
+    said = np.array(cells_of(has ^ is_wrong, LABELS))
+    table = with_confidence(tabulate(images, probabilities, said, LABELS), exclusive=False)
+    judged = judge_labels(images[:0], probabilities[:0], LABELS)[0]
+    curve, to_review = run_of().learning_curve, pd.DataFrame()
+    return RunData(images, judged, {"test": table}, curve, {}, to_review, exclusive=False)
+
+
+def test_label_that_is_missed_or_named_wrongly_most_often_is_the_first_limit():
+    """No limit is about confused classes or about what tells a class from the others."""
+    (first, *_) = find_limits(label_run(0.4, 0.02)).sized
+    assert first.sentence.startswith("Finding a as often as other labels would save ")
+    assert first.size.errors == pytest.approx(0.6 * 35, abs=5)  # 60% have it; 5% are normal
+    (first, *_) = find_limits(label_run(0.05, 0.3)).sized
+    assert first.sentence.startswith("Naming b as correctly as other labels would save ")
+    alike = [find_limits(label_run(0.05, 0.02, seed)) for seed in range(20)]
+    shown = [each for of in alike for each in of.sized if each.size.is_shown and "abels" in each[0]]
+    assert len(shown) <= 4 and not any(of.others for of in alike)

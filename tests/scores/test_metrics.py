@@ -68,7 +68,8 @@ def test_class_without_images_or_predictions_has_no_such_score():
     assert of_classes["ant"] - of_classes["cow"] == {"precision"}
     assert value(scores, "mean_recall") == pytest.approx(2 / 3)
     assert value(scores, "roc_auc") == 0.5
-    assert set(metrics.tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
+    predictions = predictions_of(actual, probabilities, predicted, labels)
+    assert set(metrics.tabulate_roc(predictions)["label"]) == set(THREE)
 
 
 def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portion():
@@ -78,7 +79,8 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
 
 
 def test_roc_goes_from_none_to_all():
-    points = metrics.tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
+    predictions = predictions_of(ACTUAL, PROBABILITIES, ACTUAL, LABELS)
+    points = metrics.tabulate_roc(predictions)
     assert set(points["label"]) == {"dog"}
     assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
     assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
@@ -103,11 +105,11 @@ def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
 
 def test_top_label_of_more_than_two_classes_is_looked_at():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
-    mean, bins, is_right = metrics.reliability(np.array([0, 2, 2]), probabilities)
-    assert mean == pytest.approx([0.5, 0.8])
-    assert (bins.tolist(), is_right.tolist()) == ([1, 1, 0], [True, False, True])
     predictions = predictions_of(
         np.array([0, 2, 2]), probabilities, probabilities.argmax(axis=1), THREE
     )
+    mean, bins = metrics.bin_probabilities(predictions.samples.probability)
+    assert mean == pytest.approx([0.5, 0.8]) and bins.tolist() == [1, 1, 0]
+    assert predictions.samples.is_true.tolist() == [True, False, True]
     error = value(metrics.tabulate_scores(predictions), "expected_calibration_error")
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)

@@ -224,10 +224,10 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     write_table(folder / paths.CROSS_VALIDATION_CSV, hard, JUDGED)
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
     images = images_of({"cat": 1})[:1]
-    easy = tabulate(images, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
+    easy = tabulate(images, np.array([[0.9, 0.1]]), np.array(["cat"]), ["cat", "dog"])
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": easy}, alike)
+        suspects = evaluate.find_suspects({"test": easy}, alike, exclusive=True)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]

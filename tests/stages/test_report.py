@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import PROJECT, replace, write_files
-from made_up_run import write_photos, write_run
+from made_up_run import write_label_run, write_photos, write_run
 
 from pawprint.artifacts import Run
 from pawprint.base import paths
@@ -24,6 +24,7 @@ from pawprint.base.columns import (
     SPLITS,
 )
 from pawprint.base.files import write_json
+from pawprint.base.label_cells import cell_of, labels_in
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.export_page import facts_of
 from pawprint.commands.params_file import overlay
@@ -153,6 +154,31 @@ def test_first_advice_asks_whether_two_names_mean_one_class(other):
     question = "are these one class: sheos and shoes?"
     assert question in (other / paths.LIMITS).read_text(encoding="utf-8").splitlines()[1]
     assert question in page[page.index("<ol>") : page.index("</li>")]
+
+
+def test_images_that_show_several_labels_are_counted_and_their_errors_named(other):
+    labels = write_label_run(other)
+    card, page = reports(other)
+    scores = read_table(other / paths.SCORES_CSV, SCORES)
+    of_test = read_probabilities(other / paths.PROBABILITIES_CSV["test"])
+    right = (of_test["actual"] == of_test["predicted"]).mean()
+    (commonest, *_), (most, *_) = zip(*of_test["actual"].value_counts(normalize=True).items())
+    start = f"<p>{right:.1%} of {len(of_test)} test photos with every label right ("
+    assert start in page and f"; always naming {html.escape(commonest)}: {most:.1%}." in page
+    for score in "exact", "found", "named_right":
+        assert describe_score(score_of(scores, "test", score)) in card
+    images = read_table(other / paths.SPLIT_CSV, SPLIT)
+    shows = images["label"].map(labels_in).map(lambda cell: labels[0] in cell)
+    counts = [*pd.crosstab(shows, images["split"]).loc[True, ["train", "validation", "test"]]]
+    assert f"| \\<sea\\> | {' | '.join(map(str, [*counts, sum(counts)]))} |" in card
+    assert "| all | 40 | 40 | 40 | 120 |" in card
+    wrong = of_test[of_test["actual"] != of_test["predicted"]].iloc[0]
+    missed, named = ({*labels_in(wrong[name])} for name in ("actual", "predicted"))
+    texts = {"missed": cell_of(missed - named), "named": cell_of(named - missed)}
+    mistake = ", ".join(f"{verb} {cell}" for verb, cell in texts.items() if cell != "none")
+    assert f"<b>{html.escape(mistake)}</b>" in page
+    for word in ("Confusion", "rare</a>", "max_error sets", "<sea>", "one of the"):
+        assert word not in page.split("This run")[-2], word
 
 
 def test_card_says_nothing_that_the_params_deny(other):

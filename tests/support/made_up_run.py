@@ -28,9 +28,11 @@ from pawprint.base.columns import (
     UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.tables import write_table
-from pawprint.model.metadata import Metadata
-from pawprint.scores.label_review import judge
+from pawprint.base.label_cells import cells_of
+from pawprint.base.tables import read_table, write_table
+from pawprint.model.metadata import LabelMetadata, Metadata
+from pawprint.scores.label_metrics import LabelPredictions
+from pawprint.scores.label_review import judge, judge_labels
 from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_probabilities
 
@@ -92,7 +94,8 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             judged = judge(images, probabilities, labels)
             write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
-            table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
+            predicted = np.array(labels)[probabilities.argmax(axis=1)]
+            table = tabulate(images, probabilities, predicted, labels)
             write_probabilities(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
@@ -151,3 +154,39 @@ def write_run(
     write_json(workspace / paths.CROSS_VALIDATION_JSON, {})
     write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
     write_json(workspace / paths.NETWORK_JSON, {"views": 4})
+
+
+def write_label_run(workspace: Path) -> list[str]:
+    """Write what `plot` reads of images that show several of the labels that are returned.
+
+    The second has no test image. Other labels of the first three images of a split are predicted.
+    """
+    labels = ["<sea>", "rare", "trees"]
+    write_run(workspace, {"a": 20, "b": 20}, pd.DataFrame(columns=list(REJECTED)))
+    split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
+    shown = np.random.default_rng(0).random((len(split), 3)) < 0.4
+    shown[:, 1] &= split["split"] == "train"
+    split = split.assign(label=cells_of(shown, labels))
+    write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
+    scores = []
+    for name, images in split.groupby("split"):
+        actual = shown[images.index]
+        named = actual.copy()
+        named[:3] = ~named[:3] & [True, False, True]
+        predictions = LabelPredictions(
+            actual, np.where(named, 0.9, 0.05), named, labels, images["path"].to_numpy()
+        )
+        probabilities = predictions.probabilities
+        if name == "train":
+            judged = judge_labels(images, probabilities, labels)
+            write_table(workspace / paths.CROSS_VALIDATION_CSV, *judged)
+            continue
+        table = tabulate(images, probabilities, predictions.names, labels)
+        write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
+        scores.append(tabulate_scores(predictions).assign(split=name))
+    write_table(workspace / paths.SCORES_CSV, pd.concat(scores), SCORES)
+    write_photos(workspace, split["path"])
+    rules = {"image_size": 96, "resize": "crop", "temperature": 1, "at_least_one": False}
+    metadata = LabelMetadata(labels=labels, **rules)
+    write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
+    return labels

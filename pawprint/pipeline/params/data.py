@@ -45,6 +45,7 @@ class Clean(section.Section):
         ),
     ]
     bits: section.Bits
+    several_labels: bool
 
     @field_validator("labels")
     @classmethod

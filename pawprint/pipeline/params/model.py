@@ -273,11 +273,13 @@ class Calibrate(section.Section):
         return self.with_one_of("threshold", "recall")
 
 
-def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
+def problem_of_threshold(
+    params: Calibrate, labels: Sequence[str], exclusive: bool = True
+) -> str | None:
     """Explain why thresholds or recalls do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
-        if value and (problem := problem_of_named(value, labels)):
+        if value and (problem := problem_of_named(value, labels, exclusive)):
             return f"calibrate.{key}: {problem}"
     return None
 
@@ -306,10 +308,29 @@ class Params(section.Section):
                 "linear layer. Set epochs, such as {number: 10}, or remove the dense layer"
             )
         if isinstance(self.clean.labels, dict):  # otherwise, classes are only known after `clean`
-            problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels)) or problem
+            labels, exclusive = sorted(self.clean.labels), not self.clean.several_labels
+            problem = problem_of_threshold(self.calibrate, labels, exclusive) or problem
+        if self.clean.several_labels:
+            problem = self._problem_of_several() or problem
         if problem:
             raise ValueError(problem)
         return self
+
+    def _problem_of_several(self) -> str | None:
+        """Return which param does not suit images with several labels, or None."""
+        expected = {
+            "train_extract.epochs": (self.train_extract.epochs, None),
+            "model.fine_tune_at": (self.model.fine_tune_at, None),
+            "train_extract.class_weight": (self.train_extract.class_weight, None, "auto"),
+            "calibrate.max_error": (self.calibrate.max_error, None),
+        }
+        for name, (value, *allowed) in expected.items():
+            if value not in allowed:
+                return (
+                    f"{name}: expected {' or '.join(map(section.shown, allowed))} with "
+                    f"clean.several_labels: true. Received: {section.shown(value)}. Change one."
+                )
+        return None
 
 
 def load_params(path: Path = PARAMS) -> Params:

@@ -1,0 +1,94 @@
+"""Read and write the labels of an image that may show several things, or none, as a single cell."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pawprint.base.classes import NEITHER, UNKNOWN
+
+SEPARATOR = "|"
+
+
+def labels_in(cell: str) -> list[str]:
+    """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none."""
+    return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
+
+
+def cell_of(labels: Iterable[str]) -> str:
+    """Return the cell for any number of labels, whatever their order."""
+    return SEPARATOR.join(sorted(set(labels))) or NEITHER
+
+
+def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
+    """Return the classes or labels of images: those that are `exclusive`, or those in cells."""
+    names = {*cells} if exclusive else {label for cell in cells for label in labels_in(cell)}
+    return names - {"", UNKNOWN}
+
+
+def count_labels(cells: Iterable[str]) -> Counter[str]:
+    """Return how many of these cells have each label, or none of them, under NEITHER."""
+    return Counter(label for cell in cells for label in (labels_in(cell) or [NEITHER]))
+
+
+def indicators(cells: Sequence[str], labels: list[str]) -> np.ndarray:
+    """Return whether each image shows each label, bool `(images, labels)`."""
+    found = [set(labels_in(cell)) for cell in cells]
+    shown = [[label in one for label in labels] for one in found]
+    return np.array(shown, bool).reshape(len(found), len(labels))
+
+
+def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
+    """Return the cell of each image, given whether it shows each label."""
+    return [
+        cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in indicators
+    ]
+
+
+def one_per_label(images: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`."""
+    labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
+    return images.assign(label=labels).explode("label")
+
+
+def with_strata(images: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with cells as `label` with the `strata` of these instead."""
+    return images.assign(label=strata(images["label"]))
+
+
+def strata(cells: pd.Series) -> pd.Series:
+    """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
+
+    Labels are counted in these cells.
+    """
+    images = count_labels(cells)
+    return cells.map(
+        lambda cell: min(labels_in(cell), key=lambda label: (images[label], label), default=NEITHER)
+    )
+
+
+def named_labels(
+    probabilities: np.ndarray, at_least_one: bool, thresholds: Mapping[int, float] = {}
+) -> np.ndarray:
+    """Return whether each label is named, bool `(…, labels)`, for probabilities `(…, labels)`.
+
+    A label is named from 0.5 on, or from its threshold in `thresholds`, which maps indices. With
+    `at_least_one`, the most probable label is named if no label is named otherwise.
+    """
+    limits = np.full(probabilities.shape[-1], 0.5)
+    limits[list(thresholds)] = list(thresholds.values())
+    is_named = probabilities >= limits
+    if at_least_one:
+        most = probabilities == probabilities.max(axis=-1, keepdims=True)
+        is_named = np.where(is_named.any(axis=-1, keepdims=True), is_named, most)
+    return is_named
+
+
+def label_losses(is_shown: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return each image's log losses, summed over its labels; both are `(images, labels)`.
+
+    Probabilities below 2.2e-16 count as 2.2e-16.
+    """
+    of_truth = np.where(is_shown, probabilities, 1 - probabilities.astype(np.float64))
+    return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)

@@ -1,0 +1,69 @@
+"""Test that the commands of docs/several-labels.md work and print what the photos determine."""
+
+import io
+import json
+import shutil
+
+import pytest
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, encode, set_author, succeed, write_files
+from installed import NO_NETWORK, SMALL
+from pages import blocks, commands
+from PIL import Image
+
+from examples.demo import draw_picture
+
+PAGE = (PROJECT / "docs" / "several-labels.md").read_text(encoding="utf-8")
+FROZEN = SMALL.replace("block_11_expand", "null")
+
+
+@pytest.fixture
+def landscapes(tmp_path) -> None:
+    """Draw 80 photos, with one or both of two drawings side by side, and a table beside them."""
+    shown = {"sea": "10", "sunset": "01", "both": "11"}
+    kinds = ["sea"] * 30 + ["sunset"] * 30 + ["both"] * 20
+    files: dict[str, bytes | str] = {}
+    rows = ["file,sea,sunset"]
+    for number, kind in enumerate(kinds):
+        name = f"{kind}_{kinds[:number].count(kind)}.jpg"
+        files[name] = side_by_side(number, shown[kind])
+        rows.append(",".join([name, *shown[kind]]))
+    write_files(tmp_path / "landscapes", files | {"truth.csv": "\n".join(rows)})
+
+
+def side_by_side(number: int, shown: str) -> bytes:
+    """Return a JPEG with a drawn cat, if the first digit is 1, and a dog, if the second is."""
+    grey = Image.new("RGB", (96, 96), "grey")
+    canvas = Image.new("RGB", (192, 96))
+    for place, (label, digit) in enumerate(zip(("cat", "dog"), shown)):
+        drawn = Image.open(io.BytesIO(draw_picture(label, number + 1))).resize((96, 96))
+        canvas.paste(drawn if digit == "1" else grey, (96 * ((place + number) % 2), 0))
+    return encode(canvas)
+
+
+@pytest.mark.slow
+def test_every_command_works_and_an_export_names_the_same_labels(landscapes, tmp_path):
+    folder, away = tmp_path, {"KERAS_HOME": str(tmp_path / "keras")} | NO_NETWORK
+    for language, text in blocks(PAGE):
+        for command, lines in commands(text) if language == "console" else ():
+            if command.startswith("cd "):
+                folder /= command.removeprefix("cd ")
+                set_author(folder)
+                shutil.copy(SAMPLE_WEIGHTS, folder)
+                change(folder, FROZEN)
+                continue
+            printed = succeed("sh", "-c", command, cwd=folder, **away).splitlines()
+            if command.startswith("pawprint init"):
+                assert printed[: len(lines)] == lines
+            if command.startswith("pawprint predict"):  # the numbers depend on the network
+                assert [*map(words, printed)] == [*map(words, lines)]
+    listed = succeed("pawprint", "predict", "photos", "--format", "jsonl", cwd=folder, **away)
+    labels = {row["path"]: row["label"] for row in map(json.loads, listed.splitlines())}
+    assert {*labels.values()} >= {"sea", "sunset", "sea|sunset"}
+    succeed("pawprint", "export", "--format", "onnx", cwd=folder, **away)
+    script = (str(PROJECT / "examples" / "with_onnx.py"), "models/export/onnx")
+    exported = succeed("python", *script, *labels, cwd=folder).splitlines()
+    assert {path: label for path, label, _ in map(json.loads, exported)} == labels
+
+
+def words(line: str) -> list[str]:
+    return [word for word in line.split() if not word.endswith("%")]

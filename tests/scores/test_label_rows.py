@@ -1,0 +1,73 @@
+"""Tables with a row for each image and label."""
+
+import numpy as np
+import pandas as pd
+
+from pawprint.scores.label_rows import join_labels, list_label_suspects, split_labels
+
+LABELS = ["not sea", "sea", "sunset"]
+
+
+def judged(cells: list[str], probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """Return judged images named 0, 1, …"""
+    names = [str(number) for number in range(len(cells))]
+    table = pd.DataFrame({"path": names, "label": cells, "pixels_sha256": names, "split": "train"})
+    return table.assign(**{f"probability_{each}": p for each, p in zip(labels, probabilities.T)})
+
+
+def test_rows_of_labels_become_the_images_again_whatever_labels_are_called():
+    cells = ["none", "sea", "not sea|sea", "sunset", "none", "not sea"]
+    said = ["none", "none", "sea|sunset", "sunset", "not sea", "sea"]
+    table = pd.DataFrame({"image": [*"abcdef"], "actual": cells, "predicted": said, "loss": 0.5})
+    rows = split_labels(table)
+    assert rows[["image", "actual", "predicted"]].values.tolist()[:4] == [
+        ["a", "none", "none"],
+        ["b", "sea", "not sea"],
+        ["c", "not sea", "not not sea"],
+        ["c", "sea", "sea"],
+    ]
+    pd.testing.assert_frame_equal(join_labels(rows), table)
+
+
+def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
+    of_each = np.array([[0.5, 0.05, 0.97], [0.5, 0.02, 0.99], [0.5, 0.4, 0.92], [0.5, 0.5, 0.6]])
+    table = judged(["sea", "sea", "none", "sunset"], of_each, LABELS)
+    found = list_label_suspects(table)
+    columns = ["path", "label", "likely"]
+    assert found[columns].values.tolist() == [
+        ["1", "not sunset", "add sunset"],
+        ["1", "sea", "remove sea"],
+        ["0", "not sunset", "add sunset"],
+        ["0", "sea", "remove sea"],
+        ["2", "not sunset", "add sunset"],
+    ]
+    assert found["probability"].round(6).tolist() == [0.01, 0.02, 0.03, 0.05, 0.08]
+    assert set(list_label_suspects(table, ["1"])["path"]) == {"0", "2"}
+    # Of near-duplicates, the labels that differ come first.
+    found = list_label_suspects(table, [], [("2", "3"), ("3", "2")])
+    assert found[columns].values.tolist()[:2] == [
+        ["2", "not sunset", "add sunset"],
+        ["3", "sunset", "remove sunset"],
+    ]
+
+
+def test_half_of_planted_labels_are_found_in_the_first_as_many_rows():
+    """A tenth of the labels is missing, and a twentieth too many."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-1.5, 4, (800, 5))
+    probabilities = 1 / (1 + np.exp(-logits))
+    true = rng.uniform(size=logits.shape) < probabilities
+    given, kinds = true.copy(), {}
+    for verb, where, fraction in ("add", true, 0.1), ("remove", ~true, 0.05):
+        image, label = np.nonzero(where)
+        number = round(fraction * true.sum())
+        chosen = rng.choice(len(image), number, replace=False)
+        given[image[chosen], label[chosen]] ^= True
+        kinds[verb] = {*zip(image[chosen].astype(str), label[chosen])}
+    labels = [*"abcde"]
+    cells = ["|".join(np.array(labels)[row]) or "none" for row in given]
+    found = list_label_suspects(judged(cells, probabilities, labels))
+    for verb, planted in kinds.items():
+        rows = found[found["likely"].str.startswith(verb)][: len(planted)]
+        listed = {*zip(rows["path"], rows["likely"].str[-1].map(labels.index))}
+        assert len(listed & planted) >= len(planted) / 2
