@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.base import columns, paths
@@ -79,28 +80,73 @@ class Results(NamedTuple):
     predictions: dict[str, pd.DataFrame]
 
     @property
-    def exclusive(self) -> bool:
-        """Whether a photo has exactly one label."""
-        return self.metadata["exclusive"]
+    def sentence(self) -> str:
+        """A sentence about the test photos."""
+        return pages.describe_result(self.scores)
 
     @property
     def names(self) -> list[str]:
-        """The names that rows of errors have as `actual` and `predicted`, in order."""
-        labels = self.metadata["labels"]
-        return labels if self.exclusive else [*labels, *(f"{NOT}{label}" for label in labels)]
+        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
+        return self.metadata["labels"]
 
     @property
     def counted(self) -> pd.Series:
         """Each label of each image, whose index it has."""
-        labels = self.images["label"]
-        return labels if self.exclusive else labels.map(labels_in).explode().fillna(NEITHER)
+        return self.images["label"]
+
+    @property
+    def question(self) -> str:
+        """A question about `likely` in `to_review`."""
+        return "perhaps {}"
+
+    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that include all errors in predictions, each with what is confused."""
+        return predictions
+
+    def matrix(self, ids: list[str]) -> list[list]:
+        """Return the confusion matrix of test images, with links to the photos with these ids."""
+        return pages.link_matrix(self.predictions["test"], self.names, ids)
+
+    def draw_confusion(self) -> Figure:
+        """Draw what is confused in test images."""
+        return charts.draw_confusion(self.predictions["test"])
 
 
-def result_of(run: Results) -> str:
-    """Return a sentence about the test photos."""
-    if run.exclusive:
-        return pages.describe_result(run.scores)
-    return pages.describe_exact(run.scores, run.predictions["test"]["actual"])
+class LabelResults(Results):
+    """What the templates show of a run whose photos can show several labels."""
+
+    @property
+    def sentence(self) -> str:
+        """A sentence about the test photos."""
+        return pages.describe_exact(self.scores, self.predictions["test"]["actual"])
+
+    @property
+    def names(self) -> list[str]:
+        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
+        labels = self.metadata["labels"]
+        return [*labels, *(f"{NOT}{label}" for label in labels)]
+
+    @property
+    def counted(self) -> pd.Series:
+        """Each label of each image, whose index it has."""
+        return self.images["label"].map(labels_in).explode().fillna(NEITHER)
+
+    @property
+    def question(self) -> str:
+        """A question about `likely` in `to_review`."""
+        return "{}?"
+
+    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Return a row for each label that is missed or named wrongly."""
+        return split_labels(predictions).query("is_of != is_named")
+
+    def matrix(self, ids: list[str]) -> list[list]:
+        """Return [], because labels are not confused with one another."""
+        return []
+
+    def draw_confusion(self) -> Figure:
+        """Draw the recall and precision of each label."""
+        return charts.draw_labels(self.scores, self.metadata["labels"])
 
 
 def main() -> None:
@@ -108,12 +154,12 @@ def main() -> None:
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
-    about = (run.metadata["crop_rule"], describe_alike(Counter(run.counted)), run.exclusive)
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about))
+    about = (run.metadata["crop_rule"], describe_alike(Counter(run.counted)))
+    exclusive = run.metadata["exclusive"]
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about, exclusive))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
-        errors = list_errors(run.judged, run.predictions)
-        errors = errors if run.exclusive else split_labels(errors).query("is_of != is_named")
+        errors = run.errors_in(list_errors(run.judged, run.predictions))
         gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
         save(picture, paths.PLOTS / name)
@@ -125,7 +171,7 @@ def main() -> None:
         pages.fill(pages.REPORT, **both, **values_of_page(run, limits, gallery, pictures)),
     )
     write_text(paths.LIMITS, limits.text)
-    print(result_of(run))
+    print(run.sentence)
     now = images_of(run.images, run.unknown, run.rejected)
     for line in describe_since_commit(now, run.params):
         print(line)
@@ -138,7 +184,8 @@ def read_results() -> Results:
     metadata = read_metadata(paths.SERVED_MODEL)
     images = read_table(paths.SPLIT_CSV, columns.SPLIT)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
-    return Results(
+    kind = Results if metadata.exclusive else LabelResults
+    return kind(
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
@@ -185,18 +232,17 @@ def values_of_page(
     `pictures` have file names.
     """
     test = run.predictions["test"]
-    labels = run.metadata["labels"]
     ids = gallery["ids"]
     uris = map_in_threads(pages.data_uri, pictures.values())
     uri_of = dict(zip((Path(name).stem for name in pictures), uris))
     return {
-        "result": result_of(run),
+        "result": run.sentence,
         "limits": limits,
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
         "class_links": pages.link_classes(pages.class_rows(run.scores), run.names, ids),
-        "matrix": pages.link_matrix(test, labels, ids) if run.exclusive else [],
-        "confused": pages.link_pairs(test if run.exclusive else split_labels(test), run.names, ids),
+        "matrix": run.matrix(ids),
+        "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
         "unusual": find_unusual(run.files),
         "picture": uri_of.__getitem__,
@@ -211,18 +257,15 @@ def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
     train = run.images[run.images["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
-    question = "perhaps {}" if run.exclusive else "{}?"
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
-        "confusion": charts.draw_confusion(test)
-        if run.exclusive
-        else charts.draw_labels(run.scores, metadata["labels"]),
+        "confusion": run.draw_confusion(),
         "reliability": charts.draw_reliability(reliability),
     }
     return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, question),
+        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.question),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

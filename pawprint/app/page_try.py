@@ -41,7 +41,7 @@ def explained(data: bytes, folder: Path) -> tuple[Prediction, Metadata, str, str
     image = predictor.decode(data).image
     prediction = predictor.predict_rgb(image)
     rules = predictor.metadata
-    first = predictor.class_of(prediction.probabilities)
+    first = rules.labels[rules.order(prediction.probabilities)[0]]  # of several labels
     picture = Image.fromarray(saliency_of(predictor, image, first))
     return prediction, rules, photos.shrunk(image), photos.data_uri(picture)
 

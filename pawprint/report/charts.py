@@ -182,7 +182,8 @@ def draw_labels(scores: pd.DataFrame, labels: list[str]) -> Figure:
         if name not in recalls:
             axis.text(0.01, place, "no test photo", va="center", color=GREY, fontsize=9)
     axis.set_yticks(range(len(names)), [shorten(name, 2 * MAX_LABEL) for name in names])
-    axis.set(xlim=(0, 1), xlabel="Fraction, with its interval")
+    ends = (-0.6, len(names) - 0.4)
+    axis.set(xlim=(0, 1), ylim=ends, xlabel="Fraction, with its interval")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     exact = score_of(scores, "test", "exact")
     right = round(exact["value"] * exact["images"])
@@ -256,9 +257,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(
-    archive: Archive, suspects: pd.DataFrame, question: str = "perhaps {}"
-) -> Image.Image:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, question: str) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
     The reason is a `question` about `likely`, the most probable other label, or a near-duplicate

@@ -69,11 +69,6 @@ class LabelPredictions(Predictions):
         return self.predicted[:, index]
 
     @property
-    def present(self) -> list[int]:
-        """The indices of the labels that images have."""
-        return np.flatnonzero(self.actual.any(axis=0)).tolist()
-
-    @property
     def with_a_curve(self) -> list[int]:
         """The labels that some images have and others do not."""
         return [index for index in self.present if not self.is_of(index).all()]

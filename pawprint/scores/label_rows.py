@@ -14,8 +14,8 @@ from pawprint.scores.label_review import MAX_OF_LABEL, order_suspects
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
 NOT = "not "
-# A label that an image lacks is listed from this probability on. It is further from 1 than
-# MAX_OF_LABEL from 0: labels that are missing from some images lower its probability for all.
+# A label that an image lacks is listed above this probability. It is further from 1 than
+# MAX_OF_LABEL from 0, because missing labels lower all probabilities (docs/decisions/13).
 MIN_OF_MISSING = 0.7
 
 

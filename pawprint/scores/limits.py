@@ -1,7 +1,7 @@
 """Find the limits of a model: sentences about how to raise its score.
 
-OF_CLASSES and OF_LABELS contain a function for each limit whose size can be measured, in errors per
-100 images, and one for each limit without a size. If a limit does not apply, its function returns
+SIZED contains a function for each limit whose size can be measured, in errors per 100 images, and
+OTHERS a function for each limit without a size. If a limit does not apply, its function returns
 None.
 """
 
@@ -55,11 +55,6 @@ class RunData(NamedTuple):
     crop_rule: str | None = None
     question: str = ""
     exclusive: bool = True
-
-    @property
-    def kind(self) -> "Kind":
-        """Return the kind of limits that apply."""
-        return OF_CLASSES if self.exclusive else OF_LABELS
 
     @property
     def classes(self) -> int:
@@ -116,23 +111,13 @@ class Limits(NamedTuple):
         return "".join(f"{line}\n" for line in (self.heading, *lines))
 
 
-Finder = Callable[[RunData], Limit | None]
-
-
-class Kind(NamedTuple):
-    """The limits of a kind of model: the heading, those with a size, and the others."""
-
-    heading: str
-    sized: tuple[Finder, ...]
-    others: tuple[Finder, ...]
-
-
 def find_limits(run: RunData) -> Limits:
     """Return the model's limits, with a heading."""
-    others = [limit for find in run.kind.others if (limit := find(run))]
+    others = [limit for find in OTHERS[run.exclusive] if (limit := find(run))]
     sized = rank_limits(run)
+    heading = HEADING if run.exclusive else HEADING_OF_LABELS
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
-    return Limits(run.kind.heading if sized else NO_SIZE, question + sized, others)
+    return Limits(heading if sized else NO_SIZE, question + sized, others)
 
 
 def rank_limits(run: RunData) -> list[Limit]:
@@ -140,7 +125,7 @@ def rank_limits(run: RunData) -> list[Limit]:
 
     Limits that may be due to chance come last.
     """
-    found = [limit for find in run.kind.sized if (limit := find(run))]
+    found = [limit for find in SIZED[run.exclusive] if (limit := find(run))]
     ranked = [(limit.size, limit) for limit in found if limit.size]
     ranked = [(size, limit) for size, limit in ranked if size.errors >= MIN_ERRORS]
     ranked.sort(key=lambda pair: (pair[0].is_shown, pair[0].errors), reverse=True)
@@ -351,10 +336,13 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
+Finders = dict[bool, tuple[Callable[[RunData], Limit | None], ...]]  # keyed by `exclusive`
+SIZED: Finders = {
+    True: (confused_classes, weak_class, more_images),
+    False: (missed_label, surplus_label, more_images),
+}
 OF_SERIES = (divided_series, partial(divided_series, key="crossed"))
-OF_CLASSES = Kind(
-    HEADING, (confused_classes, weak_class, more_images), (labels_to_review, shortcut, *OF_SERIES)
-)
-OF_LABELS = Kind(
-    HEADING_OF_LABELS, (missed_label, surplus_label, more_images), (labels_to_review, *OF_SERIES)
-)
+OTHERS: Finders = {
+    True: (labels_to_review, shortcut, *OF_SERIES),
+    False: (labels_to_review, *OF_SERIES),
+}

@@ -94,7 +94,7 @@ class Predictions(NamedTuple):
     @property
     def present(self) -> list[int]:
         """The indices of the classes with images."""
-        return np.unique(self.actual).tolist()
+        return [index for index in range(len(self.labels)) if self.is_of(index).any()]
 
     @property
     def with_a_curve(self) -> list[int]:

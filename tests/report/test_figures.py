@@ -72,7 +72,9 @@ def test_label_without_test_images_is_said_to_have_none():
     scores = scores.assign(split="test", low=0.1, high=0.9)
     figure = draw_labels(scores, ["rare", "sea"])
     (text,) = figure.axes[0].texts
-    names = {place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())}
+    names = {
+        place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())
+    }
     assert (text.get_text(), names[text.get_position()[1]]) == ("no test photo", "rare")
     assert "2 of 4" in figure.get_suptitle()
 
@@ -115,7 +117,7 @@ def test_photos_of_similar_names_have_different_captions(tmp_path, other):
     row = {"label": "fox", "likely": "hare", "probability": 0.1, "contradicts": ""}
     suspects = pd.DataFrame([row | {"path": name} for name in names])
     with open_archive(tmp_path / "photos.tar") as archive:
-        picture = np.asarray(draw_labels_to_review(archive, suspects))[TITLE_HEIGHT:]
+        picture = np.asarray(draw_labels_to_review(archive, suspects, "perhaps {}"))[TITLE_HEIGHT:]
     assert (picture[:, :CELL_WIDTH] != picture[:, CELL_WIDTH : 2 * CELL_WIDTH]).any()
 
 

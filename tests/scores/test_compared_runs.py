@@ -309,7 +309,7 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
 
 
 def label_run(name: str, images, seed: int, noise: float, changed=()) -> Run:
-    """Return a run that names labels a, b, c; of `changed` images, the first label is taken away."""
+    """Return a run that names labels a, b and c; `changed` images lose the first label."""
     numbers = np.array(images)
     has = np.random.default_rng(0).random((max(numbers) + 1, 3)) < 0.4
     given = has[numbers]

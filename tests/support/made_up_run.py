@@ -160,9 +160,9 @@ def write_run(
 
 
 def write_label_run(workspace: Path) -> list[str]:
-    """Write what `plot` reads of images that show several of these labels; "rare" has no test image.
+    """Write what `plot` reads of images that show several of the labels that are returned.
 
-    Half of the labels that the first image of a split has, and lacks, are wrong.
+    The second has no test image. Other labels of the first three images of a split are predicted.
     """
     labels = ["<sea>", "rare", "trees"]
     write_run(workspace, {"a": 20, "b": 20}, pd.DataFrame(columns=list(REJECTED)))
