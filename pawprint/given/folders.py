@@ -553,7 +553,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     if pairs:
         yield f"paths that macOS or Windows treats as the same file: {name_some(pairs)}"
     if NEITHER in {label for label, _ in places.values()}:
-        yield f"{NEITHER} is a class: in labels.csv, it excludes no image, but labels it {NEITHER}"
+        yield f"in labels.csv, {NEITHER} excludes no image, but labels it {NEITHER}"
     if rejected := sorted(filter(NOT_ON_WINDOWS.search, places)):
         yield f"paths that cannot exist on Windows: {name_some(rejected)}"
 
