@@ -25,10 +25,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 # Modules are only imported when one of these names is used, so that importing the package stays
 # fast and no stage depends on the modules.
-_MODULES = {
-    "InputError": "pawprint.base.errors",
-    "Prediction": "pawprint.model.predictor",
-}
+_MODULES = {"InputError": "pawprint.base.errors", "Prediction": "pawprint.model.predictor"}
 
 
 def __getattr__(name: str) -> object:
@@ -45,10 +42,10 @@ def load(folder: str | os.PathLike | None = None) -> "Predictor":
     """Load the model in a folder, such as `models/served` or an export.
 
     Without a folder, load the model of the project in the current folder or, outside a project, the
-    example in the package. The model's `predict` takes a path, the bytes of a file, an open file or
-    a Pillow image, and returns a Prediction. For a folder or a sequence of paths, it returns a
-    table. Start processes with `spawn`, because a forked one lacks the threads of a loaded model.
-    Raises InputError if the model is damaged.
+    example in the package. The model's `predict` takes a path, the bytes of a file, or a Pillow
+    image, and returns a Prediction. For a folder or a sequence of paths, it returns a table.
+    Start processes with `spawn`, because a forked one lacks the threads of a loaded model. Raises
+    InputError if the model is damaged.
 
     >>> model = pawprint.load("food/models/served")
     >>> model.predict("photos/burger/0001.jpg").label

@@ -28,6 +28,7 @@ from pawprint.pipeline import fingerprint
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.model import Params, load_params, problem_of_threshold
 from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.remotes import describe_unverified
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     check_tables(params, fetched(source, recorded))
     if "pawprint/stages" in folders_of_code():  # the package is installed
         require_stages(paths.PIPELINE)
-    report("code", describe(recorded, write_fingerprints()))
+    report("code", [*describe(recorded, write_fingerprints()), *describe_unverified()])
 
 
 def write_fingerprints() -> dict[str, str]:

@@ -122,7 +122,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
-    images = read_table(paths.UNKNOWN_CSV, columns.IMAGES)
+    images = read_table(paths.UNKNOWN_CSV, columns.UNKNOWN_IMAGES)
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
     groups = np.append(own, predictions["test"].groups)
     unknown = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)

@@ -1,9 +1,9 @@
 """Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
-in data/, data/clean/, data/split/ and plots/, pictures of the data in plots/,
-data/cross_validation.json, data/raw/archives/, models/network.json, models/served/ and all
-params. Writes docs/model_card.md, plots/limits.txt, pictures of the results in plots/, and
+in data/, data/clean/, data/split/ and plots/, data/cross_validation.json, data/raw/archives/,
+models/network.json, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt,
+pictures of the data and the results in plots/, and
 plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
 from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
 `python -m stages.plot`
@@ -16,15 +16,13 @@ from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
 from pawprint.base import columns, paths
 from pawprint.base.classes import NEITHER, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
-from pawprint.base.files import md5, parse_file, read_json, write_text
-from pawprint.base.label_cells import labels_in
+from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
+from pawprint.base.label_cells import labels_in, strata
 from pawprint.base.tables import read_table
-from pawprint.base.threads import map_in_threads
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
 from pawprint.data.splitting import divided_groups
@@ -36,7 +34,13 @@ from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.report import charts, pages
-from pawprint.report.pictures import render, save
+from pawprint.report.pictures import (
+    draw_near_duplicates,
+    draw_samples,
+    draw_unusual,
+    encode,
+    render,
+)
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.label_rows import NOT, split_labels
@@ -51,8 +55,6 @@ from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
-# Pictures that earlier stages have drawn.
-OF_DATA = ("near_duplicates.jpg", "samples.jpg", "unusual.jpg")
 
 
 class Results(NamedTuple):
@@ -95,6 +97,11 @@ class Results(NamedTuple):
         return self.images["label"]
 
     @property
+    def strata(self) -> pd.Series:
+        """The class that sorts each image."""
+        return self.images["label"]
+
+    @property
     def question(self) -> str:
         """A question about `likely` in `to_review`."""
         return "perhaps {}"
@@ -132,6 +139,11 @@ class LabelResults(Results):
         return self.images["label"].map(labels_in).explode().fillna(NEITHER)
 
     @property
+    def strata(self) -> pd.Series:
+        """The label that sorts each image."""
+        return strata(self.images["label"])
+
+    @property
     def question(self) -> str:
         """A question about `likely` in `to_review`."""
         return "{}?"
@@ -162,8 +174,8 @@ def main() -> None:
         errors = run.errors_in(list_errors(run.judged, run.predictions))
         gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
-        save(picture, paths.PLOTS / name)
-    pictures |= {name: Image.open(paths.PLOTS / name) for name in OF_DATA}
+        with replacing(paths.PLOTS / name) as partial_file:
+            partial_file.write_bytes(picture)
     both = values_of_both(run)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **both))
     write_text(
@@ -192,7 +204,7 @@ def read_results() -> Results:
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
         files=files[files["path"].isin(images["path"])],
-        unknown=read_table(paths.UNKNOWN_CSV, columns.IMAGES),
+        unknown=read_table(paths.UNKNOWN_CSV, columns.UNKNOWN_IMAGES),
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
         to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),
@@ -224,17 +236,17 @@ def values_of_both(run: Results) -> dict:
     }
 
 
-def values_of_page(
-    run: Results, limits: Limits, gallery: dict, pictures: dict[str, Image.Image]
-) -> dict:
+def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[str, bytes]) -> dict:
     """Return further values for the page, with links to photos in the gallery.
 
-    `pictures` have file names.
+    `pictures` are the contents of files, by their names.
     """
     test = run.predictions["test"]
     ids = gallery["ids"]
-    uris = map_in_threads(pages.data_uri, pictures.values())
-    uri_of = dict(zip((Path(name).stem for name in pictures), uris))
+    uri_of = {
+        Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
+        for name, picture in pictures.items()
+    }
     return {
         "result": run.sentence,
         "limits": limits,
@@ -250,26 +262,32 @@ def values_of_page(
     }
 
 
-def draw(archive: Archive, run: Results) -> dict[str, Image.Image]:
-    """Return the pictures of the results by file name."""
+def draw(archive: Archive, run: Results) -> dict[str, bytes]:
+    """Return the contents of the pictures by file name."""
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    train = run.images[run.images["split"] == columns.TRAIN]
+    train = run.images.assign(stratum=run.strata)[run.images["split"] == columns.TRAIN].merge(
+        run.files[OF_FILE]
+    )
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
         "confusion": run.draw_confusion(),
         "reliability": charts.draw_reliability(reliability),
     }
-    return {f"{name}.png": render(figure) for name, figure in figures.items()} | {
+    drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
         "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.question),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),
+        "samples.jpg": draw_samples(archive, train),
+        "near_duplicates.jpg": draw_near_duplicates(archive, run.near_duplicates),
+        "unusual.jpg": draw_unusual(archive, find_unusual(run.files)),
     }
+    return {name: encode(picture, Path(name).suffix) for name, picture in drawn.items()}
 
 
 if __name__ == "__main__":

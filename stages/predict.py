@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
-from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.columns import SPLIT, TRAIN, UNKNOWN_IMAGES
 from pawprint.base.files import read_json, write_arrays
 from pawprint.base.label_cells import indicators
 from pawprint.base.runtime import read_network
@@ -44,7 +44,7 @@ def main() -> None:
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
     write_outputs(TRAIN, train, to_actual(train["label"]), logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
-    images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, IMAGES)
+    images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, UNKNOWN_IMAGES)
     is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         keys = rows["pixels_sha256"]

@@ -3,17 +3,16 @@
 labels.csv corrects the labels of the source, and exact duplicates are removed. A hash of an image's
 content then decides. A group of near-duplicates, or of `split.group` and the column `group`, is in
 one split, unless the archive's own splits divide it. Images in splits.csv stay in their split.
-Reads images.csv, metadata.csv and rejected.csv in data/clean/, data/raw/archives/, labels.csv and
-splits.csv. Params: `split`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes
-data/split/images.csv,
-data/split/train_validation.csv, data/split/paths.csv of all usable images, data/split/unknown.csv,
-data/split/rejected.csv, data/split/labels.json, which sets the order of the classes everywhere,
+Reads images.csv, metadata.csv and rejected.csv in data/clean/, labels.csv and splits.csv. Params:
+`split`, `clean.several_labels`, `model.resize`. Writes data/split/images.csv,
+data/split/train_validation.csv,
+data/split/paths.csv of all usable images, data/split/unknown.csv, data/split/rejected.csv,
+data/split/labels.json, which sets the order of the classes everywhere,
 data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
-series, metrics/split.json, metrics/classes.csv, which counts the images of each class in each
-split, and the pictures plots/samples.jpg, plots/unusual.jpg and plots/near_duplicates.jpg. Prints a
-line if `model.resize: crop` leaves out much of the images. As long as fewer than two classes have
-images, all images are for training, and `train_extract` reports that labels are missing. Run:
-`python -m stages.split`
+series, metrics/split.json, and metrics/classes.csv, which counts the images of each class in each
+split. Prints a line if `model.resize: crop` leaves out much of the images. As long as fewer than
+two classes have images, all images are for training, and `train_extract` reports that labels are
+missing. Run: `python -m stages.split`
 """
 
 from collections import Counter
@@ -32,6 +31,7 @@ from pawprint.base.columns import (
     SERIES,
     SPLIT,
     SPLITS,
+    UNKNOWN_IMAGES,
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
@@ -41,7 +41,6 @@ from pawprint.data import labels as labelling
 from pawprint.data import splitting
 from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, describe_unusual, find_unusual, left_out
-from pawprint.given.archive import open_archive
 from pawprint.given.folders import describe_alike
 from pawprint.given.metadata_csv import describe_crop_rules
 from pawprint.given.user_tables import (
@@ -53,7 +52,6 @@ from pawprint.given.user_tables import (
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model
-from pawprint.report import pictures
 
 
 def main() -> None:
@@ -74,7 +72,6 @@ def main() -> None:
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
         write(rows, others, none, {}, exclusive)
-        draw(images, rows, none, by_class(rows)["label"])
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     try:
@@ -92,7 +89,6 @@ def main() -> None:
     if (images["group"] != "").any():
         origins["group"] = "metadata.csv"
     counts = write(rows, others, near_duplicates, origins, exclusive)
-    draw(images, rows, near_duplicates, in_classes["label"])
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     lines = [
         splitting.describe_keys(images, params),
@@ -138,7 +134,7 @@ def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
     unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
-    write_table(paths.UNKNOWN_CSV, unknown, IMAGES)
+    write_table(paths.UNKNOWN_CSV, unknown, UNKNOWN_IMAGES)
     others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)
@@ -170,26 +166,6 @@ def write(
     classes = pd.crosstab(each["label"], each["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
     return counts
-
-
-def draw(
-    images: pd.DataFrame, rows: pd.DataFrame, near_duplicates: pd.DataFrame, strata: pd.Series
-) -> None:
-    """Draw photos of the tables IMAGES, SPLIT and NEAR_DUPLICATES, to look at before training.
-
-    `strata` has the class of each row of `rows`.
-    """
-    sizes = images[["path", "width", "height"]]
-    train = rows[list(SPLIT)].assign(stratum=strata)[rows["split"] == "train"]
-    train = train.merge(sizes, on="path")
-    with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
-        drawn = {
-            "samples": pictures.draw_samples(archive, train),
-            "unusual": pictures.draw_unusual(archive, find_unusual(images)),
-            "near_duplicates": pictures.draw_near_duplicates(archive, near_duplicates),
-        }
-    for name, picture in drawn.items():
-        pictures.save(picture, paths.PLOTS / f"{name}.jpg")
 
 
 def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:

@@ -46,10 +46,7 @@ def folder(path: Path, editable: bool = True) -> dict:
             {"url": "https://h/p.whl", "archive_info": {"hashes": {"sha256": "ab12"}}},
             "pawprint-dvc @ https://h/p.whl#sha256=ab12",
         ),
-        (
-            {"url": "https://h/p.whl?token=x", "archive_info": {}},
-            "pawprint-dvc @ https://h/p.whl",
-        ),
+        ({"url": "https://h/p.whl?token=x", "archive_info": {}}, "pawprint-dvc @ https://h/p.whl"),
     ],
 )
 def test_line_names_the_package_by_its_origin_without_secrets(installed_from, origin, line):
@@ -59,11 +56,7 @@ def test_line_names_the_package_by_its_origin_without_secrets(installed_from, or
 
 @pytest.mark.parametrize(
     "origin",
-    [
-        folder(Path("/my p")),
-        {"url": "file:///my/p.whl", "archive_info": {}},
-        git("file:///my/p"),
-    ],
+    [folder(Path("/my p")), {"url": "file:///my/p.whl", "archive_info": {}}, git("file:///my/p")],
 )
 def test_what_others_cannot_install_is_a_comment_without_a_path(installed_from, origin):
     installed_from(origin)

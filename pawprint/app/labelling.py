@@ -62,7 +62,8 @@ def write_rows(table: Path, changes: Changes, written: Changes | None = None) ->
         rows = [dict(zip(columns, cells)) for _, cells in lines]
         for image, cells in (written or {}).items():
             present = next((row for row in rows if image_of(row) == image), {})
-            if not (present and _has(present, cells) if cells else not present):
+            differ = (present.get(name, "") != cell for name, cell in (cells or {}).items())
+            if bool(present) != bool(cells) or any(differ):
                 raise InputError(
                     f"{table}: {present.get('path', image)}: cannot undo the label: it has been "
                     "changed since, so it is kept."
@@ -91,10 +92,6 @@ def write_rows(table: Path, changes: Changes, written: Changes | None = None) ->
         mark = "\ufeff" if content.startswith((*MARKS,)) else ""
         write_text(table, mark + text.getvalue())
     return partial(write_rows, table, dict.fromkeys(changes) | replaced, changes)
-
-
-def _has(row: Cells, cells: Cells) -> bool:
-    return all(row.get(name, "") == cell for name, cell in cells.items())
 
 
 def _content(table: Path) -> bytes:

@@ -36,6 +36,7 @@ DECODED: Columns = {
 # `label` is the source's until labels.csv applies, `group` the group in metadata.csv, or "".
 # `without_label` is why an image lacks a label, or "" if it has one or is yet to be labelled.
 IMAGES = texts("path", "label", "archive_split", "group", "without_label") | DECODED
+UNKNOWN_IMAGES = texts("path", "label", "group", "pixels_sha256")  # columns of IMAGES
 REJECTED = texts("path", "label", "reason", "detail")
 OF_TEST = " with the pixels of the test image "  # in the detail of its copies for training
 # A non-empty cell of an additional column in metadata.csv, such as camera or site.

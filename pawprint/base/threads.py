@@ -16,15 +16,8 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 CORES = "PAWPRINT_CORES"  # set on a worker of a cluster, to its number of threads
-# Files with a container's CPU time in each period and the period, in microseconds. Without a limit,
-# the time is "max" or -1.
-CGROUPS = (
-    (Path("/sys/fs/cgroup/cpu.max"),),
-    (
-        Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-        Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-    ),
-)
+# A container's CPU time in each period, and the period. Without a limit, the time is "max".
+CGROUP = Path("/sys/fs/cgroup/cpu.max")
 
 
 def count_cores() -> int:
@@ -36,10 +29,9 @@ def count_cores() -> int:
         return int(os.environ[CORES])
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    for files in CGROUPS:
-        with contextlib.suppress(OSError, ValueError):
-            time, period = (int(n) for file in files for n in file.read_text("ascii").split())
-            cores = min(cores, math.ceil(time / period)) if time > 0 else cores
+    with contextlib.suppress(OSError, ValueError):
+        time, period = map(int, CGROUP.read_text("ascii").split())
+        cores = min(cores, math.ceil(time / period))
     return cores
 
 

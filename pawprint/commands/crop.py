@@ -18,13 +18,7 @@ from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold
 from pawprint.commands.given_images import open_given
-from pawprint.commands.label_tables import (
-    Asked,
-    Cells,
-    describe_several,
-    find_labels,
-    metadata_csv,
-)
+from pawprint.commands.label_tables import Asked, Cells, describe_several, find_labels, metadata_csv
 from pawprint.data.series import first_of_bursts
 from pawprint.given.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 from pawprint.given.decoding.content import read_exif

@@ -75,13 +75,8 @@ def describe(folder: Path) -> str:
 def results(folder: Path) -> list[Path]:
     """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
     committed = try_git("show", f"HEAD:./{paths.LOCK}", folder=folder) or ""
-    outs = outputs(Recorded(folder=folder)) | outputs(Recorded(committed, folder))
+    outs = {*Recorded(folder=folder).outputs(), *Recorded(committed, folder).outputs()}
     return [paths.LOCK, *sorted(Path(out) for out in outs if not lies_outside(out))]
-
-
-def outputs(recorded: Recorded) -> set[str]:
-    """Return the paths to all stage outputs."""
-    return {out for stage in recorded.stages for out in recorded.hashes(stage)}
 
 
 def changed_files(folder: Path, files: Iterable[str | Path]) -> list[str]:
@@ -156,7 +151,8 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     if new:
         git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
         git("clean", "--quiet", "--force", "--", *new, folder=folder)
-    lacking = outputs(Recorded(folder=folder)) & check_out(folder, paths.PIPELINE)
+    missing = check_out(folder, paths.PIPELINE)
+    lacking = missing.intersection(Recorded(folder=folder).outputs())
     if lacking:
         raise InputError(
             f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "

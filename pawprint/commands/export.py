@@ -58,21 +58,13 @@ def run(arguments: argparse.Namespace) -> None:
     require_formats(formats, params.model.backbone)
     if params.clean.several_labels and formats != ["onnx"]:
         raise InputError("--format: expected onnx, the only format for clean.several_labels: true")
-    problem = None
-    try:
-        runtime = fetch_runtime() if "page" in formats else {}
-    except InputError as error:
-        problem, runtime = error, {}
-        formats.remove("page")
-    if formats:
-        # Last, because TensorFlow takes seconds to start.
-        from pawprint.commands.export_formats import export_model
+    runtime = fetch_runtime() if "page" in formats else {}
+    # Last, because TensorFlow takes seconds to start.
+    from pawprint.commands.export_formats import export_model
 
-        options = arguments.size, arguments.unknown_as
-        table, notes = export_model(Path(), params, formats, runtime, *options)
-        print("\n".join([table.to_string(index=False), *notes]))
-    if problem:
-        raise problem
+    options = arguments.size, arguments.unknown_as
+    table, notes = export_model(Path(), params, formats, runtime, *options)
+    print("\n".join([table.to_string(index=False), *notes]))
 
 
 def require_formats(formats: list[str], backbone: str) -> None:

@@ -13,15 +13,7 @@ import numpy as np
 
 from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import (
-    OF_SYSTEMS,
-    copy_file,
-    read_text,
-    reading,
-    write_json,
-    write_text,
-    writing,
-)
+from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
 from pawprint.base.label_cells import SEPARATOR
 from pawprint.base.package import DVC_IGNORE, PACKAGE
@@ -29,19 +21,8 @@ from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.given_images import Given, open_given
 from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
-from pawprint.commands.params_file import (
-    DEFAULT_RECIPE,
-    default_params,
-    recipe_names,
-    set_values,
-)
-from pawprint.commands.project_files import (
-    IGNORE,
-    files,
-    names_in_git,
-    renew,
-    state_of,
-)
+from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe_names, set_values
+from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, write_state
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.given.folders import (
@@ -279,7 +260,7 @@ def _write_project(folder: Path, place: Path, params: str, images: Path, source:
     texts[PARAMS.name] = set_values(params, changes)
     for name, text in (texts | EMPTY_TABLES).items():
         write_text(place / name, text)
-    write_json(place / STATE, state_of(place))
+    write_state(place)
     return rules
 
 

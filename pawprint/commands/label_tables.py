@@ -1,8 +1,8 @@
 """Find the labels of photos in a table beside them, such as Kaggle's train.csv.
 
 The columns that name the photos and their labels are found by their cells. A cell names a file, or
-all photos in a folder, such as a slide's, or all with a part of their path, such as a patient. The
-photos become a folder, whose files are unchanged, with one metadata.csv.
+all photos in a folder, such as a slide's. The photos become a folder, whose files are unchanged,
+with one metadata.csv.
 """
 
 import contextlib
@@ -10,8 +10,7 @@ import os
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations_with_replacement
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
@@ -41,9 +40,7 @@ PROBED = 100  # rows that are searched for names of files before all of them
 # what they show, in lower case and without spaces or underscores.
 OF_SITES = ("camera", "deployment", "location", "placename", "relativepath", "site", "station")
 OF_GROUPS = (*OF_SITES, "lesionid", "patientid", "seqid")
-FILES, FOLDERS, PARTS = "files", "folders", "parts of paths"  # what a column can name
-OF_ROWS = {"", "id", "index"}  # columns that number the rows of their own table
-MAX_WORDS = 12  # at the end of a path, in which parts are searched
+FILES, FOLDERS = "files", "folders"  # what a column can name
 ZEROS = {"0", "0.0"}
 ONES = {"1", "1.0"}
 FLAGS = ZEROS | ONES
@@ -83,7 +80,7 @@ class Row(NamedTuple):
 class Table(NamedTuple):
     """The rows of one file, or of several alike, and the column or columns that name their photos.
 
-    `kind` is what the cells name: FILES, FOLDERS or PARTS.
+    `kind` is what the cells name: FILES or FOLDERS.
     """
 
     name: str
@@ -95,11 +92,6 @@ class Table(NamedTuple):
     def photos(self) -> set[str]:
         """All photos that the rows name."""
         return {photo for row in self.rows for photo in row.photos}
-
-    @property
-    def is_unique(self) -> bool:
-        """Whether each row names other photos."""
-        return len({row.key for row in self.rows}) == len(self.rows)
 
     def values(self, asked: str = "") -> dict[str, list[str]]:
         """Return the cells of each column that may hold labels, or is `asked` for."""
@@ -121,14 +113,12 @@ class Table(NamedTuple):
 class Known(NamedTuple):
     """What is known of the images, and of the tables beside them, while a table is parsed.
 
-    `links` has the photo for each cell of columns that tell the files of another table apart.
     `label` is the column that is asked for.
     """
 
     given: Given
     ends: Ends
     label: str
-    links: Mapping[Columns, Mapping[str, str]]
 
 
 class Labelled(NamedTuple):
@@ -254,8 +244,7 @@ def _without_doubt(tables: list[Table], given: Given) -> list[Table]:
     tables = [table for table in tables if 2 * len(table.photos & known) > len(known)]
     if any(_agrees(table, folders) for table in tables):
         return []
-    tables = [table for table in tables if table.label_columns()]
-    doubtful = [table for table in tables if table.kind != PARTS or table.is_unique]
+    doubtful = [table for table in tables if table.label_columns()]
     if len(doubtful) == 1 and _labels_specimens(doubtful[0], {*folders.values()}):
         return doubtful
     if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
@@ -292,7 +281,8 @@ def _labels_specimens(table: Table, classes: set[str]) -> bool:
     names = {row.key for row in table.rows}
     is_code = all(re.search(r"\d", name) and not name.isdecimal() for name in names)
     is_place = _plain(table.columns[-1]).startswith(OF_SITES)
-    is_kind = table.kind == FOLDERS and table.is_unique and is_code and not is_place
+    is_unique = len(names) == len(table.rows)
+    is_kind = table.kind == FOLDERS and is_unique and is_code and not is_place
     if not is_kind or len(labels := table.label_columns()) != 1:
         return False
     number = Counter(row.cells[labels[0]] for row in table.rows if row.photos)
@@ -316,14 +306,12 @@ def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
     columns, each in a folder of its own, are one table, such as one per split. Files that are not
     such tables are left out, or raise InputError if they are asked for.
     """
-    known = Known(given, _ends(given), asked.label, {})
-    tables = _parse_each(paths, known)
-    of_files = {path: table for path, table in tables.items() if table.kind == FILES}
-    if links := _links(of_files.values()):
-        rest = [path for path in paths if path not in of_files]
-        tables |= _parse_each(rest, known._replace(links=links))
-    if asked.table:  # any other file, which may be damaged, will be named
-        tables = {paths[0]: tables.get(paths[0]) or _parse_file(paths[0], known)}
+    known = Known(given, _ends(given), asked.label)
+    # A file that is asked for is named if it is damaged, or is no such table.
+    tables = {paths[0]: _parse_file(paths[0], known)} if asked.table else {}
+    for path in () if asked.table else paths:
+        with contextlib.suppress(InputError):
+            tables[path] = _parse_file(path, known)
     alike: dict[tuple, list[Path]] = defaultdict(list)
     for path, table in tables.items():
         if table.rows:
@@ -336,17 +324,6 @@ def _read_tables(paths: list[Path], given: Given, asked: Asked) -> list[Table]:
             rows = [row for path in part for row in tables[path].rows]
             found.append(tables[part[0]]._replace(name=name, rows=rows))
     return found
-
-
-def _links(tables: Iterable[Table]) -> dict[Columns, dict[str, str]]:
-    """Return the photo for each cell of the columns that tell the files of a table apart."""
-    links: dict[Columns, dict[str, str]] = {}
-    for table in tables:
-        for name in table.rows[0].cells if table.rows else ():
-            photos = {_normal(row.cells[name]): photo for row in table.rows for photo in row.photos}
-            if len(photos) == len(table.rows) and _plain(name) not in OF_ROWS:
-                links[name,] = photos
-    return links
 
 
 def _ends(given: Given) -> Ends:
@@ -366,15 +343,6 @@ def _ends(given: Given) -> Ends:
     return ends | dict(wholes)
 
 
-def _parse_each(paths: Iterable[Path], known: Known) -> dict[Path, Table]:
-    """Return the files that are tables of photos."""
-    found = {}
-    for path in paths:
-        with contextlib.suppress(InputError):
-            found[path] = _parse_file(path, known)
-    return found
-
-
 def _parse_file(path: Path, known: Known) -> Table:
     """Return the rows with their photos. Raises InputError for the same reasons as `_parse`."""
     if path.suffix.lower() in UNREAD:
@@ -388,9 +356,9 @@ def _parse_file(path: Path, known: Known) -> Table:
 def _parse(content: bytes, path: Path, known: Known) -> Table:
     """Return the rows with their photos.
 
-    If no column names the files of half of the rows, one may name FOLDERS or PARTS. Raises
-    InputError for the same reasons as `_find_files`, if the first line has no header, if no column
-    names photos, and for another file.
+    If no column names the files of half of the rows, one may name folders. Raises InputError for
+    the same reasons as `_find_files`, if the first line has no header, if no column names photos,
+    and for another file.
     """
     header, _, lines, _ = parse_csv(content, printable(str(path)), ())
     header = [*map(str.strip, header)]
@@ -403,8 +371,8 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
     cells_of = _cells_of(rows, known)
     columns, files = _find_files(cells_of, rows, path, known)
     kind, photos = FILES, [[file] if file else [] for file in files]
-    if 2 * len({*files} - {None}) < len(rows) and (groups := _find_groups(cells_of, known)):
-        kind, columns, photos = groups
+    if 2 * len({*files} - {None}) < len(rows) and (found := _find_folders(cells_of, known)):
+        kind, (columns, photos) = FOLDERS, found
     if not columns:
         raise InputError(
             f"{path}: expected a column with the names of files in {known.given.path}, or with "
@@ -412,12 +380,12 @@ def _parse(content: bytes, path: Path, known: Known) -> Table:
             f"{name_some(dict.fromkeys(header), 20) if rows else 'no rows'}."
         )
     others = [name for name in dict.fromkeys(header) if name != columns[-1]]
-    found = [
+    named = [
         Row(f"line {line} ({key})", key, {name: row[name] for name in others}, each)
         for (line, _), row, key, each in zip(lines, rows, cells_of[columns], photos)
         if others and key
     ]
-    return Table(path.name, kind, columns, found)
+    return Table(path.name, kind, columns, named)
 
 
 def _cells_of(rows: list[Cells], known: Known) -> dict[Columns, list[str]]:
@@ -451,12 +419,11 @@ def _find_files(
     """
     inside = os.path.relpath(path.resolve().parent, known.given.path.resolve())
     places = (f"/{inside}", f"/{inside}/{path.stem}", "")
-    found: dict[Columns, list[str | None]] = {}
-    for columns, cells in cells_of.items():
-        if any(_files_at(cells[:PROBED], places, known.ends)):
-            found[columns] = _files_at(cells, places, known.ends)
-        elif any(files := [*map(known.links.get(columns, {}).get, cells)]):
-            found[columns] = files
+    found = {
+        columns: _files_at(cells, places, known.ends)
+        for columns, cells in cells_of.items()
+        if any(_files_at(cells[:PROBED], places, known.ends))
+    }
     ranks = {
         columns: (
             2 * sum(is_image_name(row[columns[-1]]) for row in rows) > len(rows),
@@ -490,33 +457,29 @@ def _files_at(paths: list[str], folders: tuple[str, ...], ends: Ends) -> list[st
     return found
 
 
-def _find_groups(
+def _find_folders(
     cells_of: Mapping[Columns, list[str]], known: Known
-) -> tuple[str, Columns, list[list[str]]] | None:
-    """Return FOLDERS or PARTS, the columns that name them, and the photos of each row, or None.
+) -> tuple[Columns, list[list[str]]] | None:
+    """Return the columns that name folders, and the photos of each row, or None.
 
-    In these columns, most values name photos, and preferably each row has another one. Only the
-    place in the paths where most values are counts: elsewhere, 1 may be a view, and not a patient.
-    The column that is asked for has the labels.
+    In these columns, most values name folders, and preferably each row has another one. Only the
+    depth at which most values are counts: elsewhere, 1 may be a view, and not a patient. The column
+    that is asked for has the labels.
     """
     cells_of = {columns: cells_of[columns] for columns in cells_of if known.label not in columns}
-    wanted = {cell for cells in cells_of.values() for cell in cells} - {""}
-    found: dict[tuple, tuple[str, Columns, list[list[str]]]] = {}
-    for kind, parts_of in ((FOLDERS, _folders_of), (PARTS, _parts_of)):
-        at: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for image in known.given.images:
-            for place, part in parts_of(image):
-                if part in wanted:
-                    at[place][part].append(image)
-        for columns, cells in cells_of.items():
-            present = {*cells} - {""}
-            each = ({key: at[n][key] for key in at[n].keys() & present} for n in sorted(at))
-            photos = max(each, key=lambda one: (len(one), sum(map(len, one.values()))), default={})
-            if 1 < len(photos) > len(present) / 2:
-                covered = {photo for of_cell in photos.values() for photo in of_cell}
-                rank = len(present) == sum(map(bool, cells)), len(covered), -len(columns)
-                of_rows = [photos.get(cell, []) for cell in cells]
-                found.setdefault((rank, kind == FOLDERS), (kind, columns, of_rows))
+    at: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for image in known.given.images:
+        for depth, folder in _folders_of(image):
+            at[depth][folder].append(image)
+    found: dict[tuple, tuple[Columns, list[list[str]]]] = {}
+    for columns, cells in cells_of.items():
+        present = {*cells} - {""}
+        each = ({key: at[depth][key] for key in at[depth].keys() & present} for depth in at)
+        photos = max(each, key=lambda one: (len(one), sum(map(len, one.values()))), default={})
+        if 1 < len(photos) > len(present) / 2:
+            rank = len(present) == sum(map(bool, cells)), sum(map(len, photos.values()))
+            of_rows = [photos.get(cell, []) for cell in cells]
+            found.setdefault((*rank, -len(columns)), (columns, of_rows))
     return found[max(found)] if found else None
 
 
@@ -528,18 +491,6 @@ def _normal(path: str) -> str:
 def _folders_of(image: str) -> list[tuple[int, str]]:
     """Return the depth and the name of each folder above an image, the outermost first."""
     return [*enumerate(normalize("NFC", image).split("/")[:-1])]
-
-
-def _parts_of(image: str) -> Iterator[tuple[int, str]]:
-    """Yield the parts of a path that begin and end with a word, such as P1 and P1_left.
-
-    Before each is the number of its first word in the name of the file, negative in a folder.
-    """
-    path = normalize("NFC", posixpath.splitext(image)[0])
-    words = [*re.finditer(r"[^\W_]+", path)][-MAX_WORDS:]
-    above = sum(word.start() < path.rfind("/") for word in words)
-    for (place, first), (_, last) in combinations_with_replacement(enumerate(words, -above), 2):
-        yield place, path[first.start() : last.end()]
 
 
 def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
@@ -569,7 +520,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     kept = {name.lower(): name for name in names if name.lower() not in own}
     photos, differing = _cells_of_photos(table, labels, kept)
     photos = {name: {"label": ""} for name in given.images} | photos
-    unused += filter(None, [describe_several(differing, "" if table.kind == FILES else " or rows")])
+    unused += filter(None, [describe_several(differing)])
     others = sorted({*given.others}.difference(photos))
     notes = (
         all(map(str.isdecimal, filter(None, labels))) and OF_NUMBERS,
@@ -587,12 +538,10 @@ def _cells_of_photos(
 ) -> tuple[dict[str, Cells], set[str]]:
     """Return the cells of each photo in metadata.csv, and the photos with several labels.
 
-    These include photos that rows name by different folders or parts. `kept` has the further
-    columns of the table, keyed by their names in lower case.
+    `kept` has the further columns of the table, keyed by their names in lower case.
     """
     photos: dict[str, Cells] = {}
     differing = set()
-    keys: dict[str, str] = {}
     for row, label in zip(table.rows, labels):
         cells = {name: row.cells[name] for name in kept.values()}
         if table.kind != FILES:
@@ -600,8 +549,7 @@ def _cells_of_photos(
             cells[group] = cells.get(group) or row.key
         for photo in row.photos:
             before = photos.get(photo, {}).get("label", "")
-            is_same = table.kind == FILES or keys.setdefault(photo, row.key) == row.key
-            if not is_same or label is None or (before and label and before != label):
+            if label is None or (before and label and before != label):
                 differing.add(photo)
             photos[photo] = {"label": label or before} | cells
     for photo in differing:
@@ -609,9 +557,9 @@ def _cells_of_photos(
     return photos, differing
 
 
-def describe_several(photos: Collection[str], or_more: str = "") -> str:
-    """Return a line about photos that have several labels `or_more`, or "" for none."""
-    what = f"{counted(len(photos), 'photo')} with several labels{or_more}"
+def describe_several(photos: Collection[str]) -> str:
+    """Return a line about photos that have several labels, or "" for none."""
+    what = f"{counted(len(photos), 'photo')} with several labels"
     return f"{what}, unlabelled until you choose one: {name_some(sorted(photos))}" if photos else ""
 
 

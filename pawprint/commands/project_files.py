@@ -15,25 +15,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pawprint.base import paths
+from pawprint.base import package, paths
 from pawprint.base.errors import InputError, name_some
 from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
-from pawprint.base.package import (
-    DISTRIBUTION,
-    DVC_IGNORE,
-    IGNORED_BY_DVC,
-    PACKAGE,
-    ROOT,
-    SHOWN,
-    installed_version,
-    line_of_requirement,
-    outputs_of,
-    pipeline,
-    require_current,
-    stages,
-    template,
-)
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.params_file import default_params, flat, is_optional
@@ -46,13 +31,13 @@ def locked_versions() -> tuple[list[str], list[str]]:
     used instead.
     """
     packaged: dict[str, list[str]] = {}
-    for line in read_text(ROOT / REQUIREMENTS).splitlines():
+    for line in read_text(package.ROOT / REQUIREMENTS).splitlines():
         packaged.setdefault(line.partition("==")[0], []).append(line)
     of_dvc = needed = {"dvc"}
     while needed:
         needed = {name for each in needed for name in _required_by(each)} - of_dvc
         of_dvc = of_dvc | needed
-    ours = _required_by(DISTRIBUTION) - {"dvc"}
+    ours = _required_by(package.DISTRIBUTION) - {"dvc"}
     first, second = (
         [line for name in sorted(names) for line in as_installed(name, packaged.get(name, []))]
         for names in (ours, of_dvc - ours)
@@ -82,7 +67,6 @@ def _holds_here(line: Requirement) -> bool:
     return line.marker is None or line.marker.evaluate({"extra": ""})
 
 
-README_TEXT = PACKAGE / "commands/templates/README.md"
 IGNORE = ".gitignore"
 IGNORED = """\
 /.venv/
@@ -103,17 +87,18 @@ def files(source: str) -> dict[str, str]:
     relative to the project. DVC tracks the images; only a file with their URL is in Git itself.
     """
     is_in_git = source.endswith(paths.OF_URLS)
-    plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
+    root = package.ROOT
+    plots = (path.relative_to(root).as_posix() for path in (root / ".dvc/plots").glob("*.json"))
     return {
-        DVC_IGNORE: "".join(f"{name}\n" for name in IGNORED_BY_DVC),
-        ".gitattributes": template(".gitattributes"),
+        package.DVC_IGNORE: "".join(f"{name}\n" for name in package.IGNORED_BY_DVC),
+        ".gitattributes": package.template(".gitattributes"),
         IGNORE: IGNORED if is_in_git else f"{IGNORED}/{source}\n",
-        ".dvc/config": template(".dvc/config"),
+        ".dvc/config": package.template(".dvc/config"),
         ".vscode/extensions.json": f"{json.dumps(EXTENSIONS, indent=2)}\n",
-        "README.md": README_TEXT.read_text(encoding="utf-8"),
-        "dvc.yaml": pipeline(),
+        "README.md": (package.PACKAGE / "commands/templates/README.md").read_text("utf-8"),
+        "dvc.yaml": package.pipeline(),
         str(paths.REQUIREMENTS): requirements(),
-        **{name: template(name) for name in sorted(plots)},
+        **{name: package.template(name) for name in sorted(plots)},
     }
 
 
@@ -122,7 +107,8 @@ def requirements() -> str:
     """Return the text of requirements.txt: this package, and the versions in use."""
     ours, of_dvc = ("".join(f"{line}\n" for line in lines) for lines in locked_versions())
     return (
-        f"{line_of_requirement()}\n\n# Versions of the packages that Pawprint uses:\n{ours}\n"
+        f"{package.line_of_requirement()}\n\n"
+        f"# Versions of the packages that Pawprint uses:\n{ours}\n"
         f"# DVC and the packages that it needs:\n{of_dvc}\n# Packages of your own:\n"
     )
 
@@ -133,7 +119,7 @@ def names_in_git(source: str) -> list[str]:
     This includes files that a run writes. `source` is the source of the images, relative to the
     project.
     """
-    outs = [out for stage in stages().values() for out in outputs_of(stage).items()]
+    outs = [out for stage in package.stages().values() for out in package.outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
     names = [*files(source), *results, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
@@ -142,15 +128,16 @@ def names_in_git(source: str) -> list[str]:
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
-OWN_LINE = re.compile(rf"^(# )?{DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
+OWN_LINE = re.compile(rf"^(# )?{package.DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
 ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
 COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
-def state_of(folder: Path) -> dict[str, str | None]:
-    """Return the content of STATE for a dvc.yaml that has just been written."""
-    return {"version": installed_version(), "pipeline": digest(folder / PIPELINE)}
+def write_state(folder: Path) -> None:
+    """Write the STATE for a dvc.yaml that has just been written."""
+    state = {"version": package.installed_version(), "pipeline": digest(folder / PIPELINE)}
+    write_json(folder / STATE, state)
 
 
 def renew(folder: Path) -> tuple[list[str], str]:
@@ -163,21 +150,21 @@ def renew(folder: Path) -> tuple[list[str], str]:
     """
     if not (folder / STATE).exists():
         raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
-    require_current(folder)
+    package.require_current(folder)
     require_committed(folder, FILES)
     own = {path: read_text(folder / path) for path in FILES}
     params, notes = renewed_params(own[PARAMS], default_params())
     texts = {
-        PIPELINE: renewed_pipeline(own[PIPELINE], pipeline()),
+        PIPELINE: renewed_pipeline(own[PIPELINE], package.pipeline()),
         PARAMS: params,
-        REQUIREMENTS: renewed_requirements(own[REQUIREMENTS], line_of_requirement()),
+        REQUIREMENTS: renewed_requirements(own[REQUIREMENTS], package.line_of_requirement()),
     }
     # A file that nobody has edited has only what an earlier version wrote.
     if json.loads(read_text(folder / STATE)).get("pipeline") != digest(folder / PIPELINE):
         require_carried(own[PIPELINE], texts[PIPELINE])
     for path, text in texts.items():
         write_text(folder / path, text)
-    write_json(folder / STATE, state_of(folder))
+    write_state(folder)
     return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
 
 
@@ -227,7 +214,7 @@ def _values_in(content: object, place: str = "") -> Iterator[str]:
         for key, value in content.items():
             inner = f"{place}.{key}".removeprefix(".")
             yield inner
-            yield from _values_in(None if key in SHOWN else value, inner)
+            yield from _values_in(None if key in package.SHOWN else value, inner)
     elif isinstance(content, list):
         for entry in content:
             yield from _values_in(entry, place)

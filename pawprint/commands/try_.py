@@ -127,11 +127,10 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
 
 
 def _named(name: str, options: Sequence[candidates.Candidate]) -> candidates.Candidate:
-    for option in options[1:]:
-        if option.name == name:
-            return option
-    names = ", ".join(option.name for option in options[1:])
-    raise InputError(f"--use: expected one of {names}. Received: {name}. Repeat -S.")
+    named = {option.name: option for option in options[1:]}
+    if name in named:
+        return named[name]
+    raise InputError(f"--use: expected one of {', '.join(named)}. Received: {name}. Repeat -S.")
 
 
 def _print_row(

@@ -14,17 +14,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from pawprint.base import files
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import (
-    describe_failure,
-    md5_of,
-    naming,
-    open_binary,
-    pointer_at,
-    read_bytes,
-    read_json,
-    write_json,
-)
 from pawprint.given.decoding.limits import MAX_BYTES, DecodingError
 from pawprint.given.names import problem_of_name
 
@@ -70,7 +61,7 @@ class Archive(contextlib.AbstractContextManager):
         self.zip_file: zipfile.ZipFile | None = None
         self.md5s: dict[str, str] = {}
         if path.name == LIST:
-            folder, self.md5s = read_json(path)
+            folder, self.md5s = files.read_json(path)
             self.filename = os.path.normpath(path.parent / folder)
         else:
             self.zip_file = _open_zip(path)
@@ -101,7 +92,7 @@ def open_archive(path: Path, bits: int | None = None) -> Archive:
 
 def write_list(path: Path, folder: Path, md5s: Mapping[str, str]) -> None:
     """Write a list of files in a folder, with their MD5 hashes, for `open_archive(path)`."""
-    write_json(path / LIST, [Path(os.path.relpath(folder, path)).as_posix(), md5s])
+    files.write_json(path / LIST, [Path(os.path.relpath(folder, path)).as_posix(), md5s])
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
@@ -111,7 +102,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
     except OSError as error:
         error.filename = error.filename or path
-        raise InputError(describe_failure(error, "read")) from None
+        raise InputError(files.describe_failure(error, "read")) from None
     except BROKEN as error:
         raise InputError(
             f"{path}: expected a complete zip archive. Received: {what_is(path) or error}."
@@ -149,9 +140,9 @@ def what_is(path: Path) -> str | None:
     Returns None if the type of file is unknown. Raises OSError, with the name of the file, if it
     cannot be read.
     """
-    if found := pointer_at(path):
+    if found := files.pointer_at(path):
         return found
-    with open_binary(path) as file:
+    with files.open_binary(path) as file:
         start = file.read(100).lstrip().lower()
     if not start:
         return "an empty file. Download or copy it again"
@@ -267,7 +258,7 @@ def read_member(archive: Archive, name: str) -> bytes:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
-        with naming(archive.filename), archive.zip_file.open(info) as file:
+        with files.naming(archive.filename), archive.zip_file.open(info) as file:
             data = file.read(info.file_size)  # the argument limits memory
     except BROKEN as error:
         raise UnusableImageError("unreadable", str(error) or "the data ends early") from None
@@ -282,15 +273,15 @@ def _read_listed(archive: Archive, name: str) -> bytes:
     try:
         if (size := path.stat().st_size) > MAX_BYTES:
             raise UnusableImageError("too_large", f"{size:,} bytes")
-        data = read_bytes(path)
-        if md5_of(data) == expected:
+        data = files.read_bytes(path)
+        if files.md5_of(data) == expected:
             return data
         received = "a different file, changed since then. Run `dvc repro`"
     except FileNotFoundError:
         received = "no such file. If you moved or removed it, run `dvc repro`; if not, "
         received += f"`dvc pull {archive.filename}` fetches it"
     except OSError as error:
-        raise InputError(describe_failure(error, "read")) from None
+        raise InputError(files.describe_failure(error, "read")) from None
     raise InputError(
         f"{printable(str(path))}: expected the file that `fetch` listed. Received: {received}."
     )

@@ -259,9 +259,7 @@ def _below(folder: Path, photos: list[Photo], notes: list[str]) -> Iterator[Phot
         if len(beginnings) == 1:
             (new,) = beginnings
             files = [new + file.removeprefix(old) for file in files]
-            done = f"replaced by {new}" if new else "removed"
-            said = f"the paths of the JSON begin with {old}, which was {done}"
-            said = said if old else f"{new} was put before the paths of the JSON"
+            said = f"at the beginning of the JSON's paths, {old!r} was replaced by {new!r}"
         notes.append(f"{folder}: {said}")
     same = defaultdict(list)
     for file, photo in zip(files, photos):

@@ -11,8 +11,8 @@ folder (Hugging Face, fastai).
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
-from itertools import permutations, takewhile
-from operator import eq
+from itertools import permutations
+from os.path import commonprefix
 from typing import NamedTuple
 from unicodedata import normalize
 
@@ -511,18 +511,14 @@ def _is_slip(one: str, other: str) -> bool:
     """Return whether names differ by a letter, other than the A of grade_A, or by a swap."""
     if abs(len(one) - len(other)) > 1:
         return False
-    start = _length_of_common_start(one, other)
-    end = _length_of_common_start(one[start:][::-1], other[start:][::-1])
+    start = len(commonprefix([one, other]))  # noqa: RUF071 - of letters
+    end = len(commonprefix([one[start:][::-1], other[start:][::-1]]))  # noqa: RUF071
     first, second = one[start : len(one) - end], other[start : len(other) - end]
     if len(first) == len(second) == 2:
         return first == second[::-1]
     is_word = one[:start][-1:].isalpha() and not (first + second).isupper()
     is_one_letter = max(len(first), len(second)) == 1 and (first + second).isalpha()
     return is_one_letter and (end > 0 or is_word)
-
-
-def _length_of_common_start(one: str, other: str) -> int:
-    return sum(takewhile(bool, map(eq, one, other)))
 
 
 def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
@@ -557,7 +553,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     if pairs:
         yield f"paths that macOS or Windows treats as the same file: {name_some(pairs)}"
     if NEITHER in {label for label, _ in places.values()}:
-        yield f"{NEITHER} is a class: in labels.csv, it excludes no image, but labels it {NEITHER}"
+        yield f"in labels.csv, {NEITHER} excludes no image, but labels it {NEITHER}"
     if rejected := sorted(filter(NOT_ON_WINDOWS.search, places)):
         yield f"paths that cannot exist on Windows: {name_some(rejected)}"
 
@@ -565,28 +561,18 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
 def _describe_marked(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     """Yield a line about files such as 01_mask.png beside 01.png, for most photos of a class."""
     images = {name: label for name, (label, _) in places.items() if label and is_image_name(name)}
-    for verb, step in (("end in", 1), ("begin with", -1)):
-        stems = {}
-        for name, label in images.items():
-            folder, _, file = name.rpartition("/")
-            stems[f"{folder}/{file.rpartition('.')[0][::step]}"] = label
-        counts = Counter((label, _mark(stem, stems)[::step]) for stem, label in stems.items())
-        found = {
-            mark
-            for (label, mark), number in counts.items()
-            if mark and number >= max(2, counts[label, ""] / 2)
-        }
-        if found:
-            number = sum(number for (_, mark), number in counts.items() if mark in found)
-            marks = "|".join(f"{re.escape(mark)}[^A-Za-z/]*" for mark in sorted(found))
-            group = f"; if they belong together, set split.group: '^(.*?)(?:{marks})?[.][^./]*$'"
-            # No one part of mask_01 has both its folder and its number.
-            advice = group if step == 1 else ", or rename them NAME_mask"
-            yield (
-                f"{number:,} of {len(images):,} files {verb} {name_some(sorted(found))} beside a "
-                f"file of the same name: if they are masks, move them away{advice}"
-            )
-            return
+    stems = {name.rpartition(".")[0]: label for name, label in images.items()}
+    counts = Counter((label, _mark(stem, stems)) for stem, label in stems.items())
+    least = {label: max(2, counts[label, ""] / 2) for label, _ in counts}
+    marks = sorted({mark for (label, mark), n in counts.items() if mark and n >= least[label]})
+    if marks:
+        number = sum(number for (_, mark), number in counts.items() if mark in marks)
+        ends = "|".join(f"{re.escape(mark)}[^A-Za-z/]*" for mark in marks)
+        yield (
+            f"{number:,} of {len(images):,} files end in {name_some(marks)} beside a file of the "
+            "same name: if they are masks, move them away; if they belong together, set "
+            f"split.group: '^(.*?)(?:{ends})?[.][^./]*$'"
+        )
 
 
 def _mark(stem: str, stems: Container[str]) -> str:

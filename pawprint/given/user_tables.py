@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Encodings by byte order mark. UTF-32 comes first, because one of its marks starts with a UTF-16
-# mark.
+# Encodings by byte order mark.
 MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8-sig",

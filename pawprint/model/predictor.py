@@ -1,6 +1,5 @@
 """Predict the labels of images and image files with a served or exported model."""
 
-import io
 import os
 import re
 import sys
@@ -8,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, overload
 
 import numpy as np
 from PIL import Image
@@ -22,14 +21,8 @@ from pawprint.base.threads import map_items, track
 from pawprint.given.archive import UnusableImageError
 from pawprint.given.boxes import FAILURES, Photo, crop_name, cut, why
 from pawprint.given.decoding.decoder import DecodedImage
-from pawprint.given.decoding.limits import MAX_BYTES
 from pawprint.given.names import count_suffixes, is_image_name
-from pawprint.given.reading import (
-    decode_file,
-    read_file,
-    sha256_of_all_pixels,
-    to_upright_rgb,
-)
+from pawprint.given.reading import decode_file, read_file, sha256_of_all_pixels, to_upright_rgb
 from pawprint.model import served_model
 from pawprint.model.metadata import Metadata, read_metadata
 from pawprint.network.views import resize
@@ -79,7 +72,7 @@ WITHOUT_RULE = "square 0.0"  # for boxes, if the model was trained on whole phot
 TOLERANCE = 1e-3  # maximum distance of the probabilities' sum from 1
 RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from pixels to outputs keyed by name
 URL = re.compile("[a-z][a-z0-9+.-]+:/|data:", re.IGNORECASE)
-Source = Image.Image | bytes | BinaryIO | str | os.PathLike  # of one image
+Source = Image.Image | bytes | str | os.PathLike  # of one image
 
 
 def wrong_type(image: object) -> TypeError:
@@ -92,8 +85,8 @@ def wrong_type(image: object) -> TypeError:
             "OpenCV."
         )
     return TypeError(
-        "predict: expected a path, the bytes of an image file, a file opened in binary mode, or "
-        f"a Pillow image; or a list of paths to images and folders, or another iterable. {received}"
+        "predict: expected a path, the bytes of an image file, or a Pillow image; or a list of "
+        f"paths to images and folders, or another iterable. {received}"
     )
 
 
@@ -104,18 +97,6 @@ def _path(value: object) -> Path:
             raise InputError(f"predict: expected a file or its bytes. Received: {text}")
         return Path(text)
     raise wrong_type(value)
-
-
-def _bytes_of(file: object) -> bytes:
-    """Return the bytes in memory or of an open file, from its beginning. Raises TypeError."""
-    if isinstance(file, bytes | bytearray | memoryview):
-        return bytes(file)
-    if hasattr(file, "read") and not isinstance(file, io.TextIOBase):
-        if hasattr(file, "seek") and hasattr(file, "seekable") and file.seekable():
-            file.seek(0)
-        if isinstance(data := file.read(MAX_BYTES + 1), bytes):
-            return data
-    raise wrong_type(file)
 
 
 class Prediction(NamedTuple):
@@ -163,7 +144,7 @@ class Predictor:
     def predict(self, image: "Iterable[str | os.PathLike]") -> "pd.DataFrame": ...
 
     def predict(self, image: "Source | Iterable[str | os.PathLike]") -> "Prediction | pd.DataFrame":
-        """Return the prediction for a path, the bytes of a file, an open file, or a Pillow image.
+        """Return the prediction for a path, the bytes of an image file, or a Pillow image.
 
         For a folder, or for a sequence of images and folders, return the table from `predict_all`.
 
@@ -177,12 +158,13 @@ class Predictor:
             path = _path(image)
             is_folder = os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for long names
             return predict_all(self, [path]) if is_folder else self.predict_rgb(self.open(path))
-        # Bytes and open files can be iterated over, too, and so can the names of columns or keys.
-        is_one = isinstance(image, bytes | bytearray | memoryview) or hasattr(image, "read")
-        is_one |= isinstance(image, Mapping) or hasattr(image, "columns")
-        if isinstance(image, Iterable) and not is_one:
+        if isinstance(image, bytes | bytearray | memoryview):
+            return self.predict_rgb(self.decode(bytes(image)).image)
+        # The lines of a file can be iterated over, too, and so can the names of columns or keys.
+        is_other = isinstance(image, Mapping) or hasattr(image, "columns") or hasattr(image, "read")
+        if isinstance(image, Iterable) and not is_other:
             return predict_all(self, [_path(each) for each in image])
-        return self.predict_rgb(self.decode(_bytes_of(image)).image)
+        raise wrong_type(image)
 
     def open(self, path: Path) -> Image.Image:
         """Read and decode a file to upright RGB. Raises InputError, with the path."""

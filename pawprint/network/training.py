@@ -9,18 +9,9 @@ from pawprint.base.classes import balanced_weights
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError
 from pawprint.base.threads import track
+from pawprint.network import keras_model
 from pawprint.network.hardware import computing_in, keras
 from pawprint.network.heads import HeadWeights
-from pawprint.network.keras_model import (
-    build_model,
-    first_trained,
-    gives_logits,
-    head_with,
-    parts,
-    pool,
-    split_before,
-    with_blocks,
-)
 from pawprint.network.openvino_blocks import STATISTICS
 from pawprint.network.store import Features, StoredExamples
 from pawprint.pipeline.params.model import Epochs, Head, Model
@@ -34,12 +25,12 @@ def with_head(
     If nothing is trained, the index equals the number of layers. Raises InputError for the same
     reasons as `first_trained`.
     """
-    first = first_trained(params, backbone)
+    first = keras_model.first_trained(params, backbone)
     first = len(backbone.layers) if first is None else first
     if weights.has_blocks:
-        backbone = with_blocks(backbone)
-    whole = head_with(weights, head)
-    return build_model(params.backbone, backbone, whole, params.pooling), first
+        backbone = keras_model.with_blocks(backbone)
+    whole = keras_model.head_with(weights, head)
+    return keras_model.build_model(params.backbone, backbone, whole, params.pooling), first
 
 
 class Batches(keras.utils.PyDataset):
@@ -318,7 +309,7 @@ def train_head(
     inputs = keras.Input(data.train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
-        compile_model(model, phase.params, gives_logits(head))
+        compile_model(model, phase.params, keras_model.gives_logits(head))
         history, _ = fit_epochs(model, data, phase)
         final = validate(model, data.validation)
     return head.get_weights(), final, history
@@ -335,7 +326,7 @@ def fine_tune(
     all blocks. The head uses the statistics of the blocks that are not trained. Returns the
     optimizer, and what `fit` returns.
     """
-    _, backbone, pooling, head = parts(whole)
+    _, backbone, pooling, head = keras_model.parts(whole)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
@@ -344,9 +335,9 @@ def fine_tune(
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0.0
     blocks = backbone.outputs[:-1]
-    tail, frozen = split_before(backbone, first)
+    tail, frozen = keras_model.split_before(backbone, first)
     inputs = at_cut = keras.Input(tail.input_shape[1:])
-    features = pool(tail(at_cut, training=False), pooling)
+    features = keras_model.pool(tail(at_cut, training=False), pooling)
     if blocks:
         widths = [STATISTICS * maps.shape[-1] for maps in blocks]
         statistics = keras.Input((sum(widths),))
@@ -354,7 +345,7 @@ def fine_tune(
         features = keras.ops.concatenate([statistics[:, : sum(widths[:frozen])], features], axis=-1)
     model = keras.Model(inputs, head(features))
     with computing_in(phase.precision, [model, *tail.layers, pooling, *head.layers[:-1]]):
-        compile_model(model, phase.params, gives_logits(head))
+        compile_model(model, phase.params, keras_model.gives_logits(head))
         history, keeper = fit_epochs(model, data, phase)
     return optimizer_of(model), history, keeper
 
@@ -365,12 +356,12 @@ def trained_layers(whole: keras.Model, first: int) -> keras.Model:
     It takes the maps at the cut, and returns the features for the head, `(batch, features)`, and
     the means of the last maps, `(batch, channels)`.
     """
-    _, backbone, pooling, _ = parts(whole)
-    tail, _ = split_before(backbone, first)
+    _, backbone, pooling, _ = keras_model.parts(whole)
+    tail, _ = keras_model.split_before(backbone, first)
     at_cut = keras.Input(tail.input_shape[1:])
     maps = tail(at_cut, training=False)
     means = keras.layers.GlobalAveragePooling2D()(keras.tree.flatten(maps)[-1])
-    return keras.Model(at_cut, [pool(maps, pooling), means])
+    return keras.Model(at_cut, [keras_model.pool(maps, pooling), means])
 
 
 def describe_kept(history: pd.DataFrame, keeper: KeepBest | None) -> str:

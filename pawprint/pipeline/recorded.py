@@ -9,19 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
+from pawprint.base import paths
 from pawprint.base.columns import Columns
 from pawprint.base.errors import InputError
-from pawprint.base.files import md5_of
+from pawprint.base.files import md5_of, read_text
 from pawprint.base.git import try_git
-from pawprint.base.paths import (
-    CODE,
-    COPIES,
-    FEATURES,
-    FEATURES_ORIGIN,
-    INTERRUPTED_FEATURES,
-    LOCK,
-    PARAMS,
-)
 from pawprint.base.yaml_file import parse_yaml, read_yaml, value_at
 
 if TYPE_CHECKING:
@@ -48,8 +40,8 @@ class Recorded:
         self.folder = folder
         self.stages: dict[str, dict] = {}
         with contextlib.suppress(InputError):
-            content = read_yaml(folder / LOCK) if lock is None else parse_yaml(lock, str(LOCK))
-            stages = value_at(content, "stages")
+            text = read_text(folder / paths.LOCK) if lock is None else lock
+            stages = value_at(parse_yaml(text, str(paths.LOCK)), "stages")
             self.stages = stages if isinstance(stages, dict) else {}
 
     @property
@@ -75,17 +67,21 @@ class Recorded:
 
     def params(self, stage: str) -> dict[str, object]:
         """Return the params of a stage by the keys in dvc.yaml, or {} if it has none."""
-        params = value_at(self.stages, stage, "params", str(PARAMS))
+        params = value_at(self.stages, stage, "params", str(paths.PARAMS))
         return params if isinstance(params, dict) else {}
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Return whether the last run of a stage used the code with this fingerprint."""
-        md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
+        md5 = self.hash_of(stage, paths.CODE / f"{stage}.txt", "deps")
         return md5 == md5_of(fingerprint.encode())
+
+    def outputs(self) -> dict[str, object]:
+        """Return the MD5 of each output of all stages, by path."""
+        return {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
 
     def stage_left_behind(self) -> str | None:
         """Return the first stage that used other bytes than an earlier stage now gives, or None."""
-        outs = {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
+        outs = self.outputs()
         for stage in self.stages:
             deps = self.hashes(stage, "deps")
             if any(outs.get(path, md5) != md5 for path, md5 in deps.items()):
@@ -143,7 +139,7 @@ class Recorded:
 
 def original_of(folder: Path) -> Path:
     """Return the project that DVC has copied to a folder for an experiment, or else the folder."""
-    return Path(folder.absolute().as_posix().partition(COPIES)[0])
+    return Path(folder.absolute().as_posix().partition(paths.COPIES)[0])
 
 
 def stored_features(folder: Path = Path()) -> list[tuple[Path, dict | list, dict[str, Path]]]:
@@ -156,10 +152,10 @@ def stored_features(folder: Path = Path()) -> list[tuple[Path, dict | list, dict
     places = []
     for project in dict.fromkeys((folder.absolute(), original_of(folder))):
         recorded = Recorded(folder=project)
-        origin = recorded.json(recorded.hash_of("features", FEATURES_ORIGIN))
-        files = recorded.files(recorded.hash_of("features", FEATURES))
+        origin = recorded.json(recorded.hash_of("features", paths.FEATURES_ORIGIN))
+        files = recorded.files(recorded.hash_of("features", paths.FEATURES))
         stored = {name: recorded.file(md5).absolute() for name, md5 in files.items() if is_md5(md5)}
-        places.append((project / INTERRUPTED_FEATURES, origin, stored))
+        places.append((project / paths.INTERRUPTED_FEATURES, origin, stored))
     return places
 
 
@@ -167,7 +163,7 @@ class LastCommit(Recorded):
     """The results recorded in the dvc.lock of the last commit, if there is such a commit."""
 
     def __init__(self) -> None:
-        super().__init__(_committed(LOCK) or "")
+        super().__init__(_committed(paths.LOCK) or "")
 
     def read(self, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
         """Parse a file of the commit, from Git or from the cache.
@@ -187,14 +183,9 @@ class LastCommit(Recorded):
 
     def _output(self, path: Path) -> bytes | None:
         """Return an output, or a file inside one, from the cache."""
-        for stage in self.stages:
-            files = self.hashes(stage)
-            if path.as_posix() in files:
-                return self.content(files[path.as_posix()])
-            if (folder := path.parent.as_posix()) in files:
-                listed = self.files(files[folder])
-                return self.content(listed.get(path.name))
-        return None
+        outs = self.outputs()
+        in_folder = self.files(outs.get(path.parent.as_posix()))
+        return self.content(outs.get(path.as_posix(), in_folder.get(path.name)))
 
 
 def _committed(path: Path) -> str | None:

@@ -1,7 +1,6 @@
 """Fill in the templates of the model card and the report."""
 
 import base64
-import io
 import re
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,11 @@ from pawprint.given.archive import Archive
 from pawprint.given.decoding.jpeg import decoded_side
 from pawprint.given.reading import open_image
 from pawprint.report import templates
+from pawprint.report.pictures import encode
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.label_metrics import EVERY_SCORE, catalogue_of
 from pawprint.scores.metrics import (
+    PERCENT,
     headline_of,
     measure_fraction,
     recalls_of,
@@ -33,8 +34,6 @@ from pawprint.scores.prediction_table import confusion, most_confused, with_imag
 MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
 REPORT = MODEL_CARD.with_name("report.html")
 DIGITS = 8  # MD5 digits shown for the images
-WEBP_QUALITY = 85
-WEBP_SIDE = 16_383  # maximum, in pixels
 
 
 def fill(template: Path, **values: object) -> str:
@@ -69,15 +68,14 @@ def code(value: object) -> str:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """Return the image as a WebP data URI, reduced if it is too large.
+    """Return an image as a data URI."""
+    return uri_of_file(encode(picture, ".jpg"), ".jpg")
 
-    With photos, WebP takes a tenth of the space of PNG.
-    """
-    picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
-    data = io.BytesIO()
-    # Compared with the default, method 2 takes half the time and 4% more space.
-    picture.save(data, "WEBP", quality=WEBP_QUALITY, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+def uri_of_file(content: bytes, suffix: str) -> str:
+    """Return the content of a .jpg or .png file as a data URI."""
+    kind = {".jpg": "jpeg", ".png": "png"}[suffix]
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 THUMBNAIL = 160  # maximum size of a photo, in pixels
@@ -125,9 +123,13 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
     if len(labels) > MAX_MATRIX:
         return []
     rows = []
+    cell = Markup('<div class="share" style="--share: {:.2f}">{}</div>')  # its part of the row
     for actual, counts in confusion(test, labels).iterrows():
-        links = (_link(number, labels, ids, actual, label) for label, number in counts.items())
-        rows.append([actual, *links])
+        of = max(counts.sum(), 1)
+        links = [_link(number, labels, ids, actual, label) for label, number in counts.items()]
+        rows.append(
+            [actual, *(cell.format(number / of, link) for number, link in zip(counts, links))]
+        )
     return rows
 
 
@@ -153,30 +155,37 @@ def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> obj
 
 
 MOST = 0.9  # a sentence reports the error for this fraction of images
+ROUGH = 100  # with fewer images, percentages have no decimals
+OF_PROBABILITIES = ("roc_auc", "expected_calibration_error")  # last: few people act on them
 
 
 def describe_score(score: pd.Series) -> str:
-    """Return text such as "95.50% (191/200), 91.69% to 97.61%", or "" without a value.
+    """Return text such as "95.50% (191/200), 91.67% to 97.61%", or "" without a value.
 
-    Without an interval, it looks like "0.9550". A fraction of at most FEW images looks like "1 of
-    1".
+    With fewer than ROUGH images, it looks like "86% (18 of 21), 65% to 95%"; with at most FEW, like
+    "1 of 1". Without an interval, it looks like "0.9550".
     """
     kind = EVERY_SCORE[score["score"]]
     if pd.isna(score["value"]):
         return ""
+    form = ".0%" if kind.form == PERCENT and score["images"] < ROUGH else kind.form
     is_fraction = kind.measure is measure_fraction
-    text = fraction(score) if is_fraction else format(score["value"], kind.form)
+    text = fraction(score) if is_fraction else format(score["value"], form)
     if pd.isna(score["low"]):
         return text
-    return f"{text}, {score['low']:{kind.form}} to {score['high']:{kind.form}}"
+    return f"{text}, {score['low']:{form}} to {score['high']:{form}}"
 
 
 def fraction(score: pd.Series) -> str:
-    """Return "95.50% (191/200)", or "1 of 1" for at most FEW images, from a fraction's row."""
+    """Return "95.50% (191/200)", "86% (18 of 21)" or "1 of 1", from a fraction's row."""
     value = score["value"]
     images = score["images"]
     correct = round(value * images)
-    return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
+    if images <= FEW:
+        return f"{correct} of {images}"
+    if images < ROUGH:
+        return f"{value:.0%} ({correct} of {images})"
+    return f"{value:.2%} ({correct}/{images})"
 
 
 def describe_result(scores: pd.DataFrame) -> str:
@@ -258,7 +267,7 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in catalogue if name in overall.index]
     names.insert(3, names.pop(1))  # put the log loss after the percentages
-    names.sort(key=headline_of(scores).__ne__)
+    names.sort(key=lambda name: (name != headline_of(scores), name in OF_PROBABILITIES))
     overall = overall.loc[names, ["test", "validation"]].fillna("")
     rows = [(catalogue[name].title, *overall.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, REJECTED, SPLIT
+from pawprint.base.columns import REJECTED, SPLIT, UNKNOWN_IMAGES
 from pawprint.base.errors import InputError, counted, hide_secrets, name_some, printable
 from pawprint.base.files import md5, parse_file
 from pawprint.pipeline.params.section import describe_param_changes
@@ -23,7 +23,7 @@ class Images(NamedTuple):
 
 
 def images_of(split: pd.DataFrame, unknown: pd.DataFrame, rejected: pd.DataFrame) -> Images:
-    """Return a run's images from its tables SPLIT, IMAGES (for unknown images) and REJECTED.
+    """Return a run's images from its tables SPLIT, UNKNOWN_IMAGES and REJECTED.
 
     Unknown images count as usable, and their split is "".
     """
@@ -116,7 +116,7 @@ def describe_images_since(commit: LastCommit, now: Images) -> str:
     """
     outs = [
         ("split", paths.SPLIT_CSV, SPLIT),
-        ("split", paths.UNKNOWN_CSV, IMAGES),
+        ("split", paths.UNKNOWN_CSV, UNKNOWN_IMAGES),
         ("split", paths.REJECTED_CSV, REJECTED),
     ]
     hashes = [commit.hash_of(stage, path) for stage, path, _ in outs]

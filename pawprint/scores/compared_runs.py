@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,14 +25,7 @@ from pawprint.scores.label_metrics import OF_SEVERAL, catalogue_of
 from pawprint.scores.label_rows import join_labels
 from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
 from pawprint.scores.series import with_groups
-from pawprint.scores.verdict import (
-    MARGIN,
-    ModelComparison,
-    compare,
-    describe_verdict,
-    set_row,
-    tabulate_sets,
-)
+from pawprint.scores.verdict import MARGIN, ModelComparison, compare, describe_verdict, set_row
 
 TRAINING = "training, in folds"
 HELD_OUT = ("validation", "test")
@@ -135,8 +128,8 @@ class ComparedRun(NamedTuple):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The result of `tabulate_sets`, without the log loss if classes differ."""
-        table = tabulate_sets(self.comparison)
+        """The scores of each set, without the log loss if classes differ."""
+        table = self.comparison.tabulate()
         return table.loc[:, ~(table.columns.str.startswith("log loss") & bool(self.classes))]
 
     @property
@@ -361,14 +354,9 @@ def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> s
     return found if changes else ""
 
 
-Parsed = TypeVar("Parsed")
-
-
-class Reader(Protocol):
-    """Parses one of a run's files. Raises InputError if the file is missing."""
-
-    def __call__(self, path: Path, parse: Callable[[bytes], Parsed], /) -> Parsed:
-        """Parse; `parse` raises ValueError, with "expected …", for content that it cannot read."""
+# Parses a file of a run with a function that raises ValueError, with "expected …", for content that
+# it cannot read. Raises InputError if the file is missing.
+Reader = Callable[[Path, Callable[[bytes], Any]], Any]
 
 
 def read_run(read: Reader, name: str) -> Run:

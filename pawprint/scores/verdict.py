@@ -79,6 +79,21 @@ class ModelComparison(NamedTuple):
         is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
         return NO_USE if is_shown and is_small else self.test.verdict
 
+    def tabulate(self) -> pd.DataFrame:
+        """Return a text table: for each set, both models' scores and their difference."""
+        forms = dict.fromkeys(HEADLINES.values(), ".2%") | {"log loss": ".4f"}
+        rows = []
+        for row in self.sets.to_dict("records"):
+            cells = {"images": row["images"], "number": f"{row['number']:,}"}
+            for score, form in forms.items():
+                values = [row.get(f"{score} {side}") for side in ("old", "new")]
+                if None not in values and not pd.isna(values[0]):
+                    cells[score] = " → ".join(f"{value:{form}}" for value in values)
+            ends = row["difference"], row["low"], row["high"]
+            cells["log loss difference"] = describe_difference(*ends)
+            rows.append(cells)
+        return pd.DataFrame(rows).fillna("")
+
 
 def pair_probabilities(
     actual: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray], groups: np.ndarray
@@ -200,18 +215,3 @@ def describe_difference(difference: float, low: float, high: float) -> str:
     """Return a difference in log loss with its interval, if there are enough groups for one."""
     interval = f"{low:+.4f} to {high:+.4f}" if np.isfinite(high) else "too few groups"
     return f"{difference:+.4f} ({interval})"
-
-
-def tabulate_sets(compared: ModelComparison) -> pd.DataFrame:
-    """Return a text table: for each set, both models' scores and their difference."""
-    rows = []
-    for row in compared.sets.to_dict("records"):
-        cells = {"images": row["images"], "number": f"{row['number']:,}"}
-        for score, form in (*((name, ".2%") for name in HEADLINES.values()), ("log loss", ".4f")):
-            values = [row.get(f"{score} {side}") for side in ("old", "new")]
-            if None not in values and not pd.isna(values[0]):
-                cells[score] = " → ".join(f"{value:{form}}" for value in values)
-        ends = row["difference"], row["low"], row["high"]
-        cells["log loss difference"] = describe_difference(*ends)
-        rows.append(cells)
-    return pd.DataFrame(rows).fillna("")

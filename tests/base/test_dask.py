@@ -255,7 +255,7 @@ def test_images_that_kill_every_worker_are_named(start):
             os._exit(9)
         return name
 
-    with pytest.raises(InputError, match="^cannot compute .*16.jpg to 31.jpg.*: 4 workers d") as no:
+    with pytest.raises(InputError, match=r"^cannot compute .*16.jpg to 31.jpg.*: 4 workers") as no:
         list(map_items(fatal, NAMES))
     assert len(str(no.value).splitlines()) == 1
 

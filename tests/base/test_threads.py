@@ -3,6 +3,7 @@ import os
 import threading
 
 import pytest
+from conftest import write_files
 
 from pawprint.base import threads as module
 from pawprint.base.threads import AHEAD, CORES, WAITING, count_cores, map_in_threads
@@ -18,15 +19,11 @@ def test_results_come_in_order_and_are_computed_only_a_little_ahead():
 
 
 @pytest.mark.parametrize(
-    ("time", "cores"), [("150000", 2), ("50000", 1), ("max", 3), ("-1", 3), ("900000", 3)]
+    ("time", "cores"), [("150000", 2), ("50000", 1), ("max", 3), ("900000", 3)]
 )
-@pytest.mark.parametrize("version", [1, 2])
-def test_container_limits_the_number_of_cores(tmp_path, monkeypatch, version, time, cores):
-    numbers = [time, "100000"] if version == 1 else [f"{time} 100000"]
-    files = [tmp_path / str(place) for place in range(len(numbers))]
-    for file, text in zip(files, numbers):
-        file.write_text(f"{text}\n")
-    monkeypatch.setattr(module, "CGROUPS", ([tmp_path / "missing"], files))
+def test_container_limits_the_number_of_cores(tmp_path, monkeypatch, time, cores):
+    file = write_files(tmp_path, {"cpu.max": f"{time} 100000\n"}) / "cpu.max"
+    monkeypatch.setattr(module, "CGROUP", file)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert count_cores() == cores
 

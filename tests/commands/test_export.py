@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import PROJECT, pawprint_here, refused, sha256, write_files
+from conftest import PROJECT, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 from tensorflow.lite.python import schema_py_generated as schema
 
@@ -256,15 +256,6 @@ def test_wrong_options_are_one_line(workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if the package were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_formats(["onnx"], "MobileNetV2")
-
-
-def test_other_formats_are_written_if_the_page_cannot_be_downloaded(workspace, monkeypatch):
-    monkeypatch.setenv("PAWPRINT_MIRROR", str(workspace / "missing"))
-    result = pawprint_here(workspace, "export", "--format", "page", "keras")
-    assert result.returncode == 1 and " keras " in result.stdout
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("PAWPRINT_MIRROR: expected a folder")
-    assert (workspace / paths.EXPORT / "keras/model.keras").exists()
 
 
 def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):

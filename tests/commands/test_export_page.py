@@ -204,25 +204,6 @@ def test_javascript_in_docs_gives_nearly_the_probabilities_of_predict(
     assert np.mean(differences) < 0.02 and np.max(differences) < 0.1
 
 
-def test_large_jpeg_is_reduced_nearly_as_libjpeg_does(page):
-    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    data = encode(Image.fromarray(noise).resize((1001, 803)), quality=92)
-    text = base64.b64encode(data).decode()
-    answer = page.evaluate(
-        """async (text) => {
-          const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-          const { bitmap, format } = await open(new File([bytes], "large.jpg"));
-          const scale = scaleOf(format, bitmap.width, bitmap.height);
-          const { pixels } = reduce(read(bitmap).pixels, bitmap.width, bitmap.height, scale);
-          return Array.from(pixels, (value) => String.fromCharCode(value)).join("");
-        }""",
-        text,
-    )
-    expected = np.asarray(decode(data, side=64)).astype(int)
-    pixels = np.frombuffer(answer.encode("latin-1"), np.uint8).reshape(expected.shape)
-    assert np.abs(pixels - expected).mean() < 1
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_page_has_no_finding_of_axe_and_fits_its_screen(browser, file, tmp_path, scheme, width):

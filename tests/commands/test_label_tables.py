@@ -1,11 +1,13 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
+import contextlib
 import csv
+import json
 import re
 
 import pytest
 from classes_of import describe_classes
-from conftest import photos_of, refused, write_files
+from conftest import PROJECT, photos_of, refused, write_files
 
 from pawprint.base.errors import InputError
 from pawprint.commands.given_images import open_given
@@ -260,7 +262,6 @@ def test_cell_is_one_label_unless_it_joins_others(tmp_path):
 SLIDES = {f"S{n:02}": "ab"[n % 2] for n in range(6)}
 TILES = [f"{slide}/x/{number}.jpg" for slide in SLIDES for number in range(2)]
 SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(4)]
-ROOMS = [f"plate{plate}/{well}_f1.jpg" for plate in range(2) for well in ("A1", "A2", "B1", "B2")]
 
 
 def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
@@ -278,35 +279,17 @@ def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the
     assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
 
 
-@pytest.mark.parametrize("path", ["{}_{}.png", "{}/{}/0.png"])
-def test_number_of_a_view_is_no_patient(tmp_path, path):
-    photos = [path.format(patient, view) for patient in range(1, 8) for view in range(1, 4)]
+def test_folder_of_a_view_is_no_patient(tmp_path):
+    photos = [f"{patient}/{view}/0.png" for patient in range(1, 8) for view in range(1, 4)]
     text = joined("patient,age,type", *((n, 50 + n, "ab"[n % 2]) for n in range(1, 7)))
     notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
     assert "2 classes: a (9), b (9); 3 unlabelled" in notes
-    assert rows[path.format(2, 1)] == {"label": "a", "age": "52", "group": "2"}
+    assert rows["2/1/0.png"] == {"label": "a", "age": "52", "group": "2"}
 
 
-def test_photo_of_two_parts_in_the_table_is_unlabelled(tmp_path):
-    text = joined("id,age,type", ("P0", 1, "a"), ("P1", 2, "b"), ("P1_1", 3, "b"), ("P2", 4, "a"))
-    photos = [f"P{patient}_{view}.png" for patient in range(3) for view in range(2)]
-    notes, rows = read(tmp_path, photos, {"t.csv": text}, "t.csv", "type")
-    assert "P1_1.png" not in rows and rows["P1_0.png"]["group"] == "P1"
-    assert any("unlabelled until you choose one: P1_1.png" in line for line in notes)
-
-
-BREEDS = [f"{breed}/{n}.jpg" for breed in ("pug", "corgi", "manx", "birman") for n in range(2)]
-EYES = [f"{eye}/x_P-{n}_{eye}.jpg" for eye in ("left", "right") for n in range(4)]
 HABITATS = [f"site{site}/{kind}/{n}.jpg" for site in range(4) for kind in "ab" for n in range(2)]
-CAMTRAP = {
-    "deployments.csv": "deploymentID,cameraModel\ndep0,x\ndep1,x\n",
-    "media.csv": joined("mediaID,deploymentID,filePath", *((s[3:], s[:4], s) for s in SITES)),
-    "observations.csv": joined(
-        "deploymentID,mediaID,name", *((s[:4], s[3:], "ab"[int(s[9]) % 2]) for s in SITES)
-    ),
-}
 # Photos with tables that may have the labels, and the columns that may be the labels, of which the
-# first one is. A text is that of t.csv.
+# first one is.
 IN_DOUBT = {
     "two breeds a kind, named like slides": (
         [f"n{breed}/{n}.jpg" for breed in range(1, 5) for n in range(3)],
@@ -318,23 +301,11 @@ IN_DOUBT = {
         joined("slide,type,from", *((s, SLIDES[s], s < "S03") for s in SLIDES)),
         "t.csv (type, from)",
     ),
-    "breeds": (BREEDS, "breed,kind\npug,a\ncorgi,a\nmanx,b\nbirman,b\n", "t.csv (kind)"),
-    "patients in the names of files": (
-        EYES,
-        joined("id,age,type", *((f"P-{n}", 50 + n, "ab"[n % 2]) for n in range(4))),
-        "t.csv (type)",
-    ),
-    "wells of plates": (
-        ROOMS,
-        joined("plate,well,drug", *((r[:6], r[7:9], "ab"[r[8] == "1"]) for r in ROOMS)),
-        "t.csv (drug)",
-    ),
     "folder and name in two columns": (
         SITES,
         joined("Ort,Bild,Art", *((s[:4], s[5:], "ab"[int(s[9]) % 2]) for s in SITES)),
         "t.csv (Art)",
     ),
-    "Camtrap DP": (SITES, CAMTRAP, "observations.csv (name)"),
     "habitats of sites with folders of species": (
         HABITATS,
         "site,habitat\nsite0,a\nsite1,b\nsite2,a\nsite3,b\n",
@@ -345,15 +316,31 @@ IN_DOUBT = {
 
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
-    photos, files, words = IN_DOUBT[layout]
-    files = files if isinstance(files, dict) else {"t.csv": files}
+    photos, text, words = IN_DOUBT[layout]
     reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
     found = f"{len(photos)} of their images"
     with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
-        read(tmp_path, photos, files)
+        read(tmp_path, photos, {"t.csv": text})
     table, label = re.match(r"(\S+) \((\w+)", words).groups()
     half = len(photos) // 2
-    notes, _ = read(tmp_path, photos, files, table, label)
+    notes, _ = read(tmp_path, photos, {"t.csv": text}, table, label)
     assert f"2 classes: a ({half}), b ({half})" in notes
     if photos is HABITATS:
-        assert notes[1] in read(tmp_path, photos, files, labels="inner")[0]
+        assert notes[1] in read(tmp_path, photos, {"t.csv": text}, labels="inner")[0]
+
+
+def test_tags_of_azure_custom_vision_are_read_as_the_page_says(tmp_path):
+    page = (PROJECT / "docs/images.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"### Azure.*?```python\n(.*?)```", page, re.DOTALL)
+    stored = write_files(tmp_path / "stored", photos_of(NAMES))
+    images = [
+        {"id": name[0], "originalImageUri": (stored / name).as_uri(), "tags": [{"tagName": label}]}
+        for name, label in LABELS.items()
+    ]
+    batches = {f"azure/{n}.json": json.dumps(images[3 * n :][:3]) for n in range(2)}
+    write_files(tmp_path, batches)
+    with contextlib.chdir(tmp_path):
+        exec(program, {})
+    files = {path.name: path.read_bytes() for path in (tmp_path / "azure").iterdir()}
+    _, rows = read(tmp_path, [], files)
+    assert of(rows) == LABELS

@@ -193,12 +193,6 @@ def test_app_discards_a_run_after_it_has_shown_what_is_lost(project):
     assert changed(project) == ""
 
 
-def fetched(capsys) -> list[str]:
-    """Run the `fetch` stage in the current directory and return its lines."""
-    fetch.main()
-    return capsys.readouterr().out.splitlines()
-
-
 def test_photos_that_vanish_are_counted_by_folder(project):
     """As in treeverse/dvc 5292, 3596 and 9006: nine of forty photos were deleted, or not pulled."""
     for name in NAMES[:5] + NAMES[20:24]:
@@ -229,7 +223,7 @@ def test_import_is_named_before_anything_is_computed(source, tmp_path, monkeypat
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links")
-def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, capsys):
+def test_links_of_dvc_are_fetched_and_missing_files_are_named(project, tmp_path, capsys):
     """As in treeverse/dvc.org 1724, treeverse/dvc 2368, 10500: symlinks, or a shared cache."""
     shutil.move(".dvc/cache", tmp_path / "shared")
     config = f"[cache]\n dir = {tmp_path / 'shared'}\n type = symlink\n"
@@ -237,15 +231,11 @@ def test_links_of_dvc_are_fetched_and_others_are_refused(project, tmp_path, caps
     succeed("dvc", "checkout", "-q", "--relink", "photos.dvc", cwd=project)
     (link, *links) = sorted((project / "photos").rglob("*.jpg"))
     assert all(map(is_link_of_dvc, (link, *links)))
-    assert fetched(capsys) == ["fetch: 40 listed files from photos"]
+    fetch.main()
+    assert capsys.readouterr().out == "fetch: 40 listed files from photos\n"
     cached = link.resolve()
     cached.rename(tmp_path / "away")
     with refused(link.name, "missing from DVC's cache"):
-        fetch.main()
-    (tmp_path / "away").rename(cached)
-    link.unlink()
-    link.symlink_to(tmp_path / "private.jpg")
-    with refused(link.name, "a link. Replace it with a copy"):
         fetch.main()
 
 

@@ -1,7 +1,5 @@
 """Test that a project of an earlier version gets new params and stages, and keeps the user's."""
 
-import json
-
 import pytest
 from conftest import PROJECT, commit, git_init, refused, run, write_files
 
@@ -9,15 +7,8 @@ from pawprint.base.files import write_json
 from pawprint.base.package import pipeline
 from pawprint.base.paths import STATE
 from pawprint.base.yaml_file import parse_mapping
+from pawprint.commands import project_files
 from pawprint.commands.params_file import default_params, flat
-from pawprint.commands.project_files import (
-    renew,
-    renewed_params,
-    renewed_pipeline,
-    renewed_requirements,
-    require_carried,
-    state_of,
-)
 
 
 def test_params_that_are_no_sections_are_one_line():
@@ -35,7 +26,7 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
     rows = [row for row in new.splitlines(True) if not row.startswith(lacks)]
     own = "".join(rows).replace("\nsplit:\n", "\nsplit:  # ours\n  columns: 5  # of photos\n")
     own = own.replace("resize: crop", "resize: stretch  # strong\n  # longer")
-    text, notes = renewed_params(own, new)
+    text, notes = project_files.renewed_params(own, new)
     kept = [row for row in text.splitlines() if row and row in own.splitlines()]
     assert kept == [row for row in own.splitlines() if row]
     assert flat(text) == flat(new) | {"split.columns": 5, "model.resize": "stretch"}
@@ -45,29 +36,29 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
         *(f"params.yaml: hardware.{name}: new" for name in of_hardware),
         "params.yaml: split.columns: no longer exists. Remove it",
     ]
-    assert renewed_params(text, new)[0] == text
+    assert project_files.renewed_params(text, new)[0] == text
 
 
 def test_layer_that_the_user_removed_does_not_come_back():
     new = default_params()
     own = "".join(row for row in new.splitlines(True) if not row.startswith("  RandomZoom"))
-    assert renewed_params(own, new) == (own, [])
+    assert project_files.renewed_params(own, new) == (own, [])
 
 
 def test_section_on_one_line_is_refused_with_the_missing_params():
     own = default_params().partition("\nmodel:")[0] + "\nmodel: {backbone: MobileNetV2}\n"
     with refused("params.yaml: cannot add model.alpha", "Write a line for each"):
-        renewed_params(own, default_params())
+        project_files.renewed_params(own, default_params())
 
 
 def test_own_stages_commands_and_scripts_are_carried_over():
     new = pipeline()
-    assert renewed_pipeline(new.replace("desc: Bring", "desc: Fetch"), new) == new
+    assert project_files.renewed_pipeline(new.replace("desc: Bring", "desc: Fetch"), new) == new
     own = new
     for old, text in (
         ("stages:\n", "stages:\n  # Ours\n  our-own:\n    cmd: echo ours\n\n    deps: [a]\n\n"),
         ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
-        ("      - plots/unusual.jpg\n    params", "      - stages/plot.py\n    params"),
+        ("      - plots/scores.csv\n    params", "      - stages/plot.py\n    params"),
         (
             "python -P -m pawprint.stages.split\n",
             "\n      - echo\n      - python -m stages.split\n",
@@ -76,7 +67,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
     ):
         assert text not in own and old in own
         own = own.replace(old, text, 1)
-    text = renewed_pipeline(own, new)
+    text = project_files.renewed_pipeline(own, new)
     expected = parse_mapping(new, "")
     expected["stages"]["our-own"] = {"cmd": "echo ours", "deps": ["a"]}
     for name, command in (
@@ -86,8 +77,8 @@ def test_own_stages_commands_and_scripts_are_carried_over():
         expected["stages"][name]["cmd"] = command
         expected["stages"][name]["deps"].insert(0, f"stages/{name}.py")
     assert parse_mapping(text, "") == expected and "  # Ours\n" in text
-    assert renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
-    require_carried(own, text)
+    assert project_files.renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
+    project_files.require_carried(own, text)
 
 
 OF_CLEAN = "labels.csv]\n    params: [clean]\n"
@@ -99,11 +90,13 @@ def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
     earlier = pipeline().replace(OF_CLEAN, f"earlier.csv, {OF_CLEAN}")
     files = {"dvc.yaml": earlier, "params.yaml": default_params(), "requirements.txt": ""}
     write_files(tmp_path, files)
-    write_json(tmp_path / STATE, state_of(tmp_path))
+    project_files.write_state(tmp_path)
     commit(tmp_path, "Earlier")
-    renew(tmp_path)
+    project_files.renew(tmp_path)
     assert (tmp_path / "dvc.yaml").read_text() == pipeline()
-    assert json.loads((tmp_path / STATE).read_text()) == state_of(tmp_path)
+    renewed = (tmp_path / STATE).read_bytes()
+    project_files.write_state(tmp_path)
+    assert (tmp_path / STATE).read_bytes() == renewed
     own = "vars: [own.yaml]\n" + pipeline().replace("  classifier:", "  food:")
     own = own.replace(OF_CLEAN, "labels.csv, a.csv]\n    params: [clean, ours]\n")
     own = own.replace("outs: [data/raw", "outs: [b.csv: {cache: false}, data/raw")
@@ -111,15 +104,15 @@ def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
     commit(tmp_path, "Ours")
     lost = "stages.fetch.outs.b.csv, stages.clean.deps: a.csv, stages.clean.params: ours, "
     with refused(f"dvc.yaml: cannot carry over vars, {lost}artifacts.food. "):
-        renew(tmp_path)
+        project_files.renew(tmp_path)
     assert (tmp_path / "dvc.yaml").read_text() == own
     with refused("dvc.yaml: cannot carry over stages.ours. "):
-        require_carried("stages:\n    ours:\n        cmd: echo\n", pipeline())
+        project_files.require_carried("stages:\n    ours:\n        cmd: echo\n", pipeline())
 
 
 def test_only_a_project_is_renewed(tmp_path):
     with refused("expected a project that `pawprint init` made"):
-        renew(tmp_path)
+        project_files.renew(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +125,8 @@ def test_only_a_project_is_renewed(tmp_path):
 )
 def test_line_of_the_package_is_replaced_and_others_stay(before):
     line, own = "pawprint-dvc==0.7.0", "\n# Versions:\npandas==2.2\n-e ../tools\n"
-    assert renewed_requirements(before + own, line) == f"{line}\n{own}"
-    assert renewed_requirements(own, line) == f"{line}\n{own}"
+    assert project_files.renewed_requirements(before + own, line) == f"{line}\n{own}"
+    assert project_files.renewed_requirements(own, line) == f"{line}\n{own}"
 
 
 @pytest.mark.parametrize("state", [{"files": {}}, {"files": {}, "params": {}}])

@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
 from pawprint.base.label_cells import cell_of, one_per_label, strata
-from pawprint.data.splitting import (
-    describe_alike,
-    describe_keys,
-    describe_lacking,
-    split,
-)
+from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
 

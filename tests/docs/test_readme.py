@@ -146,8 +146,10 @@ def test_commands_of_every_page_work_in_a_new_project(installed, project, tmp_pa
                 lock.write(f"# {branch}\n")
             commit(project, "Results")
     write_files(tmp_path / "registry" / "photos", drawn(1, 3))
+    write_files(tmp_path / "flower_photos", drawn(1, 17))
     write_files(project.parent / "may_labelled", drawn(20, 22))
-    folder = tmp_path if "cd food" in SECTIONS[section] else project
+    is_new = {"cd food", "cd flowers"} & {*SECTIONS[section]}
+    folder = tmp_path if is_new else project
     for command in SECTIONS[section]:
         if command.startswith("cd "):
             folder /= command.removeprefix("cd ")

@@ -153,11 +153,7 @@ class OfNoise(Trained):
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [
-        ("with_openvino.py", "served"),
-        ("with_onnx.py", "onnx"),
-        ("with_litert.py", "litert"),
-    ],
+    [("with_openvino.py", "served"), ("with_onnx.py", "onnx"), ("with_litert.py", "litert")],
 )
 def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kind):
     (packages,) = re.findall(rf"^\| `{name}` .*\| `([^`]+)` \|$", PAGE, re.MULTILINE)

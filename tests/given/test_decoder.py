@@ -286,10 +286,7 @@ def test_row_has_the_time_and_the_camera_of_a_photo(form, time, subsecond, taken
     exif = Image.Exif()
     exif[ExifTags.Base.Model] = "R5\n, Mark II\0"
     inner = exif.get_ifd(ExifTags.IFD.Exif)
-    given = {
-        ExifTags.Base.DateTimeOriginal: time,
-        ExifTags.Base.SubsecTimeOriginal: subsecond,
-    }
+    given = {ExifTags.Base.DateTimeOriginal: time, ExifTags.Base.SubsecTimeOriginal: subsecond}
     inner.update({tag: value for tag, value in given.items() if value})
     row = decode_row(encode(PHOTO, form, exif=exif.tobytes()), "decodes", None)
     assert (row["taken"], row["camera"]) == (taken, "R5, Mark II")

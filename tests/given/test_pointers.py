@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import JPEG, PROJECT, clean_archive, photos_of, refused, write_files
+from conftest import JPEG, clean_archive, photos_of, refused, write_files
 
 from pawprint.base.files import pack, pointer_at
 from pawprint.base.package import EXAMPLE_MODEL
@@ -33,16 +33,6 @@ def test_class_of_pointers_is_named_by_init_and_by_clean(tmp_path, content, comm
     assert not (tmp_path / "new").exists()
     with refused("class cat", command):
         clean_archive(tmp_path / "given.zip")
-
-
-def test_pointer_among_photos_has_a_reason_of_its_own(tmp_path):
-    files = photos_of(["cat/0.jpg", "cat/1.jpg", "dog/2.jpg"]) | {"cat/3.jpg": LFS}
-    pack(tmp_path / "given.zip", files.items())
-    _, rejected, _ = clean_archive(tmp_path / "given.zip")
-    (row,) = rejected.itertuples()
-    assert (row.path, row.reason) == ("cat/3.jpg", "no_content")
-    assert "git lfs pull" in row.detail
-    assert f"| `{row.reason}` |" in (PROJECT / "docs/images.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("content", "command"), POINTERS.items())

@@ -84,6 +84,8 @@ def test_model_labels_any_series_of_paths_and_refuses_arrays_and_images_in_one(t
         with pytest.raises(TypeError, match="list") as raised:
             model.predict(wrong)
         assert "fromarray" not in str(raised.value)
-    with (folder / "1.png").open("rb") as file:  # an open file, not its lines
-        assert model.predict(file).label == expected[0]
+    with (folder / "1.png").open("rb") as file:
+        assert model.predict(file.read()).label == expected[0]
+        with pytest.raises(TypeError, match="bytes"):  # an open file, and not its lines
+            model.predict(file)
     assert len(repr(model)) < 200 + len(str(tmp_path))

@@ -8,7 +8,6 @@ import pytest
 from conftest import PROJECT, run, succeed
 from made_up_examples import examples_of
 from networks import write_features
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.base.classes import sample_weights
@@ -27,7 +26,6 @@ from pawprint.network.cross_validation import (
 from pawprint.network.logistic_regression import (
     EXACT,
     _ColumnSpace,
-    _Preconditioner,
     fit_exactly,
     fit_regressions,
 )
@@ -263,27 +261,6 @@ def test_fit_is_converged_for_every_c_and_the_same_however_it_is_computed(
             assert np.array_equal(other.weights[:COLUMNS], model.weights)
             assert np.array_equal(other.intercepts, model.intercepts)
     assert not capsys.readouterr().out
-
-
-def prepared(rows: np.ndarray, model: np.ndarray, c: float) -> _Preconditioner:
-    """Return a preconditioner with the inverse of the Hessian at a model of two classes."""
-    precondition = _Preconditioner(_ColumnSpace(rows.astype(np.float32)), c)
-    precondition.enough = 0
-    probabilities = expit(rows @ model)[:, None].astype(np.float32)
-    precondition.prepare(probabilities, probabilities)
-    return precondition
-
-
-def test_preconditioner_undoes_the_difference_of_gradients_of_a_small_step(monkeypatch):
-    monkeypatch.setattr(logistic_regression, "MIN_PRECONDITIONED", 0)
-    rng, c = np.random.default_rng(0), 3.0
-    rows, model, step = rng.normal(0, 1, (4000, 60)), *rng.normal(0, 0.1, (2, 60))
-    near = np.array([model - 1e-4 * step, model + 1e-4 * step])
-    before, after = expit(near @ rows.T) @ rows + near / c
-    found, _ = prepared(rows, model, c)((after - before)[:, None] / 2e-4, np.zeros(1))
-    assert found[:, 0] == pytest.approx(step, abs=1e-4)
-    low_rank = rows[:, :8] @ rows[:8]  # in float32, it is not positive definite
-    assert prepared(low_rank, model, 1e9).solve
 
 
 @pytest.mark.parametrize("has_hessian", [True, False])

@@ -43,18 +43,3 @@ def test_damaged_list_of_files_is_as_none(outside, text):
     write_lock(LISTING)
     Path(".dvc/cache/files/md5/aa", LISTING[2:]).write_text(text)
     assert Recorded().files(LISTING) == {}
-
-
-def test_stage_that_used_other_bytes_than_an_earlier_one_now_gives_is_left_behind():
-    """As after `dvc exp run train`, which does not run `evaluate`."""
-    lock = {
-        "train": {"outs": [{"path": "head.npz", "md5": "b" * 32}]},
-        "evaluate": {
-            "deps": [{"path": "photos", "md5": "c" * 32}, {"path": "head.npz", "md5": "a" * 32}],
-            "outs": [{"path": "scores.csv", "md5": "d" * 32}],
-        },
-        "plot": {"deps": [{"path": "scores.csv", "md5": "d" * 32}]},
-    }
-    assert Recorded(json.dumps({"stages": lock})).stage_left_behind() == "evaluate"
-    lock["evaluate"]["deps"][1]["md5"] = "b" * 32
-    assert Recorded(json.dumps({"stages": lock})).stage_left_behind() is None

@@ -1,7 +1,10 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, succeed
+from conftest import PROJECT, succeed
+from conftest import encode as encode_photo
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
@@ -18,19 +21,19 @@ from pawprint.report.charts import (
     draw_labels,
     draw_labels_to_review,
 )
-from pawprint.report.pictures import CELL_WIDTH, PHOTO_SIZE, TITLE_HEIGHT, samples, save
+from pawprint.report.pictures import CELL_WIDTH, PHOTO_SIZE, TITLE_HEIGHT, encode, samples
 
 DRAW = """
 import sys
 from pathlib import Path
 from matplotlib.figure import Figure
-from pawprint.report.pictures import (render, save)
+from pawprint.report.pictures import encode, render
 
 figure = Figure()
 axis = figure.subplots()
 axis.plot([1, 2], label="a")
 axis.legend()
-save(render(figure), Path(sys.argv[1]))
+Path(sys.argv[1]).write_bytes(encode(render(figure), ".png"))
 """
 SETTINGS = "lines.linewidth: 9\nfont.size: 30\nsavefig.dpi: 30\nlines.marker: o\n"
 
@@ -46,16 +49,11 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     assert drawn("own") == drawn("none")
 
 
-def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
-    for name, kind in (("errors.jpg", "JPEG"), ("confusion.png", "PNG")):
-        written = set()
-        for _ in range(2):
-            save(Image.fromarray(noise), tmp_path / name)
-            written.add((tmp_path / name).read_bytes())
-        assert len(written) == 1
-        with Image.open(tmp_path / name) as picture:
-            assert picture.format == kind
+def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time():
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    for suffix, kind in ((".jpg", "JPEG"), (".png", "PNG")):
+        (written,) = {encode(noise, suffix) for _ in range(2)}
+        assert Image.open(io.BytesIO(written)).format == kind
 
 
 def test_classes_that_are_not_drawn_are_mentioned_with_their_confusions():
@@ -112,7 +110,7 @@ def test_preview_shows_the_views_that_training_uses(drawn_archive):
 )
 def test_photos_of_similar_names_have_different_captions(tmp_path, other):
     names = ["a/100RECNX/IMG_0004.JPG-0.jpg", other]
-    photo = encode(Image.new("RGB", (8, 8)), "JPEG")
+    photo = encode_photo(Image.new("RGB", (8, 8)), "JPEG")
     pack(tmp_path / "photos.tar", [(name, photo) for name in names])
     row = {"label": "fox", "likely": "hare", "probability": 0.1, "contradicts": ""}
     suspects = pd.DataFrame([row | {"path": name} for name in names])

@@ -1,9 +1,13 @@
 """Test the sentence about the test photos that are correct."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from pawprint.report.pages import describe_result
+from pawprint.report.pages import describe_result, describe_score, link_matrix
+from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import Predictions, tabulate_scores
 
 
@@ -30,3 +34,24 @@ def result_of(actual: list[int], predicted: list[int], labels: list[str]) -> str
 def test_result_is_compared_with_predicting_one_class(actual, predicted, expected):
     result = result_of(actual, predicted, [str(label) for label in sorted(set(actual))])
     assert all(part in result for part in expected), result
+
+
+@pytest.mark.parametrize(
+    ("correct", "images", "text"),
+    [
+        (1, 1, "1 of 1, 21% to 100%"),
+        (18, 21, "86% (18 of 21), 65% to 95%"),
+        (191, 200, "95.50% (191/200), 91.67% to 97.61%"),
+    ],
+)
+def test_percentages_have_as_many_digits_as_the_images_allow(correct, images, text):
+    value, (low, high) = correct / images, fraction_interval(correct, images)
+    cells = {"score": "recall", "value": value, "low": low, "high": high, "images": images}
+    assert describe_score(pd.Series(cells)) == text
+
+
+def test_a_cell_of_the_confusion_matrix_is_shaded_by_its_part_of_the_row():
+    predicted = [*"aaab", *"ab"]
+    rows = link_matrix(pd.DataFrame({"actual": [*"aaaabb"], "predicted": predicted}), [*"abc"], [])
+    shares = [[float(*re.findall(r"--share: ([\d.]+)", cell)) for cell in row[1:]] for row in rows]
+    assert shares == [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0, 0]]

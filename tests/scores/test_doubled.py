@@ -11,7 +11,16 @@ from test_limits import run_of
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN, Difference
-from pawprint.base.columns import DECIDED, IMAGES, METADATA, REJECTED, RELIABILITY, ROC, SCORES
+from pawprint.base.columns import (
+    DECIDED,
+    IMAGES,
+    METADATA,
+    REJECTED,
+    RELIABILITY,
+    ROC,
+    SCORES,
+    UNKNOWN_IMAGES,
+)
 from pawprint.base.tables import read_table, write_table
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import Metadata
@@ -57,7 +66,7 @@ def evaluated(folder: Path, copies: int) -> tuple[Metadata, list[pd.DataFrame]]:
     made = {name: outputs_of(name, images, copies) for name, images in numbers.items()}
     outputs = {name: each for name, (_, each) in made.items()}
     images = {name: table for name, (table, _) in made.items()}
-    write_table(folder / paths.UNKNOWN_CSV, images.pop(UNKNOWN), IMAGES)
+    write_table(folder / paths.UNKNOWN_CSV, images.pop(UNKNOWN), UNKNOWN_IMAGES)
     rules = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
     groups = images["validation"]["group"].to_numpy()
     rules = fit_rules(WISHES, rules, outputs["validation"], np.array([]), groups)

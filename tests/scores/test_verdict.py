@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from pawprint.scores.intervals import extend_to_zero, holm, paired_interval, paired_test
-from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in, tabulate_sets
+from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)
@@ -83,7 +83,7 @@ def test_too_few_groups_have_no_interval(number, has_interval):
     for _ in range(20):
         old, new = rng.exponential(0.2, (2, IMAGES))
         (compared,) = compare([{"test": of_losses(old, new, np.arange(IMAGES) % number)}])
-        cell = tabulate_sets(compared)["log loss difference"][0]
+        cell = compared.tabulate()["log loss difference"][0]
         assert compared.test.verdict == NOT_SHOWN
         assert ("too few groups" in cell) != has_interval
         assert np.isfinite(compared.test.high) == has_interval

@@ -16,7 +16,6 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import (
-    IMAGES,
     JUDGED,
     LEARNING_CURVE,
     METADATA,
@@ -25,6 +24,7 @@ from pawprint.base.columns import (
     SERIES,
     SPLIT,
     SPLITS,
+    UNKNOWN_IMAGES,
 )
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, read_json, write_json, write_text
@@ -157,7 +157,7 @@ def test_views_are_recorded_and_mirror_images_predicted_only_if_the_head_learned
     assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
     assert (metrics["views_loss_change"] < -metrics["views_loss_error"]) == is_like_the_image
     actual = np.arange(20) % 2
-    none = pd.DataFrame(columns=list(IMAGES))
+    none = pd.DataFrame(columns=list(UNKNOWN_IMAGES))
     with contextlib.chdir(folder):
         train_finetune.main()
         table = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
@@ -166,7 +166,7 @@ def test_views_are_recorded_and_mirror_images_predicted_only_if_the_head_learned
         (paths.FEATURES / "of_test/validation").rename(paths.FEATURES / "test")
         table = table[table["split"] == "train"].assign(group=table["path"])
         write_table(paths.SPLIT_CSV, pd.concat([table, held_out]), SPLIT)
-        write_table(paths.UNKNOWN_CSV, none, IMAGES)
+        write_table(paths.UNKNOWN_CSV, none, UNKNOWN_IMAGES)
         predict.main()
         outputs = Outputs.read(paths.OUTPUTS / "test.npz")
         network = read_network(paths.NETWORK)

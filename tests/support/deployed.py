@@ -12,7 +12,15 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
-from pawprint.base.columns import IMAGES, JUDGED, METADATA, NEAR_DUPLICATES, SERIES, SPLIT
+from pawprint.base.columns import (
+    IMAGES,
+    JUDGED,
+    METADATA,
+    NEAR_DUPLICATES,
+    SERIES,
+    SPLIT,
+    UNKNOWN_IMAGES,
+)
 from pawprint.base.files import pack, write_json
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.base.tables import write_table
@@ -60,13 +68,12 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / paths.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
-    write_table(folder / paths.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES)
     judged = pd.DataFrame(columns=list(JUDGED))
     write_table(folder / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(folder / paths.CROSS_VALIDATION_JSON, {})
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")
     write_table(folder / paths.IMAGES_CSV, kept, IMAGES)
-    write_table(folder / paths.UNKNOWN_CSV, kept[:0], IMAGES)
+    write_table(folder / paths.UNKNOWN_CSV, kept[:0], UNKNOWN_IMAGES)
     write_table(folder / paths.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
         evaluate.write_scores(split, outputs_of(split), read_metadata(paths.SERVED_MODEL))

@@ -25,6 +25,7 @@ from pawprint.base.columns import (
     SCORES,
     SERIES,
     SPLIT,
+    UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
 from pawprint.base.label_cells import cells_of
@@ -114,7 +115,7 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """Write what the `plot` stage reads, except pictures, for images with these labels.
+    """Write what the `plot` stage reads for images with these labels.
 
     `splits` are the splits of two near-duplicates.
     """
@@ -122,7 +123,7 @@ def write_run(
     history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
     curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
     curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
-    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
+    copies = pd.DataFrame({name: split_of(numbers)["path"][:2] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, contradicts="", distance=0)
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW}).assign(contradicts="")
     suspects = suspects.assign(path=split_of(numbers)["path"][0], label=labels[0], likely=labels[1])
@@ -134,7 +135,7 @@ def write_run(
         (paths.SPLIT_CSV, split_of(numbers), SPLIT),
         (paths.IMAGES_CSV, images_of(numbers), IMAGES),
         (paths.REJECTED_CSV, rejected, REJECTED),
-        (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
+        (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(UNKNOWN_IMAGES)), UNKNOWN_IMAGES),
         (paths.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (paths.EXTRACT_HISTORY_CSV, history, HISTORY),
         (paths.FINETUNE_HISTORY_CSV, history, HISTORY),
@@ -146,11 +147,7 @@ def write_run(
         write_table(workspace / path, frame, columns)
     write_predictions_of(workspace, numbers)
     metadata = Metadata(
-        labels=labels,
-        image_size=96,
-        resize="crop",
-        temperature=1.25,
-        unknown_threshold=0.48,
+        labels=labels, image_size=96, resize="crop", temperature=1.25, unknown_threshold=0.48
     )
     decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
     write_table(workspace / paths.DECIDED_CSV, decided, DECIDED)

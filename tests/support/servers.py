@@ -27,11 +27,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def files_of(folder: Path) -> Iterator[int]:
+def files_of(folder: Path, kind=http.server.SimpleHTTPRequestHandler) -> Iterator[int]:
     """Serve the files of a folder over HTTP and yield the port."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler = functools.partial(kind, directory=folder)
     with http.server.ThreadingHTTPServer((HOST, 0), handler) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_port
         server.shutdown()
 
@@ -43,11 +43,7 @@ def listening(
     """Yield a server's process once it listens. It must still run at the end of the block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment_with(**environment),
-            stdout=output,
-            stderr=output,
+            command, cwd=folder, env=environment_with(**environment), stdout=output, stderr=output
         )
     try:
         while True:
