@@ -48,15 +48,20 @@ def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
     ]
 
 
-def one_per_label(images: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`."""
+def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFrame":
+    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`.
+
+    A table of `exclusive` classes stays as it is.
+    """
+    if exclusive:
+        return images
     labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
     return images.assign(label=labels).explode("label")
 
 
-def with_strata(images: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table with cells as `label` with the `strata` of these instead."""
-    return images.assign(label=strata(images["label"]))
+def with_strata(images: "pd.DataFrame", exclusive: bool) -> "pd.DataFrame":
+    """Return a table with `strata` as `label` in place of cells, or of `exclusive` classes."""
+    return images if exclusive else images.assign(label=strata(images["label"]))
 
 
 def strata(cells: "pd.Series") -> "pd.Series":
