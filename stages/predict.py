@@ -8,6 +8,7 @@ Writes data/outputs/: the outputs for training, validation, test and unknown ima
 detector. Run: `python -m stages.predict`
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -42,28 +43,26 @@ def main() -> None:
     logits, features = run(paths.FEATURES / TRAIN, keys, themselves=True)  # without augmentation
     detector, unknown_scores = fit_with_scores(features[:, 0], keys.to_numpy())
     write_arrays(paths.OUTPUTS / DETECTOR_FILE, **detector._asdict())
-    write_outputs(TRAIN, train, to_actual(train["label"]), logits, unknown_scores)
+    write_outputs(TRAIN, train, to_actual, logits, unknown_scores)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(paths.UNKNOWN_CSV, UNKNOWN_IMAGES)
     is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
     for name, rows in images.items():
         keys = rows["pixels_sha256"]
         logits, features = run(paths.FEATURES / name, keys, themselves=not is_mirrored)
-        unknown_scores = detector.score(features).mean(axis=1)
-        write_outputs(name, rows, to_actual(rows["label"]), logits, unknown_scores)
+        write_outputs(name, rows, to_actual, logits, detector.score(features).mean(axis=1))
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
 
 
 def write_outputs(
-    name: str,
-    rows: pd.DataFrame,
-    actual: np.ndarray,
-    logits: np.ndarray,
-    unknown_scores: np.ndarray,
+    name: str, rows: pd.DataFrame, to_actual: Callable, logits: np.ndarray, scores: np.ndarray
 ) -> None:
-    """Write the logits of images, averaged over their views, and their unknown scores."""
-    outputs = Outputs(actual, logits.mean(axis=1), unknown_scores)
+    """Write the logits of images, averaged over their views, and their unknown scores.
+
+    `to_actual` converts labels to those of `Outputs`.
+    """
+    outputs = Outputs(to_actual(rows["label"]), logits.mean(axis=1), scores)
     outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
 
 

@@ -36,8 +36,7 @@ from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
 from pawprint.base.label_cells import names_in, one_per_label, with_strata
 from pawprint.base.tables import read_table, write_table
-from pawprint.data import labels as labelling
-from pawprint.data import splitting
+from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates
 from pawprint.data.unusual import MAX_LEFT_OUT, describe_unusual, find_unusual, left_out
 from pawprint.given.folders import describe_alike
@@ -57,16 +56,14 @@ def main() -> None:
     """Write the split and print what it depends on."""
     params = Split.load()
     exclusive = not Clean.load().several_labels
-    # Images that can show several labels are sorted by one of them, and count for each.
-    by_class, per_label = (same, same) if exclusive else (with_strata, one_per_label)
     images, others, rejected = label_images(exclusive)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     metadata = metadata[metadata["path"].isin(images["path"])]
     crops = describe_crop_rules(metadata, images["path"])
-    alike = describe_alike(Counter(per_label(images)["label"]))
+    alike = describe_alike(Counter(one_per_label(images, exclusive)["label"]))
     report("split", [describe_unusual(find_unusual(images)), crops, alike])
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
-    if problem := problem_of_classes(images["label"], exclusive):
+    if problem := problem_of_labels(names_in(images["label"], exclusive), 2 if exclusive else 1):
         # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
@@ -75,13 +72,14 @@ def main() -> None:
         return
     try:
         rows, near_duplicates, divided_pairs = splitting.split(
-            images, params, kept_splits, by_class(images)["label"]
+            images, params, kept_splits, with_strata(images, exclusive)["label"]
         )
     except InputError:
         if params.use_archive_split and (problem := splitting.describe_copied(images, rejected)):
             raise InputError(f"split: {problem}") from None
         raise
-    in_classes, each = by_class(rows), per_label(rows)
+    # Images that can show several labels are sorted by one of them, and count for each.
+    in_classes, each = with_strata(rows, exclusive), one_per_label(rows, exclusive)
     found = find_candidates(in_classes, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
@@ -95,25 +93,13 @@ def main() -> None:
         splitting.describe_few(each),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
-        splitting.describe_alike(each, per_label(near_duplicates)),
+        splitting.describe_alike(each, one_per_label(near_duplicates, exclusive)),
         describe_left_out(images),
         describe_groups(rows),
         "" if params.group else describe_single(rows.assign(label=in_classes["label"])),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
     report("split", lines)
-
-
-def same(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images themselves, each with its class."""
-    return images
-
-
-def problem_of_classes(labels: pd.Series, exclusive: bool) -> str | None:
-    """Return why nothing can be trained, given each image's label, or None."""
-    problem = problem_of_labels(names_in(labels, exclusive), 2 if exclusive else 1)
-    is_one = not problem and labels.nunique() < 2
-    return "expected photos with other labels. Received: the same for all" if is_one else problem
 
 
 def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -124,12 +110,12 @@ def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     """
     images = read_table(paths.IMAGES_CSV, IMAGES)
     unusable = read_table(paths.CLEAN_REJECTED_CSV, REJECTED)
-    classes = labelling.source_classes(images, unusable, exclusive)
+    classes = labels.source_classes(images, unusable, exclusive)
     files = {*images["path"], *unusable["path"]}
     corrections = read_corrections(paths.LABELS_CSV, files, classes or None, exclusive)
     if not classes:
         classes_given(corrections, exclusive)  # they may not be names of classes
-    usable, rejected, not_applied = labelling.apply_labels(images, unusable, corrections, exclusive)
+    usable, rejected, not_applied = labels.apply_labels(images, unusable, corrections, exclusive)
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
     unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
@@ -137,7 +123,7 @@ def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)
-    report("split", labelling.describe_labels(usable, rejected, number, not_applied, exclusive))
+    report("split", labels.describe_labels(usable, rejected, number, not_applied, exclusive))
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 
@@ -161,7 +147,7 @@ def write(
     write_json(paths.LABELS_JSON, sorted(names_in(rows["label"], exclusive)))
     write_json(paths.SERIES_JSON, origins)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
-    each = rows if exclusive else one_per_label(rows)
+    each = one_per_label(rows, exclusive)
     classes = pd.crosstab(each["label"], each["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
     return counts

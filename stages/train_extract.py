@@ -18,7 +18,7 @@ from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
-from pawprint.base.label_cells import labels_in
+from pawprint.base.label_cells import one_per_label
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
@@ -117,7 +117,7 @@ def describe_head(head: NewHead, accuracy: float, images: int) -> str:
 
 def labels_of_one_group(images: pd.DataFrame) -> pd.Series:
     """Return the labels whose images are all in one group, once for each of these images."""
-    labels = images.assign(label=images["label"].map(labels_in)).explode("label")
+    labels = one_per_label(images)
     return labels["label"][labels.groupby("label")["group"].transform("nunique") == 1]
 
 

@@ -2,11 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from pawprint.base.classes import NEITHER, UNKNOWN
+from pawprint.base.classes import NEITHER
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEPARATOR = "|"
 
@@ -23,8 +26,7 @@ def cell_of(labels: Iterable[str]) -> str:
 
 def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
     """Return the classes or labels of images: those that are `exclusive`, or those in cells."""
-    names = {*cells} if exclusive else {label for cell in cells for label in labels_in(cell)}
-    return names - {"", UNKNOWN}
+    return {*cells} if exclusive else {label for cell in cells for label in labels_in(cell)}
 
 
 def count_labels(cells: Iterable[str]) -> Counter[str]:
@@ -46,18 +48,23 @@ def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
     ]
 
 
-def one_per_label(images: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`."""
+def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFrame":
+    """Return a row for each label of each image, or NEITHER, from a table with cells as `label`.
+
+    A table of `exclusive` classes stays as it is.
+    """
+    if exclusive:
+        return images
     labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
     return images.assign(label=labels).explode("label")
 
 
-def with_strata(images: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with cells as `label` with the `strata` of these instead."""
-    return images.assign(label=strata(images["label"]))
+def with_strata(images: "pd.DataFrame", exclusive: bool) -> "pd.DataFrame":
+    """Return a table with `strata` as `label` in place of cells, or of `exclusive` classes."""
+    return images if exclusive else images.assign(label=strata(images["label"]))
 
 
-def strata(cells: pd.Series) -> pd.Series:
+def strata(cells: "pd.Series") -> "pd.Series":
     """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
 
     Labels are counted in these cells.

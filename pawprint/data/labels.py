@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, UNLABELLED
+from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.label_cells import cell_of, count_labels, labels_in, names_in
@@ -28,7 +28,8 @@ def source_classes(
     images: pd.DataFrame, rejected: pd.DataFrame, exclusive: bool = True
 ) -> list[str]:
     """Return the sorted classes of the source, given the tables IMAGES and REJECTED of `clean`."""
-    return sorted(names_in([*images["label"], *rejected["label"]], exclusive))
+    found = names_in([*images["label"], *rejected["label"]], exclusive)
+    return sorted(found - {"", UNKNOWN})
 
 
 def apply_labels(

@@ -310,27 +310,18 @@ class Params(section.Section):
         if isinstance(self.clean.labels, dict):  # otherwise, classes are only known after `clean`
             labels, exclusive = sorted(self.clean.labels), not self.clean.several_labels
             problem = problem_of_threshold(self.calibrate, labels, exclusive) or problem
-        if self.clean.several_labels:
-            problem = self._problem_of_several() or problem
+        not_of_several = {
+            "train_extract.epochs": self.train_extract.epochs is not None,
+            "model.fine_tune_at": self.model.fine_tune_at is not None,
+            "train_extract.class_weight": self.train_extract.class_weight == "balanced",
+            "calibrate.max_error": self.calibrate.max_error is not None,
+        }
+        if self.clean.several_labels and any(not_of_several.values()):
+            name = max(not_of_several, key=not_of_several.__getitem__)
+            problem = f"{name}: expected null with clean.several_labels: true. Change one of them"
         if problem:
             raise ValueError(problem)
         return self
-
-    def _problem_of_several(self) -> str | None:
-        """Return which param does not suit images with several labels, or None."""
-        expected = {
-            "train_extract.epochs": (self.train_extract.epochs, None),
-            "model.fine_tune_at": (self.model.fine_tune_at, None),
-            "train_extract.class_weight": (self.train_extract.class_weight, None, "auto"),
-            "calibrate.max_error": (self.calibrate.max_error, None),
-        }
-        for name, (value, *allowed) in expected.items():
-            if value not in allowed:
-                return (
-                    f"{name}: expected {' or '.join(map(section.shown, allowed))} with "
-                    f"clean.several_labels: true. Received: {section.shown(value)}. Change one."
-                )
-        return None
 
 
 def load_params(path: Path = PARAMS) -> Params:
