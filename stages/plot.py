@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from pawprint.base import columns, paths
 from pawprint.base.classes import NEITHER, SIGNIFICANT
@@ -98,7 +97,7 @@ class Results(NamedTuple):
 
     @property
     def strata(self) -> pd.Series:
-        """The class that sorts each image."""
+        """What sorts each image: its class."""
         return self.images["label"]
 
     @property
@@ -113,10 +112,6 @@ class Results(NamedTuple):
     def matrix(self, ids: list[str]) -> list[list]:
         """Return the confusion matrix of test images, with links to the photos with these ids."""
         return pages.link_matrix(self.predictions["test"], self.names, ids)
-
-    def draw_confusion(self) -> Figure:
-        """Draw what is confused in test images."""
-        return charts.draw_confusion(self.predictions["test"])
 
 
 class LabelResults(Results):
@@ -140,7 +135,7 @@ class LabelResults(Results):
 
     @property
     def strata(self) -> pd.Series:
-        """The label that sorts each image."""
+        """What sorts each image: its rarest label."""
         return strata(self.images["label"])
 
     @property
@@ -155,10 +150,6 @@ class LabelResults(Results):
     def matrix(self, ids: list[str]) -> list[list]:
         """Return [], because labels are not confused with one another."""
         return []
-
-    def draw_confusion(self) -> Figure:
-        """Draw the recall and precision of each label."""
-        return charts.draw_labels(self.scores, self.metadata["labels"])
 
 
 def main() -> None:
@@ -267,13 +258,12 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    train = run.images.assign(stratum=run.strata)[run.images["split"] == columns.TRAIN].merge(
-        run.files[OF_FILE]
-    )
+    train = run.images.assign(stratum=run.strata).merge(run.files[OF_FILE])
+    train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
-        "confusion": run.draw_confusion(),
+        "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }
     drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {

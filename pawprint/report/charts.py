@@ -1,4 +1,4 @@
-"""Draw learning curves, the confusion matrix, and reliability diagrams.
+"""Draw learning curves, the scores of classes, and reliability diagrams.
 
 Also draw photos with their predictions, and the views of a photo. `pawprint.base.columns` describes
 the tables.
@@ -10,10 +10,8 @@ legible.
 from collections.abc import Iterator
 from functools import partial
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -38,11 +36,7 @@ from pawprint.report.pictures import (
     shorten,
     use_fonts,
 )
-from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import (
-    confusion,
-    most_confused,
-    predicted_labels,
     rank_predictions,
 )
 
@@ -51,9 +45,8 @@ from pawprint.scores.prediction_table import (
 BLUE = "#0072B2"
 ORANGE = "#E69F00"
 RED = "#D55E00"
-MAX_LABEL = 14  # maximum length of a label beside the confusion matrix
-MAX_WRITTEN = 12  # with more classes, cells do not contain numbers
-MAX_DRAWN = 100  # maximum number of classes in a confusion matrix
+MAX_LABEL = 28  # maximum length of a label beside its bars
+MAX_DRAWN = 100  # maximum number of classes
 PAIRS = 10  # class pairs listed below the matrix
 VIEWS = 12  # maximum number of augmented views in the picture
 # Maximum number of photos per picture.
@@ -62,7 +55,6 @@ ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
 NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-0.jpg
-BLUES = matplotlib.colormaps["Blues"]
 
 
 def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
@@ -99,71 +91,11 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
     return figure
 
 
-def draw_confusion(test: pd.DataFrame) -> Figure:
-    """Draw the confusion matrix for the test split (a PROBABILITIES table).
+def draw_classes(scores: pd.DataFrame, labels: list[str]) -> Figure:
+    """Draw the recall and precision of each class or label on the test split, with their intervals.
 
-    A cell's colour shows the fraction of images with this true label that were predicted as this
-    class. Cells contain the number of images and this fraction. With many classes, the most
-    confused pairs are listed below instead. At most MAX_DRAWN classes are drawn: the ones with the
-    lowest recall.
-    """
-    actual = test["actual"]
-    predicted = test["predicted"]
-    labels = classes = predicted_labels(test)
-    use_fonts(classes)
-    if len(classes) > MAX_DRAWN:
-        recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
-        labels = sorted(recall.index[:MAX_DRAWN])
-    is_written = len(labels) <= MAX_WRITTEN
-    is_of_two = len(labels) == 2
-    size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
-    below = 0 if is_written else 0.22 * PAIRS
-    figure = Figure(figsize=(size + 0.2, size - 0.2 + below))
-    axis = figure.subplots()
-    counts = confusion(test, classes).loc[labels]
-    fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
-    axis.imshow(fractions, cmap=BLUES, vmin=0, vmax=1)
-    names = [shorten(label, MAX_LABEL if is_of_two else 2 * MAX_LABEL) for label in labels]
-    axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
-    axis.set_yticks(range(len(names)), names)
-    axis.set(xlabel="Predicted label", ylabel="True label")
-    if is_written:
-        _write_cells(axis, counts, fractions)
-    else:
-        axis.tick_params(labelsize=8)
-        lines = ["Pairs that are confused most often:"]
-        for row in most_confused(test, PAIRS).itertuples():
-            count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
-            lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
-        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
-    axis.grid(False)
-    axis.spines[:].set_visible(False)
-    correct = int((actual == predicted).sum())
-    title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
-    if len(classes) > MAX_DRAWN:
-        title += (
-            f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall, without their "
-            "confusions with other classes"
-        )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return figure
-
-
-def _write_cells(axis: Axes, counts: pd.DataFrame, fractions: np.ndarray) -> None:
-    """Write the number and fraction of images into the cells of classes that have images."""
-    size = 12 if len(fractions) == 2 else 8
-    for row, column in np.argwhere(~np.isnan(fractions)):
-        fraction = fractions[row, column]
-        text = f"{counts.iat[row, column]:,}\n{fraction:.1%}"
-        colour = BLUES(1.0) if fraction < 0.5 else BLUES(0)
-        axis.text(column, row, text, color=colour, ha="center", va="center", fontsize=size)
-
-
-def draw_labels(scores: pd.DataFrame, labels: list[str]) -> Figure:
-    """Draw the recall and precision of each label on the test split, with their intervals.
-
-    This takes the place of a confusion matrix if a photo can show several labels. `scores` is a
-    SCORES table. At most MAX_DRAWN labels are drawn: the ones with the lowest recall.
+    `scores` is a SCORES table. At most MAX_DRAWN classes are drawn: the ones with the lowest
+    recall.
     """
     use_fonts(labels)
     of_labels = scores[(scores["split"] == "test") & scores["label"].isin(labels)]
@@ -181,14 +113,13 @@ def draw_labels(scores: pd.DataFrame, labels: list[str]) -> Figure:
     for place, name in enumerate(names):
         if name not in recalls:
             axis.text(0.01, place, "no test photo", va="center", color=GREY, fontsize=9)
-    axis.set_yticks(range(len(names)), [shorten(name, 2 * MAX_LABEL) for name in names])
+    axis.set_yticks(range(len(names)), [shorten(name, MAX_LABEL) for name in names])
     ends = (-0.6, len(names) - 0.4)
     axis.set(xlim=(0, 1), ylim=ends, xlabel="Fraction, with its interval")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    exact = score_of(scores, "test", "exact")
-    right = round(exact["value"] * exact["images"])
-    title = f"Test: {right:,} of {exact['images']:,} with every label right ({exact['value']:.1%})"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    if len(labels) > MAX_DRAWN:
+        title = f"The {MAX_DRAWN} of {len(labels):,} classes with the lowest recall"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 

@@ -262,7 +262,7 @@ def describe_decided(decided: pd.DataFrame) -> str:
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Return rows for the results table: a title, then the test and validation scores or ""."""
     catalogue = catalogue_of(scores)
-    selection = scores[scores["score"].isin(catalogue)]
+    selection = scores[scores["score"].isin(EVERY_SCORE)]
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in catalogue if name in overall.index]

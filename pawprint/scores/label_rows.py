@@ -27,7 +27,8 @@ def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     cells = zip(predictions["actual"], predictions["predicted"])
     labels = [sorted({*labels_in(a), *labels_in(b)} or {NEITHER}) for a, b in cells]
-    rows = predictions.assign(label=labels).explode("label", ignore_index=True)
+    column = pd.Series(labels, predictions.index, dtype=object)  # even without rows
+    rows = predictions.assign(label=column).explode("label", ignore_index=True)
     for column, name in (("is_of", "actual"), ("is_named", "predicted")):
         cells = zip(rows["label"], rows[name])
         rows[column] = np.array([label in cell.split(SEPARATOR) for label, cell in cells], bool)

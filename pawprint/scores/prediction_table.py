@@ -111,22 +111,22 @@ def predictions_in(predictions: pd.DataFrame, *, exclusive: bool) -> Predictions
     cells = (predictions["actual"], predictions["predicted"])
     probabilities, groups = probabilities_in(predictions), predictions["path"].to_numpy()
     if exclusive:
-        indices = (pd.Index(labels).get_indexer(names) for names in cells)
-        actual, predicted = indices
+        actual, predicted = (pd.Index(labels).get_indexer(names) for names in cells)
         return Predictions(actual, probabilities, predicted, labels, groups)
-    actual, predicted = (indicators(names, labels) for names in cells)
-    return LabelPredictions(actual, probabilities, predicted, labels, groups)
+    has, named = (indicators(names, labels) for names in cells)
+    return LabelPredictions(has, probabilities, named, labels, groups)
 
 
 def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.DataFrame:
-    """Return a PROBABILITIES table with `confidence`, `wrong`, `mistake`; rows start with 0.
+    """Return a PROBABILITIES table with further columns; rows are numbered from 0.
 
-    `confidence` is the probability of what is predicted, in [0, 1], `wrong` is bool, and `mistake`
-    says what is wrong.
+    `confidence` is the probability of what is predicted, in [0, 1], `wrong` is bool, `mistake` says
+    what is wrong, and `loss` is the log loss.
     """
     read = predictions_in(predictions, exclusive=exclusive)
-    about = {"confidence": read.confidence, "wrong": ~read.is_right, "mistake": read.mistakes}
-    return predictions.assign(**about).reset_index(drop=True)
+    return predictions.assign(
+        confidence=read.confidence, wrong=~read.is_right, mistake=read.mistakes, loss=read.losses
+    ).reset_index(drop=True)
 
 
 def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -161,8 +161,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
         at_least_one = bool((judged["label"] != NEITHER).all())
         named = named_labels(probabilities_in(judged), at_least_one)
         table = with_image(judged).assign(actual=judged["label"], predicted=cells_of(named, labels))
-        losses = predictions_in(table, exclusive=False).losses
-        return with_confidence(table, exclusive=False).assign(loss=losses)
+        return with_confidence(table, exclusive=False)
     is_wrong = judged["likely_probability"] > judged["probability"]
     return with_image(judged).assign(
         actual=judged["label"],

@@ -8,19 +8,13 @@ from conftest import encode as encode_photo
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageOps
 
-from pawprint.base.columns import PROBABILITIES
 from pawprint.base.files import pack
 from pawprint.given.archive import open_archive
 from pawprint.given.reading import open_image
 from pawprint.network.augmentation import draw_view
 from pawprint.network.views import apply, resize
 from pawprint.pipeline.params.data import Augment
-from pawprint.report.charts import (
-    draw_augmented,
-    draw_confusion,
-    draw_labels,
-    draw_labels_to_review,
-)
+from pawprint.report.charts import draw_augmented, draw_classes, draw_labels_to_review
 from pawprint.report.pictures import CELL_WIDTH, PHOTO_SIZE, TITLE_HEIGHT, encode, samples
 
 DRAW = """
@@ -56,37 +50,16 @@ def test_photos_are_jpeg_and_charts_are_png_with_the_same_bytes_each_time():
         assert Image.open(io.BytesIO(written)).format == kind
 
 
-def test_classes_that_are_not_drawn_are_mentioned_with_their_confusions():
-    labels = [f"c{number:03}" for number in range(101)]
-    rows = [(f"{label}.jpg", label, labels[-1], label) for label in labels]
-    probabilities = {f"probability_{label}": 0.0 for label in labels}
-    figure = draw_confusion(pd.DataFrame(rows, columns=PROBABILITIES).assign(**probabilities))
-    assert "100 of 101" in figure.get_suptitle() and "other classes" in figure.get_suptitle()
-
-
 def test_label_without_test_images_is_said_to_have_none():
-    rows = [("", "exact", 0.5, 4), ("sea", "recall", 0.5, 2), ("sea", "precision", 1.0, 1)]
+    rows = [("sea", "recall", 0.5, 2), ("sea", "precision", 1.0, 1)]
     scores = pd.DataFrame(rows, columns=["label", "score", "value", "images"])
     scores = scores.assign(split="test", low=0.1, high=0.9)
-    figure = draw_labels(scores, ["rare", "sea"])
+    figure = draw_classes(scores, ["rare", "sea"])
     (text,) = figure.axes[0].texts
     names = {
         place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())
     }
     assert (text.get_text(), names[text.get_position()[1]]) == ("no test photo", "rare")
-    assert "2 of 4" in figure.get_suptitle()
-
-
-def test_class_without_test_images_has_no_fractions():
-    rows = [
-        ("a.jpg", "cat", "cat", "0", 0.6, 0.1, 0.3),
-        ("b.jpg", "dog", "cat", "1", 0.5, 0.2, 0.3),
-    ]
-    names = [*PROBABILITIES, "probability_cat", "probability_cow", "probability_dog"]
-    figure = draw_confusion(pd.DataFrame(rows, columns=names))
-    texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert texts[0, 0] == "1\n100.0%"
-    assert {row for _, row in texts} == {0, 2}
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):

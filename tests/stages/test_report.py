@@ -165,8 +165,8 @@ def test_images_that_show_several_labels_are_counted_and_their_errors_named(othe
     (commonest, *_), (most, *_) = zip(*of_test["actual"].value_counts(normalize=True).items())
     start = f"<p>{right:.1%} of {len(of_test)} test photos with every label right ("
     assert start in page and f"; always naming {html.escape(commonest)}: {most:.1%}." in page
-    for score in "exact", "found", "named_right":
-        assert describe_score(score_of(scores, "test", score)) in card
+    for score, label in ("exact", ""), ("found", ""), ("named_right", ""), ("roc_auc", "unknown"):
+        assert describe_score(score_of(scores, "test", score, label)) in card
     images = read_table(other / paths.SPLIT_CSV, SPLIT)
     shows = images["label"].map(labels_in).map(lambda cell: labels[0] in cell)
     counts = [*pd.crosstab(shows, images["split"]).loc[True, ["train", "validation", "test"]]]

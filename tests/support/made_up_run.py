@@ -33,7 +33,7 @@ from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.label_review import judge, judge_labels
-from pawprint.scores.metrics import Predictions, tabulate_scores
+from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.prediction_table import tabulate, write_probabilities
 
 PER_CLASS = 10  # per class and split
@@ -184,7 +184,8 @@ def write_label_run(workspace: Path) -> list[str]:
         table = tabulate(images, probabilities, predictions.names, labels)
         write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
         scores.append(tabulate_scores(predictions).assign(split=name))
-    write_table(workspace / paths.SCORES_CSV, pd.concat(scores), SCORES)
+    unknown = measure_unknown(np.ones(2), np.zeros(2), 0.5, np.arange(4)).assign(split="test")
+    write_table(workspace / paths.SCORES_CSV, pd.concat([*scores, unknown]), SCORES)
     write_photos(workspace, split["path"])
     rules = {"image_size": 96, "resize": "crop", "temperature": 1, "at_least_one": False}
     metadata = LabelMetadata(labels=labels, **rules)
