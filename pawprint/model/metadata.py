@@ -129,15 +129,17 @@ class Metadata(Section):
         """Return what is predicted, str `(…)`, for probabilities `(…, labels)`."""
         return np.array(self.labels)[self.classes(probabilities)]
 
+    def named(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
+        return self.classes(probabilities)[..., None] == np.arange(len(self.labels))
+
     def order(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the indices of the labels, the predicted first, for probabilities `(labels,)`."""
-        is_other = np.arange(len(self.labels)) != self.classes(probabilities)
-        return np.lexsort((-probabilities, is_other))
+        """Return the indices of the labels, the named first, for probabilities `(labels,)`."""
+        return np.lexsort((-probabilities, ~self.named(probabilities)))
 
     def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether the predicted labels reach `min_confidence`, bool `(…)`."""
-        classes = self.classes(probabilities)[..., None]
-        confidence = np.take_along_axis(probabilities, classes, axis=-1)[..., 0]
+        confidence = np.where(self.named(probabilities), probabilities, 0).max(axis=-1)
         return confidence >= (self.min_confidence or 0)
 
     def are_unknown(self, unknown_scores: ArrayLike | None) -> np.ndarray | None:
@@ -200,14 +202,6 @@ class LabelMetadata(Metadata):
         named = self.named(probabilities)
         cells = cells_of(named.reshape(-1, len(self.labels)), self.labels)
         return np.array(cells).reshape(named.shape[:-1])
-
-    def order(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the indices of the labels, the named first, for probabilities `(labels,)`."""
-        return np.lexsort((-probabilities, ~self.named(probabilities)))
-
-    def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return true for each image, bool `(…)`, because none is unsure."""
-        return np.ones(probabilities.shape[:-1], bool)
 
     @property
     def units(self) -> int:

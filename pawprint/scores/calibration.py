@@ -6,7 +6,7 @@ unsure, so that few other ones are wrong.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import label_losses
 from pawprint.base.rounding import significant
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
@@ -85,47 +84,23 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     actual_logits = logits[np.arange(len(logits)), actual]
-    return _fit_temperature(logits, actual_logits, weight, to_probabilities)
-
-
-def fit_temperature_of_labels(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -> float:
-    """Return the temperature like `fit_temperature`, one for all labels.
-
-    `actual` is bool `(images, labels)`, and the loss of an image is the sum over its labels.
-    """
-    actual_logits = (actual * logits).sum(axis=-1)
-    return _fit_temperature(logits, actual_logits, weight, to_label_probabilities)
-
-
-Convert = Callable[[np.ndarray, float], np.ndarray]  # from logits and a temperature
-
-
-def _fit_temperature(
-    logits: np.ndarray, actual_logits: np.ndarray, weight: float, convert: Convert
-) -> float:
     low, high = np.log(TEMPERATURES)
     while high - low > PRECISION:  # bisection; importing SciPy would take longer
         middle = (low + high) / 2
-        if _slope(middle, logits, actual_logits, weight, convert) > 0:
+        if _slope(middle, logits, actual_logits, weight) > 0:
             high = middle
         else:
             low = middle
     return significant(np.exp(low), DIGITS)
 
 
-def _slope(
-    logarithm: float,
-    logits: np.ndarray,
-    actual_logits: np.ndarray,
-    weight: float,
-    convert: Convert,
-) -> float:
+def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray, weight: float) -> float:
     """Return the derivative of the log loss for all images, each with a weight, plus the prior.
 
     It is the derivative with respect to `logarithm`, the logarithm of a temperature.
     """
     temperature = np.exp(logarithm)
-    expected = np.sum(convert(logits, temperature) * logits, axis=-1)
+    expected = np.sum(to_probabilities(logits, temperature) * logits, axis=-1)
     return logarithm / PRIOR**2 + weight * np.sum(actual_logits - expected) / temperature
 
 
@@ -157,17 +132,13 @@ def calibrate_labels(
 ) -> tuple[float, dict[str, float]]:
     """Return what `calibrate` does for labels that do not exclude each other.
 
-    `actual` is bool `(images, labels)`. Labels do not take images from each other.
+    `actual` is bool `(images, labels)`. Labels do not take images from each other, and the loss of
+    an image is the sum over its labels, each of which it has or not.
     """
     temperature = 1.0
     if params.temperature:
-        weight = independent_images(groups) / len(groups)
-        found = fit_temperature_of_labels(actual, logits, weight)
-        before, after = (
-            label_losses(actual, to_label_probabilities(logits, each)).sum()
-            for each in (1.0, found)
-        )
-        temperature = found if _is_significant(before - after, weight) else 1.0
+        each = actual.ravel().astype(int), logits.reshape(-1, 1)
+        temperature = significant_temperature(*each, groups)
     probabilities = to_label_probabilities(logits, temperature)
     thresholds = dict(params.threshold or {})
     for label, recall in (params.recall or {}).items():
@@ -177,25 +148,18 @@ def calibrate_labels(
 
 
 def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
-    """Return the temperature from `fit_temperature`, or 1 if it is not significant.
+    """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
 
-    `groups` are `(images,)`.
+    The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
+    (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
     """
     weight = independent_images(groups) / len(groups)
     temperature = fit_temperature(actual, logits, weight)
     before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
     after = log_losses(actual, to_probabilities(logits, temperature)).sum()
-    return temperature if _is_significant(before - after, weight) else 1.0
-
-
-def _is_significant(gain: float, weight: float) -> bool:
-    """Return whether a temperature that lowers the sum of log losses by `gain` is SIGNIFICANT.
-
-    The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
-    (https://doi.org/10.1214/aoms/1177732360), with the design effect of groups as `weight`.
-    """
     # The probability that a chi-squared variable with one degree of freedom is larger.
-    return math.erfc((weight * max(gain, 0)) ** 0.5) < SIGNIFICANT
+    p_value = math.erfc((weight * max(before - after, 0)) ** 0.5)
+    return temperature if p_value < SIGNIFICANT else 1.0
 
 
 def choose_threshold(
