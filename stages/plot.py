@@ -12,15 +12,13 @@ from the last commit, and whether the model is better, according to Git and DVC'
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import NEITHER, SIGNIFICANT
+from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
-from pawprint.base.label_cells import labels_in, strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -40,9 +38,9 @@ from pawprint.report.pictures import (
     encode,
     render,
 )
+from pawprint.report.results import LabelResults, Results
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.label_rows import NOT, split_labels
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import (
     list_errors,
@@ -54,102 +52,6 @@ from pawprint.scores.series import with_groups
 
 # Columns of IMAGES that come from the file.
 OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
-
-
-class Results(NamedTuple):
-    """What the templates show of a run: its params, metadata and tables, named as in the templates.
-
-    `training` is the content of data/cross_validation.json. `predictions` are tables of
-    `with_confidence` keyed by split.
-    """
-
-    params: dict
-    metadata: dict
-    training: dict
-    scores: pd.DataFrame
-    images: pd.DataFrame
-    files: pd.DataFrame
-    unknown: pd.DataFrame
-    rejected: pd.DataFrame
-    near_duplicates: pd.DataFrame
-    to_review: pd.DataFrame
-    judged: pd.DataFrame
-    extract: pd.DataFrame
-    finetune: pd.DataFrame
-    curve: pd.DataFrame
-    decided: pd.DataFrame
-    predictions: dict[str, pd.DataFrame]
-
-    @property
-    def sentence(self) -> str:
-        """A sentence about the test photos."""
-        return pages.describe_result(self.scores)
-
-    @property
-    def names(self) -> list[str]:
-        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
-        return self.metadata["labels"]
-
-    @property
-    def counted(self) -> pd.Series:
-        """Each label of each image, whose index it has."""
-        return self.images["label"]
-
-    @property
-    def strata(self) -> pd.Series:
-        """What sorts each image: its class."""
-        return self.images["label"]
-
-    @property
-    def question(self) -> str:
-        """A question about `likely` in `to_review`."""
-        return "perhaps {}"
-
-    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        """Return rows that include all errors in predictions, each with what is confused."""
-        return predictions
-
-    def matrix(self, ids: list[str]) -> list[list]:
-        """Return the confusion matrix of test images, with links to the photos with these ids."""
-        return pages.link_matrix(self.predictions["test"], self.names, ids)
-
-
-class LabelResults(Results):
-    """What the templates show of a run whose photos can show several labels."""
-
-    @property
-    def sentence(self) -> str:
-        """A sentence about the test photos."""
-        return pages.describe_exact(self.scores, self.predictions["test"]["actual"])
-
-    @property
-    def names(self) -> list[str]:
-        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
-        labels = self.metadata["labels"]
-        return [*labels, *(f"{NOT}{label}" for label in labels)]
-
-    @property
-    def counted(self) -> pd.Series:
-        """Each label of each image, whose index it has."""
-        return self.images["label"].map(labels_in).explode().fillna(NEITHER)
-
-    @property
-    def strata(self) -> pd.Series:
-        """What sorts each image: its rarest label."""
-        return strata(self.images["label"])
-
-    @property
-    def question(self) -> str:
-        """A question about `likely` in `to_review`."""
-        return "{}?"
-
-    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        """Return a row for each label that is missed or named wrongly."""
-        return split_labels(predictions).query("is_of != is_named")
-
-    def matrix(self, ids: list[str]) -> list[list]:
-        """Return [], because labels are not confused with one another."""
-        return []
 
 
 def main() -> None:

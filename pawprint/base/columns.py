@@ -85,7 +85,8 @@ JUDGED = texts("path", "label", "likely") | numbers("probability", "likely_proba
 JUDGED |= texts("pixels_sha256")
 # With several labels, these columns are followed by a probability column for each label.
 JUDGED_LABELS = texts("path", "label", "pixels_sha256")
-# `contradicts` is the path of a near-duplicate with a different label, or "".
+# `contradicts` is the path of a near-duplicate with a different label, or "". With several labels,
+# a row is about one: `label` is such as "not sea", and `likely` such as "add sea".
 LABELS_TO_REVIEW = texts("path", "label", "likely", "split") | numbers("probability")
 LABELS_TO_REVIEW |= texts("contradicts", "pixels_sha256")
 # `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.

@@ -229,8 +229,8 @@ def describe_exact(scores: pd.DataFrame, actual: pd.Series) -> str:
     commonest could be named for every photo.
     """
     whole = score_of(scores, "test", "exact")
-    commonest = actual.value_counts(normalize=True).sort_index().sort_values(kind="stable")[-1:]
-    named, baseline = commonest.index[0], commonest.iloc[0]
+    fractions = actual.value_counts(normalize=True)
+    named, baseline = fractions.idxmax(), fractions.max()
     text = (
         f"{whole['value']:.1%} of {whole['images']:,} test photos with every label right "
         f"({100 * CONFIDENCE:g}% interval {whole['low']:.1%} to {whole['high']:.1%}); always "
