@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from pawprint.base.classes import NEITHER
 from pawprint.base.label_cells import labels_in, strata
-from pawprint.report import charts, pages
+from pawprint.report import pages
 from pawprint.scores.label_rows import NOT, split_labels
 
 
@@ -68,10 +67,6 @@ class Results(NamedTuple):
         """Return the confusion matrix of test images, with links to the photos with these ids."""
         return pages.link_matrix(self.predictions["test"], self.names, ids)
 
-    def draw_confusion(self) -> Figure:
-        """Draw what is confused in test images."""
-        return charts.draw_confusion(self.predictions["test"])
-
 
 class LabelResults(Results):
     """What the templates show of a run whose photos can show several labels."""
@@ -109,7 +104,3 @@ class LabelResults(Results):
     def matrix(self, ids: list[str]) -> list[list]:
         """Return [], because labels are not confused with one another."""
         return []
-
-    def draw_confusion(self) -> Figure:
-        """Draw the recall and precision of each label."""
-        return charts.draw_labels(self.scores, self.metadata["labels"])
