@@ -260,10 +260,11 @@ class _Preconditioner:
 class _Loss(NamedTuple):
     """The weighted sum of log losses; `is_class` is bool `(rows, classes)`.
 
-    `classes` are the sorted class indices.
+    `classes` are the sorted class indices. `is_unit` has the columns of `is_class` with a unit.
     """
 
     is_class: np.ndarray
+    is_unit: np.ndarray
     weights: np.ndarray
     classes: np.ndarray
 
@@ -272,16 +273,6 @@ class _Loss(NamedTuple):
         logarithms = _log_probabilities(logits.astype(np.float64))
         loss = -float((self.weights * logarithms)[self.is_class].sum())
         return loss, np.exp(logarithms[:, -logits.shape[1] :])
-
-    @property
-    def units(self) -> int:
-        """The number of units."""
-        return len(self.classes) if len(self.classes) > 2 else 1
-
-    @property
-    def is_unit(self) -> np.ndarray:
-        """The columns of `is_class` that have a unit."""
-        return self.is_class[:, -self.units :]
 
     def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return the mean that is subtracted from the logits in the derivatives by them."""
@@ -311,16 +302,6 @@ class _LabelLoss(_Loss):
         logits = logits.astype(np.float64)
         signed = np.where(self.is_unit, -logits, logits)
         return float((self.weights * np.logaddexp(0, signed)).sum()), _sigmoid(logits)
-
-    @property
-    def units(self) -> int:
-        """The number of units."""
-        return len(self.classes)
-
-    @property
-    def is_unit(self) -> np.ndarray:
-        """The columns of `is_class` that have a unit."""
-        return self.is_class[:, self.classes]
 
     def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return what is subtracted from the logits in the derivatives by them."""
@@ -355,16 +336,18 @@ class _Problem(NamedTuple):
     def of(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Self:
         if targets.ndim == 1:
             classes, numbers = np.unique(targets, return_inverse=True)
-            loss = _Loss(numbers[:, None] == np.arange(len(classes)), weights[:, None], classes)
+            is_class = numbers[:, None] == np.arange(len(classes))
+            is_unit = is_class if len(classes) > 2 else is_class[:, -1:]
+            loss = _Loss(is_class, is_unit, weights[:, None], classes)
         else:
             classes = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
-            loss = _LabelLoss(targets, weights[:, None], classes)
+            loss = _LabelLoss(targets, targets[:, classes], weights[:, None], classes)
         space = _RowSpace if MIN_ROWS <= len(rows) < rows.shape[1] else _ColumnSpace
         return cls(loss, space(rows))
 
     def start(self) -> _Model:
         """Return a float32 model of zeros."""
-        units = self.loss.units
+        units = self.loss.is_unit.shape[1]
         coefficients = np.zeros((self.space.size, units), np.float32)
         return self.space.model(coefficients, np.zeros(units, np.float32))
 
@@ -394,11 +377,10 @@ def _minimise(
 ) -> _Model:
     """Minimise the sum of loss and penalty, starting from a model of this precision."""
     space, loss, c = problem.space, problem.loss, precondition.c
-    is_unit = loss.is_unit
     log_loss, probabilities = loss(model.logits)
     objective = log_loss + space.dot(model.coefficients, model) / (2 * c)
     for _ in range(precision.steps):
-        derivatives = (loss.weights * (probabilities - is_unit)).astype(precision.dtype)
+        derivatives = (loss.weights * (probabilities - loss.is_unit)).astype(precision.dtype)
         slopes = space.gradient(derivatives) + model.coefficients / c
         gradient = (slopes, loss.centred(derivatives.sum(axis=0)))
         weighted = loss.weights * probabilities
