@@ -50,7 +50,7 @@ MAX_DRAWN = 100  # maximum number of classes
 PAIRS = 10  # class pairs listed below the matrix
 VIEWS = 12  # maximum number of augmented views in the picture
 # Maximum number of photos per picture.
-PREDICTIONS = 24
+PREDICTIONS = 12
 ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
 MAX_TO_REVIEW = 24
 MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
