@@ -81,7 +81,7 @@ def test_own_stages_commands_and_scripts_are_carried_over():
     project_files.require_carried(own, text)
 
 
-OF_CLEAN = "labels.csv]\n    params: [clean]\n"
+OF_CLEAN = "data/raw/archives]\n    params: [clean]\n"
 
 
 def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
@@ -98,7 +98,7 @@ def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
     project_files.write_state(tmp_path)
     assert (tmp_path / STATE).read_bytes() == renewed
     own = "vars: [own.yaml]\n" + pipeline().replace("  classifier:", "  food:")
-    own = own.replace(OF_CLEAN, "labels.csv, a.csv]\n    params: [clean, ours]\n")
+    own = own.replace(OF_CLEAN, "data/raw/archives, a.csv]\n    params: [clean, ours]\n")
     own = own.replace("outs: [data/raw", "outs: [b.csv: {cache: false}, data/raw")
     write_files(tmp_path, {"dvc.yaml": own})
     commit(tmp_path, "Ours")
