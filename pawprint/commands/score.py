@@ -149,7 +149,7 @@ def find_photos(
 
 
 def _cell(given: list[str], labels: list[str]) -> str | None:
-    return cell_of(given) if {*given} <= {*labels, UNKNOWN} else None
+    return cell_of(given) if {*given} <= {*labels} or given == [UNKNOWN] else None
 
 
 def _named(folders: list[str], is_outer: bool) -> str:
