@@ -108,6 +108,8 @@ def test_labels_of_a_photo_that_shows_several_are_read_from_its_cell(here, tmp_p
     photos = find_photos(tmp_path, folder, ["sea", "sunset"], exclusive=False)
     assert photos["label"].dropna().tolist() == ["sea|sunset", "sea|sunset", "none", "unknown"]
     assert photos["named"][4] == "moon|sea"
+    with refused("expected a metadata.csv with the labels sea"):
+        find_photos(tmp_path, folder / "sea", ["sea"], exclusive=False)
 
 
 def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):
