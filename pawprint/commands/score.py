@@ -141,10 +141,10 @@ def find_photos(
         photos["label"] = [_cell(labels_in(cell), labels) if cell else None for cell in cells]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
-        names = ", ".join(labels)
-        expected = f"images in folders named {names}, or a metadata.csv with these labels"
+        known = ", ".join(labels)
+        expected = f"images in folders named {known}, or a metadata.csv with these labels"
         if not exclusive:
-            expected = f"a metadata.csv with the labels {names}"
+            expected = f"a metadata.csv with the labels {known}"
         raise InputError(
             f"{printable(str(folder))}: expected {expected}. Received: {len(images):,} images "
             "without them."
