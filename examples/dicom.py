@@ -17,11 +17,13 @@ from pydicom.pixels import apply_modality_lut, apply_windowing
 
 def grey(dataset: pydicom.Dataset) -> np.ndarray:
     """Return the picture, uint16 `(height, width)`. Raises ValueError for what is not one."""
-    if dataset.get("NumberOfFrames", 1) != 1 or dataset.SamplesPerPixel != 1:
+    is_grey = dataset.PhotometricInterpretation.startswith("MONOCHROME")  # a palette is not
+    if dataset.get("NumberOfFrames", 1) != 1 or not is_grey:
         raise ValueError("expected one grey frame")
     bits, is_signed = dataset.BitsStored, dataset.PixelRepresentation
     stored = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if is_signed else [0, 2**bits - 1])
-    black, white = apply_modality_lut(stored, dataset)  # the window below has the same limits
+    # The window below has the same limits. A negative slope reverses them.
+    black, white = np.sort(apply_modality_lut(stored, dataset))
     values = apply_windowing(apply_modality_lut(dataset.pixel_array, dataset), dataset)
     fraction = (np.clip(values, black, white) - black) / (white - black)
     if dataset.PhotometricInterpretation == "MONOCHROME1":

@@ -21,7 +21,7 @@ def labels_in(cell: str) -> list[str]:
 
 def cell_of(labels: Iterable[str]) -> str:
     """Return the cell for any number of labels, whatever their order."""
-    return SEPARATOR.join(sorted(set(labels))) or NEITHER
+    return SEPARATOR.join(sorted(set(labels) or {NEITHER}))
 
 
 def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:

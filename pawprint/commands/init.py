@@ -186,7 +186,7 @@ def find_classes(
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
-    if rows and any(SEPARATOR in row.label for row in rows.values()):
+    if rows and not given.table and any(SEPARATOR in row.label for row in rows.values()):
         given = given._replace(exclusive=False)
     unread = label_files(given) if rows is None else []
     try:

@@ -44,6 +44,7 @@ FILES, FOLDERS = "files", "folders"  # what a column can name
 ZEROS = {"0", "0.0"}
 ONES = {"1", "1.0"}
 FLAGS = ZEROS | ONES
+SEPARATORS = ",;|"  # of labels in a cell, as spaces are
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
 OF_NUMBERS = (
     "the classes are numbers; to name them, list them in clean.labels, such as {cat: ['0']}"
@@ -632,10 +633,13 @@ def _cells_or_labels(
         )
     empty = NEITHER if zeros and asked.zeros == NEITHER else ""
     if empty or any(len(each) > 1 for each in lists):
-        if odd := sorted(name for each in lists for name in each if SEPARATOR in name):
+        # Without a separator that is asked for, cells may join labels that are nowhere alone.
+        marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
+        if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
+            todo = "Rename it" if marks == SEPARATOR else "Add --label COLUMN --separator SEP"
             raise InputError(
-                f"{where}: expected names of labels without {SEPARATOR}. Received: "
-                f"{printable(odd[0])}. Rename it."
+                f"{where}: expected names of labels without {' '.join(marks)}. Received: "
+                f"{printable(odd[0])}. {todo}."
             )
         return [cell_of(each) if each else empty for each in lists], False
     return ["".join(each) for each in lists], True
@@ -661,14 +665,20 @@ def _labels_in(cells: Sequence[str], asked: str = "") -> list[list[str]]:
     found = {}
     for cell in known:
         is_list = cell.startswith("[")
-        found[cell] = re.findall(r"[^\s,'\"\[\]]+", cell) if is_list else [cell] if cell else []
-        for separator in (",", ";", "|", None):
-            parts = [part.strip() for part in cell.split(separator)]
+        found[cell] = _in_list(cell) if is_list else [cell] if cell else []
+        for separator in (*SEPARATORS, None):
+            parts = [part.strip() for part in cell.split(separator) if part.strip()]
             if len(parts) > 1 and known.issuperset(parts):
                 found[cell] = parts
         if asked:
             found[cell] = [part.strip() for part in cell.split(asked) if part.strip()]
     return [found[cell] for cell in cells]
+
+
+def _in_list(cell: str) -> list[str]:
+    """Return the labels in a list in brackets, such as ['hot dog', 'sun'] or [cat dog]."""
+    found = re.findall(r"""'([^']*)'|"([^"]*)"|([^\s,'"\[\]]+)""", cell)
+    return [label for label in map("".join, found) if label]
 
 
 def _joins(label: str, lists: Sequence[list[str]]) -> bool:

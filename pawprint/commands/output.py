@@ -37,7 +37,9 @@ def print_label_table(
     for row in rows:
         named = [] if row["label"] in ("", UNKNOWN) else labels_in(row["label"])
         pairs = dict([*row["probabilities"].items()][: top or len(named)])
-        names = row["label"] if not named else ", ".join(pairs)
+        names = ", ".join(pairs)
+        if not named:  # the probable labels are no answer
+            names = f"{row['label']} ({names})" if names else row["label"]
         error = f"  ({row['error']})" if row["error"] else ""
         values = " ".join(f"{value:.1%}" for value in pairs.values())
         lines.append([names or "-", values or "-", f"{row['path']}{error}"])

@@ -141,15 +141,19 @@ def find_photos(
         photos["label"] = [_cell(labels_in(cell), labels) if cell else None for cell in cells]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
+        known = ", ".join(labels)
+        expected = f"images in folders named {known}, or a metadata.csv with these labels"
+        if not exclusive:
+            expected = f"a metadata.csv with the labels {known}"
         raise InputError(
-            f"{printable(str(folder))}: expected images in folders named {', '.join(labels)}, or a "
-            f"metadata.csv with these labels. Received: {len(images):,} images without them."
+            f"{printable(str(folder))}: expected {expected}. Received: {len(images):,} images "
+            "without them."
         )
     return photos
 
 
 def _cell(given: list[str], labels: list[str]) -> str | None:
-    return cell_of(given) if {*given} <= {*labels, UNKNOWN} else None
+    return cell_of(given) if {*given} <= {*labels} or given == [UNKNOWN] else None
 
 
 def _named(folders: list[str], is_outer: bool) -> str:

@@ -165,13 +165,13 @@ def describe_labels(
 
 def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame) -> Iterator[str]:
     """Yield lines about copies whose labels differ, and about labels that are never together."""
-    copies = rejected[rejected["reason"] == "contradictory"]
+    copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
     if len(copies):
         path, label, detail = copies.iloc[0][["path", "label", "detail"]]
         both = cell_of([*labels_in(label), *labels_in(detail.rpartition(", ")[2])])
         yield (
             f"{counted(len(copies), 'photo')} with copies that have other labels: left out. To "
-            f"join the labels, add a row to {LABELS_CSV}, such as {path},{both}"
+            f"join them, add a row with all labels to {LABELS_CSV}, such as {path},{both}"
         )
     if len(usable) and all(len(labels_in(cell)) == 1 for cell in usable["label"] if cell):
         yield (

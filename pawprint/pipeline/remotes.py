@@ -15,17 +15,18 @@ def describe_unverified() -> list[str]:
     """
     config = configparser.ConfigParser(strict=False, interpolation=None)
     try:
-        config.read(CONFIGS, encoding="utf-8")
+        config.read(CONFIGS[0], encoding="utf-8")
+        shared = config.sections()
+        config.read(CONFIGS[1], encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError):
         return []
-    remotes = {
-        found[1]: config.get(section, "verify", fallback="false")
-        for section in config.sections()
-        if (found := re.fullmatch(r"""'remote "(.+)"'""", section))
-    }
-    return [
-        f"a cut download from the remote {name} would stay in the cache unnoticed: run "
-        f"`dvc remote modify {name} verify true`"
-        for name, verify in remotes.items()
-        if verify.lower() != "true"
-    ]
+    lines = []
+    for section in config.sections():
+        found = re.fullmatch(r"""'remote "(.+)"'""", section)
+        if found and config.get(section, "verify", fallback="false").lower() != "true":
+            level = "" if section in shared else "--local "  # where DVC finds it to change it
+            lines.append(
+                f"a cut download from the remote {found[1]} would stay in the cache unnoticed: run "
+                f"`dvc remote modify {level}{found[1]} verify true`"
+            )
+    return lines

@@ -66,6 +66,9 @@ def list_label_suspects(
     probabilities = probabilities_in(judged)
     place = {path: number for number, path in enumerate(judged["path"])}
     is_listed = np.where(has, probabilities < MAX_OF_LABEL, probabilities > MIN_OF_MISSING)
+    # A fold without the only training image of a label has not learned it.
+    trained = (judged["split"] == "train").to_numpy()[:, None] & has
+    is_listed &= ~(trained & (trained.sum(axis=0) == 1))
     for path, other in contradictions:
         if path in place and other in place:
             is_listed[place[path]] |= has[place[path]] != has[place[other]]

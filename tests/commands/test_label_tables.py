@@ -113,6 +113,7 @@ TWO = joined("id,breed,colour", *((*row, "bw"[int(row[0]) // 3]) for row in STEM
 SITE = rows_of("id,site", {stem: "ab"[int(stem) // 3] for stem in STEMS})
 DISEASES = ["scab", "rust", "scab rust", "rust", "scab", "scab"]
 LEAVES = rows_of("image,labels", dict(zip(NAMES, DISEASES)))
+MOSS = "3.jpg,rust;moss\n"  # nowhere alone
 FLAGS = ["1,0,0", "0,1,0", "1,1,0", "0,1,0", "0,0,0", "0,0,1"]
 FLAGGED = joined("id,scab,rust,healthy", *enumerate(FLAGS))
 BY_CLASS = [f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")]
@@ -134,6 +135,7 @@ REFUSED = [
     (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
     (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
     (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
+    (NAMES, {"t.csv": LEAVES + MOSS}, {"label": "labels"}, ["without , ; |", "rust;moss"]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
     (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
@@ -234,6 +236,12 @@ IN_CELLS |= {"4.jpg": "scab", "5.jpg": "scab"}
         (LEAVES.replace("scab rust", '"rust, scab"'), {}, IN_CELLS),
         (LEAVES.replace(",", ";").replace("b r", "b|r"), {}, IN_CELLS),
         (LEAVES.replace("scab rust", "['scab' 'rust']"), {}, IN_CELLS),
+        (LEAVES.replace("scab rust", "scab;rust;"), {}, IN_CELLS),
+        (
+            LEAVES.replace("scab rust", "\"['black scab', 'rust']\""),
+            {},
+            IN_CELLS | {"2.jpg": "black scab|rust"},
+        ),
         (
             LEAVES.replace("b r", "b/moss/r"),
             {"separator": "/"},
@@ -253,9 +261,10 @@ def test_labels_that_a_row_joins_are_a_cell(tmp_path, text, asked, cells):
     assert f"{shown}: clean.several_labels is true" in notes
 
 
-def test_cell_is_one_label_unless_it_joins_others(tmp_path):
-    notes, rows = read(tmp_path, NAMES, {"t.csv": LEAVES.replace("scab rust", '"scab, and rust"')})
-    assert of(rows)["2.jpg"] == "scab, and rust"
+@pytest.mark.parametrize("cell", ["scab, and rust", "moss|rust"])
+def test_cell_is_one_label_unless_it_joins_others(tmp_path, cell):
+    notes, rows = read(tmp_path, NAMES, {"t.csv": LEAVES.replace("scab rust", f'"{cell}"')})
+    assert of(rows)["2.jpg"] == cell
     assert not any("several" in note for note in notes)
 
 

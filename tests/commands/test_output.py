@@ -17,7 +17,7 @@ from conftest import PROJECT, pawprint, photo, run, write_files
 from networks import write_colour_model
 
 from pawprint.commands import open_output
-from pawprint.commands.output import FORMATS
+from pawprint.commands.output import FORMATS, print_label_table
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
@@ -44,6 +44,13 @@ def test_row_is_written_before_the_next_one_is_computed(tmp_path, monkeypatch, f
     with open_output(None if is_piped else path, form) as file:
         FORMATS[form](rows(), LABELS, None, file)
     assert seen == list(range(1, 10))
+
+
+def test_probable_labels_of_a_photo_without_any_are_no_answer(capsys):
+    answers = [row(name) | {"label": name} for name in ("cat", "none", "unknown")]
+    print_label_table(answers, LABELS, 1, sys.stdout)
+    shown = [line.rsplit(maxsplit=2)[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["cat", "none (cat)", "unknown (cat)"]
 
 
 @pytest.fixture(scope="module")

@@ -101,13 +101,15 @@ def test_labels_that_are_not_classes_are_named(here, tmp_path):
 
 def test_labels_of_a_photo_that_shows_several_are_read_from_its_cell(here, tmp_path):
     """A folder is no label: the photo might show more."""
-    cells = ["sea|sunset", "sunset | sea", "none", "unknown", "moon|sea"]
+    cells = ["sea|sunset", "sunset | sea", "none", "unknown", "moon|sea", "sea|unknown"]
     rows = [f"{number}.png,{cell}\n" for number, cell in enumerate(cells)]
-    files = {f"{number}.png": b"" for number in range(5)} | {"sea/7.png": b""}
+    files = {f"{number}.png": b"" for number in range(6)} | {"sea/7.png": b""}
     folder = write_files(tmp_path, files | {"metadata.csv": "file_name,label\n" + "".join(rows)})
     photos = find_photos(tmp_path, folder, ["sea", "sunset"], exclusive=False)
     assert photos["label"].dropna().tolist() == ["sea|sunset", "sea|sunset", "none", "unknown"]
     assert photos["named"][4] == "moon|sea"
+    with refused("expected a metadata.csv with the labels sea"):
+        find_photos(tmp_path, folder / "sea", ["sea"], exclusive=False)
 
 
 def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):

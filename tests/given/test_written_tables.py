@@ -8,7 +8,7 @@ import pytest
 from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.given.user_tables import Correction, csv_rows, read_corrections
+from pawprint.given.user_tables import Correction, classes_given, csv_rows, read_corrections
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -109,6 +109,13 @@ def test_cell_joins_known_labels(tmp_path, cell, label):
     with refused("line 2: expected the label") if label is None else contextlib.nullcontext():
         (correction,) = read_corrections(table, MEMBERS, LABELS, exclusive=False)
         assert correction == Correction("cats/1.jpg", label)
+
+
+def test_empty_cell_is_not_none_in_a_source_without_labels(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\ncats/1.jpg,\n", encoding="utf-8")
+    with refused("labels.csv", "Received: ''"):
+        classes_given(read_corrections(table, MEMBERS, exclusive=False), exclusive=False)
 
 
 @pytest.mark.parametrize(

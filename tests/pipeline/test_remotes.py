@@ -32,6 +32,10 @@ def test_code_names_each_remote_without_verify(tmp_path, monkeypatch):
     set_remote(tmp_path, "modify", "old", "verify", "false")
     set_remote(tmp_path, "modify", "--local", "old", "verify", "true")  # overrides it
     assert describe_unverified() == []
+    set_remote(tmp_path, "add", "--local", "own", "/mnt/own")
+    (own,) = describe_unverified()
+    succeed(*own.split("`")[1].split(), cwd=tmp_path)
+    assert describe_unverified() == []
     write_files(tmp_path, {".dvc/config": "verify"})  # DVC reports it
     assert describe_unverified() == []
 

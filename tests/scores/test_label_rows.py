@@ -52,6 +52,12 @@ def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
     ]
 
 
+def test_label_of_a_single_training_image_is_not_to_be_removed():
+    table = judged(["rare|sea", "sea", "sea"], np.full((3, 2), 0.01), ["rare", "sea"])
+    assert {*list_label_suspects(table)["likely"]} == {"remove sea"}
+    assert "remove rare" in {*list_label_suspects(table.assign(split="test"))["likely"]}
+
+
 def test_half_of_planted_labels_are_found_in_the_first_as_many_rows():
     """A tenth of the labels is missing, and a twentieth too many."""
     rng = np.random.default_rng(0)
