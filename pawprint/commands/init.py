@@ -25,13 +25,7 @@ from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe
 from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, write_state
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.given.folders import (
-    AUTO,
-    Layout,
-    describe_class_counts,
-    describe_names,
-    find_layout,
-)
+from pawprint.given.folders import AUTO, describe_class_counts, describe_names, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
@@ -186,7 +180,9 @@ def find_classes(
         return given, []
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
-    if rows and any(SEPARATOR in row.label for row in rows.values()):
+    labels_of_rows = {row.label for row in (rows or {}).values()}
+    is_none_given = asked.zeros == NEITHER and NEITHER in labels_of_rows
+    if is_none_given or any(SEPARATOR in label for label in labels_of_rows):
         given = given._replace(exclusive=False)
     unread = label_files(given) if rows is None else []
     try:
@@ -200,7 +196,8 @@ def find_classes(
     notes.append(describe_class_counts(counts))
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
-    notes += [] if given.exclusive else [describe_several(layout)]
+    if not given.exclusive:
+        notes.append(describe_several([place.label for place in layout.places.values()]))
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:
@@ -215,11 +212,11 @@ def find_classes(
     return given, notes
 
 
-def describe_several(layout: Layout) -> str:
-    """Return a line about images that can show several labels."""
-    cells = [place.label for place in layout.places.values() if place.label]
+def describe_several(cells: list[str]) -> str:
+    """Return a line about images that can show several labels; an unlabelled one has no cell."""
     several, none = sum(SEPARATOR in cell for cell in cells), cells.count(NEITHER)
-    found = f"{several:,} of {len(cells):,} photos show several labels, and {none:,} show none"
+    labelled = len(cells) - cells.count("")
+    found = f"{several:,} of {labelled:,} photos show several labels, and {none:,} show none"
     return f"{found}: clean.several_labels is true"
 
 

@@ -126,15 +126,13 @@ class Labelled(NamedTuple):
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
     without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
-    of which `unused` are about rows that name no photo, and photos with several labels. Unless
-    labels are `exclusive`, they are cells.
+    of which `unused` are about rows that name no photo, and photos with several labels.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
     unused: list[str]
-    exclusive: bool = True
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -161,7 +159,6 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
         read=lambda _: table,
         notes=[*given.notes, *found.notes],
         table=found.name,
-        exclusive=found.exclusive,
     )
 
 
@@ -514,7 +511,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
             "folders, or remove the rows."
         )
     table = table._replace(rows=[row for row in table.rows if row.photos])
-    used, labels, exclusive = _choose_labels(table, asked, where)
+    used, labels = _choose_labels(table, asked, where)
     own = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
     names = dict.fromkeys(name for row in table.rows for name in row.cells)
     kept = {name.lower(): name for name in names if name.lower() not in own}
@@ -530,7 +527,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     )
     column = "/".join(table.columns) or "the first column"
     name = f"{table.name}, with the {table.kind} in {column}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], unused, exclusive)
+    return Labelled(name, photos, [note for note in notes if note], unused)
 
 
 def _cells_of_photos(
@@ -574,10 +571,8 @@ def _offer_groups(table: Table) -> str:
 
 def _choose_labels(
     table: Table, asked: Asked, where: str
-) -> tuple[list[str], Sequence[str | None], bool]:
-    """Return the columns with the labels, and each row's label, or "" if it is missing.
-
-    The third is whether labels are exclusive. Otherwise, each row's label is a cell.
+) -> tuple[list[str], Sequence[str | None]]:
+    """Return the columns with the labels, and each row's label or cell, or "" if it is missing.
 
     There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
     is the one that is asked for, that is called label, or the only one of `label_columns`. If rows
@@ -609,20 +604,9 @@ def _choose_labels(
         )
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
-        of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]
-        return used, of_rows, True
+        return used, [two if each or are_flags else "" for two, each in zip(of_two, lists)]
     if asked.skips:
-        return used, [None if len(each) > 1 else "".join(each) for each in lists], True
-    return used, *_cells_or_labels(rows, lists, are_flags, asked, where)
-
-
-def _cells_or_labels(
-    rows: Sequence[Row], lists: list[list[str]], are_flags: bool, asked: Asked, where: str
-) -> tuple[list[str], bool]:
-    """Return the cell of each row, given its labels, and False, or its label and True.
-
-    `are_flags` says that the labels are the columns in which a row has a 1.
-    """
+        return used, [None if len(each) > 1 else "".join(each) for each in lists]
     zeros = [row.place for row, each in zip(rows, lists) if are_flags and not each]
     if zeros and not asked.zeros:
         raise InputError(
@@ -631,14 +615,13 @@ def _cells_or_labels(
             f"{NEITHER} if these photos show none of the labels, or --zeros {UNLABELLED}."
         )
     empty = NEITHER if zeros and asked.zeros == NEITHER else ""
-    if empty or any(len(each) > 1 for each in lists):
-        if odd := sorted(name for each in lists for name in each if SEPARATOR in name):
-            raise InputError(
-                f"{where}: expected names of labels without {SEPARATOR}. Received: "
-                f"{printable(odd[0])}. Rename it."
-            )
-        return [cell_of(each) if each else empty for each in lists], False
-    return ["".join(each) for each in lists], True
+    odd = sorted(name for each in lists for name in each if SEPARATOR in name)
+    if odd and (empty or any(len(each) > 1 for each in lists)):
+        raise InputError(
+            f"{where}: expected names of labels without {SEPARATOR}. Received: "
+            f"{printable(odd[0])}. Rename it."
+        )
+    return used, [cell_of(each) if each else empty for each in lists]
 
 
 def _require_all_asked(rows: Sequence[Row], columns: list[str], where: str) -> None:
