@@ -24,7 +24,7 @@ def landscapes(tmp_path) -> None:
     for kind, shown, photos in ("sea", "10", 30), ("sunset", "01", 30), ("both", "11", 20):
         for number in range(photos):
             name = f"{kind}_{number}.jpg"
-            files[name] = side_by_side(len(rows), shown)
+            files[name] = side_by_side(len(rows) - 1, shown)
             rows.append(",".join([name, *shown]))
     write_files(tmp_path / "landscapes", files | {"truth.csv": "\n".join(rows)})
 
@@ -34,7 +34,7 @@ def side_by_side(number: int, shown: str) -> bytes:
     canvas = Image.new("RGB", (192, 96), "grey")
     for place, (label, digit) in enumerate(zip(("cat", "dog"), shown)):
         if digit == "1":
-            drawn = Image.open(io.BytesIO(draw_picture(label, number))).resize((96, 96))
+            drawn = Image.open(io.BytesIO(draw_picture(label, number + 1))).resize((96, 96))
             canvas.paste(drawn, (96 * ((place + number) % 2), 0))
     return encode(canvas)
 
