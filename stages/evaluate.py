@@ -14,8 +14,7 @@ plots/labels_to_review.csv, and the predictions that Git keeps, plots/prediction
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -80,11 +79,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    kind: Callable[..., Metadata] = Metadata
-    if not exclusive:
-        is_shown = split["label"][split["split"] == columns.TRAIN] != NEITHER
-        kind = partial(LabelMetadata, at_least_one=bool(is_shown.all()))
+    has_label = split["label"][split["split"] == columns.TRAIN] != NEITHER
+    kind: type[Metadata] = Metadata if exclusive else LabelMetadata
     metadata = kind(
+        at_least_one=None if exclusive else bool(has_label.all()),
         labels=labels,
         image_size=size,
         resize=Model.load().resize,
@@ -198,11 +196,10 @@ def find_suspects(
     """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
-        images = table.rename(columns={"actual": "label"}).assign(split=name)
+        images = table.rename(columns={"actual": "label"})
         if exclusive:
-            of_split = judge(images, probabilities_in(table), predicted_labels(table))
-            images = of_split.assign(split=name)
-        judged.append(images)
+            images = judge(images, probabilities_in(table), predicted_labels(table))
+        judged.append(images.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     find = list_suspects if exclusive else list_label_suspects

@@ -9,7 +9,6 @@ from the last commit, and whether the model is better, according to Git and DVC'
 `python -m stages.plot`
 """
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from pawprint.base import columns, paths
 from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
+from pawprint.base.label_cells import count_labels, one_per_label, with_strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -38,7 +38,7 @@ from pawprint.report.pictures import (
     encode,
     render,
 )
-from pawprint.report.results import LabelResults, Results
+from pawprint.report.results import Results
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.limits import Limits, RunData, find_limits
@@ -59,9 +59,9 @@ def main() -> None:
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
-    about = (run.metadata["crop_rule"], describe_alike(Counter(run.counted)))
-    exclusive = run.metadata["exclusive"]
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about, exclusive))
+    alike = describe_alike(count_labels(run.images["label"], run.exclusive))
+    about = (run.metadata["crop_rule"], alike, run.exclusive)
+    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = run.errors_in(list_errors(run.judged, run.predictions))
@@ -89,8 +89,7 @@ def read_results() -> Results:
     metadata = read_metadata(paths.SERVED_MODEL)
     images = read_table(paths.SPLIT_CSV, columns.SPLIT)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
-    kind = Results if metadata.exclusive else LabelResults
-    return kind(
+    return Results(
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
@@ -118,8 +117,8 @@ def values_of_both(run: Results) -> dict:
     return run._asdict() | {
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "counts": pages.count_images(run.images, run.counted),
-        "totals": pages.count_images(run.images, pd.Series("all", run.images.index)).loc["all"],
+        "counts": pages.count_images(one_per_label(run.images, run.exclusive)),
+        "totals": pages.count_images(run.images.assign(label="all")).loc["all"],
         "cleaned": describe_files(pd.concat([run.images, run.unknown]), run.rejected),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
@@ -146,7 +145,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
         "class_links": pages.link_classes(pages.class_rows(run.scores), run.names, ids),
-        "matrix": run.matrix(ids),
+        "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
         "unusual": find_unusual(run.files),
@@ -160,7 +159,8 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    train = run.images.assign(stratum=run.strata).merge(run.files[OF_FILE])
+    strata = with_strata(run.images, run.exclusive)["label"]
+    train = run.images.assign(stratum=strata).merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
@@ -171,7 +171,9 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.question),
+        "labels_to_review.jpg": charts.draw_labels_to_review(
+            archive, run.to_review, "perhaps {}" if run.exclusive else "{}?"
+        ),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

@@ -14,8 +14,6 @@ two classes have images, all images are for training, and `train_extract` report
 missing. Run: `python -m stages.split`
 """
 
-from collections import Counter
-
 import pandas as pd
 
 from pawprint.base import paths
@@ -34,7 +32,7 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
-from pawprint.base.label_cells import names_in, one_per_label, with_strata
+from pawprint.base.label_cells import count_labels, names_in, one_per_label, with_strata
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates
@@ -60,10 +58,10 @@ def main() -> None:
     metadata = read_table(paths.METADATA_CSV, METADATA)
     metadata = metadata[metadata["path"].isin(images["path"])]
     crops = describe_crop_rules(metadata, images["path"])
-    alike = describe_alike(Counter(one_per_label(images, exclusive)["label"]))
+    alike = describe_alike(count_labels(images["label"], exclusive))
     report("split", [describe_unusual(find_unusual(images)), crops, alike])
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
-    if problem := problem_of_labels(names_in(images["label"], exclusive), 2 if exclusive else 1):
+    if problem := problem_of_labels(names_in(images["label"], exclusive), exclusive):
         # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
@@ -72,7 +70,7 @@ def main() -> None:
         return
     try:
         rows, near_duplicates, divided_pairs = splitting.split(
-            images, params, kept_splits, with_strata(images, exclusive)["label"]
+            images, params, kept_splits, exclusive
         )
     except InputError:
         if params.use_archive_split and (problem := splitting.describe_copied(images, rejected)):
@@ -96,7 +94,7 @@ def main() -> None:
         splitting.describe_alike(each, one_per_label(near_duplicates, exclusive)),
         describe_left_out(images),
         describe_groups(rows),
-        "" if params.group else describe_single(rows.assign(label=in_classes["label"])),
+        "" if params.group else describe_single(with_strata(rows, exclusive)),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
     report("split", lines)

@@ -89,7 +89,7 @@ def main() -> None:
 def open_store(split: pd.DataFrame, exclusive: bool) -> StoredExamples:
     """Return the stored examples of a SPLIT table. Raises InputError if labels are missing."""
     labels: list[str] = read_json(paths.LABELS_JSON)
-    if problem := problem_of_labels(labels, 2 if exclusive else 1):
+    if problem := problem_of_labels(labels, exclusive):
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )

@@ -38,7 +38,7 @@ def headline(images: Collection[int]) -> str:
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
-def headline_strata(actual: np.ndarray, *, exclusive: bool = True) -> tuple[str, np.ndarray]:
+def headline_strata(actual: np.ndarray, exclusive: bool = True) -> tuple[str, np.ndarray]:
     """Return the main score's title for images of these classes, and its strata, `(images,)`.
 
     Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
@@ -80,15 +80,15 @@ def is_reserved(label: str) -> bool:
     return label != NEITHER and label.lower() in (NEITHER, *RESERVED)
 
 
-def problem_of_labels(labels: Iterable[str], least: int = 2) -> str | None:
+def problem_of_labels(labels: Iterable[str], exclusive: bool = True) -> str | None:
     """Return the problem with class names, as "expected ... Received: ...", or None.
 
-    At least as many as `least` are expected.
+    Unless they are `exclusive`, one is enough.
     """
     labels = sorted(labels)
-    if len(labels) < least:
+    if len(labels) < 1 + exclusive:
         names = ", ".join(map(printable, labels)) or "none"
-        expected = "two or more classes" if least == 2 else "a label"
+        expected = "two or more classes" if exclusive else "a label"
         return f"expected {expected}. Received: {len(labels)}: {names}"
     return problem_of_names(labels)
 

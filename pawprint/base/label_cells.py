@@ -1,12 +1,12 @@
 """Read and write the labels of an image that may show several things, or none, as a single cell."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pawprint.base.classes import NEITHER
+from pawprint.base.classes import NEITHER, log_losses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +24,33 @@ def cell_of(labels: Iterable[str]) -> str:
     return SEPARATOR.join(sorted(set(labels) or {NEITHER}))
 
 
-def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
-    """Return the classes or labels of images: those that are `exclusive`, or those in cells."""
-    return {*cells} if exclusive else {label for cell in cells for label in labels_in(cell)}
+def count_labels(cells: Iterable[str], exclusive: bool = False) -> Counter[str]:
+    """Return how many cells have each label, or none of them, under NEITHER.
 
-
-def count_labels(cells: Iterable[str]) -> Counter[str]:
-    """Return how many of these cells have each label, or none of them, under NEITHER."""
+    If labels are `exclusive`, a cell is a label.
+    """
+    if exclusive:
+        return Counter(cells)
     return Counter(label for cell in cells for label in (labels_in(cell) or [NEITHER]))
 
 
-def indicators(cells: Sequence[str], labels: list[str]) -> np.ndarray:
+def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
+    """Return the classes or labels of images: those that are `exclusive`, or those in cells."""
+    return {*count_labels(cells, exclusive)} - (set() if exclusive else {NEITHER})
+
+
+def encode(cells: Iterable[str], labels: list[str], exclusive: bool) -> np.ndarray:
+    """Return the class index of each image, int64 `(images,)`, with -1 for other names.
+
+    Unless labels are `exclusive`, return the `indicators` of cells.
+    """
+    if not exclusive:
+        return indicators(cells, labels)
+    index = {label: number for number, label in enumerate(labels)}
+    return np.array([index.get(name, -1) for name in cells], np.int64)
+
+
+def indicators(cells: Iterable[str], labels: list[str]) -> np.ndarray:
     """Return whether each image shows each label, bool `(images, labels)`."""
     found = [set(labels_in(cell)) for cell in cells]
     shown = [[label in one for label in labels] for one in found]
@@ -92,10 +108,31 @@ def named_labels(
     return is_named
 
 
-def label_losses(is_shown: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return each image's log losses, summed over its labels; both are `(images, labels)`.
+def are_right(
+    actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray | None = None
+) -> np.ndarray:
+    """Return whether what is predicted for each image is right, bool `(images,)`.
 
-    Probabilities below 2.2e-16 count as 2.2e-16.
+    `actual` is as from `encode`. All labels of an image have to be right. At least one is named if
+    each image in `training`, by default `actual`, has one.
     """
-    of_truth = np.where(is_shown, probabilities, 1 - probabilities.astype(np.float64))
+    if actual.ndim == 1:
+        return probabilities.argmax(axis=-1) == actual
+    at_least_one = bool((actual if training is None else training).any(axis=1).all())
+    return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
+
+
+def losses_of(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Return the log loss of each image, float64 `(images,)`, summed over its labels.
+
+    `actual` is as from `encode`. Probabilities below 2.2e-16 count as 2.2e-16.
+    """
+    if actual.ndim == 1:
+        return log_losses(actual, probabilities)
+    of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
     return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)
+
+
+def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return the probabilities of labels that do not exclude each other, in the same shape."""
+    return np.exp(-np.logaddexp(0, -logits / temperature))

@@ -17,6 +17,7 @@ from packaging.version import Version
 
 from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
+from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
 from pawprint.base.runtime import CORES
@@ -60,6 +61,10 @@ class Trained(NamedTuple):
     def pixels(self) -> Iterator[np.ndarray]:
         """Yield the pixels of each photo as `read_pixels` does."""
         return read_pixels(self.run, self.photos)
+
+    def outputs(self, network: RunNetwork) -> NamedOutputs:
+        """Return the outputs of a network for the photos, as `all_outputs` does."""
+        return all_outputs(network, self.pixels(), self.run.metadata.probabilities)
 
     def labels(self, outputs: NamedOutputs) -> np.ndarray:
         """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""
@@ -110,9 +115,8 @@ def export_model(
     model = keras_model(folder, params)
     model = for_export(model, run.metadata.temperature, run.detector, run.metadata.exclusive)
     model = mean_over_flip(model) if is_averaged else model
-    trained = Trained(
-        run, model, photos, all_outputs(run.metadata, predictor.run, read_pixels(run, photos))
-    )
+    trained = Trained(run, model, photos, {})
+    trained = trained._replace(expected=trained.outputs(predictor.run))
     writers: dict[str, Callable[[Trained], Compared]] = {
         "keras": write_keras,
         "litert": partial(write_litert, size=size, unknown_as=unknown_as),
@@ -166,7 +170,7 @@ def _write(trained: Trained, name: str, write: Callable, read: Callable) -> Comp
     with exporting(folder, trained.run.metadata) as new:
         path = new / f"model.{name}"
         write(trained.model, path)
-        outputs = all_outputs(trained.run.metadata, one_by_one(read(path)), trained.pixels())
+        outputs = trained.outputs(one_by_one(read(path)))
         require_close(folder, outputs, trained.expected)
     return _compared(trained, folder, outputs)
 
@@ -206,12 +210,10 @@ def write_litert(
         convert_with_keras(model, path, "litert")
         add_metadata(path, labels)
         write_text(new / LABELMAP_FILE, "".join(f"{label}\n" for label in labels))
-        outputs = all_outputs(trained.run.metadata, one_by_one(open_litert(path)), trained.pixels())
+        outputs = trained.outputs(one_by_one(open_litert(path)))
         required = trained.expected
         if metadata.image_size != served.image_size:
-            required = all_outputs(
-                trained.run.metadata, one_by_one(run_keras(model)), trained.pixels()
-            )
+            required = trained.outputs(one_by_one(run_keras(model)))
         require_close(folder, outputs, required)
     labelled = np.array(labels)[outputs["probability"].argmax(axis=1)]
     changed = int((labelled != trained.labels(trained.expected)).sum())
@@ -226,7 +228,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
     with exporting(folder, trained.run.metadata) as new:
         network = onnx_of(trained.model)
         small = export_page.with_half_weights(network)
-        outputs = all_outputs(trained.run.metadata, one_by_one(open_onnx(small)), trained.pixels())
+        outputs = trained.outputs(one_by_one(open_onnx(small)))
         compared = _compared(trained, folder, outputs)
         is_half = compared.changed == 0 and compared.difference <= HALF_TOLERANCE
         chosen = small if is_half else network
@@ -235,7 +237,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
         # With 16 bits, the network has already been run on all images.
         photos = trained.photos.iloc[: FEW if is_half else None]
         run = one_by_one(open_onnx(export_page.network_in(new / export_page.PAGE_FILE)))
-        of_page = all_outputs(trained.run.metadata, run, trained._replace(photos=photos).pixels())
+        of_page = trained._replace(photos=photos).outputs(run)
         expected = {name: values[: len(photos)] for name, values in trained.expected.items()}
         require_close(folder, of_page, expected, HALF_TOLERANCE if is_half else TOLERANCE)
     note = (
@@ -338,15 +340,20 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def all_outputs(metadata: Metadata, run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
+def all_outputs(
+    run: RunNetwork,
+    images: Iterable[np.ndarray],
+    convert: Callable[[np.ndarray], np.ndarray] = class_probabilities,
+) -> NamedOutputs:
     """Return the outputs for images, each uint8 `(size, size, 3)`, float64, keyed by name.
 
-    They are `probability`, `(images, classes)`, and for some models `unknown_score`, `(images, 1)`.
+    They are `probability`, `(images, classes)`, which `convert` returns for all units, and for some
+    models `unknown_score`, `(images, 1)`.
     `run` takes one image, without a batch axis.
     """
     rows = [run(pixels) for pixels in images]
     outputs = {name: np.array([row[name] for row in rows], np.float64) for name in rows[0]}
-    return outputs | {"probability": metadata.probabilities(outputs["probability"])}
+    return outputs | {"probability": convert(outputs["probability"])}
 
 
 def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:

@@ -15,7 +15,7 @@ from pawprint.base import paths
 from pawprint.base.classes import RESERVED, UNKNOWN, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import cell_of, indicators, labels_in
+from pawprint.base.label_cells import cell_of, encode, labels_in
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates
@@ -188,10 +188,7 @@ def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
 
 def _predictions(images: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
     """Return the predictions for images with a `prediction` and a label."""
-    if metadata.exclusive:
-        actual = pd.Index(metadata.labels).get_indexer(images["label"])
-    else:
-        actual = indicators(images["label"], metadata.labels)
+    actual = encode(images["label"], metadata.labels, metadata.exclusive)
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
     groups = images["group"].to_numpy()
     return decide(metadata, actual, probabilities, _unknown_scores(images), groups)

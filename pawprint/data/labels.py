@@ -1,6 +1,5 @@
 """Apply labels.csv to the images, and list the usable and the rejected ones."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -145,8 +144,7 @@ def describe_labels(
 ) -> Iterator[str]:
     """Yield lines about the results of `apply_labels` for a `number` of corrections."""
     if number:
-        count = Counter if exclusive else count_labels
-        counts = describe_class_counts(count(usable["label"]))
+        counts = describe_class_counts(count_labels(usable["label"], exclusive))
         yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
     if rejected["reason"].isin(REASONS).any():
         yield f"{describe_files(usable, rejected)}; see {REJECTED_CSV}"

@@ -27,6 +27,7 @@ import pandas as pd
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
+from pawprint.base.label_cells import with_strata
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -47,17 +48,14 @@ Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the ra
 
 
 def split(
-    images: pd.DataFrame,
-    params: Split,
-    kept_splits: dict[str, str],
-    strata: pd.Series | None = None,
+    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], exclusive: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
     group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
-    order. `strata` has the class of each image, by default its label.
+    order. Unless labels are `exclusive`, an image is in the class of its rarest label.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -70,8 +68,7 @@ def split(
     too few groups, if a class has no training image, or if a split contains fewer than two classes.
     """
     columns = [*images, "split"]
-    images = images.assign(shown=images["label"])
-    images["label"] = images["label"] if strata is None else strata
+    images = with_strata(images.assign(shown=images["label"]), exclusive)
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)

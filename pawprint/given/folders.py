@@ -73,26 +73,21 @@ class Place(NamedTuple):
 class Layout(NamedTuple):
     """The sorted classes, the place of each file, and the rows in metadata.csv or None without one.
 
-    Places and rows are keyed by file name. Names that are too deep have no place.
+    Places and rows are keyed by file name. Names that are too deep have no place. Unless labels are
+    `exclusive`, the label of a place is a cell.
     """
 
     classes: list[str]
     places: dict[str, Place]
     rows: Rows | None
+    exclusive: bool = True
 
     def count_labels(self) -> Counter[str]:
         """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
         rows = self.rows or {}
         places = self.places.items()
-        return Counter(place.label for name, place in places if name in rows or is_image_name(name))
-
-
-class LayoutOfCells(Layout):
-    """The layout of images that can show several labels: the label of a place is a cell."""
-
-    def count_labels(self) -> Counter[str]:
-        """Return how many images have each label, or none of them, under NEITHER."""
-        return count_labels(super().count_labels().elements())
+        labels = [place.label for name, place in places if name in rows or is_image_name(name)]
+        return count_labels(labels, self.exclusive)
 
 
 def find_layout(
@@ -142,23 +137,21 @@ def _layout_of_cells(
 
     A cell is not the label of an image if `labels` is a mapping that lacks one of its labels.
     """
-    apart = {name: row.label for name, row in rows.items() if is_set_apart((row.label,))}
-    cells = {name: labels_in(rows[name].label) for name in names if name in rows.keys() - apart}
+    given = {name: rows[name] for name in names if name in rows}
+    cells = {
+        name: labels_in(row.label) for name, row in given.items() if not is_set_apart((row.label,))
+    }
     if isinstance(labels, str):
         labels = {label: [label] for cell in cells.values() for label in cell}
     if problem := problem_of_names(labels) or (NEITHER in labels and f"expected {NEITHER} alone"):
         raise InputError(f"{archive}: metadata.csv: {printable(problem)}. Correct the labels.")
     label_of = {name.lower(): label for label in labels for name in labels[label]}
-    known = {
-        name: [label_of.get(label.lower(), "") for label in cell] for name, cell in cells.items()
-    }
-    label_in = {name: cell_of(cell) for name, cell in known.items() if "" not in cell}
-    label_in |= {name: UNKNOWN for name, label in apart.items() if label.lower() == UNKNOWN}
-    places = {
-        name: Place(label_in.get(name, ""), rows[name].split if name in rows else "")
-        for name in names
-    }
-    return LayoutOfCells(sorted(labels), places, rows)
+    places = dict.fromkeys(names, Place("", ""))
+    for name, row in given.items():
+        known = [label_of.get(label.lower(), "") for label in cells.get(name, [""])]
+        label = "" if "" in known else cell_of(known)
+        places[name] = Place(UNKNOWN if row.label.lower() == UNKNOWN else label, row.split)
+    return Layout(sorted(labels), places, rows, exclusive=False)
 
 
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:

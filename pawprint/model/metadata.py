@@ -37,7 +37,8 @@ PACKAGES = ("openvino", "pillow")  # packages whose versions affect the model's 
 FORMAT = 2
 RELEASE = "0.6"
 NEWEST = 3
-OPTIONAL = ("activation", "crop_rule")  # keys that model.json lacks if they are null
+# Keys that model.json lacks if they have these values, as in most models.
+OPTIONAL = {"activation": None, "crop_rule": None, "exclusive": True, "at_least_one": None}
 
 
 def _different_names(labels: list[str]) -> list[str]:
@@ -92,7 +93,7 @@ class Metadata(Section):
     activation: Literal["softmax"] | None = None
     crop_rule: Annotated[str, Field(pattern=f"^({CROP_RULE})$")] | None = None
     exclusive: bool = True
-    at_least_one: bool = False
+    at_least_one: bool | None = None
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -167,13 +168,13 @@ class Metadata(Section):
     @property
     def units(self) -> int:
         """The number of units in the `probability` output."""
-        return 1 if len(self.labels) == 2 and not self.activation else len(self.labels)
+        has_one = self.exclusive and len(self.labels) == 2 and not self.activation
+        return 1 if has_one else len(self.labels)
 
     @property
     def absent(self) -> set[str]:
-        """The keys that the file lacks. Only LiteRT models have an activation, and few a rule."""
-        of_labels = {"exclusive", "at_least_one"} if self.exclusive else set()
-        return of_labels | {name for name in OPTIONAL if getattr(self, name) is None}
+        """The keys that the file lacks."""
+        return {name for name, value in OPTIONAL.items() if getattr(self, name) == value}
 
 
 class LabelMetadata(Metadata):
@@ -202,11 +203,6 @@ class LabelMetadata(Metadata):
         named = self.named(probabilities)
         cells = cells_of(named.reshape(-1, len(self.labels)), self.labels)
         return np.array(cells).reshape(named.shape[:-1])
-
-    @property
-    def units(self) -> int:
-        """The number of units in the `probability` output."""
-        return len(self.labels)
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:

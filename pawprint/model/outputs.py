@@ -62,11 +62,6 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
-def to_label_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Convert logits of labels that do not exclude each other to probabilities of this shape."""
-    return np.exp(-np.logaddexp(0, -logits / temperature))
-
-
 def compile_for_stored(network: openvino.Model) -> CompiledNetwork:
     """Compile a network on stored features for several rows at once, or for one row with maps.
 

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import Difference, log_losses, sample_weights
+from pawprint.base.classes import Difference, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_cells import cells_of, label_losses, named_labels, strata
+from pawprint.base.label_cells import are_right, cells_of, losses_of, strata
 from pawprint.base.threads import map_in_threads
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -53,6 +53,7 @@ BLOCK = 4096  # number of images predicted at once
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, and class indices and groups `(images,)`.
 
+    If images can show several labels, `actual` is bool `(images, labels)` instead of class indices.
     The keys of `features` indicate whether the statistics of blocks are included. Cross-validation
     chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
     the order of the images.
@@ -66,6 +67,11 @@ class Examples(NamedTuple):
     class_weight: str | None = None
 
     @property
+    def exclusive(self) -> bool:
+        """Whether each image is in one class."""
+        return self.actual.ndim == 1
+
+    @property
     def classes(self) -> int:
         """The number of classes."""
         return len(self.labels)
@@ -77,56 +83,27 @@ class Examples(NamedTuple):
 
     @property
     def strata(self) -> np.ndarray:
-        """The class by which each image is sorted, text `(images,)`."""
-        return np.array(self.labels)[self.actual]
-
-    def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Return the places in `images` that a fit to the images `training` can predict."""
-        classes = np.unique(self.actual[training])
-        known = np.isin(self.actual[images], classes)
-        return np.flatnonzero(known & (len(classes) > 1))
-
-    def losses(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
-        """Return the log loss of each image, float64 `(images,)`; `actual` is as in the field."""
-        return log_losses(actual, probabilities)
-
-    def are_right(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
-        """Return whether what is predicted for each image is right, bool `(images,)`."""
-        return probabilities.argmax(axis=-1) == actual
-
-    def metrics(
-        self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
-    ) -> dict[str, float]:
-        """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
-        loss = np.average(self.losses(probabilities, actual), weights=weights)
-        return {
-            "loss": float(loss),
-            "accuracy": float(self.are_right(probabilities, actual).mean()),
-        }
-
-
-class LabelExamples(Examples):
-    """Training images that can show several labels; `actual` is bool `(images, labels)`."""
-
-    @property
-    def strata(self) -> np.ndarray:
-        """The rarest label of each image, by which it is sorted, text `(images,)`."""
+        """The class by which each image is sorted, or its rarest label, text `(images,)`."""
+        if self.exclusive:
+            return np.array(self.labels)[self.actual]
         return strata(pd.Series(cells_of(self.actual, self.labels))).to_numpy()
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
         shown = self.actual[training]
+        if self.exclusive:
+            classes = np.unique(shown)
+            return np.flatnonzero(np.isin(self.actual[images], classes) & (len(classes) > 1))
         is_fitted = (shown.any(axis=0) & ~shown.all(axis=0)).any()
         return np.arange(len(images) if is_fitted else 0)
 
-    def losses(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
-        """Return the sum of the log losses of all labels of each image, float64 `(images,)`."""
-        return label_losses(actual, probabilities)
-
-    def are_right(self, probabilities: np.ndarray, actual: np.ndarray) -> np.ndarray:
-        """Return whether all labels of each image are right, bool `(images,)`."""
-        at_least_one = bool(self.actual.any(axis=1).all())
-        return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
+    def metrics(
+        self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
+        loss = np.average(losses_of(actual, probabilities), weights=weights)
+        is_right = are_right(actual, probabilities, self.actual)
+        return {"loss": float(loss), "accuracy": float(is_right.mean())}
 
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
@@ -134,11 +111,9 @@ def open_examples(store: StoredExamples, features: str, class_weight: str | None
     stored = (False, True) if store.has("blocks") else (False,)
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     images = store.images[store.images["split"] == "train"]
-    actual = store.classes("train")
-    kind = Examples if actual.ndim == 1 else LabelExamples
-    return kind(
+    return Examples(
         {has_blocks: _read(store.open("train", *kinds_of(has_blocks))) for has_blocks in choices},
-        actual,
+        store.classes("train"),
         images["group"].to_numpy(),
         images["pixels_sha256"].to_numpy(),
         store.labels,
@@ -179,22 +154,22 @@ class Folds(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """The images that are scored, which `is_predicted` marks, with their weights."""
+    """What the images that are scored show, their weights and groups; `is_predicted` marks them."""
 
-    examples: Examples
     is_predicted: np.ndarray
+    actual: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
-        probabilities = candidate.probabilities[self.is_predicted]
-        return self.weights * self.examples.losses(probabilities, self.examples.actual)
+        return self.weights * losses_of(self.actual, candidate.probabilities[self.is_predicted])
 
     def choose(
         self, new: CrossValidation, old: CrossValidation
     ) -> tuple[CrossValidation, Difference]:
         """Return `new` if its loss is lower by more than the standard error, else `old`."""
-        gain = Difference.of(self.losses(new), self.losses(old), self.examples.groups)
+        gain = Difference.of(self.losses(new), self.losses(old), self.groups)
         return (new if gain.mean < -gain.error else old), gain
 
 
@@ -242,9 +217,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
             "split.group and split.near_duplicate_distance."
         )
     scored = images[is_predicted]
-    of_scored = examples._replace(actual=examples.actual[scored], groups=examples.groups[scored])
-    weights = sample_weights(examples.class_weight, of_scored.actual)
-    rated = _Scored(of_scored, is_predicted, weights)
+    actual = examples.actual[scored]
+    weights = sample_weights(examples.class_weight, actual)
+    rated = _Scored(is_predicted, actual, weights, examples.groups[scored])
     if is_chosen:
         losses = [rated.losses(candidates[0]).mean()]
         while losses[-1] <= min(losses) * (1 + RISE) and (candidate := next(path, None)):

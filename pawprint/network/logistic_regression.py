@@ -22,6 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from pawprint.base.label_cells import sigmoid
 from pawprint.base.rounding import to_step
 
 MAX_HALVINGS = 30
@@ -38,31 +39,19 @@ class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
-    which outputs the logit of the second class.
+    which outputs the logit of the second class. If they are not `exclusive`, they are the indices
+    of all labels, and each has a unit with a sigmoid.
     """
 
     classes: np.ndarray
     weights: np.ndarray
     intercepts: np.ndarray
+    exclusive: bool = True
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
-        return np.exp(_log_probabilities(self.logits(rows)))
-
-    def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64 `(rows, units)`."""
-        return multiply(rows, self.weights.astype(np.float64)) + self.intercepts
-
-
-class LabelRegression(Regression):
-    """A fitted model of labels that do not exclude each other: each has a unit with a sigmoid.
-
-    `classes` are the indices of all labels.
-    """
-
-    def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Return float64 probabilities `(rows, labels)`, which do not sum to 1."""
-        return _sigmoid(self.logits(rows))
+        logits = multiply(rows, self.weights.astype(np.float64)) + self.intercepts
+        return np.exp(_log_probabilities(logits)) if self.exclusive else sigmoid(logits)
 
 
 @contextlib.contextmanager
@@ -301,7 +290,7 @@ class _LabelLoss(_Loss):
         """Return the loss, and the float64 probabilities of the labels that have a unit."""
         logits = logits.astype(np.float64)
         signed = np.where(self.is_unit, -logits, logits)
-        return float((self.weights * np.logaddexp(0, signed)).sum()), _sigmoid(logits)
+        return float((self.weights * np.logaddexp(0, signed)).sum()), sigmoid(logits)
 
     def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return what is subtracted from the logits in the derivatives by them."""
@@ -323,7 +312,7 @@ class _LabelLoss(_Loss):
         of_all[self.classes] = intercepts
         columns = np.zeros((len(weights), len(of_all)), weights.dtype)
         columns[:, self.classes] = weights
-        return LabelRegression(np.arange(len(of_all)), columns, of_all)
+        return Regression(np.arange(len(of_all)), columns, of_all, exclusive=False)
 
 
 class _Problem(NamedTuple):
@@ -454,10 +443,6 @@ def _dot(space: _ColumnSpace, gradient: Sequence[np.ndarray], model: _Model) -> 
     """Return the dot product of coefficients and intercepts with a model's."""
     coefficients, intercepts = gradient
     return space.dot(coefficients, model) + float(np.vdot(intercepts, model.intercepts))
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -logits))
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

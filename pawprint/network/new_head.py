@@ -19,7 +19,6 @@ from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
     Examples,
-    LabelExamples,
     most_rows,
     predict_rows,
     standardise,
@@ -66,7 +65,7 @@ def learn_head(
             features = store.open("validation", *kinds_of(has_blocks))
             validation = features, store.classes("validation")
             return solve(examples, validation, cross_validation, part)
-        if isinstance(examples, LabelExamples):
+        if not examples.exclusive:
             raise InputError(
                 f"clean.several_labels: expected images that fit into memory, as Keras trains no "
                 f"such head. Received: {len(examples.actual):,} with {examples.classes:,} labels"

@@ -27,7 +27,7 @@ from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import SPLITS, TRAIN
 from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
-from pawprint.base.label_cells import indicators
+from pawprint.base.label_cells import encode
 from pawprint.base.threads import map_in_threads
 
 if TYPE_CHECKING:
@@ -224,6 +224,7 @@ class StoredExamples(NamedTuple):
     folders: Mapping[str, Path]
     images: "pd.DataFrame"
     labels: list[str]
+    exclusive: bool = True
 
     def has(self, kind: str) -> bool:
         """Return whether rows of a kind are stored."""
@@ -239,18 +240,9 @@ class StoredExamples(NamedTuple):
         return open_features(self.folders[split], kinds, images, themselves=split != TRAIN)
 
     def classes(self, split: str) -> np.ndarray:
-        """Return the index in `labels` of each image in a split, int64 `(images,)`."""
+        """Return the labels of each image in a split, as from `encode`."""
         labels = self.images["label"][self.images["split"] == split]
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        return np.array([numbers[label] for label in labels], np.int64)
-
-
-class StoredLabelExamples(StoredExamples):
-    """Stored features of images that can show several labels, or none."""
-
-    def classes(self, split: str) -> np.ndarray:
-        """Return whether each image in a split shows each label, bool `(images, labels)`."""
-        return indicators(self.images["label"][self.images["split"] == split], self.labels)
+        return encode(labels, self.labels, self.exclusive)
 
 
 def stored_shapes(folder: Path) -> Kinds:
@@ -262,12 +254,9 @@ def stored_shapes(folder: Path) -> Kinds:
 def stored_examples(
     folder: Path, images: "pd.DataFrame", labels: list[str], exclusive: bool = True
 ) -> StoredExamples:
-    """Return the examples for the SPLIT table. `folder` contains their features keyed by split.
-
-    Unless labels are `exclusive`, an image can show several, or none.
-    """
-    kind = StoredExamples if exclusive else StoredLabelExamples
-    return kind({split: folder / split for split in SPLITS}, images, labels)
+    """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
+    folders = {split: folder / split for split in SPLITS}
+    return StoredExamples(folders, images, labels, exclusive)
 
 
 def open_features(

@@ -21,8 +21,8 @@ from pawprint.given.reading import open_image
 from pawprint.report import templates
 from pawprint.report.pictures import encode
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.label_metrics import EVERY_SCORE, catalogue_of
 from pawprint.scores.metrics import (
+    CATALOGUE,
     PERCENT,
     headline_of,
     measure_fraction,
@@ -165,7 +165,7 @@ def describe_score(score: pd.Series) -> str:
     With fewer than ROUGH images, it looks like "86% (18 of 21), 65% to 95%"; with at most FEW, like
     "1 of 1". Without an interval, it looks like "0.9550".
     """
-    kind = EVERY_SCORE[score["score"]]
+    kind = CATALOGUE[score["score"]]
     if pd.isna(score["value"]):
         return ""
     form = ".0%" if kind.form == PERCENT and score["images"] < ROUGH else kind.form
@@ -239,11 +239,8 @@ def describe_exact(scores: pd.DataFrame, actual: pd.Series) -> str:
     sentences = [text]
     if whole["low"] <= baseline:
         sentences.append("The model has not been shown to be better")
-    of_test = scores[(scores["split"] == "test") & (scores["label"] == "")].set_index("score")
-    for row in of_test.reindex(["found", "named_right"]).dropna(subset="value").itertuples():
-        title = EVERY_SCORE[row.Index].title.capitalize()
-        right = round(row.value * row.images)
-        sentences.append(f"{title}: {right:,} of {row.images:,.0f} ({row.value:.1%})")
+    for _, row in scores.query("split == 'test' and score in ['found', 'named_right']").iterrows():
+        sentences.append(f"{CATALOGUE[row['score']].title.capitalize()}: {fraction(row)}")
     recalls = recalls_of(scores)["value"]
     if never := [*recalls.index[recalls == 0]]:
         sentences.append(f"Never found: {name_some(never)}")
@@ -261,15 +258,14 @@ def describe_decided(decided: pd.DataFrame) -> str:
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Return rows for the results table: a title, then the test and validation scores or ""."""
-    catalogue = catalogue_of(scores)
-    selection = scores[scores["score"].isin(EVERY_SCORE)]
+    selection = scores[scores["score"].isin(CATALOGUE)]
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
     overall = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
-    names = [name for name in catalogue if name in overall.index]
+    names = [name for name in CATALOGUE if name in overall.index]
     names.insert(3, names.pop(1))  # put the log loss after the percentages
     names.sort(key=lambda name: (name != headline_of(scores), name in OF_PROBABILITIES))
     overall = overall.loc[names, ["test", "validation"]].fillna("")
-    rows = [(catalogue[name].title, *overall.loc[name]) for name in names]
+    rows = [(CATALOGUE[name].title, *overall.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
@@ -290,19 +286,14 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     )
     recall = recalls_of(scores)["value"]
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
-    catalogue = catalogue_of(scores)
-    of_test = [name for name, score in catalogue.items() if score.is_of_class]
+    of_test = [name for name in CATALOGUE if name in {*named["score"]}]
     columns = [*((name, "test") for name in of_test), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
-    rows.columns = [f"{catalogue[name].title}, {split}" for name, split in columns]
+    rows.columns = [f"{CATALOGUE[name].title}, {split}" for name, split in columns]
     return rows.rename_axis("class").reset_index()
 
 
-def count_images(images: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    """Count the images in a SPLIT table: a row per label, a column per split, and `images`.
-
-    `labels` contains each label of each image, whose index it has.
-    """
-    splits = images["split"].reindex(labels.index)
-    counts = pd.crosstab(labels.array, splits.array).reindex(columns=SPLITS, fill_value=0)
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Count the images in a SPLIT table: a row per label, a column per split, and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))

@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.base.classes import NEITHER
-from pawprint.base.label_cells import labels_in, strata
 from pawprint.report import pages
 from pawprint.scores.label_rows import NOT, split_labels
 
@@ -35,72 +33,28 @@ class Results(NamedTuple):
     predictions: dict[str, pd.DataFrame]
 
     @property
-    def sentence(self) -> str:
-        """A sentence about the test photos."""
-        return pages.describe_result(self.scores)
-
-    @property
-    def names(self) -> list[str]:
-        """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
-        return self.metadata["labels"]
-
-    @property
-    def counted(self) -> pd.Series:
-        """Each label of each image, whose index it has."""
-        return self.images["label"]
-
-    @property
-    def strata(self) -> pd.Series:
-        """The class that sorts each image."""
-        return self.images["label"]
-
-    @property
-    def question(self) -> str:
-        """A question about `likely` in `to_review`."""
-        return "perhaps {}"
-
-    def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        """Return rows that include all errors in predictions, each with what is confused."""
-        return predictions
-
-    def matrix(self, ids: list[str]) -> list[list]:
-        """Return the confusion matrix of test images, with links to the photos with these ids."""
-        return pages.link_matrix(self.predictions["test"], self.names, ids)
-
-
-class LabelResults(Results):
-    """What the templates show of a run whose photos can show several labels."""
+    def exclusive(self) -> bool:
+        """Whether each photo shows one of the labels, which are then called classes."""
+        return self.metadata["exclusive"]
 
     @property
     def sentence(self) -> str:
         """A sentence about the test photos."""
+        if self.exclusive:
+            return pages.describe_result(self.scores)
         return pages.describe_exact(self.scores, self.predictions["test"]["actual"])
 
     @property
     def names(self) -> list[str]:
         """The names in the columns `actual` and `predicted` of `errors_in`, in order."""
         labels = self.metadata["labels"]
-        return [*labels, *(f"{NOT}{label}" for label in labels)]
-
-    @property
-    def counted(self) -> pd.Series:
-        """Each label of each image, whose index it has."""
-        return self.images["label"].map(labels_in).explode().fillna(NEITHER)
-
-    @property
-    def strata(self) -> pd.Series:
-        """The label that sorts each image."""
-        return strata(self.images["label"])
-
-    @property
-    def question(self) -> str:
-        """A question about `likely` in `to_review`."""
-        return "{}?"
+        return labels if self.exclusive else [*labels, *(f"{NOT}{label}" for label in labels)]
 
     def errors_in(self, predictions: pd.DataFrame) -> pd.DataFrame:
-        """Return a row for each label that is missed or named wrongly."""
-        return split_labels(predictions).query("is_of != is_named")
+        """Return rows that include all errors in predictions, each with what is confused.
 
-    def matrix(self, ids: list[str]) -> list[list]:
-        """Return [], because labels are not confused with one another."""
-        return []
+        If photos can show several labels, there is a row for each that is missed or named wrongly.
+        """
+        if self.exclusive:
+            return predictions
+        return split_labels(predictions).query("is_of != is_named")

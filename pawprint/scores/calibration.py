@@ -14,9 +14,10 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
+from pawprint.base.label_cells import sigmoid
 from pawprint.base.rounding import significant
-from pawprint.model.metadata import LabelMetadata, Metadata
-from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import (
@@ -139,7 +140,7 @@ def calibrate_labels(
     if params.temperature:
         each = actual.ravel().astype(int), logits.reshape(-1, 1)
         temperature = significant_temperature(*each, groups)
-    probabilities = to_label_probabilities(logits, temperature)
+    probabilities = sigmoid(logits, temperature)
     thresholds = dict(params.threshold or {})
     for label, recall in (params.recall or {}).items():
         is_label, probability = (each[:, labels.index(label)] for each in (actual, probabilities))
@@ -262,7 +263,7 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
-    convert = to_probabilities if metadata.exclusive else to_label_probabilities
+    convert = to_probabilities if metadata.exclusive else sigmoid
     probabilities = convert(outputs.logits, metadata.temperature)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
 
@@ -276,14 +277,12 @@ def decide(
 ) -> Predictions:
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
     is_unknown = metadata.are_unknown(unknown_scores)
-    if isinstance(metadata, LabelMetadata):
-        named = metadata.named(probabilities)
-        return LabelPredictions(actual, probabilities, named, metadata.labels, groups, is_unknown)
-    predicted = metadata.classes(probabilities)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-    return Predictions(
-        actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided
-    )
+    kind, predict_from = (Predictions, metadata.classes)
+    if not metadata.exclusive:
+        kind, predict_from = (LabelPredictions, metadata.named)
+    predicted = predict_from(probabilities)
+    return kind(actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided)
 
 
 def describe_rules(
@@ -308,8 +307,10 @@ def describe_rules(
             f"confidence of at least {metadata.min_confidence:g}; {wrong:,} of them are wrong"
         )
     before = predict(metadata.model_copy(update={"thresholds": {}}), validation, groups)
-    if not metadata.exclusive:
-        yield describe_naming(metadata)
+    if metadata.at_least_one:
+        yield "every training photo has a label, so the most probable is named if none reaches 0.5"
+    elif not metadata.exclusive:
+        yield "labels are named from 0.5 on, or none at all, because some training photos have none"
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
@@ -325,13 +326,6 @@ def describe_rules(
             found = f"at least {low:.0%} will be found ({CONFIDENCE:.0%} confidence)"
             yield f"of other photos of {label}, {found}"
             yield describe_recall(label, recalls[label], is_found[is_class].mean())
-
-
-def describe_naming(metadata: Metadata) -> str:
-    """Return a line about the labels that are named, of those that do not exclude each other."""
-    if metadata.at_least_one:
-        return "every training photo has a label, so the most probable is named if none reaches 0.5"
-    return "labels are named from 0.5 on; some training photos have none, so a photo may get none"
 
 
 def describe_recall(label: str, expected: float, recall: float) -> str:

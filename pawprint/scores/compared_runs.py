@@ -21,7 +21,6 @@ from pawprint.base.label_cells import labels_in
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.label_metrics import OF_SEVERAL, catalogue_of
 from pawprint.scores.label_rows import join_labels
 from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
 from pawprint.scores.series import with_groups
@@ -258,12 +257,11 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
-    compared = compare(deciding, confidence, exclusive=old.exclusive)
-    each = zip(new, common, compared, classes[1:])
+    each = zip(new, common, compare(deciding, confidence, old.exclusive), classes[1:])
     for run, of_run, comparison, labels in each:
         if BESIDE in of_run:
-            named = f"{BESIDE} (decides nothing)"
-            row = set_row(named, of_run[BESIDE], exclusive=old.exclusive)
+            name = f"{BESIDE} (decides nothing)"
+            row = set_row(name, of_run[BESIDE], CONFIDENCE, old.exclusive)
             beside = pd.DataFrame([row])
             sets = pd.concat([comparison.sets, beside], ignore_index=True)
             comparison = comparison._replace(sets=sets)
@@ -369,7 +367,7 @@ def read_run(read: Reader, name: str) -> Run:
     with contextlib.suppress(InputError):
         scores = read(paths.SCORES_CSV, partial(parse_table, columns=SCORES))
         run = run._replace(marked=_count_marked(scores))
-        if catalogue_of(scores) is OF_SEVERAL:
+        if (scores["score"] == "exact").any():
             tables |= {split: join_labels(table) for split, table in tables.items()}
             run = run._replace(exclusive=False)
     with contextlib.suppress(InputError):

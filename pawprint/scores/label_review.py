@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pawprint.base.columns import PROBABILITY, Columns, numbers, texts
+from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, Columns, numbers
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
@@ -38,8 +38,8 @@ def judge_labels(
     It has a probability for each label. The arguments are as in `judge`.
     """
     names = [PROBABILITY + label for label in labels]
-    rows = images[["path", "label", "pixels_sha256"]].assign(**dict(zip(names, probabilities.T)))
-    return rows, texts("path", "label", "pixels_sha256") | numbers(*names)
+    rows = images[[*JUDGED_LABELS]].assign(**dict(zip(names, probabilities.T)))
+    return rows, JUDGED_LABELS | numbers(*names)
 
 
 def list_suspects(

@@ -24,14 +24,13 @@ from pawprint.scores.series import describe_series
 MIN_ERRORS = 0.5  # per 100 images
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 HEADING = (
-    "Errors per 100 images that the model was not trained on, each class weighted equally, with "
+    "Errors per 100 images that the model was not trained on, {}, with "
     f"{CONFIDENCE:.0%} intervals; largest first, and last those that may be due to chance:"
 )
-HEADING_OF_LABELS = (
-    "Errors per 100 images that the model was not trained on: images with a wrong label, or of one "
-    f"label, those where it is wrong, with {CONFIDENCE:.0%} intervals; largest first, and last "
-    "those that may be due to chance:"
-)
+COUNTED = {  # keyed by `exclusive`
+    True: "each class weighted equally",
+    False: "which are images with a wrong label, or for a label, those where it is wrong",
+}
 NO_SIZE = "No measured limit causes half an error per 100 images."
 
 
@@ -113,11 +112,11 @@ class Limits(NamedTuple):
 
 def find_limits(run: RunData) -> Limits:
     """Return the model's limits, with a heading."""
-    others = [limit for find in OTHERS[run.exclusive] if (limit := find(run))]
+    others = [limit for find in OTHERS if (limit := find(run))]
     sized = rank_limits(run)
-    heading = HEADING if run.exclusive else HEADING_OF_LABELS
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
-    return Limits(heading if sized else NO_SIZE, question + sized, others)
+    heading = HEADING.format(COUNTED[run.exclusive]) if sized else NO_SIZE
+    return Limits(heading, question + sized, others)
 
 
 def rank_limits(run: RunData) -> list[Limit]:
@@ -185,33 +184,15 @@ def weak_class(run: RunData) -> Limit | None:
     )
 
 
-def missed_label(run: RunData) -> Limit | None:
-    """Return the limit for the label that is missed most often, as in `weak_class`."""
-    return _weakest_label(
-        run,
-        ("is_of", "is_named"),
-        "Finding {weak} as often as other labels {size}: the model finds it in {own:.0%} of its "
-        "{images:,} images, and the other labels in {rest:.0%} of theirs; add images of {weak}.",
-    )
+def weak_label(run: RunData, where: str, expected: str, sentence: str) -> Limit | None:
+    """Return the limit for the label that is missed, or named wrongly, most often.
 
-
-def surplus_label(run: RunData) -> Limit | None:
-    """Return the limit for the label that is named wrongly most often, as in `weak_class`."""
-    return _weakest_label(
-        run,
-        ("is_named", "is_of"),
-        "Naming {weak} as correctly as other labels {size}: {own:.0%} of the {images:,} images for "
-        "which the model names it show it, and {rest:.0%} for the other labels; add images that "
-        "resemble {weak} and do not show it.",
-    )
-
-
-def _weakest_label(run: RunData, columns: tuple[str, str], sentence: str) -> Limit | None:
-    """Return the limit for the label that the second column lacks most, where the first has it."""
+    `where` and `expected` are columns of `split_labels`: where one is true, the other should be.
+    """
     every = run.held_out
     rows = split_labels(every)
-    has, expected = (rows[name] & (rows["label"] != NEITHER) for name in columns)
-    rows = rows.assign(actual=rows["label"], wrong=~expected)[has]
+    rows = rows[rows[where] & (rows["label"] != NEITHER)]
+    rows = rows.assign(actual=rows["label"], wrong=~rows[expected])
     labels = rows["actual"].nunique()
     return _weakest(rows, labels, sentence, len(every)) if labels > 1 else None
 
@@ -282,7 +263,10 @@ def shortcut(run: RunData) -> Limit | None:
     """Return the limit for the class that a range of one file property tells best from the others.
 
     The model may recognise such a class from the way its photos were made. Each group counts once.
+    Cells of labels are no classes.
     """
+    if not run.exclusive:
+        return None
     table = training_images(run.images, MAX_IMAGES).drop_duplicates("group")
     label = table["label"].to_numpy()
     most = MIN_KNOWN
@@ -336,13 +320,25 @@ def _brightness_of_borders(hashes: pd.Series) -> np.ndarray:
     return bits[:, 2::2, 0].sum(axis=1, dtype=int) + bits[:, 0, 2::2].sum(axis=1, dtype=int)
 
 
-Finders = dict[bool, tuple[Callable[[RunData], Limit | None], ...]]  # keyed by `exclusive`
-SIZED: Finders = {
+MISSED = (
+    "Finding {weak} as often as other labels {size}: the model finds it in {own:.0%} of its "
+    "{images:,} images, and the other labels in {rest:.0%} of theirs; add images of {weak}."
+)
+SURPLUS = (
+    "Naming {weak} as correctly as other labels {size}: {own:.0%} of the {images:,} images for "
+    "which the model names it show it, and {rest:.0%} for the other labels; add images that "
+    "resemble {weak} and do not show it."
+)
+missed_label = partial(weak_label, where="is_of", expected="is_named", sentence=MISSED)
+surplus_label = partial(weak_label, where="is_named", expected="is_of", sentence=SURPLUS)
+Finders = tuple[Callable[[RunData], Limit | None], ...]
+SIZED: dict[bool, Finders] = {  # keyed by `exclusive`
     True: (confused_classes, weak_class, more_images),
     False: (missed_label, surplus_label, more_images),
 }
-OF_SERIES = (divided_series, partial(divided_series, key="crossed"))
-OTHERS: Finders = {
-    True: (labels_to_review, shortcut, *OF_SERIES),
-    False: (labels_to_review, *OF_SERIES),
-}
+OTHERS: Finders = (
+    labels_to_review,
+    shortcut,
+    divided_series,
+    partial(divided_series, key="crossed"),
+)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_losses
+from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline
 from pawprint.base.columns import RELIABILITY, ROC, SCORES
+from pawprint.base.label_cells import losses_of
 from pawprint.scores import intervals
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -71,7 +72,7 @@ class Predictions(NamedTuple):
     @property
     def losses(self) -> np.ndarray:
         """The log loss of each image, `(images,)`."""
-        return log_losses(self.actual, self.probabilities)
+        return losses_of(self.actual, self.probabilities)
 
     @property
     def names(self) -> np.ndarray:
@@ -113,9 +114,9 @@ class Predictions(NamedTuple):
         return Samples(PREDICTED, self.probabilities.max(axis=1), is_true, self.groups)
 
     @property
-    def catalogue(self) -> dict[str, "Score"]:
-        """The scores that apply."""
-        return CATALOGUE
+    def exclusive(self) -> bool:
+        """Whether each image is in one class."""
+        return True
 
 
 Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` and `images` of SCORES
@@ -164,7 +165,7 @@ def _area(probabilities: np.ndarray, predictions: Predictions) -> Cells:
     return *np.mean(areas or [(np.nan,) * 3], axis=0), len(probabilities)
 
 
-def alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
+def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
     """Return the cells for a score that has no interval."""
     return counted[0], np.nan, np.nan, counted[1]
 
@@ -209,6 +210,22 @@ def _precision(predictions: Predictions, index: int) -> np.ndarray:
     return np.where(predictions.is_named(index), predictions.is_of(index), np.nan)
 
 
+def _found(predictions: Predictions) -> np.ndarray:
+    return np.where(predictions.actual, predictions.predicted, np.nan)
+
+
+def _named_right(predictions: Predictions) -> np.ndarray:
+    return np.where(predictions.predicted, predictions.actual, np.nan)
+
+
+def _average_precision(predictions: Predictions, index: int) -> tuple[float, int]:
+    """Return the mean precision at the images that have the label, and their number."""
+    is_of = predictions.is_of(index)
+    right, taken = _count_ranked(is_of, predictions.probabilities[:, index])
+    gained = np.diff(right, prepend=0)
+    return float((gained * right / taken).sum() / right[-1]), int(right[-1])
+
+
 PERCENT = ".2%"
 NUMBER = ".4f"
 
@@ -222,7 +239,7 @@ class Score(NamedTuple):
 
     `values` takes Predictions and, for single-class scores, the class index. For most scores, the
     result is one value per image, `(images,)`, NaN if the image does not count. If the result is
-    None, the score has no row.
+    None, the score has no row. Unless `exclusive` is None, the score is only for such labels.
     """
 
     title: str
@@ -230,6 +247,7 @@ class Score(NamedTuple):
     form: str = PERCENT
     measure: Callable[..., Cells | None] = measure_fraction  # returns a score and its interval
     is_of_class: bool = False  # whether each class has a score of its own
+    exclusive: bool | None = None
 
 
 # Scores that guide decisions, keyed by split. There are at most ten, including scores from other
@@ -241,27 +259,37 @@ IN_METRICS = {
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
-LOSS = Score("log loss", attrgetter("losses"), NUMBER, _mean_loss)
-OF_EACH = {
-    "recall": Score("recall", _recall, is_of_class=True),
-    "precision": Score("precision", _precision, is_of_class=True),
-    "f1": Score("F1", _f1, PERCENT, alone, is_of_class=True),
-}
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
-    "accuracy": Score("accuracy", attrgetter("is_right")),
-    "loss": LOSS,
+    "accuracy": Score("accuracy", attrgetter("is_right"), exclusive=True),
+    "exact": Score(HEADLINES["exact"], attrgetter("is_right"), exclusive=False),
+    "loss": Score("log loss", attrgetter("losses"), NUMBER, _mean_loss),
+    "found": Score("labels found", _found, exclusive=False),
+    "named_right": Score("named labels that are right", _named_right, exclusive=False),
     "mean_recall": Score(
-        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes
+        HEADLINES["mean_recall"],
+        attrgetter("is_right"),
+        PERCENT,
+        _mean_of_classes,
+        exclusive=True,
     ),
-    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, alone),
-    "roc_auc": Score("area under the ROC curve", attrgetter("probabilities"), NUMBER, _area),
-    "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, alone),
+    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, exclusive=True),
+    "roc_auc": Score(
+        "area under the ROC curve", attrgetter("probabilities"), NUMBER, _area, exclusive=True
+    ),
+    "expected_calibration_error": Score(
+        "expected calibration error", _calibration, NUMBER, _alone, exclusive=True
+    ),
     APART: Score("accuracy without near-duplicates of other splits"),
     "refused": Score("images labelled unknown", attrgetter("is_unknown")),
     "decided": Score("images decided, not unsure", attrgetter("is_decided")),
     "error_of_decided": Score("error of the decided images", _error_of_decided),
-    **OF_EACH,
+    "recall": Score("recall", _recall, is_of_class=True),
+    "precision": Score("precision", _precision, is_of_class=True),
+    "f1": Score("F1", _f1, PERCENT, _alone, is_of_class=True),
+    "average_precision": Score(
+        "average precision", _average_precision, NUMBER, _alone, is_of_class=True, exclusive=False
+    ),
 }
 
 
@@ -274,8 +302,9 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     labels = predictions.labels
     rows = []
     for label, *index in [("",), *((labels[index], index) for index in predictions.present)]:
-        for name, score in predictions.catalogue.items():
-            if score.is_of_class == bool(index):
+        for name, score in CATALOGUE.items():
+            applies = score.exclusive in (None, predictions.exclusive)
+            if applies and score.is_of_class == bool(index):
                 values = score.values(predictions, *index)
                 cells = None if values is None else score.measure(values, predictions)
                 if cells:
@@ -386,14 +415,14 @@ def _roc_curve(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np
 
     This replaces scikit-learn's `roc_curve`, because importing it takes longer than `evaluate`.
     """
-    right, taken = count_ranked(is_class, scores)
+    right, taken = _count_ranked(is_class, scores)
     wrong = taken - right
     turns = (np.diff(wrong, 2) != 0) | (np.diff(right, 2) != 0)
     kept = np.concatenate([[True], turns, [True]])[-len(taken) :]
     return np.append(0, wrong[kept]) / wrong[-1], np.append(0, right[kept]) / right[-1]
 
 
-def count_ranked(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _count_ranked(is_class: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count the images from each distinct score up: those in the class, and all of them."""
     order = np.argsort(-scores, kind="stable")
     # The end of each run of equal scores.

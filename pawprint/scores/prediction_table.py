@@ -21,7 +21,7 @@ from pawprint.base.columns import (
     Columns,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_cells import cells_of, indicators, named_labels
+from pawprint.base.label_cells import cells_of, encode, named_labels
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
@@ -105,25 +105,17 @@ def with_image(images: pd.DataFrame) -> pd.DataFrame:
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
 
 
-def predictions_in(predictions: pd.DataFrame, *, exclusive: bool) -> Predictions:
-    """Return the predictions in a PROBABILITIES table; its paths are the groups."""
-    labels = predicted_labels(predictions)
-    cells = (predictions["actual"], predictions["predicted"])
-    probabilities, groups = probabilities_in(predictions), predictions["path"].to_numpy()
-    if exclusive:
-        actual, predicted = (pd.Index(labels).get_indexer(names) for names in cells)
-        return Predictions(actual, probabilities, predicted, labels, groups)
-    has, named = (indicators(names, labels) for names in cells)
-    return LabelPredictions(has, probabilities, named, labels, groups)
-
-
 def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.DataFrame:
     """Return a PROBABILITIES table with further columns; rows are numbered from 0.
 
     `confidence` is the probability of what is predicted, in [0, 1], `wrong` is bool, `mistake` says
     what is wrong, and `loss` is the log loss.
     """
-    read = predictions_in(predictions, exclusive=exclusive)
+    labels = predicted_labels(predictions)
+    actual, predicted = (encode(predictions[n], labels, exclusive) for n in ("actual", "predicted"))
+    kind = Predictions if exclusive else LabelPredictions
+    groups = predictions["path"].to_numpy()
+    read = kind(actual, probabilities_in(predictions), predicted, labels, groups)
     return predictions.assign(
         confidence=read.confidence, wrong=~read.is_right, mistake=read.mistakes, loss=read.losses
     ).reset_index(drop=True)

@@ -10,7 +10,7 @@ from pawprint.base.classes import SIGNIFICANT, headline_strata
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
 from pawprint.base.folds import join_keys
-from pawprint.base.label_cells import named_labels
+from pawprint.base.label_cells import are_right
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, holm, paired_interval, paired_test
 
 MIN_FALL = 0.01  # in accuracy
@@ -41,30 +41,19 @@ def compare_folds(
     """Compare the accuracy with series in several folds and with each series in one fold.
 
     `together` and `apart` are the probabilities of the two, `(images, classes)`, with NaN for
-    images without a prediction. `actual` is as in `is_right`, and `groups` contains the groups that
-    the images have without these series. The p-value is 1 unless the accuracy falls by more than
-    MIN_FALL.
+    images without a prediction. `actual` is as in `are_right`, and `groups` contains the groups
+    that the images have without these series. The p-value is 1 unless the accuracy falls by more
+    than MIN_FALL.
     """
     is_predicted = ~np.isnan(together + apart).any(axis=1)
     if not is_predicted.any():
         return Comparison(1, 1)
-    right = is_right(actual[is_predicted], together[is_predicted])
-    right_apart = is_right(actual[is_predicted], apart[is_predicted])
+    right = are_right(actual[is_predicted], together[is_predicted])
+    right_apart = are_right(actual[is_predicted], apart[is_predicted])
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
     p_value = paired_test(differences, groups[is_predicted]) if falls else 1.0
     return Comparison(p_value, float(right_apart.mean()))
-
-
-def is_right(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return whether each image's prediction is right, bool `(images,)`.
-
-    `actual` contains class indices, or is bool `(images, labels)`, which all have to be right.
-    """
-    if actual.ndim == 1:
-        return probabilities.argmax(axis=1) == actual
-    at_least_one = bool(actual.any(axis=1).all())
-    return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
 
 
 def significant(compared: Mapping[str, Comparison]) -> list[str]:
@@ -132,7 +121,7 @@ def tabulate_curve(
     """Return a LEARNING_CURVE table for the images that every fit predicts; it may be empty.
 
     `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
-    and `actual` is as in `is_right`. Images in the same one of the `groups` count as one.
+    and `actual` is as in `are_right`. Images in the same one of the `groups` count as one.
     """
     is_predicted = np.ones(len(actual), bool)
     for probabilities in curve.values():
@@ -142,12 +131,12 @@ def tabulate_curve(
     actual = actual[is_predicted]
     groups = groups[is_predicted]
     right: np.ndarray | None = None
-    score, strata = headline_strata(actual, exclusive=actual.ndim == 1)
+    score, strata = headline_strata(actual, actual.ndim == 1)
     weights = 1 / np.bincount(strata)[strata]
     rows = []
     for images, probabilities in curve.items():
         before = right
-        right = is_right(actual, probabilities[is_predicted])
+        right = are_right(actual, probabilities[is_predicted])
         row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before

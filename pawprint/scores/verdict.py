@@ -112,7 +112,6 @@ def pair_probabilities(
 def compare(
     runs: Sequence[Mapping[str, pd.DataFrame]],
     confidence: float = intervals.CONFIDENCE,
-    *,
     exclusive: bool = True,
 ) -> list[ModelComparison]:
     """Compare pairs of models, each given as a table for each set of images, by name.
@@ -126,9 +125,9 @@ def compare(
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
-        rows = [set_row(*each, confidence, exclusive=exclusive) for each in sets.items()]
+        rows = [set_row(*each, confidence, exclusive) for each in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
-        test = difference_in(whole, 1 - level, p_value, exclusive=exclusive)
+        test = difference_in(whole, 1 - level, p_value, exclusive)
         compared.append(ModelComparison(len(whole), old, new, test, pd.DataFrame(rows)))
     return compared
 
@@ -144,30 +143,26 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
 
 
 def set_row(
-    name: str,
-    pairs: pd.DataFrame,
-    confidence: float = intervals.CONFIDENCE,
-    *,
-    exclusive: bool = True,
+    name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool
 ) -> dict[str, object]:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
-    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive=exclusive)
+    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive)
     row = {"images": name, "number": len(pairs)}
     for side, suffix in (("old", "_old"), ("new", "")):
         is_right = pairs[f"predicted{suffix}"] == pairs["actual"]
         row[f"{right} {side}"] = is_right.groupby(strata).mean().mean()
         row[f"log loss {side}"] = pairs[f"loss{suffix}"].to_numpy().mean()
-    test = difference_in(pairs, confidence, p_value_of(pairs), exclusive=exclusive)
+    test = difference_in(pairs, confidence, p_value_of(pairs), exclusive)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
 
 def difference_in(
-    pairs: pd.DataFrame, confidence: float, p_value: float, *, exclusive: bool = True
+    pairs: pd.DataFrame, confidence: float, p_value: float, exclusive: bool = True
 ) -> LossTest:
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
-    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive=exclusive)
+    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive)
     old_right = (pairs["predicted_old"] == pairs["actual"]).to_numpy(float)
     new_right = (pairs["predicted"] == pairs["actual"]).to_numpy(float)
     groups = pairs["group"].to_numpy()

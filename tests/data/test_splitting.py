@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import cell_of, one_per_label, strata
+from pawprint.base.label_cells import cell_of, one_per_label
 from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
@@ -305,7 +305,7 @@ def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
     table["label"] = [cell_of(n for n in names if rng.random() < names[n]) for _ in range(1000)]
 
     def divided(table: pd.DataFrame) -> pd.DataFrame:
-        rows, alike, _ = split(table, PARAMS, {}, strata(table["label"]))
+        rows, alike, _ = split(table, PARAMS, {}, exclusive=False)
         assert set(alike["contradicts"]) == {""} if len(alike) else True
         assert rows.set_index("path")["label"].to_dict() == dict(zip(table["path"], table["label"]))
         return rows

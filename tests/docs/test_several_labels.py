@@ -19,24 +19,23 @@ FROZEN = SMALL.replace("block_11_expand", "null")
 @pytest.fixture
 def landscapes(tmp_path) -> None:
     """Draw 80 photos, with one or both of two drawings side by side, and a table beside them."""
-    shown = {"sea": "10", "sunset": "01", "both": "11"}
-    kinds = ["sea"] * 30 + ["sunset"] * 30 + ["both"] * 20
     files: dict[str, bytes | str] = {}
     rows = ["file,sea,sunset"]
-    for number, kind in enumerate(kinds):
-        name = f"{kind}_{kinds[:number].count(kind)}.jpg"
-        files[name] = side_by_side(number, shown[kind])
-        rows.append(",".join([name, *shown[kind]]))
+    for kind, shown, photos in ("sea", "10", 30), ("sunset", "01", 30), ("both", "11", 20):
+        for number in range(photos):
+            name = f"{kind}_{number}.jpg"
+            files[name] = side_by_side(len(rows) - 1, shown)
+            rows.append(",".join([name, *shown]))
     write_files(tmp_path / "landscapes", files | {"truth.csv": "\n".join(rows)})
 
 
 def side_by_side(number: int, shown: str) -> bytes:
     """Return a JPEG with a drawn cat, if the first digit is 1, and a dog, if the second is."""
-    grey = Image.new("RGB", (96, 96), "grey")
-    canvas = Image.new("RGB", (192, 96))
+    canvas = Image.new("RGB", (192, 96), "grey")
     for place, (label, digit) in enumerate(zip(("cat", "dog"), shown)):
-        drawn = Image.open(io.BytesIO(draw_picture(label, number + 1))).resize((96, 96))
-        canvas.paste(drawn if digit == "1" else grey, (96 * ((place + number) % 2), 0))
+        if digit == "1":
+            drawn = Image.open(io.BytesIO(draw_picture(label, number + 1))).resize((96, 96))
+            canvas.paste(drawn, (96 * ((place + number) % 2), 0))
     return encode(canvas)
 
 

@@ -17,7 +17,7 @@ from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
     VALUES_OF_C,
     CrossValidation,
-    LabelExamples,
+    Examples,
     cross_validate,
     cross_validate_as,
     open_examples,
@@ -372,7 +372,7 @@ def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():
     features = (shown @ rng.normal(0, 2, (3, 12)) + rng.normal(0, 1, (120, 12)))[:, None]
     groups = np.maximum(np.arange(120), 5)
     keys = examples_of({}, groups, groups, 1).pixels_sha256
-    examples = LabelExamples({False: features}, shown, groups, keys, ["a", "b", "c"])
+    examples = Examples({False: features}, shown, groups, keys, ["a", "b", "c"])
     found = cross_validate(examples)
     assert found.probabilities[:6, 2] == pytest.approx(0.005, abs=0.001)
     measured = examples.metrics(found.probabilities[6:], shown[6:])

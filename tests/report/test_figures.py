@@ -56,9 +56,7 @@ def test_label_without_test_images_is_said_to_have_none():
     scores = scores.assign(split="test", low=0.1, high=0.9)
     figure = draw_classes(scores, ["rare", "sea"])
     (text,) = figure.axes[0].texts
-    names = {
-        place: label.get_text() for place, label in enumerate(figure.axes[0].get_yticklabels())
-    }
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert (text.get_text(), names[text.get_position()[1]]) == ("no test photo", "rare")
 
 

@@ -8,8 +8,9 @@ from scipy.stats import norm
 
 from pawprint.base.classes import predicted_classes
 from pawprint.base.errors import InputError
+from pawprint.base.label_cells import sigmoid
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_label_probabilities, to_probabilities
+from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
@@ -255,6 +256,6 @@ def test_labels_have_one_temperature_and_each_its_own_recall():
     fit = partial(calibrate_labels, params, ["a", "b", "c"], is_shown, groups=np.arange(4000))
     temperature, thresholds = fit(logits=3 * OF_THREE)
     assert temperature == pytest.approx(3, rel=0.1)
-    found = to_label_probabilities(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
+    found = sigmoid(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
     assert found[is_shown[:, 1]].mean() == pytest.approx(0.9, abs=0.01)
     assert fit(logits=OF_THREE)[0] == 1

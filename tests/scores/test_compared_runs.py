@@ -8,7 +8,6 @@ from conftest import PROJECT
 from pawprint.base import paths
 from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import cells_of
 from pawprint.scores.compared_runs import (
     IDENTICAL,
     OTHER_CLASSES,
@@ -18,7 +17,6 @@ from pawprint.scores.compared_runs import (
     compare_runs,
     read_run,
 )
-from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import list_errors
 from pawprint.scores.verdict import MARGIN, NO_USE
@@ -308,39 +306,30 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
     assert list_errors(tie, {}).empty
 
 
-def label_run(name: str, images, seed: int, noise: float, changed=()) -> Run:
-    """Return a run that names labels a, b and c; `changed` images lose the first label."""
-    numbers = np.array(images)
-    has = np.random.default_rng(0).random((max(numbers) + 1, 3)) < 0.4
-    given = has[numbers]
-    rng = np.random.default_rng(seed)
-    logits = np.where(given, 2, -2) + rng.normal(0, noise, given.shape)
-    probabilities = 1 / (1 + np.exp(-logits))
-    given[np.isin(numbers, [*changed]), 0] = False
-    made = LabelPredictions(given, probabilities, logits > 0, [*"abc"], numbers)
-    table = pd.DataFrame({"image": [f"{number:016x}" for number in numbers]})
-    table = table.assign(actual=cells_of(given, made.labels), predicted=made.names)
-    tables = dict.fromkeys(SETS, table.assign(loss=made.losses))
-    split = split_of({**tables, TRAINING: table})
-    return Run(name, tables, split, labels={*made.labels}, exclusive=False)
+def of_labels(run: Run) -> Run:
+    """Return the run with photos of a, and of a and b, in place of cats and dogs."""
+    cells = {"cat": "a", "dog": "a|b"}
+    tables = {name: table.replace(cells) for name, table in run.tables.items()}
+    split = run.split.replace(cells)
+    return run._replace(tables=tables, split=split, labels={*"ab"}, exclusive=False)
 
 
 def test_runs_of_several_labels_are_compared_by_photos_with_every_label_right():
-    old = label_run("old", range(300), 1, 1.0)
-    result = compared(label_run("new", range(300), 1, 2.5), old)
-    assert result.verdict == "worse" and "points of photos with every label right" in result.text
-    right = (old.tables["test"]["actual"] == old.tables["test"]["predicted"]).mean()
-    assert result.table["photos with every label right"][0].startswith(f"{right:.2%} → ")
+    new, old = of_labels(run_of(test=judged(SETS["test"], wrong=SETS["test"][:9]))), of_labels(OLD)
+    result = compared(new, old)
+    assert "points of photos with every label right" in result.text
+    right = 1 - 9 / len(SETS["test"])
+    assert f"100.00% → {right:.2%}" in result.table["photos with every label right"][1]
     assert "accuracy" not in result.text
-    # The image is left out, and nothing is better or worse.
-    changed = compared(label_run("new", range(300), 1, 1.0, changed=[1]), old)
-    assert changed.margin == MARGIN and changed.verdict not in ("better", "worse")
+    # One changed label is never better or worse.
+    changed = compared(relabelled(of_labels(run_of(loss=0.198)), "b"), old)
+    assert changed.margin == MARGIN and changed.verdict == NO_USE
     with pytest.raises(InputError, match="only in old can a photo have several labels"):
         compared(run_of(), old)
 
 
 def test_run_of_several_labels_is_read_from_a_row_for_each_label():
-    made = label_run("made", range(9), 1, 1.0).tables["test"]
+    made = of_labels(OLD).tables["test"]
     of_folds = "path,label,pixels_sha256,probability_a,probability_b\n0.jpg,b,0,0.2,0.4\n"
     scores = [(name, "", "exact", 0.5, 0.4, 0.6, 9) for name in SETS]
     contents = {

@@ -168,20 +168,18 @@ def write_label_run(workspace: Path) -> list[str]:
     shown[:, 1] &= split["split"] == "train"
     split = split.assign(label=cells_of(shown, labels))
     write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
+    is_wrong = split.groupby("split").cumcount() < 3
+    named = np.where(is_wrong.to_numpy()[:, None], ~shown & [True, False, True], shown)
+    arrays = shown, np.where(named, 0.9, 0.05), named
     scores = []
     for name, images in split.groupby("split"):
-        actual = shown[images.index]
-        named = actual.copy()
-        named[:3] = ~named[:3] & [True, False, True]
-        predictions = LabelPredictions(
-            actual, np.where(named, 0.9, 0.05), named, labels, images["path"].to_numpy()
-        )
-        probabilities = predictions.probabilities
+        of_split = (array[images.index] for array in arrays)
+        predictions = LabelPredictions(*of_split, labels, images["path"].to_numpy())
+        judged = judge_labels(images, predictions.probabilities, labels)
         if name == "train":
-            judged = judge_labels(images, probabilities, labels)
             write_table(workspace / paths.CROSS_VALIDATION_CSV, *judged)
             continue
-        table = tabulate(images, probabilities, predictions.names, labels)
+        table = tabulate(images, predictions.probabilities, predictions.names, labels)
         write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
         scores.append(tabulate_scores(predictions).assign(split=name))
     unknown = measure_unknown(np.ones(2), np.zeros(2), 0.5, np.arange(4)).assign(split="test")
