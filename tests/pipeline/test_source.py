@@ -10,11 +10,12 @@ from dependencies import opened, recording, surprises
 from servers import files_of
 
 from examples.demo import draw_dataset
+from pawprint.artifacts import open_photos
 from pawprint.base.columns import SPLIT
 from pawprint.base.paths import SPLIT_CSV
 from pawprint.base.tables import read_table
-from pawprint.given.archive import LIST
-from stages import code, split
+from pawprint.given.archive import LIST, read_member
+from stages import code
 
 
 @pytest.fixture
@@ -68,14 +69,13 @@ def test_folder_that_dvc_tracks_is_read_where_it_is_and_only_as_it_was_listed(ti
     assert [path.name for path in (project / "data/raw/archives").iterdir()] == [LIST]
     table = read_table(project / SPLIT_CSV, SPLIT)
     shown = table["path"][table["split"] == "train"].iloc[0]
-    for stage in ("clean", "split"):
-        assert f"photos/all/{shown}" in opened(records / f"{stage}.txt")[0]
-        assert surprises(project, stage, records / f"{stage}.txt") == set()
+    assert f"photos/all/{shown}" in opened(records / "clean.txt")[0]
+    assert surprises(project, "clean", records / "clean.txt") == set()
     for other, received in ((photo(9), "changed since"), (None, "no such file")):
         (folder / shown).write_bytes(other) if other else (folder / shown).unlink()
         place = f"photos/all/{shown}: expected the file that `fetch` listed"
-        with contextlib.chdir(project), refused(place, received):
-            split.main()
+        with contextlib.chdir(project), open_photos(Path()) as archive, refused(place, received):
+            read_member(archive, shown)
     assert repro(project, "split") == stages
     succeed("git", "restore", ".", cwd=project)
     succeed("dvc", "checkout", "--allow-missing", cwd=project)
