@@ -68,7 +68,7 @@ def run(page, button: str) -> None:
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_visible()
     page.reload()
-    expect(page.get_by_text("Running stage")).to_be_visible()
+    expect(page.get_by_text("Running stage").first).to_be_visible()
     expect(stop).to_have_count(0, timeout=600_000)
     settled(page)
     assert page.get_by_role("alert").count() == 0
