@@ -19,7 +19,16 @@ ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
     "Start": ["tutorial", "from-notebook", "install", "costs"],
-    "Train": ["images", "boxes", "app", "backbones", "recipes", "evaluation", "sharing"],
+    "Train": [
+        "images",
+        "several-labels",
+        "boxes",
+        "app",
+        "backbones",
+        "recipes",
+        "evaluation",
+        "sharing",
+    ],
     "Use the model": ["use"],
     "Reference": [
         "params",
