@@ -89,13 +89,15 @@ def read_results() -> Results:
     metadata = read_metadata(paths.SERVED_MODEL)
     images = read_table(paths.SPLIT_CSV, columns.SPLIT)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
+    files = files[files["path"].isin(images["path"])]
     return Results(
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
         training=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
-        files=files[files["path"].isin(images["path"])],
+        files=files,
+        unusual=find_unusual(files),
         unknown=read_table(paths.UNKNOWN_CSV, columns.UNKNOWN_IMAGES),
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
@@ -148,7 +150,6 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
-        "unusual": find_unusual(run.files),
         "picture": uri_of.__getitem__,
         "data_md5": md5(paths.SPLIT_CSV),
     }
@@ -179,7 +180,7 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
         ),
         "samples.jpg": draw_samples(archive, train),
         "near_duplicates.jpg": draw_near_duplicates(archive, run.near_duplicates),
-        "unusual.jpg": draw_unusual(archive, find_unusual(run.files)),
+        "unusual.jpg": draw_unusual(archive, run.unusual),
     }
     return {name: encode(picture, Path(name).suffix) for name, picture in drawn.items()}
 

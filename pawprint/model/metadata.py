@@ -115,13 +115,16 @@ class Metadata(Section):
             raise ValueError(problem)
         return thresholds
 
+    def _by_index(self) -> dict[int, float]:
+        return {self.labels.index(name): value for name, value in self.thresholds.items()}
+
     def probabilities(self, output: np.ndarray) -> np.ndarray:
         """Return the probability of each label, `(…, labels)`, from the output `(…, units)`."""
         return class_probabilities(output)
 
     def classes(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
-        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
+        thresholds = self._by_index()
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
@@ -195,8 +198,7 @@ class LabelMetadata(Metadata):
 
     def named(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
-        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
-        return named_labels(probabilities, self.at_least_one, thresholds)
+        return named_labels(probabilities, self.at_least_one, self._by_index())
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the cell of each image, str `(…)`, for probabilities `(…, labels)`."""

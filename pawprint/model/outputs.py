@@ -14,6 +14,7 @@ import pandas as pd
 from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_arrays, write_arrays
+from pawprint.base.label_cells import sigmoid
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, input_shapes, output_shapes
 from pawprint.base.threads import map_in_threads
 from pawprint.network.store import Features, open_features
@@ -55,9 +56,9 @@ class Outputs(NamedTuple):
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Convert logits `(images, units)` to probabilities `(images, classes)`."""
+    if logits.shape[-1] == 1:
+        return class_probabilities(sigmoid(logits, temperature))
     scaled = logits / temperature
-    if scaled.shape[-1] == 1:
-        return class_probabilities(np.exp(-np.logaddexp(0, -scaled)))
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 

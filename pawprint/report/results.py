@@ -11,8 +11,8 @@ from pawprint.scores.label_rows import NOT, split_labels
 class Results(NamedTuple):
     """What the templates show of a run: its params, metadata and tables, named as in the templates.
 
-    `training` is the content of data/cross_validation.json. `predictions` are tables of
-    `with_confidence` keyed by split.
+    `training` is the content of data/cross_validation.json, and `unusual` is from `find_unusual`.
+    `predictions` are tables of `with_confidence` keyed by split.
     """
 
     params: dict
@@ -23,6 +23,7 @@ class Results(NamedTuple):
     files: pd.DataFrame
     unknown: pd.DataFrame
     rejected: pd.DataFrame
+    unusual: pd.DataFrame
     near_duplicates: pd.DataFrame
     to_review: pd.DataFrame
     judged: pd.DataFrame
