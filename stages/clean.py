@@ -34,11 +34,11 @@ def main() -> None:
     with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = find_layout(
-            names, rows, params.labels, archive.filename, not params.several_labels
-        )
+        exclusive = not params.several_labels
+        layout = find_layout(names, rows, params.labels, archive.filename, exclusive)
         report("clean", [describe_encoding(archive)])
-        print(f"clean: {describe_class_counts(layout.count_labels())}", flush=True)
+        counts = describe_class_counts(layout.count_labels(), exclusive)
+        print(f"clean: {counts}", flush=True)
         code = read_text(paths.DECODED_ROW_CODE)
         images, rejected = cleaning.clean(archive, layout, params.rule, known, code)
     write_table(paths.IMAGES_CSV, images, IMAGES)

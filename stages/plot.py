@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import SIGNIFICANT
+from pawprint.base.classes import HEADLINES, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
 from pawprint.base.label_cells import count_labels, one_per_label, with_strata
@@ -125,7 +125,8 @@ def values_of_both(run: Results) -> dict:
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
         "results": pages.result_rows(run.scores),
-        "of_classes": pages.class_rows(run.scores),
+        "of_classes": pages.class_rows(run.scores, run.kind),
+        "kind": run.kind,
         "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
     }
 
@@ -137,6 +138,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
     """
     test = run.predictions["test"]
     ids = gallery["ids"]
+    of_classes = pages.class_rows(run.scores, run.kind)
     uri_of = {
         Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
         for name, picture in pictures.items()
@@ -146,7 +148,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "limits": limits,
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
-        "class_links": pages.link_classes(pages.class_rows(run.scores), run.names, ids),
+        "class_links": pages.link_classes(of_classes, run.names, ids),
         "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
@@ -165,7 +167,9 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
-        "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve),
+        "learning_curves": charts.draw_learning_curves(
+            run.extract, run.finetune, run.curve, HEADLINES["accuracy" if run.exclusive else "exact"]
+        ),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }

@@ -95,7 +95,8 @@ def name_in_folder(path: str) -> str:
 
 def counted(number: int, noun: str) -> str:
     """Return a number and its noun, such as "1 photo", "2,000 photos" or "2 boxes"."""
-    return f"{number:,} {noun}{'' if number == 1 else 'es' if noun.endswith('x') else 's'}"
+    plural = "es" if noun.endswith(("s", "x")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def one_of(values: Sequence[object]) -> str:

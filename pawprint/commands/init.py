@@ -197,7 +197,7 @@ def find_classes(
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
     notes = [f"found {printable(given.table)}"] if given.table else []
-    notes.append(describe_class_counts(counts))
+    notes.append(describe_class_counts(counts, given.exclusive))
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     notes += [] if given.exclusive else [describe_several(layout)]

@@ -608,6 +608,15 @@ def _choose_labels(
             f"{where}: expected one column of labels{label and f' named {label}'}. Received: "
             f"{name_some(choices or values, 20) or 'none'}. Choose one with --label COLUMN."
         )
+    has_effect = {
+        "--separator": not are_flags and any(asked.separator in cell for cell in values[used[0]]),
+        "--zeros": are_flags and [] in lists,
+    }
+    for option, value in {"--separator": asked.separator, "--zeros": asked.zeros}.items():
+        if value and not has_effect[option]:
+            raise InputError(
+                f"{where}: {option} has no effect on the labels in {name_some(used)}. Leave it out."
+            )
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
         of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]

@@ -241,7 +241,7 @@ def _table(scored: Scored) -> str:
     shown = scored.wrong.head(MOST_WRONG).map(printable)
     photos = counted(len(scored.wrong), "photo")
     rows = align([[*shown], *shown.to_numpy()])
-    return f"{table}\n\n{photos} taken for another class (--format json has all):\n{rows}"
+    return f"{table}\n\n{photos} with a wrong prediction (--format json has all):\n{rows}"
 
 
 def _json(scored: Scored) -> str:

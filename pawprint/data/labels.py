@@ -144,7 +144,7 @@ def describe_labels(
 ) -> Iterator[str]:
     """Yield lines about the results of `apply_labels` for a `number` of corrections."""
     if number:
-        counts = describe_class_counts(count_labels(usable["label"], exclusive))
+        counts = describe_class_counts(count_labels(usable["label"], exclusive), exclusive)
         yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
     if rejected["reason"].isin(REASONS).any():
         yield f"{describe_files(usable, rejected)}; see {REJECTED_CSV}"

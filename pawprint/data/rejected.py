@@ -8,6 +8,7 @@ import pandas as pd
 
 from pawprint.base.classes import UNLABELLED
 from pawprint.base.errors import counted, printable
+from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import SHOWN
 from pawprint.given.names import ACCEPTED, advise_on_name, count_suffixes
 
@@ -74,8 +75,11 @@ def describe_reason(label: str, rejected: pd.DataFrame) -> str:
     `rejected` is a REJECTED table.
     """
     rejected = rejected[rejected["label"] == label]
-    if rejected.empty:  # labels.csv may have moved all its images to another class
-        return f"See clean.labels. {ACCEPTED}"
+    if rejected.empty:
+        return (
+            f"{LABELS_CSV} gives all its images other labels. Keep one, or leave {label} out of "
+            "clean.labels."
+        )
     reason = rejected["reason"].value_counts().idxmax()
     files = rejected[rejected["reason"] == reason]
     path, detail = files.iloc[0][["path", "detail"]]

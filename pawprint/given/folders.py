@@ -19,6 +19,7 @@ from unicodedata import normalize
 from pawprint.base.classes import (
     NEITHER,
     UNKNOWN,
+    UNLABELLED,
     is_reserved,
     problem_of_labels,
     problem_of_names,
@@ -460,23 +461,25 @@ def _require_classes(classes: set[str], names: list[str], others: list[str], arc
         )
 
 
-def describe_class_counts(counts: Counter[str]) -> str:
+def describe_class_counts(counts: Counter[str], exclusive: bool = True) -> str:
     """Return text such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
-    If there are more than SHOWN classes, only the largest and the smallest are listed. `counts`
-    contains the number of images for each label: a class, UNKNOWN, or "".
+    If there are more than SHOWN classes, only the largest and the smallest are listed. `counts` is
+    from `count_labels`; it contains the number of images for each class, UNKNOWN and "". Unless
+    they are `exclusive`, classes are called labels, and NEITHER is not one of them.
     """
-    classes = sorted(label for label in counts if label not in ("", UNKNOWN))
+    others = {} if exclusive else {NEITHER: "with none of them"}
+    others |= {UNKNOWN: UNKNOWN, "": UNLABELLED}
+    classes = sorted(counts.keys() - others)
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
     if len(classes) > SHOWN:
         numbers = [counts[label] for label in classes]
         largest, smallest = (each[numbers.index(end(numbers))] for end in (max, min))
         each = [f"the largest {largest}", f"the smallest {smallest}"]
         each = each if largest != smallest else [f"{numbers[0]:,} images each"]
-    number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
+    number = counted(len(classes), "class" if exclusive else "label")
     parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
-    parts += [f"{counts[UNKNOWN]:,} {UNKNOWN}"] if counts[UNKNOWN] else []
-    parts += [f"{counts['']:,} unlabelled"] if counts[""] else []
+    parts += [f"{counts[label]:,} {name}" for label, name in others.items() if counts[label]]
     return "; ".join(parts)
 
 

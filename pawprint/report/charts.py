@@ -57,10 +57,12 @@ MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
 NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-0.jpg
 
 
-def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
+def draw_learning_curves(
+    head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame, headline: str
+) -> Figure:
     """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
 
-    Fine-tuning continues the epoch count. A logistic regression head is drawn at epoch 0; without
+    `headline` is the title of the score in the column `accuracy` of the latter. Fine-tuning continues the epoch count. A logistic regression head is drawn at epoch 0; without
     fine-tuning, epochs are left out.
     """
     before = max(head["epoch"], default=0)
@@ -84,7 +86,7 @@ def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.D
         by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
         by_images.minorticks_off()
     by_images.set_ylim(top=min(by_images.get_ylim()[1], 1.005))  # a perfect curve is at the top
-    by_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
+    by_images.set(title="Cross-validation", xlabel="Training images", ylabel=headline.capitalize())
     if by_epoch:
         handles, labels = by_epoch[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
@@ -94,24 +95,25 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     """Return template values for the photos of `errors`, including the `ids` to choose from.
 
     PHOTOS_PER_PAIR photos are shown for each pair of classes, starting with the most frequent
-    pairs.
+    pairs. A photo with several rows is shown once.
     """
     pairs = errors.groupby(["actual", "predicted"])
     size = pairs["path"].transform("size")
     rows = errors[pairs.cumcount() < PHOTOS_PER_PAIR].assign(size=size)
     rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
     rows = with_image(rows)
+    ids_of: dict[str, list[str]] = defaultdict(list)
+    for path, *pair in rows[["path", "actual", "predicted"]].itertuples(index=False):
+        ids_of[path] += [errors_id(labels, *classes) for classes in (pair, pair[:1], pair[1:])]
     photos = []
-    for row in rows.head(MAX_PHOTOS).itertuples():
+    for row in rows.drop_duplicates("path").head(MAX_PHOTOS).itertuples():
         image = open_image(archive, row.path, decoded_side(THUMBNAIL))
         image.thumbnail((THUMBNAIL, THUMBNAIL))
-        pair = (row.actual, row.predicted)
-        ids = [errors_id(labels, *classes) for classes in (pair, pair[:1], pair[1:])]
-        photos.append((data_uri(image), ids, row))
+        photos.append((data_uri(image), ids_of[row.path], row))
     return {
         "photos": photos,
         "ids": sorted({name for _, ids, _ in photos for name in ids}),
-        "errors": len(errors),
+        "errors": errors["path"].nunique(),
     }
 
 
@@ -143,8 +145,9 @@ def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[li
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
     """Return the table from `class_rows`, with a link for each class that has photos of errors."""
-    links = [_link(label, labels, ids, label) for label in rows["class"]]
-    return rows.assign(**{"class": pd.Series(links, rows.index, object)})
+    kind = rows.columns[0]
+    links = [_link(label, labels, ids, label) for label in rows[kind]]
+    return rows.assign(**{kind: pd.Series(links, rows.index, object)})
 
 
 def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> object:
@@ -275,10 +278,11 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     return rows
 
 
-def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
+def class_rows(scores: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Return a row of text for each class, starting with the lowest recall on the test split.
 
-    A cell without a score contains "none", for example if a class has no images in a split.
+    A cell without a score contains "none", for example if a class has no images in a split. The
+    first column, with the names, is called `kind`.
     """
     named = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
     texts = named.assign(text=named.apply(describe_score, axis=1)).pivot(
@@ -290,7 +294,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     columns = [*((name, "test") for name in of_test), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
     rows.columns = [f"{CATALOGUE[name].title}, {split}" for name, split in columns]
-    return rows.rename_axis("class").reset_index()
+    return rows.rename_axis(kind).reset_index()
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:

@@ -39,6 +39,11 @@ class Results(NamedTuple):
         return self.metadata["exclusive"]
 
     @property
+    def kind(self) -> str:
+        """What the labels are called."""
+        return "class" if self.exclusive else "label"
+
+    @property
     def sentence(self) -> str:
         """A sentence about the test photos."""
         if self.exclusive:

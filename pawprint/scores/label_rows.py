@@ -65,7 +65,13 @@ def list_label_suspects(
     has = indicators(judged["label"], labels)
     probabilities = probabilities_in(judged)
     place = {path: number for number, path in enumerate(judged["path"])}
-    is_listed = np.where(has, probabilities < MAX_OF_LABEL, probabilities > MIN_OF_MISSING)
+    # The model has to change what the share of a label tells: most images lack a rare one.
+    share = has.mean(axis=0)
+    is_listed = np.where(
+        has,
+        probabilities < np.minimum(MAX_OF_LABEL, share),
+        probabilities > np.maximum(MIN_OF_MISSING, share),
+    )
     # A fold without the only training image of a label has not learned it.
     trained = (judged["split"] == "train").to_numpy()[:, None] & has
     is_listed &= ~(trained & (trained.sum(axis=0) == 1))

@@ -136,6 +136,9 @@ REFUSED = [
     (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
     (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
     (NAMES, {"t.csv": LEAVES + MOSS}, {"label": "labels"}, ["without , ; |", "rust;moss"]),
+    (NAMES, {"t.csv": LEAVES}, {"label": "labels", "separator": "/"}, ["--separator has no"]),
+    (NAMES, {"t.csv": FLAGGED}, NONE | {"separator": "/"}, ["--separator has no", "scab, rust"]),
+    (NAMES, {"t.csv": KAGGLE}, NONE, ["--zeros has no", "breed"]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
     (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
@@ -213,6 +216,7 @@ READ = [
     (NAMES, {"t.csv": LEAVES.replace("b r", "b|r")}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": ISIC}, {"label": "CAT"}, ["CAT (3), not_CAT (3)"]),
+    (NAMES, {"t.csv": FLAGGED}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
     (NAMES, {"t.csv": FLAGGED}, {"zeros": "unlabelled"}, ["1 of 5 photos", "1 unlabelled"]),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {"zeros": "unlabelled"}, [LEFT]),
 ]

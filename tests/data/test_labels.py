@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clean_archive, encode, photo, photos_of
+from conftest import clean_archive, encode, photo, photos_of, refused
 from PIL import Image
 
 from pawprint.base.columns import REJECTED
@@ -107,6 +107,13 @@ def test_correction_counts_in_any_order_of_the_rows(tmp_path, name):
         found |= dict(zip(rejected["path"], rejected["reason"]))
         found |= dict.fromkeys((f"{path} " for path in not_applied), "not applied")
         assert found == {**expected, "cats/8.jpg": "cat", "dogs/9.jpg": "dog"}
+
+
+def test_label_that_empties_a_class_is_named_with_its_file(tmp_path):
+    archive = tmp_path / "images.zip"
+    pack(archive, [("cats/8.jpg", photo(8)), ("dogs/9.jpg", photo(9))])
+    with refused("class dog", "labels.csv gives all its images other labels", "clean.labels"):
+        clean_archive(archive, corrections=[Correction("dogs/9.jpg", "cat")])
 
 
 @pytest.mark.parametrize("labels", [["", "cat"], ["", "cat", "dog"], ["", ""]])

@@ -177,6 +177,8 @@ def test_images_that_show_several_labels_are_counted_and_their_errors_named(othe
     texts = {"missed": cell_of(missed - named), "named": cell_of(named - missed)}
     mistake = ", ".join(f"{verb} {cell}" for verb, cell in texts.items() if cell != "none")
     assert f"<b>{html.escape(mistake)}</b>" in page
+    errors = re.findall(r'<figure class="errors-[^"]*"><img src="[^"]*" alt="([^"]*)">', page)
+    assert 1 < len(errors) == len({*errors})
     for word in ("Confusion", "rare</a>", "max_error sets", "<sea>", "one of the"):
         assert word not in page.split("This run")[-2], word
 
