@@ -29,6 +29,7 @@ from pawprint.network.store import Features, StoredExamples
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # used if C is not chosen
+TIMES_WITH_BLOCKS = 3.0  # C with block features, divided by C without (docs/decisions/25)
 NEAR_TIE = 1e-3  # relative difference of losses below which rough fits, off by 5e-6, do not decide
 # Relative rise of the loss after which larger values of C, which take longest, are not tried: it
 # kept rising on all of 30 data sets.
@@ -186,8 +187,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
 
     C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
     features. Values are tried from the lowest until the loss has risen by RISE. Only fits with a
-    loss near the lowest are exact, so that all processors choose the same C. Block features are
-    added if they lower the log loss by more than its standard error. If C is chosen, all views
+    loss near the lowest are exact, so that all processors choose the same C. Block features, with a
+    C that is TIMES_WITH_BLOCKS larger, are added if they lower the log loss by more than its
+    standard error. If C is chosen, all views
     replace the first view under the same condition, but they are not tried above MAX_SIZE_OF_VIEWS.
 
     Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or too
@@ -229,7 +231,8 @@ def cross_validate(examples: Examples) -> CrossValidation:
         candidates = [*_predict_folds(examples, folds, images, first, near)]
     best = min(candidates, key=lambda candidate: rated.losses(candidate).mean())
     if len(examples.features) > 1:
-        (new,) = _predict_folds(examples, folds, images, best._replace(has_blocks=True), (best.C,))
+        c = TIMES_WITH_BLOCKS * best.C
+        (new,) = _predict_folds(examples, folds, images, best._replace(has_blocks=True), (c,))
         best, gain = rated.choose(new, best)
         best = best._replace(gain=gain)
     views = examples.features[first.has_blocks].shape[1]

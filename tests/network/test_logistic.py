@@ -15,6 +15,7 @@ from pawprint.base.folds import FOLDS
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (
+    TIMES_WITH_BLOCKS,
     VALUES_OF_C,
     CrossValidation,
     Examples,
@@ -89,7 +90,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     is_better,
 ):
     """The additional features are texture in the first case, and noise in the second."""
-    rng, (features, actual) = np.random.default_rng(0), clusters(2, 60)
+    rng, (features, actual) = np.random.default_rng(2), clusters(2, 60)
     others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
     more = np.concatenate([features, others.astype(np.float16)], axis=2)
     examples = examples_of({False: features, True: more}, actual, np.arange(60), 2)
@@ -99,6 +100,8 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
         == is_better
         == (cross_validation.gain.mean < -cross_validation.gain.error)
     )
+    without = cross_validate(examples_of({False: features}, actual, np.arange(60), 2))
+    assert cross_validation.C == without.C * (TIMES_WITH_BLOCKS if is_better else 1)
     columns = more if is_better else features
     solution = solve(examples, (columns, actual), cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
