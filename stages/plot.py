@@ -168,7 +168,10 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
     figures = {
         "learning_curves": charts.draw_learning_curves(
-            run.extract, run.finetune, run.curve, HEADLINES["accuracy" if run.exclusive else "exact"]
+            run.extract,
+            run.finetune,
+            run.curve,
+            HEADLINES["accuracy" if run.exclusive else "exact"],
         ),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),

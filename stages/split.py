@@ -17,7 +17,7 @@ missing. Run: `python -m stages.split`
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN, UNLABELLED, problem_of_labels
+from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED, problem_of_labels
 from pawprint.base.columns import (
     CLASSES,
     IMAGES,
@@ -78,6 +78,7 @@ def main() -> None:
         raise
     # Images that can show several labels are sorted by one of them, and count for each.
     in_classes, each = with_strata(rows, exclusive), one_per_label(rows, exclusive)
+    of_classes = each if exclusive else each[each["label"] != NEITHER]
     found = find_candidates(in_classes, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
@@ -87,8 +88,8 @@ def main() -> None:
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     lines = [
         splitting.describe_keys(images, params),
-        *splitting.describe_lacking(each),
-        splitting.describe_few(each),
+        *splitting.describe_lacking(of_classes),
+        splitting.describe_few(of_classes),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
         splitting.describe_alike(each, one_per_label(near_duplicates, exclusive)),

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     params = load_params()
     require_formats(formats, params.model.backbone)
     if params.clean.several_labels and formats != ["onnx"]:
-        raise InputError("--format: expected onnx, the only format for clean.several_labels: true")
+        raise InputError("--format: expected onnx, the only format for several labels")
     runtime = fetch_runtime() if "page" in formats else {}
     # Last, because TensorFlow takes seconds to start.
     from pawprint.commands.export_formats import export_model

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_format(parser, [*FORMATS, MEGADETECTOR])
     add_model(parser)
-    top = "print the K most probable labels; default: 1 in a table, all in JSON"
+    top = "print the K most probable labels; default: the answer in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
     classes_only = "always predict one of the classes, never unknown or unsure"
     parser.add_argument("--no-unknown", action="store_true", help=classes_only)
@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
     Prints the label of each photo with its probability, or the most probable labels. Photos that
-    show several labels get all of them, joined by | in CSV and JSON. A photo that
-    does not resemble the training images is labelled unknown, and a photo that a person should
-    check is labelled unsure. Photos that cannot be labelled are listed with the reason, and the
-    exit status is 1. CSV and jsonl write each row as soon as it is ready.
+    show several labels get all of them, joined by | in CSV and JSON. A photo that does not resemble
+    the training images is labelled unknown, and a photo that a person should check is labelled
+    unsure. Photos that cannot be labelled are listed with the reason, and the exit status is 1. CSV
+    and jsonl write each row as soon as it is ready.
 
     Examples:
       pawprint predict photos

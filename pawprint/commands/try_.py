@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
     options = candidates.candidates_of(folder, _choices(arguments))
     if options[0].params.clean.several_labels:
         raise InputError(
-            "try: expected clean.several_labels: false. Edit params.yaml, then compare"
+            "try: not available for several labels. Edit params.yaml, run `dvc repro`, and use "
+            "`pawprint compare`"
         )
     level = candidates.level_of(options, arguments.use)
     if arguments.use:

@@ -168,8 +168,8 @@ def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame) -> Iterator[st
         path, label, detail = copies.iloc[0][["path", "label", "detail"]]
         both = cell_of([*labels_in(label), *labels_in(detail.rpartition(", ")[2])])
         yield (
-            f"{counted(len(copies), 'photo')} with copies that have other labels: left out. To "
-            f"join them, add a row with all labels to {LABELS_CSV}, such as {path},{both}"
+            f"{counted(len(copies), 'photo')} with copies that have other labels: left out. Add a "
+            f"row with the right labels to {LABELS_CSV}, such as {path},{both} if all are right"
         )
     if len(usable) and all(len(labels_in(cell)) == 1 for cell in usable["label"] if cell):
         yield (

@@ -18,7 +18,7 @@ NOT_NAMED = "not in a class folder"
 NO_CLASS = "its label in metadata.csv is not a class"
 # The problem and what to do about it, keyed by this reason.
 ADVICE = {
-    NOT_LISTED: ("without a row in metadata.csv", "add rows with their labels"),
+    NOT_LISTED: ("without a row in metadata.csv", "add rows with their labels, or unknown"),
     NO_CLASS: ("labels in metadata.csv that are not classes", "see clean.labels"),
     NOT_NAMED: (
         "unlabelled",

@@ -417,14 +417,12 @@ def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
 
 def describe_lacking(images: pd.DataFrame) -> list[str]:
     """Return a line on validation, and one on test, if some classes have no images there."""
-    classes = images["label"].nunique()
-    found = images.groupby("split")["label"].nunique()
-    few = {name: classes - found.get(name, 0) for name in ("validation", "test")}
-    return [
-        f"{number} of {classes} classes have too few images for {name}"
-        for name, number in few.items()
-        if number
-    ]
+    found = images.groupby("label")["split"].agg(set)
+    few = {
+        name: [label for label, splits in found.items() if name not in splits]
+        for name in ("validation", "test")
+    }
+    return [f"too few images for {name}: {name_some(few[name])}" for name in few if few[name]]
 
 
 def describe_few(images: pd.DataFrame) -> str:

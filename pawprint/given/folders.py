@@ -25,7 +25,7 @@ from pawprint.base.classes import (
     problem_of_names,
 )
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import cell_of, count_labels, labels_in
+from pawprint.base.label_cells import SEPARATOR, cell_of, count_labels, labels_in
 from pawprint.given.metadata_csv import Rows
 from pawprint.given.names import (
     SPLIT_OF_FOLDER,
@@ -144,7 +144,11 @@ def _layout_of_cells(
     }
     if isinstance(labels, str):
         labels = {label: [label] for cell in cells.values() for label in cell}
-    if problem := problem_of_names(labels) or (NEITHER in labels and f"expected {NEITHER} alone"):
+    joined = (each for each in labels if {*re.split(r"\s*[,;]\s*", each)} <= {*labels} - {each})
+    problem = problem_of_names(labels) or (NEITHER in labels and f"expected {NEITHER} alone")
+    if other := next(joined, ""):
+        problem = f"expected labels joined by {SEPARATOR}. Received: {other!r}"
+    if problem:
         raise InputError(f"{archive}: metadata.csv: {printable(problem)}. Correct the labels.")
     label_of = {name.lower(): label for label in labels for name in labels[label]}
     places = dict.fromkeys(names, Place("", ""))

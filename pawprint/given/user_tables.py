@@ -15,7 +15,7 @@ from pawprint.base.classes import NEITHER, RESERVED, is_reserved, problem_of_nam
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
-from pawprint.base.label_cells import cell_of, labels_in, names_in
+from pawprint.base.label_cells import SEPARATOR, cell_of, labels_in, names_in
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -268,7 +268,10 @@ def read_corrections(
                 f"{NEITHER} in lower case. Received: {label!r}. Correct it."
             )
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
-            problem = f"expected the label {one_of(choices)}. Received: {label!r}."
+            several = "" if exclusive else f", or several joined by {SEPARATOR}"
+            if exclusive and SEPARATOR in label:
+                several = " (for several labels, see clean.several_labels)"
+            problem = f"expected the label {one_of(choices)}{several}. Received: {row['label']!r}."
         elif correction.image in corrections:
             problem = f"expected each image once. Received: {correction.image!r} again."
         if problem:

@@ -101,14 +101,29 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "label"),
-    [("dog|cat", "cat|dog"), ("none", "none"), ("dog|ant", None), ("none|cat", None), ("", None)],
+    [
+        ("dog|cat", "cat|dog"),
+        ("none", "none"),
+        ("dog|ant", None),
+        ("dog,cat", None),
+        ("none|cat", None),
+        ("", None),
+    ],
 )
 def test_cell_joins_known_labels(tmp_path, cell, label):
     table = tmp_path / "labels.csv"
     table.write_text(f"path;label\ncats/1.jpg;{cell}\n", encoding="utf-8")
-    with refused("line 2: expected the label") if label is None else contextlib.nullcontext():
+    problem = refused("line 2: expected the label", "joined by |", f"Received: {cell!r}")
+    with problem if label is None else contextlib.nullcontext():
         (correction,) = read_corrections(table, MEMBERS, LABELS, exclusive=False)
         assert correction == Correction("cats/1.jpg", label)
+
+
+def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\ncats/1.jpg,cat|dog\n", encoding="utf-8")
+    with refused("line 2: expected the label", "see clean.several_labels"):
+        read_corrections(table, MEMBERS, LABELS)
 
 
 def test_empty_cell_is_not_none_in_a_source_without_labels(tmp_path):

@@ -141,6 +141,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         (SEVERAL, None),
         (SEVERAL | {EPOCHS: {"number": 1}}, EPOCHS),
         (SEVERAL | {"model.fine_tune_at": "auto"}, "model.fine_tune_at"),
+        (SEVERAL | {"head.dense": {"units": 8}}, "head.dense"),
         (SEVERAL | {"train_extract.class_weight": "balanced"}, "train_extract.class_weight"),
         (SEVERAL | {"calibrate.max_error": 0.1}, "calibrate.max_error"),
         (SEVERAL | {"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, None),

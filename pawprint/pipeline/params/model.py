@@ -311,6 +311,7 @@ class Params(section.Section):
             labels, exclusive = sorted(self.clean.labels), not self.clean.several_labels
             problem = problem_of_threshold(self.calibrate, labels, exclusive) or problem
         not_of_several = {
+            "head.dense": self.head.dense is not None,
             "train_extract.epochs": self.train_extract.epochs is not None,
             "model.fine_tune_at": self.model.fine_tune_at is not None,
             "train_extract.class_weight": self.train_extract.class_weight == "balanced",
@@ -318,7 +319,8 @@ class Params(section.Section):
         }
         if self.clean.several_labels and any(not_of_several.values()):
             name = max(not_of_several, key=not_of_several.__getitem__)
-            problem = f"{name}: expected null with clean.several_labels: true. Change one of them"
+            usual = "auto" if name.endswith("class_weight") else "null"
+            problem = f"{name}: expected {usual}, because images can show several labels"
         if problem:
             raise ValueError(problem)
         return self
