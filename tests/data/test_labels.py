@@ -176,7 +176,8 @@ def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path
 
 def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path):
     rows = 'file_name,label\n1.jpg,sea\n2.jpg,sunset\n3.jpg,"sea, sunset"\n'
-    pack(tmp_path / "images.zip", [("metadata.csv", rows.encode()), ("1.jpg", photo(1))])
+    photos = [(f"{number}.jpg", photo(number)) for number in (1, 2, 3)]
+    pack(tmp_path / "images.zip", [("metadata.csv", rows.encode()), *photos])
     with refused("metadata.csv: expected labels joined by |", "'sea, sunset'"):
         clean_archive(tmp_path / "images.zip", labels="auto", exclusive=False)
 
