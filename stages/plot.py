@@ -166,13 +166,10 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     train = run.images.assign(stratum=strata).merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
+    histories = (run.extract, run.finetune, run.curve)
+    headline = HEADLINES["accuracy" if run.exclusive else "exact"]
     figures = {
-        "learning_curves": charts.draw_learning_curves(
-            run.extract,
-            run.finetune,
-            run.curve,
-            HEADLINES["accuracy" if run.exclusive else "exact"],
-        ),
+        "learning_curves": charts.draw_learning_curves(*histories, headline),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }
