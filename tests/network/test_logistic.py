@@ -101,8 +101,8 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
         == (cross_validation.gain.mean < -cross_validation.gain.error)
     )
     without = cross_validate(examples_of({False: features}, actual, np.arange(60), 2))
-    expected = without.C * (TIMES_WITH_BLOCKS if is_better else 1)
-    assert cross_validation.C == expected
+    times = TIMES_WITH_BLOCKS if is_better else 1
+    assert without.C * times == cross_validation.C
     columns = more if is_better else features
     solution = solve(examples, (columns, actual), cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
