@@ -6,7 +6,6 @@ stages can avoid. `dvc repro` runs as a separate process.
 
 import contextlib
 import logging
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -82,9 +81,10 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
             raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse((folder / path).read_bytes())
-        work_tree(folder)  # raises InputError before DVC prints a traceback
+        top = work_tree(folder) or folder  # raises InputError before DVC prints a traceback
+        inner = folder.resolve().relative_to(top.resolve())  # DVC reads from the top
         with contextlib.chdir(folder):
-            return parse(api.read(_from_root(path), rev=rev, mode="rb"))
+            return parse(api.read((inner / path).as_posix(), rev=rev, mode="rb"))
     except ValueError as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that contains it.") from None
     except (OSError, DvcException, DataIndexDirError, SCMError) as error:
@@ -93,15 +93,6 @@ def read_revision(folder: Path, rev: str, path: Path, parse: Callable[[bytes], P
             f"cache or remote. Received: {_one_line(error).rstrip('.')}. Commit a run "
             "with `git add .` and `git commit`, or choose another revision."
         ) from None
-
-
-def _from_root(path: Path) -> str:
-    """Return the path from the root of the Git repository, where DVC looks for files."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        project, root = map(os.path.realpath, (repo.root_dir, repo.scm.root_dir))
-    return Path(os.path.relpath(project, root), path).as_posix()
 
 
 def make_project(folder: Path) -> None:
