@@ -233,12 +233,12 @@ def _parse_json(content: bytes) -> Any:
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Write (member name, bytes) pairs to a zip in the given order.
+def pack(path: Path, contents: Iterable[tuple[str, bytes]], appends: bool = False) -> None:
+    """Write (member name, bytes) pairs to a zip in the given order, or append them to a file's end.
 
     Members are not compressed, because images already are. A name may occur twice.
     """
-    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a" if appends else "w") as archive:
         warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)

@@ -1,6 +1,5 @@
 """Make a LiteRT model that programs for phones and cameras take as it is: inputs and metadata."""
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from pawprint.base.files import FIXED_DATE
+from pawprint.base.files import pack
 from pawprint.network.hardware import keras
 
 LABELS_FILE = "labels.txt"  # in the zip
@@ -25,7 +24,7 @@ DESCRIPTION = {0: "pawprint", 3: [{2: [PIXELS], 3: [PROBABILITY]}], 7: "1.0.0"}
 def add_metadata(path: Path, labels: Sequence[str]) -> None:
     """Add metadata to a model of one image input and one output with a number for each label.
 
-    Zip members are stored, because programs refuse compressed ones.
+    Members of the zip are not compressed, because programs refuse others.
     """
     from ai_edge_litert import schema_py_generated as schema  # installed with the `export` extra
 
@@ -40,10 +39,8 @@ def add_metadata(path: Path, labels: Sequence[str]) -> None:
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(builder.Output())
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_STORED) as archive:
-        member = zipfile.ZipInfo(LABELS_FILE, FIXED_DATE)
-        member.create_system = 3  # always Unix, so that all systems write the same bytes
-        archive.writestr(member, "".join(f"{label}\n" for label in labels))
+    text = "".join(f"{label}\n" for label in labels)
+    pack(path, [(LABELS_FILE, text.encode())], appends=True)
 
 
 def _write(builder: flatbuffers.Builder, value: Any) -> int:
