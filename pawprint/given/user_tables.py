@@ -5,7 +5,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
@@ -161,17 +161,6 @@ def spellings(path: str) -> tuple[str, ...]:
     return path, normalize("NFC", path), normalize("NFC", path.strip())
 
 
-def by_spelling(names: Iterable[str]) -> dict[str, str]:
-    """Return names keyed by themselves and by their composed Unicode, for `find_name`."""
-    names = [*names]
-    return {normalize("NFC", name): name for name in names} | {name: name for name in names}
-
-
-def find_name(path: str, name_of: Mapping[str, str]) -> str | None:
-    """Return the name that a path stands for in any of its `spellings`, or None."""
-    return next((name_of[each] for each in spellings(path) if each in name_of), None)
-
-
 def name_likely(path: str, paths: Sequence[str]) -> str:
     """Return a question that suggests up to three `paths` for a wrong path, or "".
 
@@ -246,10 +235,12 @@ def read_corrections(
     if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*dict.fromkeys([*labels, NEITHER])]
-    member_of = by_spelling(members or ())
+    member_of = {normalize("NFC", name): name for name in members or ()}
+    member_of |= {name: name for name in members or ()}
     corrections: dict[str, Correction] = {}
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
-        name = find_name(row["path"], member_of) or row["path"]
+        found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
+        name = next(found, row["path"])
         label = normalize("NFC", row["label"])
         names = [label] if exclusive else labels_in(label)
         label = label if exclusive else cell_of(names)
