@@ -68,13 +68,12 @@ def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], byt
         for line, row in rows:
             cells = {column: cell.strip() for column, cell in row.items()}
             path = posixpath.join(folder, cells["file_name"])
-            member = members.get(normalize("NFC", posixpath.normpath(path)))
+            member = members.get(normalize("NFC", posixpath.normpath(path)), "")
             if problem := _row_problem(cells, member, rows_by_member):
-                if cells["file_name"] and member is None:
+                if cells["file_name"] and not member:
                     problem += f" {_advise(cells['file_name'], folder, names)}"
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
-            if member is not None:
-                rows_by_member[member] = _parse_row(cells, member)
+            rows_by_member[member] = _parse_row(cells, member)
     return rows_by_member if any(map(is_metadata, names)) else None
 
 
@@ -93,13 +92,13 @@ def _parse_row(cells: dict[str, str], member: str) -> CsvRow:
     return CsvRow(label, split, cells.get("group", ""), further)
 
 
-def _row_problem(cells: dict[str, str], member: str | None, rows: Rows) -> str | None:
+def _row_problem(cells: dict[str, str], member: str, rows: Rows) -> str | None:
     name = cells["file_name"]
     label = cells["label"]
     split = cells.get("split", "")
     if not name or not label:
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
-    if member is None:
+    if not member:
         return (
             "expected a path to a file, relative to the CSV and with / as separator. Received: "
             f"{name!r}, which does not exist."
