@@ -77,11 +77,8 @@ def _record(compared: ComparedRun) -> dict:
     }
 
 
-NO_NAMES: Mapping[str, str] = {}
-
-
 def compare_revisions(
-    folder: Path, old: str, new: Sequence[str], names: Mapping[str, str] = NO_NAMES
+    folder: Path, old: str, new: Sequence[str], names: Mapping[str, str] = {}
 ) -> list[ComparedRun]:
     """Compare each of the `new` runs with the `old` one, using `compare_runs`.
 
