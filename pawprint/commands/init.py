@@ -366,8 +366,7 @@ def _copy(given: Given, target: Path, put: Callable[[Path, Path], object]) -> No
 def _describe_copy(images: Path, copy: Path) -> list[str]:
     """Return lines about a .dvcignore and empty folders in the images, and about their copy."""
     rules = images / DVC_IGNORE
-    text = read_text(rules) if rules.is_file() else ""
-    lines = [f"{rules} is not applied, so files that it lists are copied, too"]
-    lines = lines if re.search(r"^\s*[^\s#]", text, re.MULTILINE) else []
-    lines += describe_empty(images) if images.is_dir() else []
+    lines = describe_empty(images)
+    if rules.is_file() and re.search(r"^\s*[^\s#]", read_text(rules), re.MULTILINE):
+        lines.insert(0, f"{rules} is not applied, so files that it lists are copied, too")
     return [*lines, f"{copy} is a copy of {images}: add and remove photos there"]
