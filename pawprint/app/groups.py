@@ -8,7 +8,6 @@ may be a new class. Later, photos are grouped by the class that a head predicts.
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -132,8 +131,8 @@ class Pool(NamedTuple):
     known: Sequence[str] = ()
     cluster: np.ndarray = np.empty(0, int)
     distance: np.ndarray = np.empty(0)
-    about: Mapping[str, str] = MappingProxyType({})
-    beside: Mapping[str, str] = MappingProxyType({})
+    about: Mapping[str, str] = {}
+    beside: Mapping[str, str] = {}
 
     def all_images(self) -> list[ImageKey]:
         """Return all photos, with and without a label."""

@@ -27,7 +27,6 @@ from pawprint.given.user_tables import (
     parse_csv,
 )
 
-LABELS_LOCK = Path(".dvc/tmp/labels.lock")  # shared by all sessions and processes in the project
 # Cells in the row of each image (see `image_of`), or None for no row.
 Changes = dict[str, Cells | None]
 # Undoes a change. Raises InputError, without changing anything, if its rows were changed since.
@@ -35,9 +34,12 @@ Undo = Callable[[], object]
 
 
 def lock_of(project: Path) -> FileLock:
-    """Return the lock of a project's labels, which a thread can acquire again while it holds it."""
+    """Return the lock of a project's labels, which all its sessions and processes share.
+
+    A thread can acquire it again while it holds it.
+    """
     # Another lock of the same file would wait for this one.
-    return FileLock((project / LABELS_LOCK).resolve(), is_singleton=True)
+    return FileLock((project / ".dvc/tmp/labels.lock").resolve(), is_singleton=True)
 
 
 def read_rows(table: Path) -> list[Cells]:

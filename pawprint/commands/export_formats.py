@@ -58,10 +58,13 @@ class Trained(NamedTuple):
         """Return the folder of an export."""
         return self.run.folder / paths.EXPORT / name
 
+    def pixels(self) -> Iterator[np.ndarray]:
+        """Yield the pixels of each photo as `read_pixels` does."""
+        return read_pixels(self.run, self.photos)
+
     def outputs(self, network: RunNetwork) -> NamedOutputs:
         """Return the outputs of a network for the photos, as `all_outputs` does."""
-        pixels = read_pixels(self.run, self.photos)
-        return all_outputs(network, pixels, self.run.metadata.probabilities)
+        return all_outputs(network, self.pixels(), self.run.metadata.probabilities)
 
     def labels(self, outputs: NamedOutputs) -> np.ndarray:
         """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""

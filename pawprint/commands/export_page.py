@@ -49,7 +49,6 @@ NETWORK = re.compile('<script type="text/plain" id="network">([^<]+)</script>')
 # Arrays with less than this fraction of all values stay float32, such as the first convolutions.
 # Small arrays add little to the file, and rounding them would change the outputs most.
 SMALL = 0.015
-LARGEST_HALF = float(np.finfo(np.float16).max)
 SQUARES = {
     "crop": "from the central square",
     "pad": "with grey borders, so that the whole photo is used",
@@ -142,7 +141,7 @@ def with_half_weights(network: bytes) -> bytes:
     casts = []
     for tensor in arrays:
         values = numpy_helper.to_array(tensor)
-        if values.size < small or not np.abs(values).max(initial=0) <= LARGEST_HALF:
+        if values.size < small or not np.abs(values).max(initial=0) <= np.finfo(np.float16).max:
             continue
         name = tensor.name
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}/float16"))

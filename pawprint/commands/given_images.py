@@ -19,7 +19,6 @@ from pawprint.given.decoding.formats import FORMATS
 from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
 
 MAX_READ = 2000  # number of evenly spaced images whose header is read
-OF_DATASETS = (".arrow", ".parquet")
 
 
 class Given(NamedTuple):
@@ -88,7 +87,7 @@ def _read_folder(folder: Path) -> Given:
         raise InputError(f"{folder}: {problem}")
     images = [*filter(is_image_name, files)]
     others = [name for name in files if is_visible(name) and not is_image_name(name)]
-    if not images and any(name.lower().endswith(OF_DATASETS) for name in others):
+    if not images and any(name.lower().endswith((".arrow", ".parquet")) for name in others):
         raise InputError(
             f"{folder}: expected photos. Received: {name_some(others)}. Write them to a folder as "
             "docs/images.md shows for Hugging Face data sets."

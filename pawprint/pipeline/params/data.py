@@ -28,18 +28,15 @@ class Fetch(section.Section):
         return source
 
 
-BY_FOLDERS = ("auto", "outer", "inner")  # see pawprint/given/folders.py
-
-
 class Clean(section.Section):
     """Which images to keep, and their classes."""
 
     rule: Literal["decodes", "jfif"]
-    # It may also be one of BY_FOLDERS, which the validator accepts.
+    # It may also be a word, which the validator accepts: see pawprint/given/folders.py.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
         section.either(
-            BY_FOLDERS,
+            ("auto", "outer", "inner"),
             "auto, outer, inner, or a mapping of each class to a list of folders",
             lambda labels: isinstance(labels, dict),
         ),
