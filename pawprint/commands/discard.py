@@ -149,7 +149,7 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
     if old:
         git("restore", "--source=HEAD", "--staged", "--worktree", "--", *old, folder=folder)
     if new:
-        git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *new, folder=folder)
+        git("rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--", *new, folder=folder)
         git("clean", "--quiet", "--force", "--", *new, folder=folder)
     missing = check_out(folder, paths.PIPELINE)
     lacking = missing.intersection(Recorded(folder=folder).outputs())

@@ -120,7 +120,7 @@ def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):
     last = [*record["wrong"][MOST_WRONG - 1].values()]
     assert last[1:] == ["cat", "dog"]
     table = printed(Path.cwd(), *command)
-    assert f"\n{len(record['wrong'])} photos taken" in table
+    assert f"\n{len(record['wrong'])} photos with a wrong" in table
     assert table.splitlines()[-1].split() == last
 
 
