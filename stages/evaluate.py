@@ -197,9 +197,8 @@ def find_suspects(
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
-        if exclusive:
-            images = judge(images, probabilities_in(table), predicted_labels(table))
-        judged.append(images.assign(split=name))
+        of_split = judge(images, probabilities_in(table), predicted_labels(table), exclusive)
+        judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     find = list_suspects if exclusive else list_label_suspects

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pawprint.base.classes import NEITHER, log_losses
+from pawprint.base.classes import NEITHER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,22 +39,26 @@ def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
     return {*count_labels(cells, exclusive)} - (set() if exclusive else {NEITHER})
 
 
-def encode(cells: Iterable[str], labels: list[str], exclusive: bool) -> np.ndarray:
-    """Return the class index of each image, int64 `(images,)`, with -1 for other names.
+def encode(cells: Iterable[str], labels: list[str], exclusive: bool = False) -> np.ndarray:
+    """Return whether each image shows each label, bool `(images, labels)`.
 
-    Unless labels are `exclusive`, return the `indicators` of cells.
+    If labels are `exclusive`, return the class index of each image, int64 `(images,)`, with -1 for
+    other names.
     """
-    if not exclusive:
-        return indicators(cells, labels)
-    index = {label: number for number, label in enumerate(labels)}
-    return np.array([index.get(name, -1) for name in cells], np.int64)
-
-
-def indicators(cells: Iterable[str], labels: list[str]) -> np.ndarray:
-    """Return whether each image shows each label, bool `(images, labels)`."""
+    if exclusive:
+        index = {label: number for number, label in enumerate(labels)}
+        return np.array([index.get(name, -1) for name in cells], np.int64)
     found = [set(labels_in(cell)) for cell in cells]
     shown = [[label in one for label in labels] for one in found]
     return np.array(shown, bool).reshape(len(found), len(labels))
+
+
+def to_indicators(encoded: np.ndarray, labels: int) -> np.ndarray:
+    """Return whether each image shows each of so many labels, bool `(images, labels)`.
+
+    `encoded` is as from `encode`.
+    """
+    return encoded if encoded.ndim == 2 else encoded[:, None] == np.arange(labels)
 
 
 def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
@@ -120,17 +124,6 @@ def are_right(
         return probabilities.argmax(axis=-1) == actual
     at_least_one = bool((actual if training is None else training).any(axis=1).all())
     return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
-
-
-def losses_of(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the log loss of each image, float64 `(images,)`, summed over its labels.
-
-    `actual` is as from `encode`. Probabilities below 2.2e-16 count as 2.2e-16.
-    """
-    if actual.ndim == 1:
-        return log_losses(actual, probabilities)
-    of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
-    return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)
 
 
 def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, Columns, numbers
+from pawprint.base.columns import JUDGED_LABELS, PROBABILITY
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
@@ -14,32 +14,26 @@ MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
 
-def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+def judge(
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str], exclusive: bool = True
+) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, from a model that was not trained on these images.
+    `probabilities` are `(images, labels)`, from a model that was not trained on these images.
+    Unless labels are `exclusive`, the table has JUDGED_LABELS and the probability of each label.
     """
+    if not exclusive:
+        of_labels = {PROBABILITY + label: column for label, column in zip(labels, probabilities.T)}
+        return images[[*JUDGED_LABELS]].assign(**of_labels)
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])
     others = probabilities.copy()
     others[rows, actual] = 0
-    return images[["path", "label", "pixels_sha256"]].assign(
+    return images[[*JUDGED_LABELS]].assign(
         likely=np.array(labels)[others.argmax(axis=1)],
         probability=probabilities[rows, actual],
         likely_probability=others.max(axis=1),
     )
-
-
-def judge_labels(
-    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
-) -> tuple[pd.DataFrame, Columns]:
-    """Return the table that JUDGED is for images with several labels, and its columns.
-
-    It has a probability for each label. The arguments are as in `judge`.
-    """
-    names = [PROBABILITY + label for label in labels]
-    rows = images[[*JUDGED_LABELS]].assign(**dict(zip(names, probabilities.T)))
-    return rows, JUDGED_LABELS | numbers(*names)
 
 
 def list_suspects(

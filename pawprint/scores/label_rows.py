@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.classes import NEITHER
-from pawprint.base.label_cells import SEPARATOR, cell_of, indicators, labels_in
+from pawprint.base.label_cells import SEPARATOR, cell_of, encode, labels_in
 from pawprint.scores.label_review import MAX_OF_LABEL, order_suspects
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
@@ -62,7 +62,7 @@ def list_label_suspects(
     the least probable of either kind come first, taking turns.
     """
     labels = predicted_labels(judged)
-    has = indicators(judged["label"], labels)
+    has = encode(judged["label"], labels)
     probabilities = probabilities_in(judged)
     place = {path: number for number, path in enumerate(judged["path"])}
     # The model has to change what the share of a label tells: most images lack a rare one.

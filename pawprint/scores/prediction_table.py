@@ -23,7 +23,6 @@ from pawprint.base.columns import (
 from pawprint.base.files import parse_file
 from pawprint.base.label_cells import cells_of, encode, named_labels
 from pawprint.base.tables import parse_table, write_table
-from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
@@ -42,8 +41,13 @@ def parse_probabilities(content: bytes) -> pd.DataFrame:
 
 def parse_judged(content: bytes) -> pd.DataFrame:
     """Parse a JUDGED table, or JUDGED_LABELS and probabilities, like `parse_table`."""
-    numbers = _numbers_in(_header(content))
-    return parse_table(content, JUDGED_LABELS | numbers if numbers else JUDGED)
+    return parse_table(content, columns_of_judged(_header(content)))
+
+
+def columns_of_judged(names: Iterable[str]) -> Columns:
+    """Return JUDGED, or JUDGED_LABELS and the probabilities among these names of columns."""
+    numbers = _numbers_in(names)
+    return JUDGED_LABELS | numbers if numbers else JUDGED
 
 
 def _header(content: bytes) -> list[str]:
@@ -113,9 +117,8 @@ def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.
     """
     labels = predicted_labels(predictions)
     actual, predicted = (encode(predictions[n], labels, exclusive) for n in ("actual", "predicted"))
-    kind = Predictions if exclusive else LabelPredictions
     groups = predictions["path"].to_numpy()
-    read = kind(actual, probabilities_in(predictions), predicted, labels, groups)
+    read = Predictions(actual, probabilities_in(predictions), predicted, labels, groups)
     return predictions.assign(
         confidence=read.confidence, wrong=~read.is_right, mistake=read.mistakes, loss=read.losses
     ).reset_index(drop=True)

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from pawprint.base.label_cells import cells_of
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
-from pawprint.scores.label_review import judge, judge_labels, list_suspects
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
 from pawprint.scores.prediction_table import tabulate, with_confidence
 
@@ -245,7 +245,7 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
     said = np.array(cells_of(has ^ is_wrong, LABELS))
     table = with_confidence(tabulate(images, probabilities, said, LABELS), exclusive=False)
-    judged = judge_labels(images[:0], probabilities[:0], LABELS)[0]
+    judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
     curve, to_review = run_of().learning_curve, pd.DataFrame()
     return RunData(images, judged, {"test": table}, curve, {}, to_review, exclusive=False)
 

@@ -31,10 +31,9 @@ from pawprint.base.files import pack, write_json
 from pawprint.base.label_cells import cells_of
 from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
-from pawprint.scores.label_metrics import LabelPredictions
-from pawprint.scores.label_review import judge, judge_labels
+from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
-from pawprint.scores.prediction_table import tabulate, write_probabilities
+from pawprint.scores.prediction_table import columns_of_judged, tabulate, write_probabilities
 
 PER_CLASS = 10  # per class and split
 # Cells of an IMAGES table.
@@ -174,10 +173,11 @@ def write_label_run(workspace: Path) -> list[str]:
     scores = []
     for name, images in split.groupby("split"):
         of_split = (array[images.index] for array in arrays)
-        predictions = LabelPredictions(*of_split, labels, images["path"].to_numpy())
-        judged = judge_labels(images, predictions.probabilities, labels)
+        predictions = Predictions(*of_split, labels, images["path"].to_numpy())
+        judged = judge(images, predictions.probabilities, labels, exclusive=False)
         if name == "train":
-            write_table(workspace / paths.CROSS_VALIDATION_CSV, *judged)
+            path = workspace / paths.CROSS_VALIDATION_CSV
+            write_table(path, judged, columns_of_judged(judged))
             continue
         table = tabulate(images, predictions.probabilities, predictions.names, labels)
         write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
