@@ -39,7 +39,7 @@ from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshol
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.label_rows import list_label_suspects, split_labels
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import (
     parse_judged,
     predicted_labels,
@@ -201,8 +201,7 @@ def find_suspects(
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    find = list_suspects if exclusive else list_label_suspects
-    return find(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

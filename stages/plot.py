@@ -18,7 +18,7 @@ from pawprint.base import columns, paths
 from pawprint.base.classes import HEADLINES, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
-from pawprint.base.label_cells import count_labels, one_per_label, with_strata
+from pawprint.base.label_cells import count_labels, one_per_label, strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -162,14 +162,13 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    strata = with_strata(run.images, run.exclusive)["label"]
-    train = run.images.assign(stratum=strata).merge(run.files[OF_FILE])
+    by_stratum = run.images.assign(stratum=strata(run.images["label"], run.exclusive))
+    train = by_stratum.merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
+    right = HEADLINES["accuracy" if run.exclusive else "exact"]
     figures = {
-        "learning_curves": charts.draw_learning_curves(
-            run.extract, run.finetune, run.curve, HEADLINES["accuracy" if run.exclusive else "exact"]
-        ),
+        "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve, right),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }

@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 SEPARATOR = "|"
 
 
-def labels_in(cell: str) -> list[str]:
-    """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none."""
+def labels_in(cell: str, exclusive: bool = False) -> list[str]:
+    """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none.
+
+    If labels are `exclusive`, a cell is a label.
+    """
+    if exclusive:
+        return [cell]
     return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
 
 
@@ -25,13 +30,8 @@ def cell_of(labels: Iterable[str]) -> str:
 
 
 def count_labels(cells: Iterable[str], exclusive: bool = False) -> Counter[str]:
-    """Return how many cells have each label, or none of them, under NEITHER.
-
-    If labels are `exclusive`, a cell is a label.
-    """
-    if exclusive:
-        return Counter(cells)
-    return Counter(label for cell in cells for label in (labels_in(cell) or [NEITHER]))
+    """Return how many cells have each label, or none of them, under NEITHER."""
+    return Counter(label for cell in cells for label in (labels_in(cell, exclusive) or [NEITHER]))
 
 
 def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
@@ -53,19 +53,21 @@ def encode(cells: Iterable[str], labels: list[str], exclusive: bool = False) -> 
     return np.array(shown, bool).reshape(len(found), len(labels))
 
 
+def decode(encoded: np.ndarray, labels: list[str]) -> np.ndarray:
+    """Return the class or the cell of each image, str `(…)`, from what `encode` returns."""
+    if encoded.dtype != bool:
+        return np.array(labels)[encoded]
+    rows = encoded.reshape(-1, len(labels))
+    cells = [cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in rows]
+    return np.array(cells).reshape(encoded.shape[:-1])
+
+
 def to_indicators(encoded: np.ndarray, labels: int) -> np.ndarray:
-    """Return whether each image shows each of so many labels, bool `(images, labels)`.
+    """Return whether each image shows each of so many labels, bool `(…, labels)`.
 
     `encoded` is as from `encode`.
     """
-    return encoded if encoded.ndim == 2 else encoded[:, None] == np.arange(labels)
-
-
-def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
-    """Return the cell of each image, given whether it shows each label."""
-    return [
-        cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in indicators
-    ]
+    return encoded if encoded.dtype == bool else encoded[..., None] == np.arange(labels)
 
 
 def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFrame":
@@ -79,16 +81,13 @@ def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFr
     return images.assign(label=labels).explode("label")
 
 
-def with_strata(images: "pd.DataFrame", exclusive: bool) -> "pd.DataFrame":
-    """Return a table with `strata` as `label` in place of cells, or of `exclusive` classes."""
-    return images if exclusive else images.assign(label=strata(images["label"]))
-
-
-def strata(cells: "pd.Series") -> "pd.Series":
+def strata(cells: "pd.Series", exclusive: bool = False) -> "pd.Series":
     """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
 
-    Labels are counted in these cells.
+    Labels are counted in these cells. An `exclusive` class sorts its images itself.
     """
+    if exclusive:
+        return cells
     images = count_labels(cells)
     return cells.map(
         lambda cell: min(labels_in(cell), key=lambda label: (images[label], label), default=NEITHER)

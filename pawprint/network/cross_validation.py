@@ -15,7 +15,7 @@ import pandas as pd
 from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_cells import are_right, cells_of, strata
+from pawprint.base.label_cells import are_right, decode, strata
 from pawprint.base.threads import map_in_threads
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -84,9 +84,8 @@ class Examples(NamedTuple):
     @property
     def strata(self) -> np.ndarray:
         """The class by which each image is sorted, or its rarest label, text `(images,)`."""
-        if self.exclusive:
-            return np.array(self.labels)[self.actual]
-        return strata(pd.Series(cells_of(self.actual, self.labels))).to_numpy()
+        names = decode(self.actual, self.labels)
+        return names if self.exclusive else strata(pd.Series(names)).to_numpy()
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""

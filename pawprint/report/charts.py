@@ -62,8 +62,9 @@ def draw_learning_curves(
 ) -> Figure:
     """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
 
-    `headline` is the title of the score in the column `accuracy` of the latter. Fine-tuning continues the epoch count. A logistic regression head is drawn at epoch 0; without
-    fine-tuning, epochs are left out.
+    `headline` is the title of the score in the column `accuracy` of the latter. Fine-tuning
+    continues the epoch count. A logistic regression head is drawn at epoch 0; without fine-tuning,
+    epochs are left out.
     """
     before = max(head["epoch"], default=0)
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])

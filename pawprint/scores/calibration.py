@@ -264,9 +264,8 @@ def decide(
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
     is_unknown = metadata.are_unknown(unknown_scores)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-    predicted = (metadata.classes if metadata.exclusive else metadata.named)(probabilities)
-    rest = metadata.labels, groups, is_unknown, is_decided
-    return Predictions(actual, probabilities, predicted, *rest)
+    of_images = actual, probabilities, metadata.encoded(probabilities)
+    return Predictions(*of_images, metadata.labels, groups, is_unknown, is_decided)
 
 
 def describe_rules(

@@ -17,7 +17,7 @@ import pandas as pd
 
 from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_losses
 from pawprint.base.columns import EACH_LABEL, RELIABILITY, ROC, SCORES
-from pawprint.base.label_cells import cell_of, cells_of, to_indicators
+from pawprint.base.label_cells import cell_of, decode, to_indicators
 from pawprint.scores import intervals
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -100,9 +100,7 @@ class Predictions:
     @property
     def names(self) -> np.ndarray:
         """Each image's predicted class, or its labels in one cell, str `(images,)`."""
-        if self.exclusive:
-            return np.array(self.labels)[self.predicted]
-        return np.array(cells_of(self.predicted, self.labels))
+        return decode(self.predicted, self.labels)
 
     @property
     def mistakes(self) -> list[str]:
@@ -113,7 +111,7 @@ class Predictions:
         if self.exclusive:
             return [f"label: {self.labels[index]}" for index in self.actual]
         kinds = {"missed": self.is_of & ~self.is_named, "named": self.is_named & ~self.is_of}
-        cells = {verb: cells_of(wrong, self.labels) for verb, wrong in kinds.items()}
+        cells = {verb: decode(wrong, self.labels) for verb, wrong in kinds.items()}
         return [
             "\n".join(f"{verb} {cell}" for verb, cell in zip(cells, row) if cell != cell_of([]))
             for row in zip(*cells.values())

@@ -1,7 +1,7 @@
 """Make, read and write the PROBABILITIES table: a row for each image, with its prediction.
 
 `evaluate` writes the table to data/probabilities.csv, and the PREDICTED_CLASSES columns to
-plots/predictions.csv. This module also ranks and counts the errors in the table.
+plots/predictions.csv. This module also ranks the errors in the table.
 """
 
 import csv
@@ -21,7 +21,7 @@ from pawprint.base.columns import (
     Columns,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_cells import cells_of, encode, named_labels
+from pawprint.base.label_cells import decode, encode, named_labels
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 
@@ -155,7 +155,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     if labels := predicted_labels(judged):
         at_least_one = bool((judged["label"] != NEITHER).all())
         named = named_labels(probabilities_in(judged), at_least_one)
-        table = with_image(judged).assign(actual=judged["label"], predicted=cells_of(named, labels))
+        table = with_image(judged).assign(actual=judged["label"], predicted=decode(named, labels))
         return with_confidence(table, exclusive=False)
     is_wrong = judged["likely_probability"] > judged["probability"]
     return with_image(judged).assign(
@@ -176,16 +176,3 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
     table = every_prediction(judged, predictions)
     wrong = table[table["wrong"]].drop(columns="wrong")
     return wrong.sort_values("confidence", ascending=False, kind="stable")
-
-
-def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count the images in a PROBABILITIES table: true labels are rows, predicted labels columns."""
-    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
-    return counts.reindex(index=labels, columns=labels, fill_value=0)
-
-
-def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return the most confused pairs of classes: `actual`, `predicted` and `images`."""
-    wrong = predictions[predictions["actual"] != predictions["predicted"]]
-    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
-    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pawprint.base.label_cells import cell_of, cells_of, encode, labels_in, strata
+from pawprint.base.label_cells import cell_of, decode, encode, labels_in, strata
 
 LABELS = ["sea", "sunset", "trees"]
 
@@ -13,7 +13,8 @@ def test_a_cell_holds_a_set_of_labels() -> None:
     assert [*map(labels_in, cells)] == [["sea", "sunset"], [], ["trees"]]
     shown = encode(cells, LABELS)
     assert shown.tolist() == [[True, True, False], [False] * 3, [False, False, True]]
-    assert cells_of(shown, LABELS) == cells
+    assert decode(shown, LABELS).tolist() == cells
+    assert decode(encode(cells, cells, exclusive=True), cells).tolist() == cells
     assert encode([], LABELS).shape == (0, 3)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.base.label_cells import cells_of
+from pawprint.base.label_cells import decode
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
@@ -240,10 +240,10 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     is_wrong = rng.random(has.shape) < [[missed, 0.05, 0.05, 0.05]] * has
     is_wrong |= rng.random(has.shape) < [[0.02, surplus, 0.02, 0.02]] * ~has
     names = [f"{number}.jpg" for number in range(len(has))]
-    images = pd.DataFrame({"path": names, "group": names, "label": cells_of(has, LABELS)})
+    images = pd.DataFrame({"path": names, "group": names, "label": decode(has, LABELS)})
     images = images.assign(split="test", pixels_sha256=names)
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
-    said = np.array(cells_of(has ^ is_wrong, LABELS))
+    said = decode(has ^ is_wrong, LABELS)
     table = with_confidence(tabulate(images, probabilities, said, LABELS), exclusive=False)
     judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
     curve, to_review = run_of().learning_curve, pd.DataFrame()

@@ -28,7 +28,7 @@ from pawprint.base.columns import (
     UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.label_cells import cells_of
+from pawprint.base.label_cells import decode
 from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.scores.label_review import judge
@@ -165,7 +165,7 @@ def write_label_run(workspace: Path) -> list[str]:
     split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
     shown = np.random.default_rng(0).random((len(split), 3)) < 0.4
     shown[:, 1] &= split["split"] == "train"
-    split = split.assign(label=cells_of(shown, labels))
+    split = split.assign(label=decode(shown, labels))
     write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
     is_wrong = split.groupby("split").cumcount() < 3
     named = np.where(is_wrong.to_numpy()[:, None], ~shown & [True, False, True], shown)
