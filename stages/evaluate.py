@@ -154,9 +154,7 @@ def tabulate_images(
     Additional columns are `group` and `correct`.
     """
     unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
-    names, labels = predictions.names, predictions.labels
-    table = tabulate(rows, predictions.probabilities, names, labels, unknown_scores)
-    return with_image(table).assign(
+    return with_image(tabulate(rows, predictions, unknown_scores)).assign(
         loss=predictions.losses, group=rows["group"].array, correct=predictions.is_right
     )
 

@@ -138,7 +138,6 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
     """
     test = run.predictions["test"]
     ids = gallery["ids"]
-    of_classes = pages.class_rows(run.scores, run.kind)
     uri_of = {
         Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
         for name, picture in pictures.items()
@@ -148,7 +147,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "limits": limits,
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
-        "class_links": pages.link_classes(of_classes, run.names, ids),
+        "class_links": pages.link_classes(pages.class_rows(run.scores, run.kind), run.names, ids),
         "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),

@@ -67,7 +67,9 @@ def to_indicators(encoded: np.ndarray, labels: int) -> np.ndarray:
 
     `encoded` is as from `encode`.
     """
-    return encoded if encoded.dtype == bool else encoded[..., None] == np.arange(labels)
+    if encoded.dtype == bool:
+        return encoded
+    return np.asfortranarray(encoded[..., None] == np.arange(labels))  # labels are read one by one
 
 
 def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFrame":

@@ -54,9 +54,8 @@ def fit_rules(
     group; images in the same group are not independent. Raises InputError if there are too few
     validation images for `params.max_error`.
     """
-    temperature, thresholds = calibrate(
-        params, metadata.labels, validation.actual, validation.logits, groups
-    )
+    of_images = validation.actual, validation.logits, groups
+    temperature, thresholds = calibrate(params, metadata.labels, *of_images)
     rules: dict = {"temperature": temperature, "thresholds": thresholds}
     if params.unknown_quantile is not None:
         known = train_scores[~np.isnan(train_scores)]

@@ -425,13 +425,10 @@ def tabulate_roc(predictions: Predictions) -> pd.DataFrame:
 
     A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve.
     """
-    rows = [
-        (predictions.labels[index], *point)
-        for index in predictions.with_a_curve
-        for point in zip(
-            *_roc_curve(predictions.is_of[:, index], predictions.probabilities[:, index])
-        )
-    ]
+    rows = []
+    for index in predictions.with_a_curve:
+        curve = _roc_curve(predictions.is_of[:, index], predictions.probabilities[:, index])
+        rows += [(predictions.labels[index], *point) for point in zip(*curve)]
     return pd.DataFrame(rows, columns=list(ROC))
 
 

@@ -79,26 +79,22 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def tabulate(
-    rows: pd.DataFrame,
-    probabilities: np.ndarray,
-    names: np.ndarray,
-    labels: list[str],
-    unknown_scores: np.ndarray | None = None,
+    rows: pd.DataFrame, predictions: Predictions, unknown_scores: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Return a PROBABILITIES table.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
-    same order: `probabilities` are float64 `(images, classes)`, `names` are the predicted
-    classes or cells, and `unknown_scores` are float64 `(images,)`.
+    same order; `unknown_scores` are float64 `(images,)`.
     """
     scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
+    of_labels = zip(predictions.labels, predictions.probabilities.T)
     return pd.DataFrame(
         {
             "path": rows["path"].array,
             "actual": rows["label"].array,
-            "predicted": names,
+            "predicted": predictions.names,
             "pixels_sha256": rows["pixels_sha256"].array,
-            **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
+            **{PROBABILITY + label: column for label, column in of_labels},
             **scores,
         }
     )

@@ -10,6 +10,7 @@ from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
+from pawprint.scores.metrics import Predictions
 from pawprint.scores.prediction_table import tabulate, with_confidence
 
 LABELS = ["a", "b", "c", "d"]
@@ -46,8 +47,8 @@ def run_of(
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
         if split != "train":
-            names = np.array(LABELS)[probabilities.argmax(axis=1)]
-            table = tabulate(images, probabilities, names, LABELS)
+            predicted = probabilities.argmax(axis=1), LABELS, images["path"].to_numpy()
+            table = tabulate(images, Predictions(actual, probabilities, *predicted))
             predictions[split] = with_confidence(table)
     tables = pd.concat(parts, ignore_index=True), judged["train"], predictions
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
@@ -243,8 +244,8 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     images = pd.DataFrame({"path": names, "group": names, "label": decode(has, LABELS)})
     images = images.assign(split="test", pixels_sha256=names)
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
-    said = decode(has ^ is_wrong, LABELS)
-    table = with_confidence(tabulate(images, probabilities, said, LABELS), exclusive=False)
+    said = Predictions(has, probabilities, has ^ is_wrong, LABELS, np.array(names))
+    table = with_confidence(tabulate(images, said), exclusive=False)
     judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
     curve, to_review = run_of().learning_curve, pd.DataFrame()
     return RunData(images, judged, {"test": table}, curve, {}, to_review, exclusive=False)

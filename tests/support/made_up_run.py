@@ -93,8 +93,8 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             judged = judge(images, probabilities, labels)
             write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
-            predicted = np.array(labels)[probabilities.argmax(axis=1)]
-            table = tabulate(images, probabilities, predicted, labels)
+            of_images = actual, probabilities, probabilities.argmax(axis=1)
+            table = tabulate(images, Predictions(*of_images, labels, np.arange(len(images))))
             write_probabilities(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
@@ -179,7 +179,7 @@ def write_label_run(workspace: Path) -> list[str]:
             path = workspace / paths.CROSS_VALIDATION_CSV
             write_table(path, judged, columns_of_judged(judged))
             continue
-        table = tabulate(images, predictions.probabilities, predictions.names, labels)
+        table = tabulate(images, predictions)
         write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
         scores.append(tabulate_scores(predictions).assign(split=name))
     unknown = measure_unknown(np.ones(2), np.zeros(2), 0.5, np.arange(4)).assign(split="test")
