@@ -39,7 +39,7 @@ from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshol
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.label_rows import list_label_suspects, split_labels
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import (
     parse_judged,
     predicted_labels,
@@ -154,9 +154,7 @@ def tabulate_images(
     Additional columns are `group` and `correct`.
     """
     unknown_scores = None if predictions.is_unknown is None else outputs.unknown_scores
-    names, labels = predictions.names, predictions.labels
-    table = tabulate(rows, predictions.probabilities, names, labels, unknown_scores)
-    return with_image(table).assign(
+    return with_image(tabulate(rows, predictions, unknown_scores)).assign(
         loss=predictions.losses, group=rows["group"].array, correct=predictions.is_right
     )
 
@@ -197,13 +195,11 @@ def find_suspects(
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
-        if exclusive:
-            images = judge(images, probabilities_in(table), predicted_labels(table))
-        judged.append(images.assign(split=name))
+        of_split = judge(images, probabilities_in(table), predicted_labels(table), exclusive)
+        judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    find = list_suspects if exclusive else list_label_suspects
-    return find(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pawprint.base import columns, paths
 from pawprint.base.classes import HEADLINES, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
-from pawprint.base.label_cells import count_labels, one_per_label, with_strata
+from pawprint.base.label_cells import count_labels, one_per_label, strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -138,7 +138,6 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
     """
     test = run.predictions["test"]
     ids = gallery["ids"]
-    of_classes = pages.class_rows(run.scores, run.kind)
     uri_of = {
         Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
         for name, picture in pictures.items()
@@ -148,7 +147,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "limits": limits,
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
-        "class_links": pages.link_classes(of_classes, run.names, ids),
+        "class_links": pages.link_classes(pages.class_rows(run.scores, run.kind), run.names, ids),
         "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),
@@ -162,14 +161,13 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    strata = with_strata(run.images, run.exclusive)["label"]
-    train = run.images.assign(stratum=strata).merge(run.files[OF_FILE])
+    by_stratum = run.images.assign(stratum=strata(run.images["label"], run.exclusive))
+    train = by_stratum.merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
-    histories = (run.extract, run.finetune, run.curve)
-    headline = HEADLINES["accuracy" if run.exclusive else "exact"]
+    right = HEADLINES["accuracy" if run.exclusive else "exact"]
     figures = {
-        "learning_curves": charts.draw_learning_curves(*histories, headline),
+        "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve, right),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),
         "reliability": charts.draw_reliability(reliability),
     }

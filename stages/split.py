@@ -32,7 +32,7 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
-from pawprint.base.label_cells import count_labels, names_in, one_per_label, with_strata
+from pawprint.base.label_cells import count_labels, names_in, one_per_label, strata
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates
@@ -77,9 +77,10 @@ def main() -> None:
             raise InputError(f"split: {problem}") from None
         raise
     # Images that can show several labels are sorted by one of them, and count for each.
-    in_classes, each = with_strata(rows, exclusive), one_per_label(rows, exclusive)
+    by_stratum = rows.assign(label=strata(rows["label"], exclusive))
+    each = one_per_label(rows, exclusive)
     of_classes = each if exclusive else each[each["label"] != NEITHER]
-    found = find_candidates(in_classes, metadata)
+    found = find_candidates(by_stratum, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
     if (images["group"] != "").any():
@@ -95,7 +96,7 @@ def main() -> None:
         splitting.describe_alike(each, one_per_label(near_duplicates, exclusive)),
         describe_left_out(images),
         describe_groups(rows),
-        "" if params.group else describe_single(with_strata(rows, exclusive)),
+        "" if params.group else describe_single(rows.assign(label=by_stratum["label"])),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
     ]
     report("split", lines)

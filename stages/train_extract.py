@@ -14,7 +14,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import problem_of_labels
-from pawprint.base.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
+from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
@@ -34,7 +34,8 @@ from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
-from pawprint.scores.label_review import judge, judge_labels
+from pawprint.scores.label_review import judge
+from pawprint.scores.prediction_table import columns_of_judged
 from pawprint.scores.series import (
     compare_folds,
     describe_series,
@@ -73,9 +74,8 @@ def main() -> None:
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
-    predicted = images[is_predicted], probabilities, store.labels
-    judged = (judge(*predicted), JUDGED) if exclusive else judge_labels(*predicted)
-    write_table(paths.CROSS_VALIDATION_CSV, *judged)
+    judged = judge(images[is_predicted], probabilities, store.labels, exclusive)
+    write_table(paths.CROSS_VALIDATION_CSV, judged, columns_of_judged(judged))
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     accuracy = metrics["cross_validated_accuracy"]

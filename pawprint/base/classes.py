@@ -167,11 +167,15 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """Return the log loss of each image, 0 or more, `(images,)`.
 
     Probabilities below 2.2e-16 count as 2.2e-16. `actual` contains class indices, int `(images,)`,
-    and `probabilities` are `(images, classes)`.
+    and `probabilities` are `(images, classes)`. If `actual` is bool `(images, labels)`, losses are
+    summed over labels.
     """
     # Logarithms of float32 differ between processors.
-    actual_probabilities = probabilities[np.arange(len(actual)), actual].astype(np.float64)
-    return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))
+    if actual.ndim == 2:
+        of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
+        return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)
+    of_truth = probabilities[np.arange(len(actual)), actual].astype(np.float64)
+    return -np.log(np.maximum(of_truth, np.finfo(float).eps))
 
 
 class Difference(NamedTuple):

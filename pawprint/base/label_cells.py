@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pawprint.base.classes import NEITHER, log_losses
+from pawprint.base.classes import NEITHER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 SEPARATOR = "|"
 
 
-def labels_in(cell: str) -> list[str]:
-    """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none."""
+def labels_in(cell: str, exclusive: bool = False) -> list[str]:
+    """Return the labels in a cell such as "sea|sunset"; NEITHER means that there are none.
+
+    If labels are `exclusive`, a cell is a label.
+    """
+    if exclusive:
+        return [cell]
     return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
 
 
@@ -25,13 +30,8 @@ def cell_of(labels: Iterable[str]) -> str:
 
 
 def count_labels(cells: Iterable[str], exclusive: bool = False) -> Counter[str]:
-    """Return how many cells have each label, or none of them, under NEITHER.
-
-    If labels are `exclusive`, a cell is a label.
-    """
-    if exclusive:
-        return Counter(cells)
-    return Counter(label for cell in cells for label in (labels_in(cell) or [NEITHER]))
+    """Return how many cells have each label, or none of them, under NEITHER."""
+    return Counter(label for cell in cells for label in (labels_in(cell, exclusive) or [NEITHER]))
 
 
 def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
@@ -39,29 +39,37 @@ def names_in(cells: Iterable[str], exclusive: bool) -> set[str]:
     return {*count_labels(cells, exclusive)} - (set() if exclusive else {NEITHER})
 
 
-def encode(cells: Iterable[str], labels: list[str], exclusive: bool) -> np.ndarray:
-    """Return the class index of each image, int64 `(images,)`, with -1 for other names.
+def encode(cells: Iterable[str], labels: list[str], exclusive: bool = False) -> np.ndarray:
+    """Return whether each image shows each label, bool `(images, labels)`.
 
-    Unless labels are `exclusive`, return the `indicators` of cells.
+    If labels are `exclusive`, return the class index of each image, int64 `(images,)`, with -1 for
+    other names.
     """
-    if not exclusive:
-        return indicators(cells, labels)
-    index = {label: number for number, label in enumerate(labels)}
-    return np.array([index.get(name, -1) for name in cells], np.int64)
-
-
-def indicators(cells: Iterable[str], labels: list[str]) -> np.ndarray:
-    """Return whether each image shows each label, bool `(images, labels)`."""
+    if exclusive:
+        index = {label: number for number, label in enumerate(labels)}
+        return np.array([index.get(name, -1) for name in cells], np.int64)
     found = [set(labels_in(cell)) for cell in cells]
     shown = [[label in one for label in labels] for one in found]
     return np.array(shown, bool).reshape(len(found), len(labels))
 
 
-def cells_of(indicators: np.ndarray, labels: list[str]) -> list[str]:
-    """Return the cell of each image, given whether it shows each label."""
-    return [
-        cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in indicators
-    ]
+def decode(encoded: np.ndarray, labels: list[str]) -> np.ndarray:
+    """Return the class or the cell of each image, str `(…)`, from what `encode` returns."""
+    if encoded.dtype != bool:
+        return np.array(labels)[encoded]
+    rows = encoded.reshape(-1, len(labels))
+    cells = [cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in rows]
+    return np.array(cells).reshape(encoded.shape[:-1])
+
+
+def to_indicators(encoded: np.ndarray, labels: int) -> np.ndarray:
+    """Return whether each image shows each of so many labels, bool `(…, labels)`.
+
+    `encoded` is as from `encode`.
+    """
+    if encoded.dtype == bool:
+        return encoded
+    return np.asfortranarray(encoded[..., None] == np.arange(labels))  # labels are read one by one
 
 
 def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFrame":
@@ -75,16 +83,13 @@ def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFr
     return images.assign(label=labels).explode("label")
 
 
-def with_strata(images: "pd.DataFrame", exclusive: bool) -> "pd.DataFrame":
-    """Return a table with `strata` as `label` in place of cells, or of `exclusive` classes."""
-    return images if exclusive else images.assign(label=strata(images["label"]))
-
-
-def strata(cells: "pd.Series") -> "pd.Series":
+def strata(cells: "pd.Series", exclusive: bool = False) -> "pd.Series":
     """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
 
-    Labels are counted in these cells.
+    Labels are counted in these cells. An `exclusive` class sorts its images itself.
     """
+    if exclusive:
+        return cells
     images = count_labels(cells)
     return cells.map(
         lambda cell: min(labels_in(cell), key=lambda label: (images[label], label), default=NEITHER)
@@ -120,17 +125,6 @@ def are_right(
         return probabilities.argmax(axis=-1) == actual
     at_least_one = bool((actual if training is None else training).any(axis=1).all())
     return (named_labels(probabilities, at_least_one) == actual).all(axis=1)
-
-
-def losses_of(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the log loss of each image, float64 `(images,)`, summed over its labels.
-
-    `actual` is as from `encode`. Probabilities below 2.2e-16 count as 2.2e-16.
-    """
-    if actual.ndim == 1:
-        return log_losses(actual, probabilities)
-    of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
-    return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)
 
 
 def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -23,9 +23,7 @@ from pawprint.given.user_tables import Correction
 REASONS = (UNLABELLED, "label_none", "duplicate", "contradictory")
 
 
-def source_classes(
-    images: pd.DataFrame, rejected: pd.DataFrame, exclusive: bool = True
-) -> list[str]:
+def source_classes(images: pd.DataFrame, rejected: pd.DataFrame, exclusive: bool) -> list[str]:
     """Return the sorted classes of the source, given the tables IMAGES and REJECTED of `clean`."""
     found = names_in([*images["label"], *rejected["label"]], exclusive)
     return sorted(found - {"", UNKNOWN})

@@ -27,7 +27,7 @@ import pandas as pd
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
-from pawprint.base.label_cells import with_strata
+from pawprint.base.label_cells import strata
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -68,7 +68,7 @@ def split(
     too few groups, if a class has no training image, or if a split contains fewer than two classes.
     """
     columns = [*images, "split"]
-    images = with_strata(images.assign(shown=images["label"]), exclusive)
+    images = images.assign(shown=images["label"], label=strata(images["label"], exclusive))
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)

@@ -25,7 +25,7 @@ from pawprint.base.classes import (
 from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
-from pawprint.base.label_cells import cells_of, named_labels
+from pawprint.base.label_cells import decode, named_labels, to_indicators
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 
@@ -57,9 +57,6 @@ class Metadata(Section):
     decoded at 1/2, 1/4 or 1/8 of its size, as long as both sides keep at least `decoded_side`
     pixels. If this is null, JPEGs are decoded in full.
 
-    If labels do not exclude each other, `exclusive` is false, and LabelMetadata describes what the
-    outputs mean. Otherwise, it is missing in the file, as is `at_least_one`.
-
     If the model was trained on crops of boxes in photos, `crop_rule` says how they were cut; see
     `pawprint/given/boxes.py`. Otherwise, it is null, and missing in the file.
 
@@ -71,6 +68,12 @@ class Metadata(Section):
     unknown if its output `unknown_score`, `(1, 1)`, is above `unknown_threshold`. Otherwise it is
     unsure if the probability of its label is below `min_confidence`. If either limit is null, the
     corresponding answer is never given.
+
+    If labels do not exclude each other, `exclusive` is false. Otherwise, it is missing in the file,
+    as is `at_least_one`. The model then returns the probability of each label, `(1, labels)`, and
+    these do not sum to 1. A label is named from its threshold on, by default 0.5. With
+    `at_least_one`, the most probable label is named if no other is. The prediction is a cell such
+    as "sea|sunset", or NEITHER.
 
     `model` identifies a served model by a hash of its network and rules. Its exports contain the
     same value. An export records its source: `data_md5`
@@ -115,27 +118,26 @@ class Metadata(Section):
             raise ValueError(problem)
         return thresholds
 
-    def _by_index(self) -> dict[int, float]:
-        return {self.labels.index(name): value for name, value in self.thresholds.items()}
-
     def probabilities(self, output: np.ndarray) -> np.ndarray:
         """Return the probability of each label, `(…, labels)`, from the output `(…, units)`."""
-        return class_probabilities(output)
+        return class_probabilities(output) if self.exclusive else output
 
-    def classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the index of the predicted label, int `(…)`, for probabilities `(…, labels)`."""
-        thresholds = self._by_index()
+    def encoded(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return what is predicted, as from `encode`, for probabilities `(…, labels)`."""
+        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
+        if not self.exclusive:
+            return named_labels(probabilities, bool(self.at_least_one), thresholds)
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
         return predicted_classes(probabilities, thresholds)
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
         """Return what is predicted, str `(…)`, for probabilities `(…, labels)`."""
-        return np.array(self.labels)[self.classes(probabilities)]
+        return decode(self.encoded(probabilities), self.labels)
 
     def named(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
-        return self.classes(probabilities)[..., None] == np.arange(len(self.labels))
+        return to_indicators(self.encoded(probabilities), len(self.labels))
 
     def order(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the indices of the labels, the named first, for probabilities `(labels,)`."""
@@ -181,30 +183,11 @@ class Metadata(Section):
 
 
 class LabelMetadata(Metadata):
-    """How to prepare an image that can show several labels, and what the outputs mean.
-
-    The model returns the probability of each label, `(1, labels)`, and these do not sum to 1. A
-    label is named from its threshold on, by default 0.5. With `at_least_one`, the most probable
-    label is named if no other is. The prediction is a cell such as "sea|sunset", or NEITHER.
-    """
+    """Metadata of labels that do not exclude each other."""
 
     labels: Annotated[list[str], Field(min_length=1), AfterValidator(_different_names)]
     exclusive: Literal[False] = False
     at_least_one: bool
-
-    def probabilities(self, output: np.ndarray) -> np.ndarray:
-        """Return the output, which has the probability of each label, `(…, labels)`."""
-        return output
-
-    def named(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
-        return named_labels(probabilities, self.at_least_one, self._by_index())
-
-    def predicted(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the cell of each image, str `(…)`, for probabilities `(…, labels)`."""
-        named = self.named(probabilities)
-        cells = cells_of(named.reshape(-1, len(self.labels)), self.labels)
-        return np.array(cells).reshape(named.shape[:-1])
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:

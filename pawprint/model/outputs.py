@@ -54,8 +54,12 @@ class Outputs(NamedTuple):
         write_arrays(path, pixels_sha256=pixels_sha256.to_numpy("S64"), **self._asdict())
 
 
-def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Convert logits `(images, units)` to probabilities `(images, classes)`."""
+def to_probabilities(
+    logits: np.ndarray, temperature: float = 1.0, exclusive: bool = True
+) -> np.ndarray:
+    """Convert logits `(images, units)` to probabilities `(images, labels)`."""
+    if not exclusive:
+        return sigmoid(logits, temperature)
     if logits.shape[-1] == 1:
         return class_probabilities(sigmoid(logits, temperature))
     scaled = logits / temperature

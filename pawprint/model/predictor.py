@@ -202,10 +202,6 @@ class Predictor:
                 f"probabilities from {values.min():g} to {values.max():g}, sum {total:g}"
             )
 
-    def class_of(self, probabilities: np.ndarray) -> str:
-        """Return the class that is predicted for these probabilities, `(classes,)`."""
-        return str(self.metadata.predicted(probabilities))
-
     def with_classes_only(self) -> Self:
         """Return a predictor that never answers unknown or unsure."""
         limits = {"unknown_threshold": None, "min_confidence": None}

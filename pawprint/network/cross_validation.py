@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import Difference, sample_weights
+from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_cells import are_right, cells_of, losses_of, strata
+from pawprint.base.label_cells import are_right, decode, strata
 from pawprint.base.threads import map_in_threads
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -85,9 +85,8 @@ class Examples(NamedTuple):
     @property
     def strata(self) -> np.ndarray:
         """The class by which each image is sorted, or its rarest label, text `(images,)`."""
-        if self.exclusive:
-            return np.array(self.labels)[self.actual]
-        return strata(pd.Series(cells_of(self.actual, self.labels))).to_numpy()
+        names = decode(self.actual, self.labels)
+        return names if self.exclusive else strata(pd.Series(names)).to_numpy()
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
@@ -102,7 +101,7 @@ class Examples(NamedTuple):
         self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
     ) -> dict[str, float]:
         """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
-        loss = np.average(losses_of(actual, probabilities), weights=weights)
+        loss = np.average(log_losses(actual, probabilities), weights=weights)
         is_right = are_right(actual, probabilities, self.actual)
         return {"loss": float(loss), "accuracy": float(is_right.mean())}
 
@@ -164,7 +163,7 @@ class _Scored(NamedTuple):
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
-        return self.weights * losses_of(self.actual, candidate.probabilities[self.is_predicted])
+        return self.weights * log_losses(self.actual, candidate.probabilities[self.is_predicted])
 
     def choose(
         self, new: CrossValidation, old: CrossValidation

@@ -30,7 +30,7 @@ from pawprint.scores.metrics import (
     recalls_of,
     score_of,
 )
-from pawprint.scores.prediction_table import confusion, most_confused, with_image
+from pawprint.scores.prediction_table import with_image
 
 MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
 REPORT = MODEL_CARD.with_name("report.html")
@@ -125,8 +125,10 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
     if len(labels) > MAX_MATRIX:
         return []
     rows = []
+    matrix = pd.crosstab(test["actual"], test["predicted"])
+    matrix = matrix.reindex(index=labels, columns=labels, fill_value=0)
     cell = Markup('<div class="share" style="--share: {:.2f}">{}</div>')  # its part of the row
-    for actual, counts in confusion(test, labels).iterrows():
+    for actual, counts in matrix.iterrows():
         of = max(counts.sum(), 1)
         links = [_link(number, labels, ids, actual, label) for label, number in counts.items()]
         rows.append(
@@ -137,10 +139,10 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
 def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
     """Return rows for the most confused pairs in a PROBABILITIES table, with links to photos."""
-    return [
-        [actual, predicted, _link(images, labels, ids, actual, predicted)]
-        for actual, predicted, images in most_confused(test, MAX_PAIRS).itertuples(index=False)
-    ]
+    wrong = test[test["actual"] != test["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size()
+    pairs = pairs.sort_values(ascending=False, kind="stable").head(MAX_PAIRS)
+    return [[*pair, _link(images, labels, ids, *pair)] for pair, images in pairs.items()]
 
 
 def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pandas as pd
 from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import sigmoid
+from pawprint.base.label_cells import to_indicators
 from pawprint.base.rounding import significant
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs, to_probabilities
@@ -26,7 +26,6 @@ from pawprint.scores.intervals import (
     independent_counts,
     independent_images,
 )
-from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Standard deviation of the normal prior for log(temperature). Two thirds of the prior lie between
@@ -55,10 +54,8 @@ def fit_rules(
     group; images in the same group are not independent. Raises InputError if there are too few
     validation images for `params.max_error`.
     """
-    fit = calibrate if metadata.exclusive else calibrate_labels
-    temperature, thresholds = fit(
-        params, metadata.labels, validation.actual, validation.logits, groups
-    )
+    of_images = validation.actual, validation.logits, groups
+    temperature, thresholds = calibrate(params, metadata.labels, *of_images)
     rules: dict = {"temperature": temperature, "thresholds": thresholds}
     if params.unknown_quantile is not None:
         known = train_scores[~np.isnan(train_scores)]
@@ -110,51 +107,40 @@ def calibrate(
 ) -> tuple[float, dict[str, float]]:
     """Return the temperature, and the thresholds of the classes that the params list.
 
-    `actual` and `logits` are as in `fit_temperature`, and `groups` as in `fit_rules`. If
-    `params.recall` has several classes, images that are predicted as an earlier class do not count
-    for later ones.
+    `actual` and `logits` are as in `Outputs`, and `groups` as in `fit_rules`. If `params.recall`
+    has several classes, images that are predicted as an earlier class do not count for later ones.
+    Labels that do not exclude each other take no images from each other.
     """
     temperature = significant_temperature(actual, logits, groups) if params.temperature else 1.0
-    probabilities = to_probabilities(logits, temperature)
+    exclusive = actual.ndim == 1
+    probabilities = to_probabilities(logits, temperature, exclusive)
     thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
-    most_probable = probabilities.argmax(axis=1)
+    is_of = to_indicators(actual, len(labels))
+    is_named = probabilities >= 0.5
+    if exclusive:
+        is_named = to_indicators(probabilities.argmax(axis=1), len(labels))
     for label, recall in (params.recall or {}).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
-        is_found = is_left & (most_probable == index)
-        thresholds[label] = choose_threshold(actual == index, is_found, probability, recall)
-        is_left &= probability < thresholds[label]
-    return temperature, thresholds
-
-
-def calibrate_labels(
-    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray, groups: np.ndarray
-) -> tuple[float, dict[str, float]]:
-    """Return what `calibrate` does for labels that do not exclude each other.
-
-    `actual` is bool `(images, labels)`. Labels do not take images from each other, and the loss of
-    an image is the sum over its labels, each of which it has or not.
-    """
-    temperature = 1.0
-    if params.temperature:
-        each = actual.ravel().astype(int), logits.reshape(-1, 1)
-        temperature = significant_temperature(*each, groups)
-    probabilities = sigmoid(logits, temperature)
-    thresholds = dict(params.threshold or {})
-    for label, recall in (params.recall or {}).items():
-        is_label, probability = (each[:, labels.index(label)] for each in (actual, probabilities))
-        thresholds[label] = choose_threshold(is_label, probability >= 0.5, probability, recall)
+        is_found = is_left & is_named[:, index]
+        thresholds[label] = choose_threshold(is_of[:, index], is_found, probability, recall)
+        if exclusive:
+            is_left &= probability < thresholds[label]
     return temperature, thresholds
 
 
 def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
     """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
 
+    `actual` and `logits` are as in `Outputs`. The loss of an image is the sum over its labels, each
+    of which it has or not, unless they exclude each other.
     The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
     (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
     """
     weight = independent_images(groups) / len(groups)
+    if actual.ndim == 2:
+        actual, logits = actual.ravel().astype(int), logits.reshape(-1, 1)
     temperature = fit_temperature(actual, logits, weight)
     before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
     after = log_losses(actual, to_probabilities(logits, temperature)).sum()
@@ -263,8 +249,7 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
-    convert = to_probabilities if metadata.exclusive else sigmoid
-    probabilities = convert(outputs.logits, metadata.temperature)
+    probabilities = to_probabilities(outputs.logits, metadata.temperature, metadata.exclusive)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
 
 
@@ -278,11 +263,8 @@ def decide(
     """Return the predictions that follow from the model's rules; see Predictions for the arrays."""
     is_unknown = metadata.are_unknown(unknown_scores)
     is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-    kind, predict_from = (Predictions, metadata.classes)
-    if not metadata.exclusive:
-        kind, predict_from = (LabelPredictions, metadata.named)
-    predicted = predict_from(probabilities)
-    return kind(actual, probabilities, predicted, metadata.labels, groups, is_unknown, is_decided)
+    of_images = actual, probabilities, metadata.encoded(probabilities)
+    return Predictions(*of_images, metadata.labels, groups, is_unknown, is_decided)
 
 
 def describe_rules(
@@ -314,8 +296,8 @@ def describe_rules(
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        is_class, is_found = predictions.is_of(index), predictions.is_named(index)
-        was_found = before.is_named(index)
+        is_class, is_found = predictions.is_of[:, index], predictions.is_named[:, index]
+        was_found = before.is_named[:, index]
         yield (
             f"{label} from {threshold:.4g}: {is_found[is_class].sum()} of {is_class.sum()} found "
             f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "

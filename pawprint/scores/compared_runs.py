@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import NEITHER, UNKNOWN, UNSURE
+from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError, counted, name_some
-from pawprint.base.label_cells import labels_in
+from pawprint.base.label_cells import labels_in, names_in
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
@@ -61,11 +61,8 @@ class Run(NamedTuple):
 
     def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
         """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
-        return names.map(lambda name: not labels.isdisjoint(self.labels_of(name))).astype(bool)
-
-    def labels_of(self, name: str) -> list[str]:
-        """Return a class as a list, or the labels in a cell."""
-        return [name] if self.exclusive else labels_in(name)
+        are_shown = names.map(lambda name: not labels.isdisjoint(labels_in(name, self.exclusive)))
+        return are_shown.astype(bool)
 
     @property
     def places(self) -> pd.DataFrame:
@@ -279,7 +276,7 @@ def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
     if not all(classes):
         tables = [run.places for run in runs]
         names = [t["label"][t["split"].isin(HELD_OUT)] for t in tables]
-        classes = [set().union(*map(run.labels_of, cells)) for run, cells in zip(runs, names)]
+        classes = [names_in(cells, run.exclusive) for run, cells in zip(runs, names)]
     if len(set.intersection(*classes)) < 1 + runs[0].exclusive:
         raise InputError(
             f"nothing can be compared: {' and '.join(run.name for run in runs)} have fewer than "
@@ -372,8 +369,7 @@ def read_run(read: Reader, name: str) -> Run:
             run = run._replace(exclusive=False)
     with contextlib.suppress(InputError):
         classes = read(paths.CLASSES_CSV, partial(parse_table, columns=CLASSES))
-        not_a_class = set() if run.exclusive else {NEITHER}
-        run = run._replace(labels={*classes["label"]} - not_a_class)
+        run = run._replace(labels=names_in(classes["label"], run.exclusive))
     try:
         head, tuned = (
             read(path, partial(parse_table, columns=HISTORY))

@@ -5,41 +5,41 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, Columns, numbers
+from pawprint.base.columns import JUDGED_LABELS, PROBABILITY
+from pawprint.base.label_cells import encode
+from pawprint.scores.label_rows import NOT
+from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
 # docs/decisions/13 lists this rule's precision and recall.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
+# A label that an image lacks is listed above this probability. It is further from 1 than
+# MAX_OF_LABEL from 0, because missing labels lower all probabilities (docs/decisions/13).
+MIN_OF_MISSING = 0.7
 
 
-def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+def judge(
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str], exclusive: bool = True
+) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
-    `probabilities` are `(images, classes)`, from a model that was not trained on these images.
+    `probabilities` are `(images, labels)`, from a model that was not trained on these images.
+    Unless labels are `exclusive`, the table has JUDGED_LABELS and the probability of each label.
     """
+    if not exclusive:
+        of_labels = {PROBABILITY + label: column for label, column in zip(labels, probabilities.T)}
+        return images[[*JUDGED_LABELS]].assign(**of_labels)
     rows = np.arange(len(images))
     actual = pd.Index(labels).get_indexer(images["label"])
     others = probabilities.copy()
     others[rows, actual] = 0
-    return images[["path", "label", "pixels_sha256"]].assign(
+    return images[[*JUDGED_LABELS]].assign(
         likely=np.array(labels)[others.argmax(axis=1)],
         probability=probabilities[rows, actual],
         likely_probability=others.max(axis=1),
     )
-
-
-def judge_labels(
-    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
-) -> tuple[pd.DataFrame, Columns]:
-    """Return the table that JUDGED is for images with several labels, and its columns.
-
-    It has a probability for each label. The arguments are as in `judge`.
-    """
-    names = [PROBABILITY + label for label in labels]
-    rows = images[[*JUDGED_LABELS]].assign(**dict(zip(names, probabilities.T)))
-    return rows, JUDGED_LABELS | numbers(*names)
 
 
 def list_suspects(
@@ -49,34 +49,64 @@ def list_suspects(
 ) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
-    `judged` is a JUDGED table with the column `split`. `contradictions` maps image paths to the
-    path of a near-duplicate with a different label. Either one of the two labels is wrong, or both
-    images show both classes. The two images are listed together, and the pair with the least
-    probable label comes first. Images labelled by a person are left out: `reviewed` lists them by
-    `pixels_sha256`, or by path in composed Unicode.
+    `judged` is a JUDGED or JUDGED_LABELS table with the column `split`. `contradictions` maps image
+    paths to the path of a near-duplicate with a different label. Either one of the two labels is
+    wrong, or both images show both classes. The two images are listed together, and the pair with
+    the least probable label comes first. Images labelled by a person are left out: `reviewed` lists
+    them by `pixels_sha256`, or by path in composed Unicode.
+
+    If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea". Of
+    the rows without a contradiction, those to add and those to remove take turns.
     """
-    is_unlikely = (judged["probability"] < MAX_OF_LABEL) & (
-        judged["likely_probability"] > MIN_OF_OTHER
-    )
-    return order_suspects(judged, is_unlikely, reviewed, contradictions)
-
-
-def order_suspects(
-    judged: pd.DataFrame,
-    is_unlikely: pd.Series | bool,
-    reviewed: Collection[str],
-    contradictions: Collection[tuple[str, str]],
-) -> pd.DataFrame:
-    """Return the unlikely labels and the contradictions in the order of `list_suspects`."""
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
-    is_suspect = is_unlikely | (judged["contradicts"] != "")
-    is_suspect &= ~judged["pixels_sha256"].isin(reviewed)
-    is_suspect &= ~judged["path"].str.normalize("NFC").isin(reviewed)
-    suspects = judged[is_suspect].sort_values("probability", kind="stable")
+    if labels := predicted_labels(judged):
+        suspects = _unlikely_labels(judged, labels)
+    else:
+        is_unlikely = judged["probability"] < MAX_OF_LABEL
+        is_unlikely &= judged["likely_probability"] > MIN_OF_OTHER
+        suspects = judged[is_unlikely | (judged["contradicts"] != "")]
+    is_reviewed = suspects["pixels_sha256"].isin(reviewed)
+    is_reviewed |= suspects["path"].str.normalize("NFC").isin(reviewed)
+    suspects = suspects[~is_reviewed].sort_values("probability", kind="stable")
     pairs = [
         "\n".join(sorted(pair)) if pair[1] else ""
         for pair in zip(suspects["path"], suspects["contradicts"])
     ]
     order = pd.factorize(np.array(pairs, object))[0]
-    return suspects.iloc[np.lexsort((order, suspects["contradicts"] == ""))]
+    suspects = suspects.iloc[np.lexsort((order, suspects["contradicts"] == ""))]
+    if not labels:
+        return suspects
+    kind = suspects["likely"].str.startswith("add ")
+    turn = suspects.groupby(kind).cumcount().where(suspects["contradicts"] == "", -1)
+    return suspects.iloc[turn.argsort(kind="stable")]
+
+
+def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Return a row for each unlikely label in a JUDGED_LABELS table with `contradicts`.
+
+    Of near-duplicates, the labels that differ have rows, too.
+    """
+    has = encode(judged["label"], labels)
+    probabilities = probabilities_in(judged)
+    # The model has to change what the share of a label tells: most images lack a rare one.
+    share = has.mean(axis=0)
+    is_listed = np.where(
+        has,
+        probabilities < np.minimum(MAX_OF_LABEL, share),
+        probabilities > np.maximum(MIN_OF_MISSING, share),
+    )
+    # A fold without the only training image of a label has not learned it.
+    trained = (judged["split"] == "train").to_numpy()[:, None] & has
+    is_listed &= ~(trained & (trained.sum(axis=0) == 1))
+    other = pd.Index(judged["path"]).get_indexer(judged["contradicts"])
+    is_listed |= (other >= 0)[:, None] & (has != has[other])
+    image, label = np.nonzero(is_listed)
+    is_surplus = has[image, label]
+    names = np.array(labels)[label]
+    rows = judged[["path", "split", "pixels_sha256", "contradicts"]].iloc[image]
+    return rows.assign(
+        label=np.where(is_surplus, names, np.char.add(NOT, names)),
+        likely=np.char.add(np.where(is_surplus, "remove ", "add "), names),
+        probability=np.where(has, probabilities, 1 - probabilities)[image, label],
+    )

@@ -3,20 +3,13 @@
 A label that an image lacks is called "not " and its name. `dvc plots` counts these rows.
 """
 
-from collections.abc import Collection
-
 import numpy as np
 import pandas as pd
 
 from pawprint.base.classes import NEITHER
-from pawprint.base.label_cells import SEPARATOR, cell_of, indicators, labels_in
-from pawprint.scores.label_review import MAX_OF_LABEL, order_suspects
-from pawprint.scores.prediction_table import predicted_labels, probabilities_in
+from pawprint.base.label_cells import SEPARATOR, cell_of, labels_in
 
 NOT = "not "
-# A label that an image lacks is listed above this probability. It is further from 1 than
-# MAX_OF_LABEL from 0, because missing labels lower all probabilities (docs/decisions/13).
-MIN_OF_MISSING = 0.7
 
 
 def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -48,46 +41,3 @@ def join_labels(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _join(labels: pd.Series) -> str:
     return cell_of({*labels} - {NEITHER})
-
-
-def list_label_suspects(
-    judged: pd.DataFrame,
-    reviewed: Collection[str] = (),
-    contradictions: Collection[tuple[str, str]] = (),
-) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table, like `list_suspects`, for images with several labels.
-
-    `judged` is a JUDGED_LABELS table with the column `split`. A row is about one label: `likely` is
-    "add sea" or "remove sea". Of near-duplicates, the labels that differ are listed. Of the rest,
-    the least probable of either kind come first, taking turns.
-    """
-    labels = predicted_labels(judged)
-    has = indicators(judged["label"], labels)
-    probabilities = probabilities_in(judged)
-    place = {path: number for number, path in enumerate(judged["path"])}
-    # The model has to change what the share of a label tells: most images lack a rare one.
-    share = has.mean(axis=0)
-    is_listed = np.where(
-        has,
-        probabilities < np.minimum(MAX_OF_LABEL, share),
-        probabilities > np.maximum(MIN_OF_MISSING, share),
-    )
-    # A fold without the only training image of a label has not learned it.
-    trained = (judged["split"] == "train").to_numpy()[:, None] & has
-    is_listed &= ~(trained & (trained.sum(axis=0) == 1))
-    for path, other in contradictions:
-        if path in place and other in place:
-            is_listed[place[path]] |= has[place[path]] != has[place[other]]
-    image, label = np.nonzero(is_listed)
-    is_surplus = has[image, label]
-    names = np.array(labels)[label]
-    rows = judged[["path", "split", "pixels_sha256"]].iloc[image]
-    rows = rows.assign(
-        label=np.where(is_surplus, names, np.char.add(NOT, names)),
-        likely=np.char.add(np.where(is_surplus, "remove ", "add "), names),
-        probability=np.where(has, probabilities, 1 - probabilities)[image, label],
-    )
-    suspects = order_suspects(rows, True, reviewed, contradictions)
-    kind = suspects["likely"].str.startswith("add ")
-    turn = suspects.groupby(kind).cumcount().where(suspects["contradicts"] == "", -1)
-    return suspects.iloc[turn.argsort(kind="stable")]

@@ -1,19 +1,23 @@
 """Define the score catalogue, with confidence intervals, and the tables behind the plots.
 
-`actual` and `predicted` contain class indices, `(images,)`, which are positions in `labels`.
-`probabilities` are float `(images, classes)`, with columns in the order of the labels.
+`actual` and `predicted` contain class indices, `(images,)`, which are positions in `labels`. If an
+image can show several labels, they are bool `(images, labels)` instead. `probabilities` are float
+`(images, labels)`, with columns in the order of the labels. An image is the unit of every interval,
+because its labels depend on each other.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline
-from pawprint.base.columns import RELIABILITY, ROC, SCORES
-from pawprint.base.label_cells import losses_of
+from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_losses
+from pawprint.base.columns import EACH_LABEL, RELIABILITY, ROC, SCORES
+from pawprint.base.label_cells import cell_of, decode, to_indicators
 from pawprint.scores import intervals
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -41,10 +45,9 @@ class Samples(NamedTuple):
     groups: np.ndarray
 
 
-class Predictions(NamedTuple):
-    """Predictions for images in the classes.
-
-    LabelPredictions overrides what differs if an image can show several of them.
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for images in the classes, or with any number of the labels.
 
     `is_unknown`, bool `(images,)`, marks the images that the unknown-image detector rejects, if
     there is one. `is_decided` marks the images that are not unsure, if the model can be unsure. In
@@ -60,63 +63,88 @@ class Predictions(NamedTuple):
     is_decided: np.ndarray | None = None
 
     @property
+    def exclusive(self) -> bool:
+        """Whether each image is in one class."""
+        return self.actual.ndim == 1
+
+    @cached_property
+    def is_of(self) -> np.ndarray:
+        """Whether each image has each label, bool `(images, labels)`."""
+        return to_indicators(self.actual, len(self.labels))
+
+    @cached_property
+    def is_named(self) -> np.ndarray:
+        """Whether each label is predicted for each image, bool `(images, labels)`."""
+        return to_indicators(self.predicted, len(self.labels))
+
+    @property
     def is_right(self) -> np.ndarray:
-        """Whether each image's predicted class is correct, bool `(images,)`."""
-        return self.predicted == self.actual
+        """Whether each image's predicted class, or every label, is correct, bool `(images,)`."""
+        return (self.is_named == self.is_of).all(axis=1)
 
     @property
     def confidence(self) -> np.ndarray:
-        """The probability of each image's predicted class, `(images,)`."""
-        return self.probabilities[np.arange(len(self.predicted)), self.predicted]
+        """The probability of each image's predicted class, `(images,)`.
+
+        Labels are predicted together, and their probabilities are multiplied as if independent.
+        """
+        if self.exclusive:
+            return self.probabilities[self.is_named]
+        return np.where(self.is_named, self.probabilities, 1 - self.probabilities).prod(axis=1)
 
     @property
     def losses(self) -> np.ndarray:
         """The log loss of each image, `(images,)`."""
-        return losses_of(self.actual, self.probabilities)
+        return log_losses(self.actual, self.probabilities)
 
     @property
     def names(self) -> np.ndarray:
-        """Each image's predicted class, str `(images,)`."""
-        return np.array(self.labels)[self.predicted]
+        """Each image's predicted class, or its labels in one cell, str `(images,)`."""
+        return decode(self.predicted, self.labels)
 
     @property
     def mistakes(self) -> list[str]:
-        """What is wrong with each prediction, if it is wrong: the class that the image has."""
-        return [f"label: {self.labels[index]}" for index in self.actual]
+        """What is wrong with each prediction, if it is wrong: the class that the image has.
 
-    def is_of(self, index: int) -> np.ndarray:
-        """Return whether each image is in a class, bool `(images,)`."""
-        return self.actual == index
-
-    def is_named(self, index: int) -> np.ndarray:
-        """Return whether each image is predicted to be in a class, bool `(images,)`."""
-        return self.predicted == index
+        For labels, it is lines such as "missed sea" and "named trees".
+        """
+        if self.exclusive:
+            return [f"label: {self.labels[index]}" for index in self.actual]
+        kinds = {"missed": self.is_of & ~self.is_named, "named": self.is_named & ~self.is_of}
+        cells = {verb: decode(wrong, self.labels) for verb, wrong in kinds.items()}
+        return [
+            "\n".join(f"{verb} {cell}" for verb, cell in zip(cells, row) if cell != cell_of([]))
+            for row in zip(*cells.values())
+        ]
 
     @property
     def present(self) -> list[int]:
         """The indices of the classes with images."""
-        return [index for index in range(len(self.labels)) if self.is_of(index).any()]
+        return np.flatnonzero(self.is_of.any(axis=0)).tolist()
 
     @property
     def with_a_curve(self) -> list[int]:
-        """The classes with an ROC curve; only the second of two, because 1 - p would make ties."""
-        return [1] if len(self.labels) == 2 else self.present
+        """The classes with an ROC curve; only the second of two, because 1 - p would make ties.
+
+        A label has a curve if some images have it and others do not.
+        """
+        if self.exclusive:
+            return [1] if len(self.labels) == 2 else self.present
+        return [index for index in self.present if not self.is_of[:, index].all()]
 
     @property
     def samples(self) -> Samples:
-        """The samples whose probabilities should be reliable: one for each image.
+        """The samples whose probabilities should be reliable: one for each image, or its labels.
 
         They are about the second of two classes, or with more classes the most probable one.
         """
+        if not self.exclusive:
+            groups = np.repeat(self.groups, len(self.labels))
+            return Samples(EACH_LABEL, self.probabilities.ravel(), self.is_of.ravel(), groups)
         if len(self.labels) == 2:
             return Samples(self.labels[1], self.probabilities[:, 1], self.actual == 1, self.groups)
         is_true = self.actual == self.probabilities.argmax(axis=1)
         return Samples(PREDICTED, self.probabilities.max(axis=1), is_true, self.groups)
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether each image is in one class."""
-        return True
 
 
 Cells = tuple[float, float, float, int]  # the columns `value`, `low`, `high` and `images` of SCORES
@@ -171,8 +199,8 @@ def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
 
 
 def _f1(predictions: Predictions, index: int) -> tuple[float, int]:
-    is_actual = predictions.is_of(index)
-    is_predicted = predictions.is_named(index)
+    is_actual = predictions.is_of[:, index]
+    is_predicted = predictions.is_named[:, index]
     both = (is_actual & is_predicted).sum()
     either = (is_actual | is_predicted).sum()
     return 2 * both / (either + both), either
@@ -202,25 +230,20 @@ def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
     return np.where(predictions.is_decided, ~predictions.is_right, np.nan)
 
 
-def _recall(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.is_of(index), predictions.is_named(index), np.nan)
+EVERY = slice(None)  # all labels in place of one
 
 
-def _precision(predictions: Predictions, index: int) -> np.ndarray:
-    return np.where(predictions.is_named(index), predictions.is_of(index), np.nan)
+def _recall(predictions: Predictions, index: int | slice = EVERY) -> np.ndarray:
+    return np.where(predictions.is_of[:, index], predictions.is_named[:, index], np.nan)
 
 
-def _found(predictions: Predictions) -> np.ndarray:
-    return np.where(predictions.actual, predictions.predicted, np.nan)
-
-
-def _named_right(predictions: Predictions) -> np.ndarray:
-    return np.where(predictions.predicted, predictions.actual, np.nan)
+def _precision(predictions: Predictions, index: int | slice = EVERY) -> np.ndarray:
+    return np.where(predictions.is_named[:, index], predictions.is_of[:, index], np.nan)
 
 
 def _average_precision(predictions: Predictions, index: int) -> tuple[float, int]:
     """Return the mean precision at the images that have the label, and their number."""
-    is_of = predictions.is_of(index)
+    is_of = predictions.is_of[:, index]
     right, taken = _count_ranked(is_of, predictions.probabilities[:, index])
     gained = np.diff(right, prepend=0)
     return float((gained * right / taken).sum() / right[-1]), int(right[-1])
@@ -264,8 +287,8 @@ CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right"), exclusive=True),
     "exact": Score(HEADLINES["exact"], attrgetter("is_right"), exclusive=False),
     "loss": Score("log loss", attrgetter("losses"), NUMBER, _mean_loss),
-    "found": Score("labels found", _found, exclusive=False),
-    "named_right": Score("named labels that are right", _named_right, exclusive=False),
+    "found": Score("labels found", _recall, exclusive=False),
+    "named_right": Score("named labels that are right", _precision, exclusive=False),
     "mean_recall": Score(
         HEADLINES["mean_recall"],
         attrgetter("is_right"),
@@ -402,11 +425,10 @@ def tabulate_roc(predictions: Predictions) -> pd.DataFrame:
 
     A curve goes from (0, 0) to (1, 1). With two classes, only the second one has a curve.
     """
-    rows = [
-        (predictions.labels[index], *point)
-        for index in predictions.with_a_curve
-        for point in zip(*_roc_curve(predictions.is_of(index), predictions.probabilities[:, index]))
-    ]
+    rows = []
+    for index in predictions.with_a_curve:
+        curve = _roc_curve(predictions.is_of[:, index], predictions.probabilities[:, index])
+        rows += [(predictions.labels[index], *point) for point in zip(*curve)]
     return pd.DataFrame(rows, columns=list(ROC))
 
 

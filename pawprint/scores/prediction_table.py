@@ -1,7 +1,7 @@
 """Make, read and write the PROBABILITIES table: a row for each image, with its prediction.
 
 `evaluate` writes the table to data/probabilities.csv, and the PREDICTED_CLASSES columns to
-plots/predictions.csv. This module also ranks and counts the errors in the table.
+plots/predictions.csv. This module also ranks the errors in the table.
 """
 
 import csv
@@ -21,9 +21,8 @@ from pawprint.base.columns import (
     Columns,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_cells import cells_of, encode, named_labels
+from pawprint.base.label_cells import decode, encode, named_labels
 from pawprint.base.tables import parse_table, write_table
-from pawprint.scores.label_metrics import LabelPredictions
 from pawprint.scores.metrics import Predictions
 
 # Digits of `pixels_sha256` in `image`, enough to tell a million images apart.
@@ -42,8 +41,13 @@ def parse_probabilities(content: bytes) -> pd.DataFrame:
 
 def parse_judged(content: bytes) -> pd.DataFrame:
     """Parse a JUDGED table, or JUDGED_LABELS and probabilities, like `parse_table`."""
-    numbers = _numbers_in(_header(content))
-    return parse_table(content, JUDGED_LABELS | numbers if numbers else JUDGED)
+    return parse_table(content, columns_of_judged(_header(content)))
+
+
+def columns_of_judged(names: Iterable[str]) -> Columns:
+    """Return JUDGED, or JUDGED_LABELS and the probabilities among these names of columns."""
+    numbers = _numbers_in(names)
+    return JUDGED_LABELS | numbers if numbers else JUDGED
 
 
 def _header(content: bytes) -> list[str]:
@@ -75,26 +79,22 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def tabulate(
-    rows: pd.DataFrame,
-    probabilities: np.ndarray,
-    names: np.ndarray,
-    labels: list[str],
-    unknown_scores: np.ndarray | None = None,
+    rows: pd.DataFrame, predictions: Predictions, unknown_scores: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Return a PROBABILITIES table.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`. All arguments list the images in the
-    same order: `probabilities` are float64 `(images, classes)`, `names` are the predicted
-    classes or cells, and `unknown_scores` are float64 `(images,)`.
+    same order; `unknown_scores` are float64 `(images,)`.
     """
     scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
+    of_labels = zip(predictions.labels, predictions.probabilities.T)
     return pd.DataFrame(
         {
             "path": rows["path"].array,
             "actual": rows["label"].array,
-            "predicted": names,
+            "predicted": predictions.names,
             "pixels_sha256": rows["pixels_sha256"].array,
-            **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
+            **{PROBABILITY + label: column for label, column in of_labels},
             **scores,
         }
     )
@@ -113,9 +113,8 @@ def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.
     """
     labels = predicted_labels(predictions)
     actual, predicted = (encode(predictions[n], labels, exclusive) for n in ("actual", "predicted"))
-    kind = Predictions if exclusive else LabelPredictions
     groups = predictions["path"].to_numpy()
-    read = kind(actual, probabilities_in(predictions), predicted, labels, groups)
+    read = Predictions(actual, probabilities_in(predictions), predicted, labels, groups)
     return predictions.assign(
         confidence=read.confidence, wrong=~read.is_right, mistake=read.mistakes, loss=read.losses
     ).reset_index(drop=True)
@@ -152,7 +151,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     if labels := predicted_labels(judged):
         at_least_one = bool((judged["label"] != NEITHER).all())
         named = named_labels(probabilities_in(judged), at_least_one)
-        table = with_image(judged).assign(actual=judged["label"], predicted=cells_of(named, labels))
+        table = with_image(judged).assign(actual=judged["label"], predicted=decode(named, labels))
         return with_confidence(table, exclusive=False)
     is_wrong = judged["likely_probability"] > judged["probability"]
     return with_image(judged).assign(
@@ -173,16 +172,3 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
     table = every_prediction(judged, predictions)
     wrong = table[table["wrong"]].drop(columns="wrong")
     return wrong.sort_values("confidence", ascending=False, kind="stable")
-
-
-def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Count the images in a PROBABILITIES table: true labels are rows, predicted labels columns."""
-    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
-    return counts.reindex(index=labels, columns=labels, fill_value=0)
-
-
-def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return the most confused pairs of classes: `actual`, `predicted` and `images`."""
-    wrong = predictions[predictions["actual"] != predictions["predicted"]]
-    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
-    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

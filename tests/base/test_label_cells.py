@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pawprint.base.label_cells import cell_of, cells_of, indicators, labels_in, strata
+from pawprint.base.label_cells import cell_of, decode, encode, labels_in, strata
 
 LABELS = ["sea", "sunset", "trees"]
 
@@ -11,10 +11,11 @@ def test_a_cell_holds_a_set_of_labels() -> None:
     cells = ["sea|sunset", "none", "trees"]
     assert cell_of(["sunset", "sea", "sea"]) == cells[0]
     assert [*map(labels_in, cells)] == [["sea", "sunset"], [], ["trees"]]
-    shown = indicators(cells, LABELS)
+    shown = encode(cells, LABELS)
     assert shown.tolist() == [[True, True, False], [False] * 3, [False, False, True]]
-    assert cells_of(shown, LABELS) == cells
-    assert indicators([], LABELS).shape == (0, 3)
+    assert decode(shown, LABELS).tolist() == cells
+    assert decode(encode(cells, cells, exclusive=True), cells).tolist() == cells
+    assert encode([], LABELS).shape == (0, 3)
 
 
 def test_the_rarest_label_sorts_an_image() -> None:

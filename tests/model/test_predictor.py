@@ -41,8 +41,8 @@ def test_probabilities_are_those_of_the_labels(predictor, of_three, red, blue):
 
 
 def test_threshold_of_the_metadata_decides_between_two_labels(predictor, of_three):
-    assert predictor.class_of(np.array([0.71, 0.29])) == "cat"
-    assert predictor.class_of(np.array([0.7, 0.3])) == "dog"
+    assert predictor.metadata.predicted(np.array([0.71, 0.29])) == "cat"
+    assert predictor.metadata.predicted(np.array([0.7, 0.3])) == "dog"
     assert of_three.predict(plain(90, 100)).label == "blue"
 
 
@@ -61,7 +61,7 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
         assert predicted.label == label
         assert predicted.unknown_score == pytest.approx(score, abs=2e-3)
         classes = predictor.with_classes_only().predict(image)
-        assert classes.label == predictor.class_of(predicted.probabilities)
+        assert classes.label == predictor.metadata.predicted(predicted.probabilities)
         assert classes.unknown_score is None
         assert (classes.probabilities == predicted.probabilities).all()
 
@@ -94,7 +94,7 @@ def test_image_below_the_confidence_is_unsure_unless_it_is_unknown(tmp_path):
         image = Image.new("RGB", (50, 40), (red, green, 100))
         predicted = predictor.predict(image)
         is_sure, is_unknown = predicted.probabilities.max() >= 0.9, predicted.unknown_score > 0.25
-        expected = predictor.class_of(predicted.probabilities) if is_sure else "unsure"
+        expected = predictor.metadata.predicted(predicted.probabilities) if is_sure else "unsure"
         assert predicted.label == ("unknown" if is_unknown else expected)
         labels.add(predicted.label)
         every = predictor.with_classes_only().predict(image)

@@ -14,7 +14,6 @@ from pawprint.model.outputs import Outputs, to_probabilities
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
-    calibrate_labels,
     choose_min_confidence,
     choose_threshold,
     describe_recall,
@@ -253,7 +252,7 @@ def test_labels_have_one_temperature_and_each_its_own_recall():
     params = Calibrate(
         temperature=True, threshold=None, recall={"b": 0.9}, max_error=None, unknown_quantile=None
     )
-    fit = partial(calibrate_labels, params, ["a", "b", "c"], is_shown, groups=np.arange(4000))
+    fit = partial(calibrate, params, ["a", "b", "c"], is_shown, groups=np.arange(4000))
     temperature, thresholds = fit(logits=3 * OF_THREE)
     assert temperature == pytest.approx(3, rel=0.1)
     found = sigmoid(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]

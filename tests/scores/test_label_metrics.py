@@ -6,19 +6,23 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from pawprint.base.columns import SCORES
-from pawprint.scores.label_metrics import LabelPredictions
-from pawprint.scores.metrics import tabulate_reliability, tabulate_roc, tabulate_scores
+from pawprint.scores.metrics import (
+    Predictions,
+    tabulate_reliability,
+    tabulate_roc,
+    tabulate_scores,
+)
 
 LABELS = ["sea", "sunset", "trees"]
 
 
-def label_predictions(images: int = 200, seed: int = 0) -> LabelPredictions:
+def label_predictions(images: int = 200, seed: int = 0) -> Predictions:
     """Return predictions that are mostly right; images have 0 to 3 labels."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(-1, 2, (images, len(LABELS)))
     probabilities = 1 / (1 + np.exp(-logits))
     actual = rng.uniform(size=logits.shape) < probabilities
-    return LabelPredictions(actual, probabilities, logits >= 0, LABELS, np.arange(images))
+    return Predictions(actual, probabilities, logits >= 0, LABELS, np.arange(images))
 
 
 def test_scores_are_those_of_scikit_learn_and_counts_of_labels():
@@ -45,7 +49,7 @@ def test_a_photo_is_the_unit_of_every_interval_and_of_the_curves():
     made = label_predictions()
     arrays = (made.actual, made.probabilities, made.predicted)
     twice = (each.repeat(2, axis=0) for each in arrays)
-    copied = LabelPredictions(*twice, LABELS, made.groups.repeat(2))
+    copied = Predictions(*twice, LABELS, made.groups.repeat(2))
     for tabulate in tabulate_scores, tabulate_reliability, tabulate_roc:
         tables = map(tabulate, (made, copied))
         one, two = (table.drop(columns="images", errors="ignore") for table in tables)
@@ -59,7 +63,7 @@ def test_a_photo_is_the_unit_of_every_interval_and_of_the_curves():
 def test_label_of_no_image_has_no_score_and_what_is_wrong_is_said_in_words():
     actual = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
     predicted = np.array([[0, 1, 1], [0, 1, 0], [0, 0, 0]], bool)
-    made = LabelPredictions(actual, predicted * 0.8 + 0.1, predicted, LABELS, np.arange(3))
+    made = Predictions(actual, predicted * 0.8 + 0.1, predicted, LABELS, np.arange(3))
     assert made.mistakes == ["missed sea\nnamed trees", "", ""]
     assert made.names.tolist() == ["sunset|trees", "sunset", "none"]
     assert made.confidence == pytest.approx([0.9**3] * 3)

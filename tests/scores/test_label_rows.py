@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.scores.label_rows import join_labels, list_label_suspects, split_labels
+from pawprint.scores.label_review import list_suspects
+from pawprint.scores.label_rows import join_labels, split_labels
 
 LABELS = ["not sea", "sea", "sunset"]
 
@@ -33,7 +34,7 @@ def test_rows_of_labels_become_the_images_again_whatever_labels_are_called():
 def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
     of_each = np.array([[0.5, 0.05, 0.97], [0.5, 0.02, 0.99], [0.5, 0.4, 0.92], [0.5, 0.5, 0.6]])
     table = judged(["sea", "sea", "none", "sunset"], of_each, LABELS)
-    found = list_label_suspects(table)
+    found = list_suspects(table)
     columns = ["path", "label", "likely"]
     assert found[columns].values.tolist() == [
         ["1", "not sunset", "add sunset"],
@@ -43,9 +44,9 @@ def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
         ["2", "not sunset", "add sunset"],
     ]
     assert found["probability"].round(6).tolist() == [0.01, 0.02, 0.03, 0.05, 0.08]
-    assert set(list_label_suspects(table, ["1"])["path"]) == {"0", "2"}
+    assert set(list_suspects(table, ["1"])["path"]) == {"0", "2"}
     # Of near-duplicates, the labels that differ come first.
-    found = list_label_suspects(table, [], [("2", "3"), ("3", "2")])
+    found = list_suspects(table, [], [("2", "3"), ("3", "2")])
     assert found[columns].values.tolist()[:2] == [
         ["2", "not sunset", "add sunset"],
         ["3", "sunset", "remove sunset"],
@@ -54,15 +55,15 @@ def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
 
 def test_label_of_a_single_training_image_is_not_to_be_removed():
     table = judged(["rare|sea", "sea", "sea"], np.full((3, 2), 0.01), ["rare", "sea"])
-    assert {*list_label_suspects(table)["likely"]} == {"remove sea"}
-    assert "remove rare" in {*list_label_suspects(table.assign(split="test"))["likely"]}
+    assert {*list_suspects(table)["likely"]} == {"remove sea"}
+    assert "remove rare" in {*list_suspects(table.assign(split="test"))["likely"]}
 
 
 def test_label_is_removed_only_if_the_model_changes_what_its_share_tells():
     probabilities = np.full((100, 2), [0.05, 0.9])
     probabilities[1, 0] = 0.01
     cells = ["rare", "rare"] + 98 * ["sea"]  # in 2% of the images, and in 98%
-    found = list_label_suspects(judged(cells, probabilities, ["rare", "sea"]))
+    found = list_suspects(judged(cells, probabilities, ["rare", "sea"]))
     assert found[["path", "likely"]].to_numpy().tolist() == [["1", "remove rare"]]
 
 
@@ -81,7 +82,7 @@ def test_half_of_planted_labels_are_found_in_the_first_as_many_rows():
         kinds[verb] = {*zip(image[chosen].astype(str), label[chosen])}
     labels = [*"abcde"]
     cells = ["|".join(np.array(labels)[row]) or "none" for row in given]
-    found = list_label_suspects(judged(cells, probabilities, labels))
+    found = list_suspects(judged(cells, probabilities, labels))
     for verb, planted in kinds.items():
         rows = found[found["likely"].str.startswith(verb)][: len(planted)]
         listed = {*zip(rows["path"], rows["likely"].str[-1].map(labels.index))}

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.base.label_cells import cells_of
+from pawprint.base.label_cells import decode
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
-from pawprint.scores.label_review import judge, judge_labels, list_suspects
+from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.limits import RunData, find_limits, rank_limits
+from pawprint.scores.metrics import Predictions
 from pawprint.scores.prediction_table import tabulate, with_confidence
 
 LABELS = ["a", "b", "c", "d"]
@@ -46,8 +47,8 @@ def run_of(
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
         if split != "train":
-            names = np.array(LABELS)[probabilities.argmax(axis=1)]
-            table = tabulate(images, probabilities, names, LABELS)
+            predicted = probabilities.argmax(axis=1), LABELS, images["path"].to_numpy()
+            table = tabulate(images, Predictions(actual, probabilities, *predicted))
             predictions[split] = with_confidence(table)
     tables = pd.concat(parts, ignore_index=True), judged["train"], predictions
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
@@ -240,12 +241,12 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     is_wrong = rng.random(has.shape) < [[missed, 0.05, 0.05, 0.05]] * has
     is_wrong |= rng.random(has.shape) < [[0.02, surplus, 0.02, 0.02]] * ~has
     names = [f"{number}.jpg" for number in range(len(has))]
-    images = pd.DataFrame({"path": names, "group": names, "label": cells_of(has, LABELS)})
+    images = pd.DataFrame({"path": names, "group": names, "label": decode(has, LABELS)})
     images = images.assign(split="test", pixels_sha256=names)
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
-    said = np.array(cells_of(has ^ is_wrong, LABELS))
-    table = with_confidence(tabulate(images, probabilities, said, LABELS), exclusive=False)
-    judged = judge_labels(images[:0], probabilities[:0], LABELS)[0]
+    said = Predictions(has, probabilities, has ^ is_wrong, LABELS, np.array(names))
+    table = with_confidence(tabulate(images, said), exclusive=False)
+    judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
     curve, to_review = run_of().learning_curve, pd.DataFrame()
     return RunData(images, judged, {"test": table}, curve, {}, to_review, exclusive=False)
 

@@ -35,6 +35,7 @@ from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples
+from pawprint.scores.metrics import Predictions
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import with_groups
 from stages import clean, evaluate, predict, split, train_extract, train_finetune
@@ -224,10 +225,11 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     write_table(folder / paths.CROSS_VALIDATION_CSV, hard, JUDGED)
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n1.jpg,cat,1\n")
     images = images_of({"cat": 1})[:1]
-    easy = tabulate(images, np.array([[0.9, 0.1]]), np.array(["cat"]), ["cat", "dog"])
+    first = np.array([0])
+    easy = Predictions(first, np.array([[0.9, 0.1]]), first, ["cat", "dog"], first)
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": easy}, alike, exclusive=True)
+        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, exclusive=True)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]

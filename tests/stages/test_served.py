@@ -105,7 +105,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
                 image = open_image(archive, row.path, model.metadata.decoded_side)
                 predicted = model.predict(image)
                 assert predicted.probabilities == pytest.approx(probabilities, abs=1e-5)
-                assert model.class_of(predicted.probabilities) == row.predicted
+                assert model.metadata.predicted(predicted.probabilities) == row.predicted
                 assert predicted.unknown_score == pytest.approx(row.unknown_score, abs=1e-5)
                 seen += 1
         assert seen >= 12

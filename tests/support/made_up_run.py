@@ -28,13 +28,12 @@ from pawprint.base.columns import (
     UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.label_cells import cells_of
+from pawprint.base.label_cells import decode
 from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
-from pawprint.scores.label_metrics import LabelPredictions
-from pawprint.scores.label_review import judge, judge_labels
+from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
-from pawprint.scores.prediction_table import tabulate, write_probabilities
+from pawprint.scores.prediction_table import columns_of_judged, tabulate, write_probabilities
 
 PER_CLASS = 10  # per class and split
 # Cells of an IMAGES table.
@@ -94,8 +93,8 @@ def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
             judged = judge(images, probabilities, labels)
             write_table(workspace / paths.CROSS_VALIDATION_CSV, judged, JUDGED)
         else:
-            predicted = np.array(labels)[probabilities.argmax(axis=1)]
-            table = tabulate(images, probabilities, predicted, labels)
+            of_images = actual, probabilities, probabilities.argmax(axis=1)
+            table = tabulate(images, Predictions(*of_images, labels, np.arange(len(images))))
             write_probabilities(workspace / paths.PROBABILITIES_CSV[split], table)
         tables.append(images)
     write_photos(workspace, pd.concat(tables)["path"])
@@ -166,7 +165,7 @@ def write_label_run(workspace: Path) -> list[str]:
     split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
     shown = np.random.default_rng(0).random((len(split), 3)) < 0.4
     shown[:, 1] &= split["split"] == "train"
-    split = split.assign(label=cells_of(shown, labels))
+    split = split.assign(label=decode(shown, labels))
     write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
     is_wrong = split.groupby("split").cumcount() < 3
     named = np.where(is_wrong.to_numpy()[:, None], ~shown & [True, False, True], shown)
@@ -174,12 +173,13 @@ def write_label_run(workspace: Path) -> list[str]:
     scores = []
     for name, images in split.groupby("split"):
         of_split = (array[images.index] for array in arrays)
-        predictions = LabelPredictions(*of_split, labels, images["path"].to_numpy())
-        judged = judge_labels(images, predictions.probabilities, labels)
+        predictions = Predictions(*of_split, labels, images["path"].to_numpy())
+        judged = judge(images, predictions.probabilities, labels, exclusive=False)
         if name == "train":
-            write_table(workspace / paths.CROSS_VALIDATION_CSV, *judged)
+            path = workspace / paths.CROSS_VALIDATION_CSV
+            write_table(path, judged, columns_of_judged(judged))
             continue
-        table = tabulate(images, predictions.probabilities, predictions.names, labels)
+        table = tabulate(images, predictions)
         write_probabilities(workspace / paths.PROBABILITIES_CSV[name], table)
         scores.append(tabulate_scores(predictions).assign(split=name))
     unknown = measure_unknown(np.ones(2), np.zeros(2), 0.5, np.arange(4)).assign(split="test")

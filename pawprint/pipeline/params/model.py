@@ -273,9 +273,7 @@ class Calibrate(section.Section):
         return self.with_one_of("threshold", "recall")
 
 
-def problem_of_threshold(
-    params: Calibrate, labels: Sequence[str], exclusive: bool = True
-) -> str | None:
+def problem_of_threshold(params: Calibrate, labels: Sequence[str], exclusive: bool) -> str | None:
     """Explain why thresholds or recalls do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
