@@ -60,7 +60,8 @@ def main() -> None:
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
     alike = describe_alike(count_labels(run.images["label"], run.exclusive))
-    about = (run.metadata["crop_rule"], alike, run.exclusive)
+    has_thresholds = bool(run.metadata["thresholds"])
+    about = (run.metadata["crop_rule"], alike, run.exclusive, has_thresholds)
     limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about))
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
@@ -174,9 +175,7 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
         "predictions.jpg": charts.draw_predictions(archive, test),
         "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(
-            archive, run.to_review, "perhaps {}" if run.exclusive else "{}?"
-        ),
+        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.exclusive),
         "augmented.jpg": charts.draw_augmented(
             archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
         ),

@@ -300,7 +300,9 @@ def show_label_suspects() -> None:
     if not paths.LABELS_TO_REVIEW_CSV.exists():
         return
     rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
-    row = photos.grid(rows.assign(caption=rows["likely"] + "?"), "label-suspects")
+    row = photos.grid(
+        rows.assign(caption=rows["label"] + ": " + rows["likely"] + "?"), "label-suspects"
+    )
     if row is not None:
         with explain_errors():
             st.image(photos.large(row["path"]), row["path"])

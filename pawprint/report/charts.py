@@ -191,21 +191,22 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
     return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, question: str) -> Image.Image:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, exclusive: bool) -> Image.Image:
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
-    The reason is a `question` about `likely`, the most probable other label, or a near-duplicate
-    with a different label.
+    The reason is the most probable other label, or a near-duplicate with a different label. Unless
+    labels are `exclusive`, it is what to change, with the probability that this is right.
     """
     rows = suspects.head(MAX_TO_REVIEW)
     titles = []
     for number, row in enumerate(rows.itertuples(), 1):
         place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
-        why = question.format(row.likely)
+        label += f" {row.probability:.1%}" if exclusive else ""
+        why = f"perhaps {row.likely}" if exclusive else f"{row.likely}? {1 - row.probability:.1%}"
         if row.contradicts:
             why = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
-        titles.append(f"{place}\n{label} {row.probability:.1%}\n{why}")
+        titles.append(f"{place}\n{label}\n{why}")
     heading = f"Rows of {LABELS_TO_REVIEW_CSV.as_posix()}"
     return draw_first(archive, heading, rows, len(suspects), titles, RED)
 

@@ -7,7 +7,6 @@ import pandas as pd
 
 from pawprint.base.columns import JUDGED_LABELS, PROBABILITY
 from pawprint.base.label_cells import encode
-from pawprint.scores.label_rows import NOT
 from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
 # A label is listed if its probability is below the first number and another label's probability is
@@ -55,8 +54,9 @@ def list_suspects(
     the least probable label comes first. Images labelled by a person are left out: `reviewed` lists
     them by `pixels_sha256`, or by path in composed Unicode.
 
-    If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea". Of
-    the rows without a contradiction, those to add and those to remove take turns.
+    If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea",
+    and `probability` is that of what the cell `label` says about sea. Of the rows without a
+    contradiction, those to add and those to remove take turns.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
@@ -104,9 +104,7 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     image, label = np.nonzero(is_listed)
     is_surplus = has[image, label]
     names = np.array(labels)[label]
-    rows = judged[["path", "split", "pixels_sha256", "contradicts"]].iloc[image]
-    return rows.assign(
-        label=np.where(is_surplus, names, np.char.add(NOT, names)),
+    return judged.iloc[image].assign(
         likely=np.char.add(np.where(is_surplus, "remove ", "add "), names),
         probability=np.where(has, probabilities, 1 - probabilities)[image, label],
     )

@@ -29,7 +29,7 @@ HEADING = (
 )
 COUNTED = {  # keyed by `exclusive`
     True: "each class weighted equally",
-    False: "which are images with a wrong label, or for a label, those where it is wrong",
+    False: "in the label that a line names, or else in any",
 }
 NO_SIZE = "No measured limit causes half an error per 100 images."
 
@@ -42,7 +42,8 @@ class RunData(NamedTuple):
     is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json. `crop_rule`
     is the rule by which all images were cut out of photos, if any, and `question` asks about
     classes whose names seem to mean the same, or is "". If a photo can show several labels, they
-    are not `exclusive`.
+    are not `exclusive`. Cross-validated predictions do not follow thresholds, so these limits are
+    measured without them if the model has some.
     """
 
     images: pd.DataFrame
@@ -54,6 +55,7 @@ class RunData(NamedTuple):
     crop_rule: str | None = None
     question: str = ""
     exclusive: bool = True
+    has_thresholds: bool = False
 
     @property
     def classes(self) -> int:
@@ -63,7 +65,8 @@ class RunData(NamedTuple):
     @property
     def held_out(self) -> pd.DataFrame:
         """Return the result of `every_prediction`, with the column `group`."""
-        every = every_prediction(self.judged, self.predictions)
+        judged = self.judged[:0] if self.has_thresholds else self.judged
+        every = every_prediction(judged, self.predictions)
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 

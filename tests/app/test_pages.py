@@ -108,10 +108,10 @@ HEADER = "path,label,pixels_sha256\n"
 def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(project):
     change(project, "clean: {several_labels: true}")
     assert "`labels.csv`" in opened("page_label", "show").info[0].value
-    to_review(project, [(FIRST, "not sea", "add sea", "test", 0.1, "", PIXELS)])
+    to_review(project, [(FIRST, "none", "add sea", "test", 0.1, "", PIXELS)])
     page = opened("page_label", "show")
-    assert [button.label for button in page.button] == [photos.plain("add sea?")]
-    press(page, "add sea")
+    assert [button.label for button in page.button] == [photos.plain("none: add sea?")]
+    press(page, "none: add sea")
     assert not (project / paths.LABELS_CSV).exists()
 
 

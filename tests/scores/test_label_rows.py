@@ -37,18 +37,18 @@ def test_labels_to_add_and_to_remove_take_turns_the_least_probable_first():
     found = list_suspects(table)
     columns = ["path", "label", "likely"]
     assert found[columns].values.tolist() == [
-        ["1", "not sunset", "add sunset"],
+        ["1", "sea", "add sunset"],
         ["1", "sea", "remove sea"],
-        ["0", "not sunset", "add sunset"],
+        ["0", "sea", "add sunset"],
         ["0", "sea", "remove sea"],
-        ["2", "not sunset", "add sunset"],
+        ["2", "none", "add sunset"],
     ]
     assert found["probability"].round(6).tolist() == [0.01, 0.02, 0.03, 0.05, 0.08]
     assert set(list_suspects(table, ["1"])["path"]) == {"0", "2"}
     # Of near-duplicates, the labels that differ come first.
     found = list_suspects(table, [], [("2", "3"), ("3", "2")])
     assert found[columns].values.tolist()[:2] == [
-        ["2", "not sunset", "add sunset"],
+        ["2", "none", "add sunset"],
         ["3", "sunset", "remove sunset"],
     ]
 

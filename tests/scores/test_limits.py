@@ -91,6 +91,15 @@ def test_limits_are_ordered_by_their_errors_and_those_by_chance_come_last():
     assert limits_of_run.sized[0].sentence.startswith("Twice as many images would save 40.0 errors")
 
 
+def test_with_thresholds_only_predictions_that_follow_them_count():
+    run = run_of(ALIKE)
+    every, of_model = run.held_out, run._replace(has_thresholds=True).held_out
+    assert (every["split"] == "train").sum() == NUMBERS["train"]
+    pd.testing.assert_frame_equal(
+        of_model, every[every["split"] != "train"].reset_index(drop=True), check_dtype=False
+    )
+
+
 def test_limits_without_half_an_error_are_left_out():
     for gain, is_listed in ((0.0049, False), (0.0051, True)):
         sentences = [limit.sentence for limit in rank_limits(run_of(gain=gain))]
