@@ -111,7 +111,7 @@ def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(pr
     to_review(project, [(FIRST, "none", "add sea", "test", 0.1, "", PIXELS)])
     page = opened("page_label", "show")
     assert [button.label for button in page.button] == [photos.plain("none: add sea?")]
-    press(page, "none: add sea")
+    press(page, photos.plain("none: add sea"))
     assert not (project / paths.LABELS_CSV).exists()
 
 
