@@ -90,7 +90,7 @@ class Examples(NamedTuple):
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
         shown = to_indicators(self.actual[training], self.classes)
-        is_fitted: np.ndarray = shown.any(axis=0) & ~shown.all(axis=0)
+        is_fitted = np.logical_and(shown.any(axis=0), ~shown.all(axis=0))
         is_known = is_fitted[self.actual[images]] if self.exclusive else is_fitted.any()
         return np.flatnonzero(np.broadcast_to(is_known, len(images)))
 
