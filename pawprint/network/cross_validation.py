@@ -15,7 +15,7 @@ import pandas as pd
 from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_cells import are_right, decode, strata
+from pawprint.base.label_cells import are_right, decode, strata, to_indicators
 from pawprint.base.threads import map_in_threads
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
@@ -90,12 +90,10 @@ class Examples(NamedTuple):
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
-        shown = self.actual[training]
-        if self.exclusive:
-            classes = np.unique(shown)
-            return np.flatnonzero(np.isin(self.actual[images], classes) & (len(classes) > 1))
-        is_fitted = (shown.any(axis=0) & ~shown.all(axis=0)).any()
-        return np.arange(len(images) if is_fitted else 0)
+        shown = to_indicators(self.actual[training], self.classes)
+        is_fitted = np.logical_and(shown.any(axis=0), ~shown.all(axis=0))
+        is_known = is_fitted[self.actual[images]] if self.exclusive else is_fitted.any()
+        return np.flatnonzero(np.broadcast_to(is_known, len(images)))
 
     def metrics(
         self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None

@@ -36,9 +36,7 @@ from pawprint.report.pictures import (
     shorten,
     use_fonts,
 )
-from pawprint.scores.prediction_table import (
-    rank_predictions,
-)
+from pawprint.scores.prediction_table import rank_predictions
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart:
 # https://jfly.uni-koeln.de/color/
@@ -47,7 +45,6 @@ ORANGE = "#E69F00"
 RED = "#D55E00"
 MAX_LABEL = 28  # maximum length of a label beside its bars
 MAX_DRAWN = 100  # maximum number of classes
-PAIRS = 10  # class pairs listed below the matrix
 VIEWS = 12  # maximum number of augmented views in the picture
 # Maximum number of photos per picture.
 PREDICTIONS = 12

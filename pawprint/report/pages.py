@@ -34,7 +34,6 @@ from pawprint.scores.prediction_table import with_image
 
 MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
 REPORT = MODEL_CARD.with_name("report.html")
-DIGITS = 8  # MD5 digits shown for the images
 
 
 def fill(template: Path, **values: object) -> str:

@@ -259,9 +259,7 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         if BESIDE in of_run:
             name = f"{BESIDE} (decides nothing)"
             row = set_row(name, of_run[BESIDE], CONFIDENCE, old.exclusive)
-            beside = pd.DataFrame([row])
-            sets = pd.concat([comparison.sets, beside], ignore_index=True)
-            comparison = comparison._replace(sets=sets)
+            comparison = comparison._replace(sets=[*comparison.sets, row])
         differ = classes[0] - labels, labels - classes[0]
         results.append(ComparedRun(old, run, comparison, of_run, kind, *differ))
     return results

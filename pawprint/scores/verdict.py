@@ -58,16 +58,16 @@ class LossTest(NamedTuple):
 class ModelComparison(NamedTuple):
     """Two models compared in one test on all images; `old` and `new` are their log losses.
 
-    Each row in `sets` describes a set of images: the number of images, both models' main scores
-    (see `headline_strata`), their log losses, and the difference between
-    these, with an interval for this set alone.
+    Each row in `sets` describes a set of images: its name, the number of images, lists of both
+    models' main scores (see `headline_strata`) and log losses, and the difference between the
+    latter, with an interval for this set alone.
     """
 
     images: int
     old: float
     new: float
     test: LossTest
-    sets: pd.DataFrame
+    sets: list[dict]
 
     def verdict(self, margin: float = 0.0) -> str:
         """Return the test's verdict, or NO_USE for a significant difference below a margin.
@@ -83,12 +83,11 @@ class ModelComparison(NamedTuple):
         """Return a text table: for each set, both models' scores and their difference."""
         forms = dict.fromkeys(HEADLINES.values(), ".2%") | {"log loss": ".4f"}
         rows = []
-        for row in self.sets.to_dict("records"):
+        for row in self.sets:
             cells = {"images": row["images"], "number": f"{row['number']:,}"}
             for score, form in forms.items():
-                values = [row.get(f"{score} {side}") for side in ("old", "new")]
-                if None not in values and not pd.isna(values[0]):
-                    cells[score] = " → ".join(f"{value:{form}}" for value in values)
+                if score in row:
+                    cells[score] = " → ".join(f"{value:{form}}" for value in row[score])
             ends = row["difference"], row["low"], row["high"]
             cells["log loss difference"] = describe_difference(*ends)
             rows.append(cells)
@@ -128,7 +127,7 @@ def compare(
         rows = [set_row(*each, confidence, exclusive) for each in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
         test = difference_in(whole, 1 - level, p_value, exclusive)
-        compared.append(ModelComparison(len(whole), old, new, test, pd.DataFrame(rows)))
+        compared.append(ModelComparison(len(whole), old, new, test, rows))
     return compared
 
 
@@ -142,16 +141,14 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
     return pairs["loss"].to_numpy() - pairs["loss_old"].to_numpy()
 
 
-def set_row(
-    name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool
-) -> dict[str, object]:
+def set_row(name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool) -> dict:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
     right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive)
-    row = {"images": name, "number": len(pairs)}
-    for side, suffix in (("old", "_old"), ("new", "")):
+    row: dict = {"images": name, "number": len(pairs), right: [], "log loss": []}
+    for suffix in ("_old", ""):
         is_right = pairs[f"predicted{suffix}"] == pairs["actual"]
-        row[f"{right} {side}"] = is_right.groupby(strata).mean().mean()
-        row[f"log loss {side}"] = pairs[f"loss{suffix}"].to_numpy().mean()
+        row[right].append(is_right.groupby(strata).mean().mean())
+        row["log loss"].append(pairs[f"loss{suffix}"].to_numpy().mean())
     test = difference_in(pairs, confidence, p_value_of(pairs), exclusive)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 

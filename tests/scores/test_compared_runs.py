@@ -226,7 +226,10 @@ def test_test_images_stand_beside_the_verdict_and_decide_nothing():
     verdict, beside = result.sentences
     assert "on 100 validation images." in verdict
     assert "deciding nothing, 100 test images: " in beside and "0.2001 → 0.3001" in beside
-    assert [*result.comparison.sets["images"]] == ["validation", "test (decides nothing)"]
+    assert [*pd.DataFrame(result.comparison.sets)["images"]] == [
+        "validation",
+        "test (decides nothing)",
+    ]
     assert compared(run_of(test=worse)).verdict not in ("better", "worse", IDENTICAL)
 
 

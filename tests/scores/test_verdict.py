@@ -73,8 +73,10 @@ def test_one_verdict_is_of_all_images_and_each_set_has_a_row():
     assert compared.test.verdict == "better"
     assert compared.images == 2 * IMAGES
     assert compared.test.difference == pytest.approx((better - losses).mean() / 2)
-    assert [*compared.sets["difference"]] == pytest.approx([(better - losses).mean(), 0])
-    assert [*compared.sets["log loss old"]] == pytest.approx([losses.mean()] * 2)
+    assert [*pd.DataFrame(compared.sets)["difference"]] == pytest.approx(
+        [(better - losses).mean(), 0]
+    )
+    assert [row["log loss"][0] for row in compared.sets] == pytest.approx([losses.mean()] * 2)
 
 
 @pytest.mark.parametrize(("number", "has_interval"), [(2, False), (3, False), (6, True)])
