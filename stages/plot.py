@@ -60,9 +60,9 @@ def main() -> None:
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
     tables = (run.curve, run.training, run.to_review)
     alike = describe_alike(count_labels(run.images["label"], run.exclusive))
-    has_thresholds = bool(run.metadata["thresholds"])
-    about = (run.metadata["crop_rule"], alike, run.exclusive, has_thresholds)
-    limits = find_limits(RunData(images, run.judged, run.predictions, *tables, *about))
+    data = RunData(images, run.judged, run.predictions, *tables, run.metadata["crop_rule"], alike)
+    data = data._replace(exclusive=run.exclusive, has_thresholds=bool(run.metadata["thresholds"]))
+    limits = find_limits(data)
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = run.errors_in(list_errors(run.judged, run.predictions))
