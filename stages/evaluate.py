@@ -42,7 +42,6 @@ from pawprint.scores.label_review import judge, list_suspects
 from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import (
     parse_judged,
-    predicted_labels,
     probabilities_in,
     tabulate,
     with_image,
@@ -195,7 +194,8 @@ def find_suspects(
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
-        of_split = judge(images, probabilities_in(table), predicted_labels(table), exclusive)
+        labels = columns.predicted_labels(table)
+        of_split = judge(images, probabilities_in(table), labels, exclusive)
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]

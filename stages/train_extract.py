@@ -14,7 +14,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.classes import problem_of_labels
-from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT
+from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT, columns_of_judged
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
@@ -35,7 +35,6 @@ from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
 from pawprint.scores.label_review import judge
-from pawprint.scores.prediction_table import columns_of_judged
 from pawprint.scores.series import (
     compare_folds,
     describe_series,

@@ -1,5 +1,7 @@
 """Define the columns of a project's tables and their types."""
 
+from collections.abc import Iterable
+
 Columns = dict[str, str]
 
 
@@ -102,3 +104,20 @@ DECIDED = numbers("decided", "error", "confidence")
 # `high` are the ends of an interval.
 SCORES = texts("split", "label", "score") | numbers("value") | optional("low", "high")
 SCORES |= counts("images")
+
+
+def columns_of_numbers(names: Iterable[str]) -> Columns:
+    """Return the columns of probabilities and the UNKNOWN_SCORE among these names."""
+    found = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]
+    return numbers(*found)
+
+
+def columns_of_judged(names: Iterable[str]) -> Columns:
+    """Return JUDGED, or JUDGED_LABELS and the probabilities among these names of columns."""
+    probabilities = columns_of_numbers(names)
+    return JUDGED_LABELS | probabilities if probabilities else JUDGED
+
+
+def predicted_labels(names: Iterable[str]) -> list[str]:
+    """Return the labels, in order, from a PROBABILITIES table or its columns, even without rows."""
+    return [name.removeprefix(PROBABILITY) for name in names if name.startswith(PROBABILITY)]

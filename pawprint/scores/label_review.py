@@ -5,9 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pawprint.base.columns import JUDGED_LABELS, PROBABILITY
+from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, predicted_labels
 from pawprint.base.label_cells import encode
-from pawprint.scores.prediction_table import predicted_labels, probabilities_in
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
@@ -88,7 +87,7 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     Of near-duplicates, the labels that differ have rows, too.
     """
     has = encode(judged["label"], labels)
-    probabilities = probabilities_in(judged)
+    probabilities = judged[[PROBABILITY + label for label in labels]].to_numpy()
     # The model has to change what the share of a label tells: most images lack a rare one.
     share = has.mean(axis=0)
     is_listed = np.where(

@@ -5,7 +5,6 @@ plots/predictions.csv. This module also ranks the errors in the table.
 """
 
 import csv
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ import pandas as pd
 
 from pawprint.base.classes import NEITHER, log_losses
 from pawprint.base.columns import (
-    JUDGED,
-    JUDGED_LABELS,
     PROBABILITIES,
     PROBABILITY,
     UNKNOWN_SCORE,
-    Columns,
+    columns_of_judged,
+    columns_of_numbers,
+    predicted_labels,
 )
 from pawprint.base.files import parse_file
 from pawprint.base.label_cells import decode, encode, named_labels
@@ -36,18 +35,12 @@ def read_probabilities(path: Path) -> pd.DataFrame:
 
 def parse_probabilities(content: bytes) -> pd.DataFrame:
     """Parse a PROBABILITIES table with one probability column per label, like `parse_table`."""
-    return parse_table(content, PROBABILITIES | _numbers_in(_header(content)))
+    return parse_table(content, PROBABILITIES | columns_of_numbers(_header(content)))
 
 
 def parse_judged(content: bytes) -> pd.DataFrame:
     """Parse a JUDGED table, or JUDGED_LABELS and probabilities, like `parse_table`."""
     return parse_table(content, columns_of_judged(_header(content)))
-
-
-def columns_of_judged(names: Iterable[str]) -> Columns:
-    """Return JUDGED, or JUDGED_LABELS and the probabilities among these names of columns."""
-    numbers = _numbers_in(names)
-    return JUDGED_LABELS | numbers if numbers else JUDGED
 
 
 def _header(content: bytes) -> list[str]:
@@ -59,18 +52,7 @@ def _header(content: bytes) -> list[str]:
 
 def write_probabilities(path: Path, predictions: pd.DataFrame) -> None:
     """Write a PROBABILITIES table, like `write_table`."""
-    write_table(path, predictions, PROBABILITIES | _numbers_in(predictions))
-
-
-def _numbers_in(names: Iterable[str]) -> Columns:
-    numbers = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]
-    return dict.fromkeys(numbers, "float64")
-
-
-def predicted_labels(predictions: Iterable[str]) -> list[str]:
-    """Return the labels, in order, from a PROBABILITIES table or its columns, even without rows."""
-    names = [name for name in predictions if name.startswith(PROBABILITY)]
-    return [name.removeprefix(PROBABILITY) for name in names]
+    write_table(path, predictions, PROBABILITIES | columns_of_numbers(predictions))
 
 
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:

@@ -2,9 +2,9 @@ import pandas as pd
 import pytest
 from conftest import refused
 
+from pawprint.base.columns import predicted_labels
 from pawprint.base.tables import read_table, write_table
 from pawprint.scores.prediction_table import (
-    predicted_labels,
     probabilities_in,
     read_probabilities,
     write_probabilities,

@@ -26,6 +26,7 @@ from pawprint.base.columns import (
     SERIES,
     SPLIT,
     UNKNOWN_IMAGES,
+    columns_of_judged,
 )
 from pawprint.base.files import pack, write_json
 from pawprint.base.label_cells import decode
@@ -33,7 +34,7 @@ from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.scores.label_review import judge
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
-from pawprint.scores.prediction_table import columns_of_judged, tabulate, write_probabilities
+from pawprint.scores.prediction_table import tabulate, write_probabilities
 
 PER_CLASS = 10  # per class and split
 # Cells of an IMAGES table.
