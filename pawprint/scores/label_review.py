@@ -16,6 +16,9 @@ MIN_OF_OTHER = 0.5
 # A label that an image lacks is listed above this probability. It is further from 1 than
 # MAX_OF_LABEL from 0, because missing labels lower all probabilities (docs/decisions/13).
 MIN_OF_MISSING = 0.7
+# The least factor between the odds of a label and those of its share of the images. A rare label
+# mostly has a low probability.
+MIN_OF_ODDS = 3
 
 
 def judge(
@@ -88,12 +91,13 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """
     has = encode(judged["label"], labels)
     probabilities = judged[[PROBABILITY + label for label in labels]].to_numpy()
-    # The model has to change what the share of a label tells: most images lack a rare one.
     share = has.mean(axis=0)
+    odds = np.stack([probabilities * (1 - share), (1 - probabilities) * share])
+    of_missing, of_surplus = odds > MIN_OF_ODDS * odds[::-1]
     is_listed = np.where(
         has,
-        probabilities < np.minimum(MAX_OF_LABEL, share),
-        probabilities > np.maximum(MIN_OF_MISSING, share),
+        (probabilities < MAX_OF_LABEL) & of_surplus,
+        (probabilities > MIN_OF_MISSING) & of_missing,
     )
     # A fold without the only training image of a label has not learned it.
     trained = (judged["split"] == "train").to_numpy()[:, None] & has
