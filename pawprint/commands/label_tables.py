@@ -580,9 +580,10 @@ def _choose_labels(
 
     The third is whether labels are exclusive. Otherwise, each row's label is a cell.
 
-    There are several columns if each stands for a class and contains 0 or 1. Otherwise, the column
-    is the one that is asked for, that is called label, or the only one of `label_columns`. If rows
-    have several labels, one of them can be asked for: the labels are then "NAME" and "not_NAME".
+    There are several columns if each stands for a class and contains 0 or 1; a column that joins
+    these labels is left out. Otherwise, the column is the one that is asked for, that is called
+    label, or the only one of `label_columns`. If rows have several labels, one of them can be asked
+    for: the labels are then "NAME" and "not_NAME".
     Raises InputError if no column or several columns could contain the labels, for cells of such
     columns that are neither 0 nor 1, and for rows of zeros, unless `asked` tells what they mean.
     If rows are skipped, those with several labels have None as label.
@@ -592,10 +593,12 @@ def _choose_labels(
     flags = [n for n in values if {*values[n]} & ZEROS and {*values[n]} <= FLAGS | NOT_ASKED]
     flags = flags if len(flags) > 1 else []
     named = [name for name in values if name.lower() == (label or "label").lower()]
-    choices = named or table.label_columns()
+    lists = [[name for name in flags if row.cells[name] in ONES] for row in rows]
+    of_flags = [*map(set, lists)]  # which another column may join
+    columns = [n for n in table.label_columns() if [*map(set, _labels_in(values[n]))] != of_flags]
+    choices = named or columns
     if label and not named:
         choices = [name for name in values if _joins(label, _labels_in(values[name]))]
-    lists = [[name for name in flags if row.cells[name] in ONES] for row in rows]
     is_one_each = all(len(each) == 1 for each in lists) or {*choices} <= {*flags}
     are_flags = bool(flags) and (label in flags or (is_one_each and not label and not named))
     if are_flags:

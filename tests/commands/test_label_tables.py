@@ -116,6 +116,9 @@ LEAVES = rows_of("image,labels", dict(zip(NAMES, DISEASES)))
 MOSS = "3.jpg,rust;moss\n"  # nowhere alone
 FLAGS = ["1,0,0", "0,1,0", "1,1,0", "0,1,0", "0,0,0", "0,0,1"]
 FLAGGED = joined("id,scab,rust,healthy", *enumerate(FLAGS))
+TAGS = ["scab", "rust", "['scab', 'rust']", "rust", "", "healthy"]
+BOTH = joined("id,scab,rust,healthy,tags", *enumerate(FLAGS)).splitlines()
+BOTH = "\n".join([BOTH[0], *(f'{line},"{tags}"' for line, tags in zip(BOTH[1:], TAGS))])
 BY_CLASS = [f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")]
 NESTED = [f"pets/{name}" for name in BY_CLASS]
 BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
@@ -217,6 +220,7 @@ READ = [
     (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": ISIC}, {"label": "CAT"}, ["CAT (3), not_CAT (3)"]),
     (NAMES, {"t.csv": FLAGGED}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
+    (NAMES, {"t.csv": BOTH}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
     (NAMES, {"t.csv": FLAGGED}, {"zeros": "unlabelled"}, ["1 of 5 photos", "1 unlabelled"]),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {"zeros": "unlabelled"}, [LEFT]),
 ]
