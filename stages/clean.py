@@ -13,6 +13,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, METADATA, REJECTED
+from pawprint.base.errors import name_some
 from pawprint.base.files import read_text
 from pawprint.base.label_cells import SEPARATOR
 from pawprint.base.tables import write_table
@@ -40,9 +41,9 @@ def main() -> None:
         report("clean", [describe_encoding(archive)])
         counts = describe_class_counts(layout.count_labels(), exclusive)
         print(f"clean: {counts}", flush=True)
-        if exclusive and any(SEPARATOR in name for name in layout.classes):
-            several = f"if images can show the labels between {SEPARATOR}, set clean.several_labels"
-            report("clean", [f"{several}: true"])
+        if exclusive and (several := [name for name in layout.classes if SEPARATOR in name]):
+            todo = "if these are several labels, set clean.several_labels: true"
+            report("clean", [f"classes with {SEPARATOR}: {name_some(several)}; {todo}"])
         code = read_text(paths.DECODED_ROW_CODE)
         images, rejected = cleaning.clean(archive, layout, params.rule, known, code)
     write_table(paths.IMAGES_CSV, images, IMAGES)

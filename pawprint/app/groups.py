@@ -73,7 +73,7 @@ def fit_head(rows: np.ndarray, labels: np.ndarray) -> pd.DataFrame | None:
     training = rows[given.index].astype(np.float32)
     standardisation = standardise(training)
     weights = sample_weights("balanced", targets)
-    (model,) = fit_regressions(training, targets, weights, USUAL_C)
+    (model,) = fit_regressions(training, targets, weights, [USUAL_C])
     inputs = rows.astype(np.float32)
     standardisation.apply(inputs)
     return pd.DataFrame(model.predict(inputs), columns=classes)

@@ -59,7 +59,7 @@ def decode(encoded: np.ndarray, labels: list[str]) -> np.ndarray:
         return np.array(labels)[encoded]
     rows = encoded.reshape(-1, len(labels))
     cells = [cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in rows]
-    return np.array(cells).reshape(encoded.shape[:-1])
+    return np.array(cells, str).reshape(encoded.shape[:-1])
 
 
 def to_indicators(encoded: np.ndarray, labels: int) -> np.ndarray:

@@ -8,7 +8,13 @@ import pandas as pd
 from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import cell_of, count_labels, labels_in, names_in
+from pawprint.base.label_cells import (
+    cell_of,
+    count_labels,
+    labels_in,
+    names_in,
+    one_per_label,
+)
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,
@@ -73,10 +79,11 @@ def apply_labels(
     parts = (rejected, without_label.loc[detail != "", list(REJECTED)], duplicates)
     rejected = pd.concat(parts).sort_values("path", kind="stable")
     if lacking := sorted({*classes} - names_in(usable["label"], exclusive)):
+        each = one_per_label(rejected, exclusive)
         raise InputError(
             f"split: expected a usable image of class {lacking[0]}. Received: "
             f"{describe_files(usable, rejected)}. "
-            f"{describe_pointers(rejected) or describe_reason(lacking[0], rejected)}"
+            f"{describe_pointers(rejected) or describe_reason(lacking[0], each)}"
         )
     return usable, rejected, not_applied
 

@@ -77,8 +77,8 @@ def describe_reason(label: str, rejected: pd.DataFrame) -> str:
     rejected = rejected[rejected["label"] == label]
     if rejected.empty:
         return (
-            f"{LABELS_CSV} gives all its images other labels. Keep one, or leave {label} out of "
-            "clean.labels."
+            f"{LABELS_CSV} gives all its images other labels. Keep one, or list only the other "
+            "classes in clean.labels."
         )
     reason = rejected["reason"].value_counts().idxmax()
     files = rejected[rejected["reason"] == reason]

@@ -482,7 +482,7 @@ def describe_class_counts(counts: Counter[str], exclusive: bool = True) -> str:
         each = [f"the largest {largest}", f"the smallest {smallest}"]
         each = each if largest != smallest else [f"{numbers[0]:,} images each"]
     number = counted(len(classes), "class" if exclusive else "label")
-    parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
+    parts = [f"{number}: {', '.join(each)}" if each else "no classes" if exclusive else "no labels"]
     parts += [f"{counts[label]:,} {name}" for label, name in others.items() if counts[label]]
     return "; ".join(parts)
 

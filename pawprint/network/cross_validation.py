@@ -28,7 +28,7 @@ from pawprint.network.store import Features, StoredExamples
 
 # Inverse regularization strengths. The loss is summed over all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-USUAL_C = (100.0,)  # used if C is not chosen
+USUAL_C = 100.0  # without block features, if C is not chosen
 TIMES_WITH_BLOCKS = 3.0  # C with block features, divided by C without (docs/decisions/25)
 NEAR_TIE = 1e-3  # relative difference of losses below which rough fits, off by 5e-6, do not decide
 # Relative rise of the loss after which larger values of C, which take longest, are not tried: it
@@ -182,12 +182,12 @@ def cross_validate(examples: Examples) -> CrossValidation:
     When an image is added or removed, nearly all other images stay in their folds (see
     pawprint/base/folds.py).
 
-    C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view without block
-    features. Values are tried from the lowest until the loss has risen by RISE. Only fits with a
-    loss near the lowest are exact, so that all processors choose the same C. Block features, with a
-    C that is TIMES_WITH_BLOCKS larger, are added if they lower the log loss by more than its
-    standard error. If C is chosen, all views
-    replace the first view under the same condition, but they are not tried above MAX_SIZE_OF_VIEWS.
+    C is the value in VALUES_OF_C with the lowest log loss, for fits to the first view, and without
+    block features if there is a choice. Values are tried from the lowest until the loss has risen
+    by RISE. Only fits with a loss near the lowest are exact, so that all processors choose the same
+    C. Block features, with TIMES_WITH_BLOCKS times the C, are added if they lower the log loss by
+    more than its standard error. If C is chosen, all views replace the first view under the same
+    condition, but they are not tried above MAX_SIZE_OF_VIEWS.
 
     Predictions use the first view of each image. With more than MAX_CROSS_VALIDATED images, or too
     many for one fit, the fits learn from a random sample. The choices are made on MAX_COMPARED
@@ -199,12 +199,13 @@ def cross_validate(examples: Examples) -> CrossValidation:
     images = np.arange(len(examples.actual))
     learned = len(folds.learned)
     is_chosen = learned <= most_rows(examples.columns, examples.classes)
-    values_of_c = VALUES_OF_C if is_chosen else USUAL_C
-    if is_chosen:
-        images = _sample(examples, folds.learned, MAX_COMPARED)
-        folds = folds._replace(learned=images)
     no_probabilities = np.empty((0, examples.classes), np.float32)
     first = CrossValidation(no_probabilities, 0, has_blocks=min(examples.features))
+    values_of_c: Sequence[float] = [USUAL_C * (TIMES_WITH_BLOCKS if first.has_blocks else 1)]
+    if is_chosen:
+        values_of_c = VALUES_OF_C
+        images = _sample(examples, folds.learned, MAX_COMPARED)
+        folds = folds._replace(learned=images)
     fit = fit_regressions if is_chosen else fit_exactly
     path = _predict_folds(examples, folds, images, first, values_of_c, fit)
     candidates = [next(path)]
@@ -228,8 +229,9 @@ def cross_validate(examples: Examples) -> CrossValidation:
         candidates = [*_predict_folds(examples, folds, images, first, near)]
     best = min(candidates, key=lambda candidate: rated.losses(candidate).mean())
     if len(examples.features) > 1:
-        c = TIMES_WITH_BLOCKS * best.C
-        (new,) = _predict_folds(examples, folds, images, best._replace(has_blocks=True), (c,))
+        (new,) = _predict_folds(
+            examples, folds, images, best._replace(has_blocks=True), (TIMES_WITH_BLOCKS * best.C,)
+        )
         best, gain = rated.choose(new, best)
         best = best._replace(gain=gain)
     views = examples.features[first.has_blocks].shape[1]

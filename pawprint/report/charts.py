@@ -55,11 +55,11 @@ NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-
 
 
 def draw_learning_curves(
-    head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame, headline: str
+    head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame, title: str
 ) -> Figure:
     """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
 
-    `headline` is the title of the score in the column `accuracy` of the latter. Fine-tuning
+    `title` is that of the score in the column `accuracy` of the latter. Fine-tuning
     continues the epoch count. A logistic regression head is drawn at epoch 0; without fine-tuning,
     epochs are left out.
     """
@@ -84,7 +84,7 @@ def draw_learning_curves(
         by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
         by_images.minorticks_off()
     by_images.set_ylim(top=min(by_images.get_ylim()[1], 1.005))  # a perfect curve is at the top
-    by_images.set(title="Cross-validation", xlabel="Training images", ylabel=headline.capitalize())
+    by_images.set(title="Cross-validation", xlabel="Training images", ylabel=title.capitalize())
     if by_epoch:
         handles, labels = by_epoch[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
@@ -192,18 +192,21 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, exclusive: b
     """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
 
     The reason is the most probable other label, or a near-duplicate with a different label. Unless
-    labels are `exclusive`, it is what to change, with the probability that this is right.
+    labels are `exclusive`, what to change takes the place of the former, and its probability that
+    of the label's.
     """
     rows = suspects.head(MAX_TO_REVIEW)
     titles = []
     for number, row in enumerate(rows.itertuples(), 1):
         place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
-        label += f" {row.probability:.1%}" if exclusive else ""
-        why = f"perhaps {row.likely}" if exclusive else f"{row.likely}? {1 - row.probability:.1%}"
+        lines = [f"{label} {row.probability:.1%}", f"perhaps {row.likely}"]
+        if not exclusive:
+            lines = [label, f"{row.likely}? {1 - row.probability:.1%}"]
         if row.contradicts:
-            why = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
-        titles.append(f"{place}\n{label}\n{why}")
+            other = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
+            lines = [lines[0], other] if exclusive else [*lines, other]
+        titles.append("\n".join([place, *lines]))
     heading = f"Rows of {LABELS_TO_REVIEW_CSV.as_posix()}"
     return draw_first(archive, heading, rows, len(suspects), titles, RED)
 

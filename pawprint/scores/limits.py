@@ -29,7 +29,7 @@ HEADING = (
 )
 COUNTED = {  # keyed by `exclusive`
     True: "each class weighted equally",
-    False: "in the label that a line names, or else in any",
+    False: "where an error is a wrong label: the one that a line names, or any",
 }
 NO_SIZE = "No measured limit causes half an error per 100 images."
 
@@ -42,8 +42,8 @@ class RunData(NamedTuple):
     is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json. `crop_rule`
     is the rule by which all images were cut out of photos, if any, and `question` asks about
     classes whose names seem to mean the same, or is "". If a photo can show several labels, they
-    are not `exclusive`. Cross-validated predictions do not follow thresholds, so these limits are
-    measured without them if the model has some.
+    are not `exclusive`. With thresholds, `held_out` lacks the cross-validated predictions, which do
+    not follow them.
     """
 
     images: pd.DataFrame
@@ -56,11 +56,6 @@ class RunData(NamedTuple):
     question: str = ""
     exclusive: bool = True
     has_thresholds: bool = False
-
-    @property
-    def classes(self) -> int:
-        """Return the number of classes."""
-        return self.images["label"].nunique()
 
     @property
     def held_out(self) -> pd.DataFrame:
@@ -155,7 +150,8 @@ def confused_classes(run: RunData) -> Limit | None:
     remaining errors belong to a single class.
     """
     every = run.held_out
-    if run.classes < 3:
+    classes = every["actual"].nunique()
+    if classes < 3:
         return None
     errors = pd.crosstab(every["actual"], every["predicted"], normalize="index")
     errors = errors.reindex(columns=errors.index, fill_value=0)
@@ -166,7 +162,7 @@ def confused_classes(run: RunData) -> Limit | None:
     first, second = sorted(pair, key=lambda label: errors.loc[label, pair].drop(label).item())
     is_fewer = (every["actual"] == first) & (every["predicted"] == second)
     is_more = (every["actual"] == second) & (every["predicted"] == first)
-    others = run.classes * (run.classes - 1) // 2 - 1
+    others = classes * (classes - 1) // 2 - 1
     rest = every.assign(wrong=every["wrong"] & ~is_more)
     size = _excess(rest, 2 * is_fewer, others)
     return Limit(
@@ -179,9 +175,10 @@ def confused_classes(run: RunData) -> Limit | None:
 
 def weak_class(run: RunData) -> Limit | None:
     """Return the limit for the class with the clearest excess of errors, by `largest_excess`."""
+    every = run.held_out
     return _weakest(
-        run.held_out,
-        run.classes,
+        every,
+        every["actual"].nunique(),
         "A recall of {weak} as high as in other classes {size}: the model is correct on {own:.0%} "
         "of its {images:,} images, and on {rest:.0%} of the others; add images of {weak}.",
     )

@@ -61,7 +61,7 @@ def test_label_of_a_single_training_image_is_not_to_be_removed():
 
 def test_label_is_removed_only_if_the_model_changes_what_its_share_tells():
     probabilities = np.full((100, 2), [0.05, 0.9])
-    probabilities[1, 0] = 0.005
+    probabilities[:2, 0] = 0.008, 0.005  # a factor of 2.5 and of 4
     cells = ["rare", "rare"] + 98 * ["sea"]  # in 2% of the images, and in 98%
     found = list_suspects(judged(cells, probabilities, ["rare", "sea"]))
     assert found[["path", "likely"]].to_numpy().tolist() == [["1", "remove rare"]]

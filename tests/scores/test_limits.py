@@ -95,9 +95,10 @@ def test_with_thresholds_only_predictions_that_follow_them_count():
     run = run_of(ALIKE)
     every, of_model = run.held_out, run._replace(has_thresholds=True).held_out
     assert (every["split"] == "train").sum() == NUMBERS["train"]
-    pd.testing.assert_frame_equal(
-        of_model, every[every["split"] != "train"].reset_index(drop=True), check_dtype=False
-    )
+    pd.testing.assert_frame_equal(of_model, every[every["split"] != "train"].reset_index(drop=True))
+    few = {name: table[table["actual"].isin(["a", "b"])] for name, table in run.predictions.items()}
+    first = rank_limits(run._replace(has_thresholds=True, predictions=few))[0]
+    assert first.sentence.startswith(("A recall of a ", "A recall of b ", "Twice"))  # no pair
 
 
 def test_limits_without_half_an_error_are_left_out():
