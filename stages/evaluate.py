@@ -134,8 +134,8 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
-        accuracy = apart["value"].iloc[0]
-        report("evaluate", [f"test accuracy {accuracy:.4f} without near-duplicates"])
+        correct = f"correct on {apart['value'].iloc[0]:.2%} of {apart['images'].iloc[0]:,}"
+        report("evaluate", [f"{correct} test images without near-duplicates in other splits"])
     if len(unknown):
         refused = f"flagged {unknown['value'].iloc[0]:.2%} of {unknown['images'].iloc[0]:,}"
         report("evaluate", [f"{refused} unknown images as unknown"])

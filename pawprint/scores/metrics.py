@@ -303,7 +303,7 @@ CATALOGUE = {
     "expected_calibration_error": Score(
         "expected calibration error", _calibration, NUMBER, _alone, exclusive=True
     ),
-    APART: Score("accuracy without near-duplicates of other splits"),
+    APART: Score("correct, without near-duplicates in other splits"),
     "refused": Score("images labelled unknown", attrgetter("is_unknown")),
     "decided": Score("images decided, not unsure", attrgetter("is_decided")),
     "error_of_decided": Score("error of the decided images", _error_of_decided),

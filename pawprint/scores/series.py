@@ -99,7 +99,7 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
             parts = f"their parts, such as {_example(images['finer_series'])}, together"
             remedy += f". To keep {parts}, set split.group: '{printable(finer)}'{tail}"
     return (
-        f"Will new photos come from new {named}? If so, expect an accuracy of "
+        f"Will new photos come from new {named}? If so, expect to be right on "
         f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
         f"cross-validated with each of these in one fold. {remedy}."
     )
