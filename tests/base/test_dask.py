@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -248,7 +249,15 @@ def test_killed_worker_changes_nothing(start):
 
 
 def test_images_that_kill_every_worker_are_named(start):
-    start().worker()  # the nanny restarts this worker
+    cluster = start()
+    cluster.worker()
+
+    def status(dask_worker: object) -> str:
+        return dask_worker.status.name
+
+    # From then on, the nanny restarts this worker.
+    while [*cluster.client.run(status, nanny=True).values()] != ["running"]:
+        time.sleep(0.1)
 
     def fatal(name: str) -> str:
         if name == NAMES[30]:
