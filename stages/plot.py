@@ -58,11 +58,21 @@ def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
-    tables = (run.curve, run.training, run.to_review)
     alike = describe_alike(count_labels(run.images["label"], run.exclusive))
-    data = RunData(images, run.judged, run.predictions, *tables, run.metadata["crop_rule"], alike)
-    data = data._replace(exclusive=run.exclusive, has_thresholds=bool(run.metadata["thresholds"]))
-    limits = find_limits(data)
+    limits = find_limits(
+        RunData(
+            images,
+            run.judged,
+            run.predictions,
+            run.curve,
+            run.training,
+            run.to_review,
+            run.metadata["crop_rule"],
+            alike,
+            run.exclusive,
+            bool(run.metadata["thresholds"]),
+        )
+    )
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         errors = run.errors_in(list_errors(run.judged, run.predictions))
@@ -74,7 +84,7 @@ def main() -> None:
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **both))
     write_text(
         paths.REPORT,
-        pages.fill(pages.REPORT, **both, **values_of_page(run, limits, gallery, pictures)),
+        pages.fill(pages.REPORT, **both, **values_of_page(run, both, limits, gallery, pictures)),
     )
     write_text(paths.LIMITS, limits.text)
     print(run.sentence)
@@ -132,8 +142,10 @@ def values_of_both(run: Results) -> dict:
     }
 
 
-def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[str, bytes]) -> dict:
-    """Return further values for the page, with links to photos in the gallery.
+def values_of_page(
+    run: Results, both: dict, limits: Limits, gallery: dict, pictures: dict[str, bytes]
+) -> dict:
+    """Return further values for the page than `both`, with links to photos in the gallery.
 
     `pictures` are the contents of files, by their names.
     """
@@ -148,7 +160,7 @@ def values_of_page(run: Results, limits: Limits, gallery: dict, pictures: dict[s
         "limits": limits,
         "gallery": gallery,
         "errors_id": partial(pages.errors_id, run.names),
-        "class_links": pages.link_classes(pages.class_rows(run.scores, run.kind), run.names, ids),
+        "class_links": pages.link_classes(both["of_classes"], run.names, ids),
         "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
         "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
         "most_confident": pages.describe_decided(run.decided),

@@ -171,11 +171,13 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     summed over labels.
     """
     # Logarithms of float32 differ between processors.
-    if actual.ndim == 2:
+    of_labels = actual.ndim == 2
+    if of_labels:
         of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
-        return -np.log(np.maximum(of_truth, np.finfo(float).eps)).sum(axis=-1)
-    of_truth = probabilities[np.arange(len(actual)), actual].astype(np.float64)
-    return -np.log(np.maximum(of_truth, np.finfo(float).eps))
+    else:
+        of_truth = probabilities[np.arange(len(actual)), actual].astype(np.float64)
+    losses = -np.log(np.maximum(of_truth, np.finfo(float).eps))
+    return losses.sum(axis=1) if of_labels else losses
 
 
 class Difference(NamedTuple):

@@ -594,9 +594,10 @@ def _choose_labels(
     flags = flags if len(flags) > 1 else []
     named = [name for name in values if name.lower() == (label or "label").lower()]
     lists = [[name for name in flags if row.cells[name] in ONES] for row in rows]
-    of_flags = [*map(set, lists)]  # which another column may join
-    columns = [n for n in table.label_columns() if [*map(set, _labels_in(values[n]))] != of_flags]
-    choices = named or columns
+    choices = named or table.label_columns()
+    if flags and not named:  # another column may join the same labels
+        joined = {name: zip(_labels_in(values[name]), lists) for name in choices}
+        choices = [name for name in choices if any({*a} != {*b} for a, b in joined[name])]
     if label and not named:
         choices = [name for name in values if _joins(label, _labels_in(values[name]))]
     is_one_each = all(len(each) == 1 for each in lists) or {*choices} <= {*flags}
@@ -611,15 +612,8 @@ def _choose_labels(
             f"{where}: expected one column of labels{label and f' named {label}'}. Received: "
             f"{name_some(choices or values, 20) or 'none'}. Choose one with --label COLUMN."
         )
-    has_effect = {
-        "--separator": not are_flags and any(asked.separator in cell for cell in values[used[0]]),
-        "--zeros": are_flags and [] in lists,
-    }
-    for option, value in {"--separator": asked.separator, "--zeros": asked.zeros}.items():
-        if value and not has_effect[option]:
-            raise InputError(
-                f"{where}: {option} has no effect on the labels in {name_some(used)}. Leave it out."
-            )
+    has_separator = not are_flags and any(asked.separator in cell for cell in values[used[0]])
+    _require_effect(asked, has_separator, are_flags and [] in lists, used, where)
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
         of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]
@@ -627,6 +621,20 @@ def _choose_labels(
     if asked.skips:
         return used, [None if len(each) > 1 else "".join(each) for each in lists], True
     return used, *_cells_or_labels(rows, lists, are_flags, asked, where)
+
+
+def _require_effect(
+    asked: Asked, has_separator: bool, has_zeros: bool, columns: list[str], where: str
+) -> None:
+    """Raise InputError for an option that is asked for, although no cell of labels needs it."""
+    unused = {
+        "--separator": asked.separator and not has_separator,
+        "--zeros": asked.zeros and not has_zeros,
+    }
+    for option in filter(unused.get, unused):
+        raise InputError(
+            f"{where}: {option} has no effect on the labels in {name_some(columns)}. Leave it out."
+        )
 
 
 def _cells_or_labels(

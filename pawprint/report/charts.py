@@ -59,9 +59,9 @@ def draw_learning_curves(
 ) -> Figure:
     """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
 
-    `title` is that of the score in the column `accuracy` of the latter. Fine-tuning
-    continues the epoch count. A logistic regression head is drawn at epoch 0; without fine-tuning,
-    epochs are left out.
+    `title` is that of the score in the column `accuracy` of the latter. Fine-tuning continues the
+    epoch count. A logistic regression head is drawn at epoch 0; without fine-tuning, epochs are
+    left out.
     """
     before = max(head["epoch"], default=0)
     history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
@@ -200,13 +200,12 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, exclusive: b
     for number, row in enumerate(rows.itertuples(), 1):
         place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
         label = shorten(row.label, MAX_TITLE_LABEL)
-        lines = [f"{label} {row.probability:.1%}", f"perhaps {row.likely}"]
+        other = f"≈ {name_in_folder(row.contradicts)}" if row.contradicts else ""
+        other = shorten(other, MAX_TITLE, NAME_END)
+        lines = [f"{label} {row.probability:.1%}", other or f"perhaps {row.likely}"]
         if not exclusive:
-            lines = [label, f"{row.likely}? {1 - row.probability:.1%}"]
-        if row.contradicts:
-            other = shorten(f"≈ {name_in_folder(row.contradicts)}", MAX_TITLE, NAME_END)
-            lines = [lines[0], other] if exclusive else [*lines, other]
-        titles.append("\n".join([place, *lines]))
+            lines = [label, f"{row.likely}? {1 - row.probability:.1%}", other]
+        titles.append("\n".join(filter(None, [place, *lines])))
     heading = f"Rows of {LABELS_TO_REVIEW_CSV.as_posix()}"
     return draw_first(archive, heading, rows, len(suspects), titles, RED)
 

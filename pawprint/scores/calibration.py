@@ -135,6 +135,7 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.n
 
     `actual` and `logits` are as in `Outputs`. The loss of an image is the sum over its labels, each
     of which it has or not, unless they exclude each other.
+
     The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
     (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
     """
