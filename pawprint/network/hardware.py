@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 
-from pawprint.base.errors import silent_stderr
+from pawprint.base.errors import InputError, silent_stderr
 from pawprint.base.runtime import LIMITS
 from pawprint.base.threads import count_cores
 from pawprint.pipeline.entry import CONVERTER, without_modules
@@ -71,7 +71,8 @@ def training_on(params: Hardware) -> Iterator[str]:
     """Let Keras use a GPU, if there is one, in the block, and yield the precision.
 
     In float32, TensorFlow's CPU kernels are limited as OpenVINO's are, from here on in this
-    process.
+    process. Raises InputError if mixed precision is asked for without a GPU: on most processors,
+    TensorFlow 2.21 then ends the process, and on the others it takes longer than in float32.
     """
     if params.threads != "auto":
         tf.config.threading.set_intra_op_parallelism_threads(params.threads)
@@ -80,8 +81,13 @@ def training_on(params: Hardware) -> Iterator[str]:
     precision = params.precision
     if precision == "auto":
         precision = "mixed_float16" if gpus else "float32"
-    if precision == "float32":  # the kernels for bfloat16 need AVX-512
+    if precision == "float32":
         os.environ |= LIMITS
+    elif not gpus:
+        raise InputError(
+            f"hardware.precision: {precision} needs a GPU, and training runs on the CPU here. Set "
+            "it to auto."
+        )
     if gpus:
         print(f"training on a GPU, {precision}")
     yield precision

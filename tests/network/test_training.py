@@ -4,7 +4,7 @@ from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_features
 
 from pawprint.model.outputs import to_probabilities
-from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
 from pawprint.network.keras_model import build_head, load_model, parts, save_model
 from pawprint.network.store import stored_examples
 from pawprint.network.training import (
@@ -17,10 +17,11 @@ from pawprint.network.training import (
     fine_tune,
     fit_epochs,
     open_batches,
+    optimizer_of,
     train_head,
     validate,
 )
-from pawprint.pipeline.params.model import Dense, EarlyStopping
+from pawprint.pipeline.params.model import Dense, EarlyStopping, Hardware
 
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
@@ -190,17 +191,34 @@ def test_diverged_phase_is_named():
         fine_tune(model, layers, batches_of(maps), Phase("train_finetune", params))
 
 
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_without_a_gpu_is_refused_before_training(precision):
+    hardware = Hardware(devices="cpu", threads="auto", precision=precision, kernels="portable")
+    with refused(f"hardware.precision: {precision} needs a GPU"), training_on(hardware):
+        pass
+
+
+def test_optimizer_is_that_of_the_params_in_mixed_precision():
+    model = model_with()
+    with computing_in("mixed_float16", [model]):
+        compile_model(model, epochs_of(), from_logits=False)
+    assert type(optimizer_of(model)) is keras.optimizers.Adam is not type(model.optimizer)
+
+
+class MixedFloat64(keras.DTypePolicy):
+    """Mixed precision that every CPU has kernels for. The weights are float32."""
+
+    compute_dtype = "float64"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.extended)]
-)
-def test_mixed_precision_learns_and_saves_a_model_in_float32(tmp_path, precision):
-    """On the CPU. Half of the channels reveal the label."""
+def test_mixed_precision_learns_and_saves_a_model_in_float32(tmp_path):
+    """Half of the channels reveal the label."""
     maps = np.random.default_rng(0).uniform(0, 1, (NOISES, 3, 3, 112))
     maps[..., ::2] += BRIGHT[:, None, None, None]
     params = LOGITS.model_copy(update={"dense": Dense(units=8)})
     of_head, of_network = [], []
-    for each in ("float32", precision):
+    for each in ("float32", MixedFloat64("float32")):
         make_deterministic(1)
         phase, model = Phase("", epochs_of(10, learning_rate=2e-3), each), model_with()
         _, _, head = train_head(build_head(params, 2), batches_of(maps.mean(axis=(1, 2))), phase)

@@ -53,7 +53,7 @@ augment:
   RandomShear: {x_factor: 0.1}
   seed: 2
 head: {dense: {units: 4}, dropout: 0.5, output: logits}
-hardware: {devices: cpu, threads: 1, precision: mixed_bfloat16}
+hardware: {devices: cpu, threads: 1, precision: float32}
 train_extract: {class_weight: balanced, epochs: {number: 4}}
 train_finetune: {class_weight: balanced, epochs: {number: 3, learning_rate: 0.01, seed: 2}}
 calibrate: {temperature: false, threshold: null, recall: {a: 0.1}, max_error: 0.9}
