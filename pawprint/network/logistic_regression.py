@@ -32,6 +32,7 @@ MAX_DIRECTIONS = 300  # of a step; if they do not suffice, the next step continu
 MIN_ROWS = 50
 MIN_PRECONDITIONED = 2**23  # values of all rows; most fits to fewer take less than two seconds
 SAMPLE = 10_000  # maximum number of rows in the sample
+TINY = 2.0**-126  # the smallest normal float32: no length is divided by 0
 BLOCK = 2**18  # number of values that are converted to float64 at once
 
 
@@ -164,9 +165,13 @@ class _ColumnSpace:
         """Return the coefficients of the gradient, given the loss derivatives by the logits."""
         return _multiply_transposed(self.rows, derivatives)
 
+    def dual(self, model: _Model) -> np.ndarray:
+        """Return the array whose dot product with coefficients is that of both sets of weights."""
+        return model.coefficients
+
     def dot(self, coefficients: np.ndarray, model: _Model) -> float:
         """Return the dot product of both sets of weights."""
-        return float(np.vdot(coefficients, model.coefficients))
+        return float(np.vdot(coefficients, self.dual(model)))
 
 
 class _RowSpace(_ColumnSpace):
@@ -188,8 +193,8 @@ class _RowSpace(_ColumnSpace):
     def gradient(self, derivatives: np.ndarray) -> np.ndarray:
         return derivatives
 
-    def dot(self, coefficients: np.ndarray, model: _Model) -> float:
-        return float(np.vdot(coefficients, model.products))
+    def dual(self, model: _Model) -> np.ndarray:
+        return model.products
 
 
 class _Preconditioner:
@@ -267,6 +272,10 @@ class _Loss(NamedTuple):
         """Return the mean that is subtracted from the logits in the derivatives by them."""
         return (probabilities * logits).sum(axis=1, keepdims=True)
 
+    def dot(self, array: np.ndarray, other: np.ndarray) -> float | np.ndarray:
+        """Return the dot product, by which the units share the length of a step."""
+        return float(np.vdot(array, other))
+
     def centred(self, intercepts: np.ndarray) -> np.ndarray:
         """Shift intercepts, or their derivatives, to a mean of 0, unless there is only one unit.
 
@@ -295,6 +304,10 @@ class _LabelLoss(_Loss):
     def means(self, probabilities: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Return what is subtracted from the logits in the derivatives by them."""
         return probabilities * logits
+
+    def dot(self, array: np.ndarray, other: np.ndarray) -> float | np.ndarray:
+        """Return the dot product of each unit, because they do not depend on each other."""
+        return (array * other).reshape(-1, array.shape[-1]).sum(axis=0)
 
     def centred(self, intercepts: np.ndarray) -> np.ndarray:
         """Return intercepts, or their derivatives, of which each decides probabilities."""
@@ -416,33 +429,36 @@ def _step(
     residual: list[np.ndarray] = [(-part / scale).astype(np.float32) for part in gradient]
     direction = space.model(*precondition(*residual))
     step = direction.plus(-1, direction)
-    size = first = _dot(space, residual, direction)
+    size = _dot(problem, residual, direction)
+    enough = least**2 * float(np.mean(size))
     for _ in range(MAX_DIRECTIONS):
-        if size <= least**2 * first:
+        is_far = size > enough
+        if not np.any(is_far):
             break
         logits = direction.logits
         means = loss.means(probabilities, logits)
         change = weighted * (logits - means)  # derivatives with respect to the logits
-        curvature = float(np.vdot(logits, change))
-        curvature += space.dot(direction.coefficients, direction) / c
-        factor = size / curvature
+        curvature = loss.dot(logits, change)
+        curvature += loss.dot(direction.coefficients, space.dual(direction)) / c
+        factor = is_far * size / (curvature + TINY)
         step = step.plus(factor, direction)
         slopes = space.gradient(change) + direction.coefficients / c
         changes = slopes, loss.centred(change.sum(axis=0))
         residual = [part - factor * each for part, each in zip(residual, changes)]
         better = space.model(*precondition(*residual))
-        new_size = _dot(space, residual, better)
-        direction = better.plus(new_size / size, direction)
+        new_size = _dot(problem, residual, better)
+        direction = better.plus(new_size / (size + TINY), direction)
         size = new_size
     if gradient[0].dtype == np.float32:
         return _Model(*(scale * array for array in step))
     return space.exactly(_Model(*(scale * array.astype(np.float64) for array in step)))
 
 
-def _dot(space: _ColumnSpace, gradient: Sequence[np.ndarray], model: _Model) -> float:
-    """Return the dot product of coefficients and intercepts with a model's."""
+def _dot(problem: _Problem, gradient: Sequence[np.ndarray], model: _Model) -> float | np.ndarray:
+    """Return the dot product of coefficients and intercepts with a model's, as `_Loss.dot`."""
     coefficients, intercepts = gradient
-    return space.dot(coefficients, model) + float(np.vdot(intercepts, model.intercepts))
+    dot, dual = problem.loss.dot, problem.space.dual(model)
+    return dot(coefficients, dual) + dot(intercepts, model.intercepts)
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:

@@ -368,6 +368,18 @@ def test_labels_that_do_not_exclude_each_other_are_fitted_as_scikit_learn_does_o
     np.testing.assert_allclose(model.predict(rows)[:, 4:], [[rare, 1 - rare]] * images, rtol=1e-5)
 
 
+@pytest.mark.parametrize("columns", [20, 200])
+def test_label_that_the_images_do_not_show_leaves_the_others_as_they_are(columns):
+    """Of two images with equal features, one has it. No direction is left for it."""
+    rows = np.repeat(np.random.default_rng(0).normal(0, 1, (40, columns)), 2, axis=0)
+    rows = (rows / columns**0.5).astype(np.float32)
+    labels = np.column_stack([rows[:, 0] > 0, np.arange(80) % 2 == 0])
+    (alone,) = fit_exactly(rows, labels[:, :1], np.ones(80), [10])
+    (both,) = fit_exactly(rows, labels, np.ones(80), [10])
+    np.testing.assert_allclose(both.predict(rows)[:, :1], alone.predict(rows), atol=1e-5)
+    np.testing.assert_allclose(both.predict(rows)[:, 1], 0.5, atol=1e-5)
+
+
 def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():
     """All labels have one C, and no image lacks a prediction."""
     rng = np.random.default_rng(0)
