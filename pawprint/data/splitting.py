@@ -27,7 +27,7 @@ import pandas as pd
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
-from pawprint.base.label_cells import strata
+from pawprint.base.label_cells import labels_in, strata
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -68,7 +68,11 @@ def split(
     too few groups, if a class has no training image, or if a split contains fewer than two classes.
     """
     columns = [*images, "split"]
-    images = images.assign(shown=images["label"], label=strata(images["label"], exclusive))
+    images = images.assign(
+        cell=images["label"],
+        label=strata(images["label"], exclusive),
+        shown=images["label"].map(lambda cell: labels_in(cell, exclusive)),
+    )
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     keys = _keys(images, params)
@@ -98,7 +102,7 @@ def split(
 
     is_across = _has_near_in_other(images, images["joined"], pairs)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
-    images = images.assign(label=images["shown"])[columns]
+    images = images.assign(label=images["cell"])[columns]
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array,
@@ -249,13 +253,21 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
     Ranks apply to training images whose class is missing from the archive's validation or test
     split, and to validation images if the archive has no test split.
     """
-    label = images["label"]
     given = images["given"]
-    has_validation = label.isin(label[given == "validation"])
+    lacks_validation = _is_lacking(images, given == "validation")
     if not (given == "test").any():
-        return (given == "validation") | ((given == "train") & ~has_validation)
-    has_test = label.isin(label[given == "test"])
-    return (given == "train") & ~(has_validation & has_test)
+        return (given == "validation") | ((given == "train") & lacks_validation)
+    return (given == "train") & (lacks_validation | _is_lacking(images, given == "test"))
+
+
+def _is_lacking(images: pd.DataFrame, others: pd.Series) -> pd.Series:
+    """Return whether the class of each image is lacking in some other images, bool `(images,)`.
+
+    A label is not if any of them shows it. Images without a label are needed only if there are no
+    others.
+    """
+    is_needed = images["shown"].str.len() > 0 if others.any() else True
+    return ~images["label"].isin(images["shown"][others].explode()) & is_needed
 
 
 def _join_groups(images: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
@@ -317,8 +329,7 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     if source == "validation":
         is_counted = (images["given"] == "validation") & (images["split"] != "train")
     else:
-        is_given = (images["split"] == target) & (images["given"] != "train")
-        is_counted = ~label.isin(label[is_given])
+        is_counted = _is_lacking(images, (images["split"] == target) & (images["given"] != "train"))
     if not is_counted.any():
         return images
     wanted = label[is_counted].value_counts() * fraction
@@ -395,18 +406,19 @@ def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
     """Raise InputError if a class has no training images, or a split fewer than two classes."""
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
     is_alike = _has_near_in_other(images, own, pairs)
+    every = images.assign(label=images["shown"], is_alike=is_alike).explode("label")
+    every = every.dropna(subset="label")
     for name in SPLITS:
-        present = set(images["label"][images["split"] == name].unique())
-        missing = sorted(set(images["label"].unique()) - present)
-        if missing and (name == "train" or len(present) < 2):
-            rows = images[images["label"] == missing[0]]
+        is_in = every["split"] == name
+        missing = sorted({*every["label"]} - {*every["label"][is_in]})
+        if missing and (name == "train" or images["label"][images["split"] == name].nunique() < 2):
+            rows = every[every["label"] == missing[0]]
             advice = (
                 "Add images, or see split.group, split.near_duplicate_distance, "
                 "split.use_archive_split and splits.csv."
             )
-            alike = is_alike[images["label"] == missing[0]]
-            if alike.mean() >= LARGE_PART:
-                advice = f"{alike.sum():,} of them are near-duplicates. {LOOK_ALIKE}."
+            if rows["is_alike"].mean() >= LARGE_PART:
+                advice = f"{rows['is_alike'].sum():,} of them are near-duplicates. {LOOK_ALIKE}."
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
                 f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "

@@ -1,4 +1,4 @@
-"""Find images that stand out, for example because they are dark, blurred or empty.
+"""Find images that stand out, for example because they are dark, blurred or plain.
 
 Such images are not rejected, but listed for someone to look at.
 """
@@ -15,7 +15,7 @@ LOOKS = {  # how an image looks, keyed by the measure and the direction in which
     ("brightness", 1): "bright",
     ("contrast", -1): "pale",
     ("sharpness", -1): "blurred",
-    ("entropy", -1): "empty",
+    ("entropy", -1): "plain",
 }
 MIN_BRIGHTNESS = 16  # of 255; a set whose median image is darker uses a small part of the range
 

@@ -107,8 +107,9 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         if len(cells) < needed or any(map(str.strip, cells[len(names) :])):
             received = printable(repr(separator.join(cells)))
             raise InputError(
-                f"{where}: line {line}: expected {len(names)} cells, separated by {separator!r}, "
-                f"and in quotes if they contain it. Received: {received}."
+                f"{where}: line {line}: expected {separator.join(columns)} and at most "
+                f"{len(names)} cells, separated by {separator!r} and in quotes if they contain "
+                f"it. Received: {received}."
             )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]

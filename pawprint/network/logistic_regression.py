@@ -133,8 +133,8 @@ class _Model(NamedTuple):
     def logits(self) -> np.ndarray:
         return self.products + self.intercepts
 
-    def plus(self, factor: float, step: "_Model") -> "_Model":
-        """Return this model after adding `factor` times a step."""
+    def plus(self, factor: float | np.ndarray, step: "_Model") -> "_Model":
+        """Return this model after adding `factor`, of all units or of each, times a step."""
         return _Model(*(array + factor * other for array, other in zip(self, step)))
 
 

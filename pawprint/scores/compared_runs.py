@@ -38,8 +38,9 @@ class Run(NamedTuple):
     """The parts of a run that are compared.
 
     `tables` contains PREDICTED_CLASSES tables for images that the model was not trained on:
-    `validation`, `test` and, if the head is fitted and its data are available, TRAINING. `split` is
-    the SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
+    `validation`, `test` and, if the head is fitted and its data are available, TRAINING, in which
+    `predicted` is "" if the model has thresholds, because those of folds have none. `split` is the
+    SPLIT table with the groups of `with_groups`; if it is None, `split_md5` from dvc.lock
     determines whether two runs have the same split. Validation images have chosen the best of
     `epochs`, which is 1 for a fitted head alone, and if neither `keep_best` nor `early_stopping`
     is set. `choices` is the content of data/cross_validation.json, or {}. `marked` contains the
@@ -302,14 +303,14 @@ def _pair_images(runs: Sequence[Run], differ: Sequence[bool]) -> list[dict[str, 
             "`pawprint score` each model on photos that none of them was trained on."
         )
     groups = _groups(old.split)
-    return [
+    every = [
         {
             name: _pair(old.tables[name].merge(images), run.tables[name], groups, has_others)
             for name, images in common.items()
-            if len(images)
         }
         for run, has_others in zip(new, differ)
     ]
+    return [{name: pairs for name, pairs in of.items() if len(pairs)} for of in every]
 
 
 def _groups(split: pd.DataFrame | None) -> dict[str, str]:
@@ -322,8 +323,11 @@ def _pair(
 ) -> pd.DataFrame:
     """Return the pairs. If a run has other classes, the loss is 1 for an error, and otherwise 0."""
     pairs = old.merge(new, on=["image", "actual"], suffixes=("_old", ""))
-    for model in ("_old", "") if has_others else ():
-        pairs[f"loss{model}"] = (pairs[f"predicted{model}"] != pairs["actual"]).astype(float)
+    if has_others:
+        pairs = pairs[(pairs[["predicted_old", "predicted"]] != "").all(axis=1)]
+        for model in ("_old", ""):
+            wrong = pairs[f"predicted{model}"] != pairs["actual"]
+            pairs = pairs.assign(**{f"loss{model}": wrong.astype(float)})
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
 
 
@@ -343,8 +347,7 @@ def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> s
     known = [name for name in ("C", "blocks", "views") if name in old and name in new]
     values = [(name, f"{old[name]:g}", f"{new[name]:g}") for name in known]
     changes = [f"{name}: {before} → {after}" for name, before, after in values if before != after]
-    found = f" Cross-validation also chose other values ({', '.join(changes)}): a possible reason."
-    return found if changes else ""
+    return f" Cross-validation chose other values ({', '.join(changes)})." if changes else ""
 
 
 # Parses a file of a run with a function that raises ValueError, with "expected …", for content that
@@ -383,7 +386,10 @@ def read_run(read: Reader, name: str) -> Run:
         run = run._replace(split=with_groups(split, choices), choices=choices)
         # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
         if not is_tuned and (head["epoch"] == 0).all():
-            tables[TRAINING] = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+            judged = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+            keys = ("threshold", "recall")
+            has_thresholds = any(value_at(params, "calibrate", key) for key in keys)
+            tables[TRAINING] = judged.assign(predicted="") if has_thresholds else judged
     except InputError as error:
         run = run._replace(missing=str(error))
     return run

@@ -1,8 +1,8 @@
 """Test whether two models differ on the same images: the difference, and the verdict.
 
 Two models are paired in a table with a row for each image that both predict: `actual`, `group`,
-and of each model `predicted` and `loss`, with the suffix `_old` for the old model. Images in the
-same group are not independent.
+and of each model `predicted` and `loss`, with the suffix `_old` for the old model. `predicted` is
+"" if it is not known. Images in the same group are not independent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -141,14 +141,19 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
     return pairs["loss"].to_numpy() - pairs["loss_old"].to_numpy()
 
 
+def _predicted_by_both(pairs: pd.DataFrame) -> pd.DataFrame:
+    return pairs[(pairs["predicted"] != "") & (pairs["predicted_old"] != "")]
+
+
 def set_row(name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool) -> dict:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
-    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive)
-    row: dict = {"images": name, "number": len(pairs), right: [], "log loss": []}
-    for suffix in ("_old", ""):
-        is_right = pairs[f"predicted{suffix}"] == pairs["actual"]
-        row[right].append(is_right.groupby(strata).mean().mean())
-        row["log loss"].append(pairs[f"loss{suffix}"].to_numpy().mean())
+    row: dict = {"images": name, "number": len(pairs)}
+    known = _predicted_by_both(pairs)
+    if len(known):
+        right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
+        are_right = (known[each] == known["actual"] for each in ("predicted_old", "predicted"))
+        row[right] = [each.groupby(strata).mean().mean() for each in are_right]
+    row["log loss"] = [pairs[each].to_numpy().mean() for each in ("loss_old", "loss")]
     test = difference_in(pairs, confidence, p_value_of(pairs), exclusive)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
@@ -159,12 +164,17 @@ def difference_in(
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
-    right, strata = headline_strata(pairs["actual"].to_numpy(), exclusive)
-    old_right = (pairs["predicted_old"] == pairs["actual"]).to_numpy(float)
-    new_right = (pairs["predicted"] == pairs["actual"]).to_numpy(float)
-    groups = pairs["group"].to_numpy()
-    of_right = intervals.paired_interval(new_right - old_right, strata, groups, confidence)
-    by_group = intervals.mean_by_group(differences, groups)
+    known = _predicted_by_both(pairs)
+    right, of_right = "", (-np.inf, np.inf)
+    if len(known):
+        right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
+        old_right = (known["predicted_old"] == known["actual"]).to_numpy(float)
+        new_right = (known["predicted"] == known["actual"]).to_numpy(float)
+        changes, groups = new_right - old_right, known["group"].to_numpy()
+        of_right = intervals.paired_interval(changes, strata, groups, confidence)
+    if len(known) < len(pairs):
+        right += f" on the {len(known):,} images that are predicted with thresholds"
+    by_group = intervals.mean_by_group(differences, pairs["group"].to_numpy())
     low, high = intervals.mean_interval(by_group, confidence)
     difference = float(differences.mean())
     if low != low:  # NaN: all values are equal, or there are too few

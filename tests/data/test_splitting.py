@@ -300,6 +300,23 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
 
 
+@pytest.mark.parametrize("place", [0, 99])
+def test_given_test_set_that_shows_each_label_stays_as_it_is(place):
+    """`indoor` is nowhere the rarest label in it, and its photos, or training, lack `none`."""
+    table = images({"/a": 100}).assign(archive_split=["test"] * 20 + ["train"] * 80)
+    table["label"] = ["indoor|sun"] * 20 + ["indoor"] * 40 + ["sun"] * 40
+    table.loc[place, "label"] = "none"
+    rows, *_ = split(table, PARAMS, {}, exclusive=False)
+    assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
+
+
+def test_label_without_training_images_is_refused_even_beside_rarer_ones():
+    table = images({"/a": 20}).assign(archive_split=["test"] * 6 + ["train"] * 14)
+    table["label"] = ["a|b"] * 3 + ["a|c"] * 3 + ["b", "c"] + ["d"] * 12
+    with refused("images of class a for train. Received: none of its 6 images"):
+        split(table, PARAMS, {}, exclusive=False)
+
+
 def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
     rng, names = Random(0), {"sea": 0.4, "sunset": 0.1, "trees": 0.3}
     table = images({"/a": 1000}).assign(archive_split="")

@@ -18,7 +18,7 @@ def pictures() -> dict[str, Image.Image]:
         drawn[f"dark {number}.jpg"] = usual.point(lambda value: value // 12)
         drawn[f"bright {number}.jpg"] = usual.point(lambda value: 240 + value // 20)
         drawn[f"blurred {number}.jpg"] = usual.filter(ImageFilter.GaussianBlur(6))
-        drawn[f"empty {number}.jpg"] = Image.new("L", (320, 240), 90 + number)
+        drawn[f"plain {number}.jpg"] = Image.new("L", (320, 240), 90 + number)
     return drawn
 
 
@@ -32,7 +32,7 @@ def test_dark_bright_blurred_and_empty_pictures_stand_out_and_no_others():
     assert len(found) == 12 and not found["path"].str.match("[0-9]").any()
     assert found["score"].is_monotonic_decreasing
     looks = found.set_index("path")["looks"]
-    assert set(looks[looks.index.str.startswith("empty")]) == {"empty"}
+    assert set(looks[looks.index.str.startswith("plain")]) == {"plain"}
 
 
 def test_pictures_that_are_all_alike_have_none_that_stands_out():

@@ -42,7 +42,7 @@ def test_byte_order_mark_decides_the_encoding(encoding, text):
     [
         (PLAIN.encode("cp1252"), ("t.csv: line 2: ", "UTF-8", "Excel", "iconv -f cp1252")),
         (PLAIN.encode("utf-16-le"), ("t.csv: ", "UTF-8", "Excel")),
-        (b"path,label\ncat/1,2.jpg,dog\n", ("line 2: expected 2 cells", "quotes", "1,2.jpg")),
+        (b"path,label\ncat/1,2.jpg,dog\n", ("line 2: expected path,label", "quotes", "1,2.jpg")),
         (b"path,label,how\n1.jpg;dog;\n", ("separated by ','", "Received: '1.jpg;dog;'")),
         (b"path,label,label\ncat/1.jpg,a,b\n", ("line 1: expected the columns path,label",)),
         (b"", ("line 1: expected the columns path,label",)),

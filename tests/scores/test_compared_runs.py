@@ -1,5 +1,7 @@
 """Test that runs are compared on common images, and that test images decide nothing."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -254,6 +256,19 @@ def test_training_images_count_where_all_runs_judge_them():
     assert compared(new, OLD).verdict == IDENTICAL
 
 
+def test_points_are_of_the_images_that_are_predicted_with_thresholds():
+    """A new threshold changes 20 of 100 validation images, and no loss."""
+    changed = judged(SETS["validation"], range(1000, 1020)).assign(
+        loss=OLD.tables["validation"]["loss"]
+    )
+    runs = in_folds(OLD), run_of(validation=changed)
+    folds = {TRAINING: judged(TRAIN).assign(predicted="")}
+    result = compared(runs[1]._replace(tables=runs[1].tables | folds), runs[0])
+    points = re.search(r": between (.*) and \+0.0 points of accuracy on the 100 images", result.text)
+    assert float(points[1]) < -20
+    assert [*result.table["accuracy"][:2]] == ["100.00% → 80.00%", ""]
+
+
 def test_a_run_that_kept_the_best_of_more_epochs_needs_a_larger_difference():
     rng = np.random.default_rng(0)
     table = judged(SETS["validation"])
@@ -306,6 +321,8 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
     run = read_run(read, "run")
     assert run.marked == "10 and 4" and run.labels == {*LABELS}
     assert [*run.tables[TRAINING]["predicted"]] == ["dog"]
+    contents[paths.PARAMS] = "calibrate: {recall: {dog: 0.9}}"
+    assert [*read_run(read, "run").tables[TRAINING]["predicted"]] == [""]
     assert list_errors(tie, {}).empty
 
 

@@ -223,7 +223,7 @@ def test_verdict_is_left_out_without_the_tables_of_the_last_run(committed):
     predict(committed, 15, c=1 + 1e-9)
     assert since(committed)[1] == verdict
     predict(committed, 15, c=30)
-    assert "Cross-validation also chose other values (C: 1 → 30)" in since(committed)[1]
+    assert "Cross-validation chose other values (C: 1 → 30)" in since(committed)[1]
     for epochs in ({"is_tuned": True}, {"epochs": 3}):
         predict(committed, 15, **epochs)
         assert "on 24 validation images, which have also chosen the epoch" in since(committed)[1]
