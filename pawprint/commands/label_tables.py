@@ -246,10 +246,10 @@ def _without_doubt(tables: list[Table], given: Given) -> list[Table]:
     if any(_agrees(table, folders) for table in tables):
         return []
     doubtful = [table for table in tables if table.label_columns()]
+    if not doubtful:
+        return []
     if len(doubtful) == 1 and _labels_specimens(doubtful[0], {*folders.values()}):
         return doubtful
-    if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
-        return []
     same = [each for each in READINGS if _labels_of_folders(given.images, each) == folders]
     reading = same[0] if same else "outer or inner"
     names = (f"{table.name} ({name_some(table.label_columns())})" for table in doubtful)
