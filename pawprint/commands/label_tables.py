@@ -644,17 +644,17 @@ def _cells_or_labels(
             f"{NEITHER} if these photos show none of the labels, or --zeros {UNLABELLED}."
         )
     empty = NEITHER if zeros and asked.zeros == NEITHER else ""
-    if empty or any(len(each) > 1 for each in lists):
-        # Without a separator that is asked for, cells may join labels that are nowhere alone.
-        marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
-        if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
-            todo = "Rename it" if marks == SEPARATOR else "Add --label COLUMN --separator SEP"
-            raise InputError(
-                f"{where}: expected names of labels without {' '.join(marks)}. Received: "
-                f"{printable(odd[0])}. {todo}."
-            )
-        return [cell_of(each) if each else empty for each in lists], False
-    return ["".join(each) for each in lists], True
+    if not empty and all(len(each) < 2 for each in lists):
+        return ["".join(each) for each in lists], True
+    # Without a separator that is asked for, cells may join labels that are nowhere alone.
+    marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
+    if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
+        todo = "Rename it" if marks == SEPARATOR else "Add --label COLUMN --separator SEP"
+        raise InputError(
+            f"{where}: expected names of labels without {' '.join(marks)}. Received: "
+            f"{printable(odd[0])}. {todo}."
+        )
+    return [cell_of(each) if each else empty for each in lists], False
 
 
 def _require_all_asked(rows: Sequence[Row], columns: list[str], where: str) -> None:
