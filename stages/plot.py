@@ -138,6 +138,7 @@ def values_of_both(run: Results) -> dict:
         "results": pages.result_rows(run.scores),
         "of_classes": pages.class_rows(run.scores, run.kind),
         "kind": run.kind,
+        "kinds": "classes" if run.exclusive else "labels",
         "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
     }
 

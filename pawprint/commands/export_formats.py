@@ -292,10 +292,7 @@ def require_close(
 
 
 def for_export(
-    model: keras.Model,
-    temperature: float,
-    detector: Detector | None = None,
-    exclusive: bool = True,
+    model: keras.Model, temperature: float, detector: Detector | None = None, exclusive: bool = True
 ) -> keras.Model:
     """Return a model with calibrated outputs that every format supports.
 

@@ -25,13 +25,7 @@ from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe
 from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, write_state
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
-from pawprint.given.folders import (
-    AUTO,
-    Layout,
-    describe_class_counts,
-    describe_names,
-    find_layout,
-)
+from pawprint.given.folders import AUTO, Layout, describe_class_counts, describe_names, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track

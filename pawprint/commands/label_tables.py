@@ -246,10 +246,10 @@ def _without_doubt(tables: list[Table], given: Given) -> list[Table]:
     if any(_agrees(table, folders) for table in tables):
         return []
     doubtful = [table for table in tables if table.label_columns()]
+    if not doubtful:
+        return []
     if len(doubtful) == 1 and _labels_specimens(doubtful[0], {*folders.values()}):
         return doubtful
-    if not doubtful or not (folders or any(table.kind == FOLDERS for table in doubtful)):
-        return []
     same = [each for each in READINGS if _labels_of_folders(given.images, each) == folders]
     reading = same[0] if same else "outer or inner"
     names = (f"{table.name} ({name_some(table.label_columns())})" for table in doubtful)
@@ -503,12 +503,10 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
         )
     (table,) = tables
     where = f"{given.path}: {printable(table.name)}"
-    unused = []
-    if missing := [row.place for row in table.rows if not row.photos]:
-        gone = f"{counted(len(missing), 'row')} without photos"
-        if table.kind == FILES:
-            gone = f"{counted(len(missing), 'row')} with no file below the images, or several"
-        unused = [f"{gone}: {name_some(missing, 3)}"]
+    missing = [row.place for row in table.rows if not row.photos]
+    lacks = "with no file below the images, or several" if table.kind == FILES else "without photos"
+    gone = f"{counted(len(missing), 'row')} {lacks}: {name_some(missing, 3)}"
+    unused = [gone] if missing else []
     if unused and table.kind == FILES and not asked.skips:
         raise InputError(
             f"{where}: {unused[0]}. Add the files, write the paths of names that are in several "
@@ -594,12 +592,13 @@ def _choose_labels(
     flags = flags if len(flags) > 1 else []
     named = [name for name in values if name.lower() == (label or "label").lower()]
     lists = [[name for name in flags if row.cells[name] in ONES] for row in rows]
-    choices = named or table.label_columns()
-    if flags and not named:  # another column may join the same labels
-        joined = {name: zip(_labels_in(values[name]), lists) for name in choices}
-        choices = [name for name in choices if any({*a} != {*b} for a, b in joined[name])]
-    if label and not named:
+    if named:
+        choices = named
+    elif label:
         choices = [name for name in values if _joins(label, _labels_in(values[name]))]
+    else:  # another column may join the same labels
+        joined = {name: zip(_labels_in(values[name]), lists) for name in table.label_columns()}
+        choices = [name for name in joined if any({*a} != {*b} for a, b in joined[name])]
     is_one_each = all(len(each) == 1 for each in lists) or {*choices} <= {*flags}
     are_flags = bool(flags) and (label in flags or (is_one_each and not label and not named))
     if are_flags:
@@ -612,8 +611,15 @@ def _choose_labels(
             f"{where}: expected one column of labels{label and f' named {label}'}. Received: "
             f"{name_some(choices or values, 20) or 'none'}. Choose one with --label COLUMN."
         )
-    has_separator = not are_flags and any(asked.separator in cell for cell in values[used[0]])
-    _require_effect(asked, has_separator, are_flags and [] in lists, used, where)
+    has_effect = {
+        "separator": not are_flags and any(asked.separator in cell for cell in values[used[0]]),
+        "zeros": are_flags and [] in lists,
+    }
+    if useless := [name for name in has_effect if getattr(asked, name) and not has_effect[name]]:
+        raise InputError(
+            f"{where}: --{useless[0]} has no effect on the labels in {name_some(used)}. Leave it "
+            "out."
+        )
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
         of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]
@@ -621,20 +627,6 @@ def _choose_labels(
     if asked.skips:
         return used, [None if len(each) > 1 else "".join(each) for each in lists], True
     return used, *_cells_or_labels(rows, lists, are_flags, asked, where)
-
-
-def _require_effect(
-    asked: Asked, has_separator: bool, has_zeros: bool, columns: list[str], where: str
-) -> None:
-    """Raise InputError for an option that is asked for, although no cell of labels needs it."""
-    unused = {
-        "--separator": asked.separator and not has_separator,
-        "--zeros": asked.zeros and not has_zeros,
-    }
-    for option in filter(unused.get, unused):
-        raise InputError(
-            f"{where}: {option} has no effect on the labels in {name_some(columns)}. Leave it out."
-        )
 
 
 def _cells_or_labels(
@@ -652,17 +644,17 @@ def _cells_or_labels(
             f"{NEITHER} if these photos show none of the labels, or --zeros {UNLABELLED}."
         )
     empty = NEITHER if zeros and asked.zeros == NEITHER else ""
-    if empty or any(len(each) > 1 for each in lists):
-        # Without a separator that is asked for, cells may join labels that are nowhere alone.
-        marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
-        if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
-            todo = "Rename it" if marks == SEPARATOR else "Add --label COLUMN --separator SEP"
-            raise InputError(
-                f"{where}: expected names of labels without {' '.join(marks)}. Received: "
-                f"{printable(odd[0])}. {todo}."
-            )
-        return [cell_of(each) if each else empty for each in lists], False
-    return ["".join(each) for each in lists], True
+    if not empty and all(len(each) < 2 for each in lists):
+        return ["".join(each) for each in lists], True
+    # Without a separator that is asked for, cells may join labels that are nowhere alone.
+    marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
+    if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
+        todo = "Rename it" if marks == SEPARATOR else "Add --label COLUMN --separator SEP"
+        raise InputError(
+            f"{where}: expected names of labels without {' '.join(marks)}. Received: "
+            f"{printable(odd[0])}. {todo}."
+        )
+    return [cell_of(each) if each else empty for each in lists], False
 
 
 def _require_all_asked(rows: Sequence[Row], columns: list[str], where: str) -> None:
@@ -686,12 +678,10 @@ def _labels_in(cells: Sequence[str], asked: str = "") -> list[list[str]]:
     for cell in known:
         is_list = cell.startswith("[")
         found[cell] = _in_list(cell) if is_list else [cell] if cell else []
-        for separator in (*SEPARATORS, None):
+        for separator in [asked] if asked else [*SEPARATORS, None]:
             parts = [part.strip() for part in cell.split(separator) if part.strip()]
-            if len(parts) > 1 and known.issuperset(parts):
+            if asked or (len(parts) > 1 and known.issuperset(parts)):
                 found[cell] = parts
-        if asked:
-            found[cell] = [part.strip() for part in cell.split(asked) if part.strip()]
     return [found[cell] for cell in cells]
 
 

@@ -136,15 +136,14 @@ def find_photos(
     places = [label_and_split(each, folder_of, is_outer) for each in folders]
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     photos["named"] = [_named(each, is_outer) for each in folders]
+    photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
+    known = ", ".join(labels)
+    expected = f"images in folders named {known}, or a metadata.csv with these labels"
     if not exclusive:
         cells = [listed[name].label if name in listed else "" for name in images]
-        photos["label"] = [_cell(labels_in(cell), labels) if cell else None for cell in cells]
-    photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
+        photos["label"] = [_known_cell(cell, labels) for cell in cells]
+        expected = f"a metadata.csv with the labels {known}"
     if photos["label"].isna().all():
-        known = ", ".join(labels)
-        expected = f"images in folders named {known}, or a metadata.csv with these labels"
-        if not exclusive:
-            expected = f"a metadata.csv with the labels {known}"
         raise InputError(
             f"{printable(str(folder))}: expected {expected}. Received: {len(images):,} images "
             "without them."
@@ -152,7 +151,8 @@ def find_photos(
     return photos
 
 
-def _cell(given: list[str], labels: list[str]) -> str | None:
+def _known_cell(cell: str, labels: list[str]) -> str | None:
+    given = labels_in(cell)
     return cell_of(given) if {*given} <= {*labels} or given == [UNKNOWN] else None
 
 

@@ -8,13 +8,7 @@ import pandas as pd
 from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import (
-    cell_of,
-    count_labels,
-    labels_in,
-    names_in,
-    one_per_label,
-)
+from pawprint.base.label_cells import cell_of, count_labels, labels_in, names_in, one_per_label
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,

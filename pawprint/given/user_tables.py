@@ -242,9 +242,8 @@ def read_corrections(
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
         name = next(found, row["path"])
-        label = normalize("NFC", row["label"])
-        names = [label] if exclusive else labels_in(label)
-        label = label if exclusive else cell_of(names)
+        names = labels_in(normalize("NFC", row["label"]), exclusive)
+        label = cell_of(names)
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
         problem = _problem_of_optional_cells(row)

@@ -63,4 +63,4 @@ class Results(NamedTuple):
         """
         if self.exclusive:
             return predictions
-        return split_labels(predictions).query("is_of != is_named")
+        return split_labels(predictions).query("actual != predicted")

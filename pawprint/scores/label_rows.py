@@ -15,17 +15,17 @@ NOT = "not "
 def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each label that an image in a PROBABILITIES table has or is given.
 
-    The columns `label`, and bool `is_of` and `is_named` are added. `actual` and `predicted` are the
-    label, or NOT and the label. An image with no label at all has one row, of NEITHER.
+    The column `label` is added. `actual` and `predicted` are the label, or NOT and the label. An
+    image with no label at all has one row, of NEITHER.
     """
     cells = zip(predictions["actual"], predictions["predicted"])
     labels = [sorted({*labels_in(a), *labels_in(b)} or {NEITHER}) for a, b in cells]
     column = pd.Series(labels, predictions.index, dtype=object)  # even without rows
     rows = predictions.assign(label=column).explode("label", ignore_index=True)
-    for column, name in (("is_of", "actual"), ("is_named", "predicted")):
+    for name in ("actual", "predicted"):
         cells = zip(rows["label"], rows[name])
-        rows[column] = np.array([label in cell.split(SEPARATOR) for label, cell in cells], bool)
-        rows[name] = rows["label"].where(rows[column], NOT + rows["label"])
+        has_label = np.array([label in cell.split(SEPARATOR) for label, cell in cells], bool)
+        rows[name] = rows["label"].where(has_label, NOT + rows["label"])
     return rows
 
 

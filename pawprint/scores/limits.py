@@ -175,10 +175,8 @@ def confused_classes(run: RunData) -> Limit | None:
 
 def weak_class(run: RunData) -> Limit | None:
     """Return the limit for the class with the clearest excess of errors, by `largest_excess`."""
-    every = run.held_out
     return _weakest(
-        every,
-        every["actual"].nunique(),
+        run.held_out,
         "A recall of {weak} as high as in other classes {size}: the model is correct on {own:.0%} "
         "of its {images:,} images, and on {rest:.0%} of the others; add images of {weak}.",
     )
@@ -187,21 +185,24 @@ def weak_class(run: RunData) -> Limit | None:
 def weak_label(run: RunData, where: str, expected: str, sentence: str) -> Limit | None:
     """Return the limit for the label that is missed, or named wrongly, most often.
 
-    `where` and `expected` are columns of `split_labels`: where one is true, the other should be.
+    `where` and `expected` are columns of `split_labels`: where one has the label, the other should.
     """
     every = run.held_out
     rows = split_labels(every)
-    rows = rows[rows[where] & (rows["label"] != NEITHER)]
-    rows = rows.assign(actual=rows["label"], wrong=~rows[expected])
-    labels = rows["actual"].nunique()
-    return _weakest(rows, labels, sentence, len(every)) if labels > 1 else None
+    rows = rows[(rows[where] == rows["label"]) & (rows["label"] != NEITHER)]
+    rows = rows.assign(actual=rows["label"], wrong=rows[expected] != rows["label"])
+    return _weakest(rows, sentence, len(every))
 
 
-def _weakest(every: pd.DataFrame, classes: int, sentence: str, photos: int | None = None) -> Limit:
+def _weakest(every: pd.DataFrame, sentence: str, photos: int | None = None) -> Limit | None:
     """Return the limit for the class with the clearest excess of errors, by `largest_excess`.
 
-    If the rows are labels of a number of `photos`, errors are counted per 100 of these.
+    At least two classes are required. If the rows are labels of a number of `photos`, errors are
+    counted per 100 of these.
     """
+    classes = every["actual"].nunique()
+    if classes < 2:
+        return None
     columns = (every[name].to_numpy() for name in ("wrong", "actual", "group"))
     weak, p_value = largest_excess(*columns)
     images = (every["actual"] == weak).sum()
@@ -329,8 +330,8 @@ SURPLUS = (
     "which the model names it show it, and {rest:.0%} for the other labels; add images that "
     "resemble {weak} and do not show it."
 )
-missed_label = partial(weak_label, where="is_of", expected="is_named", sentence=MISSED)
-surplus_label = partial(weak_label, where="is_named", expected="is_of", sentence=SURPLUS)
+missed_label = partial(weak_label, where="actual", expected="predicted", sentence=MISSED)
+surplus_label = partial(weak_label, where="predicted", expected="actual", sentence=SURPLUS)
 Finders = tuple[Callable[[RunData], Limit | None], ...]
 SIZED: dict[bool, Finders] = {  # keyed by `exclusive`
     True: (confused_classes, weak_class, more_images),

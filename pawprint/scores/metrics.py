@@ -290,11 +290,7 @@ CATALOGUE = {
     "found": Score("labels found", _recall, exclusive=False),
     "named_right": Score("named labels that are right", _precision, exclusive=False),
     "mean_recall": Score(
-        HEADLINES["mean_recall"],
-        attrgetter("is_right"),
-        PERCENT,
-        _mean_of_classes,
-        exclusive=True,
+        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes, exclusive=True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, exclusive=True),
     "roc_auc": Score(
