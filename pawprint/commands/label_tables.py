@@ -41,8 +41,8 @@ PROBED = 100  # rows that are searched for names of files before all of them
 OF_SITES = ("camera", "deployment", "location", "placename", "relativepath", "site", "station")
 OF_GROUPS = (*OF_SITES, "lesionid", "patientid", "seqid")
 FILES, FOLDERS = "files", "folders"  # what a column can name
-ZEROS = {"0", "0.0"}
-ONES = {"1", "1.0"}
+ZEROS = {"0", "0.0", "False"}
+ONES = {"1", "1.0", "True"}
 FLAGS = ZEROS | ONES
 SEPARATORS = ",;|"  # of labels in a cell, as spaces are
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
@@ -609,7 +609,8 @@ def _choose_labels(
     else:
         raise InputError(
             f"{where}: expected one column of labels{label and f' named {label}'}. Received: "
-            f"{name_some(choices or values, 20) or 'none'}. Choose one with --label COLUMN."
+            f"{name_some(choices or values, 20) or 'none'}. Choose one with --label COLUMN"
+            f"{', or remove the columns that are not labels' if flags else ''}."
         )
     has_effect = {
         "separator": not are_flags and any(asked.separator in cell for cell in values[used[0]]),

@@ -116,6 +116,9 @@ LEAVES = rows_of("image,labels", dict(zip(NAMES, DISEASES)))
 MOSS = "3.jpg,rust;moss\n"  # nowhere alone
 FLAGS = ["1,0,0", "0,1,0", "1,1,0", "0,1,0", "0,0,0", "0,0,1"]
 FLAGGED = joined("id,scab,rust,healthy", *enumerate(FLAGS))
+WORDS = [flags.replace("0", "False").replace("1", "True") for flags in FLAGS]  # as pandas writes
+OF_WORDS = joined("id,scab,rust,healthy", *enumerate(WORDS))
+FOLDED = joined("id,scab,rust,fold", *((n, f"{n % 2},{n // 3},{'xy'[n % 2]}") for n in range(6)))
 TAGS = ["scab", "rust", "['scab', 'rust']", "rust", "", "healthy"]
 BOTH = joined("id,scab,rust,healthy,tags", *enumerate(FLAGS)).splitlines()
 BOTH = "\n".join([BOTH[0], *(f'{line},"{tags}"' for line, tags in zip(BOTH[1:], TAGS))])
@@ -135,6 +138,7 @@ REFUSED = [
     (NAMES, {"t.csv": KAGGLE, "b.csv": KAGGLE}, {}, ["b.csv, t.csv", "--table"]),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {}, ["1 row ", "line 3", *ZEROS]),
     (NAMES, {"t.csv": FLAGGED}, {}, ["1 row ", "line 6 (4)", *ZEROS]),
+    (NAMES, {"t.csv": FOLDED}, {}, ["scab, rust, fold", "remove the columns that are not labels"]),
     (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
     (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
     (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
@@ -220,6 +224,7 @@ READ = [
     (NAMES, {"t.csv": FLAGGED}, {"label": "rust"}, [RUST]),
     (NAMES, {"t.csv": ISIC}, {"label": "CAT"}, ["CAT (3), not_CAT (3)"]),
     (NAMES, {"t.csv": FLAGGED}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
+    (NAMES, {"t.csv": OF_WORDS}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
     (NAMES, {"t.csv": BOTH}, NONE, ["3 labels: healthy (1), rust (3), scab (2); 1 with none"]),
     (NAMES, {"t.csv": FLAGGED}, {"zeros": "unlabelled"}, ["1 of 5 photos", "1 unlabelled"]),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {"zeros": "unlabelled"}, [LEFT]),

@@ -264,7 +264,9 @@ def test_points_are_of_the_images_that_are_predicted_with_thresholds():
     runs = in_folds(OLD), run_of(validation=changed)
     folds = {TRAINING: judged(TRAIN).assign(predicted="")}
     result = compared(runs[1]._replace(tables=runs[1].tables | folds), runs[0])
-    points = re.search(r": between (.*) and \+0.0 points of accuracy on the 100 images", result.text)
+    points = re.search(
+        r": between (.*) and \+0.0 points of accuracy on the 100 images", result.text
+    )
     assert float(points[1]) < -20
     assert [*result.table["accuracy"][:2]] == ["100.00% → 80.00%", ""]
 
