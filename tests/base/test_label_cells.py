@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pawprint.base.label_cells import cell_of, decode, encode, labels_in, strata
+from pawprint.base.label_cells import cell_of, decode, encode, labels_in, one_per_label, strata
 
 LABELS = ["sea", "sunset", "trees"]
 
@@ -16,6 +16,9 @@ def test_a_cell_holds_a_set_of_labels() -> None:
     assert decode(shown, LABELS).tolist() == cells
     assert decode(encode(cells, cells, exclusive=True), cells).tolist() == cells
     assert encode([], LABELS).shape == (0, 3)
+    table = pd.DataFrame({"label": cells})
+    assert [*one_per_label(table)["label"]] == ["sea", "sunset", "none", "trees"]
+    assert [*one_per_label(table, exclusive=True)["label"]] == cells
 
 
 def test_the_rarest_label_sorts_an_image() -> None:

@@ -271,3 +271,6 @@ def test_label_that_is_missed_or_named_wrongly_most_often_is_the_first_limit():
     alike = [find_limits(label_run(0.05, 0.02, seed)) for seed in range(20)]
     shown = [each for of in alike for each in of.sized if each.size.is_shown and "abels" in each[0]]
     assert len(shown) <= 4 and not any(of.others for of in alike)
+    run = label_run(0.4, 0.02)
+    table = run.predictions["test"].query("actual in ['a', 'none'] and predicted in ['a', 'none']")
+    assert not find_limits(run._replace(predictions={"test": table})).sized[1:]  # one label

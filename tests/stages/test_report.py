@@ -179,7 +179,7 @@ def test_images_that_show_several_labels_are_counted_and_their_errors_named(othe
     assert f"<b>{html.escape(mistake)}</b>" in page
     errors = re.findall(r'<figure class="errors-[^"]*"><img src="[^"]*" alt="([^"]*)">', page)
     assert 1 < len(errors) == len({*errors})
-    for word in ("Confusion", "rare</a>", "max_error sets", "<sea>", "one of the"):
+    for word in ("Confusion", "rare</a>", "max_error sets", "<sea>", "one of the", "Classes"):
         assert word not in page.split("This run")[-2], word
 
 
