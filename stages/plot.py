@@ -67,10 +67,8 @@ def main() -> None:
             run.curve,
             run.training,
             run.to_review,
-            run.metadata["crop_rule"],
+            run.metadata,
             alike,
-            run.exclusive,
-            bool(run.metadata["thresholds"]),
         )
     )
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:

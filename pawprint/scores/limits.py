@@ -39,11 +39,9 @@ class RunData(NamedTuple):
 
     `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are tables
     of `with_confidence` keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
-    is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json. `crop_rule`
-    is the rule by which all images were cut out of photos, if any, and `question` asks about
-    classes whose names seem to mean the same, or is "". If a photo can show several labels, they
-    are not `exclusive`. With thresholds, `held_out` lacks the cross-validated predictions, which do
-    not follow them.
+    is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json, and
+    `metadata` contains the keys of `Metadata`. `question` asks about classes whose names seem to
+    mean the same, or is "".
     """
 
     images: pd.DataFrame
@@ -52,15 +50,16 @@ class RunData(NamedTuple):
     learning_curve: pd.DataFrame
     choices: Mapping
     to_review: pd.DataFrame
-    crop_rule: str | None = None
+    metadata: Mapping
     question: str = ""
-    exclusive: bool = True
-    has_thresholds: bool = False
 
     @property
     def held_out(self) -> pd.DataFrame:
-        """Return the result of `every_prediction`, with the column `group`."""
-        judged = self.judged[:0] if self.has_thresholds else self.judged
+        """Return the result of `every_prediction`, with the column `group`.
+
+        Cross-validated predictions do not follow thresholds, and are left out if there are any.
+        """
+        judged = self.judged[:0] if self.metadata["thresholds"] else self.judged
         every = every_prediction(judged, self.predictions)
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
@@ -113,7 +112,7 @@ def find_limits(run: RunData) -> Limits:
     others = [limit for find in OTHERS if (limit := find(run))]
     sized = rank_limits(run)
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
-    heading = HEADING.format(COUNTED[run.exclusive]) if sized else NO_SIZE
+    heading = HEADING.format(COUNTED[run.metadata["exclusive"]]) if sized else NO_SIZE
     return Limits(heading, question + sized, others)
 
 
@@ -122,7 +121,7 @@ def rank_limits(run: RunData) -> list[Limit]:
 
     Limits that may be due to chance come last.
     """
-    found = [limit for find in SIZED[run.exclusive] if (limit := find(run))]
+    found = [limit for find in SIZED[run.metadata["exclusive"]] if (limit := find(run))]
     ranked = [(limit.size, limit) for limit in found if limit.size]
     ranked = [(size, limit) for size, limit in ranked if size.errors >= MIN_ERRORS]
     ranked.sort(key=lambda pair: (pair[0].is_shown, pair[0].errors), reverse=True)
@@ -266,14 +265,14 @@ def shortcut(run: RunData) -> Limit | None:
     The model may recognise such a class from the way its photos were made. Each group counts once.
     Cells of labels are no classes.
     """
-    if not run.exclusive:
+    if not run.metadata["exclusive"]:
         return None
     table = training_images(run.images, MAX_IMAGES).drop_duplicates("group")
     label = table["label"].to_numpy()
     most = MIN_KNOWN
     found = None
     for seen, values in _properties(table).items():
-        if run.crop_rule and seen in OF_SIZE:
+        if run.metadata["crop_rule"] and seen in OF_SIZE:
             continue
         value = np.unique(values, return_inverse=True)[1]
         for name in np.unique(label):

@@ -18,6 +18,8 @@ NUMBERS = {"train": 288, "validation": 96, "test": 96}
 SEPARATE = 4 * np.eye(4)
 ALIKE = SEPARATE.copy()
 ALIKE[0, 1] = ALIKE[1, 0] = 4
+METADATA = {"exclusive": True, "thresholds": {}, "crop_rule": None}
+WITH_THRESHOLDS = METADATA | {"thresholds": {"a": 0.3}}
 
 
 def run_of(
@@ -54,7 +56,7 @@ def run_of(
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return RunData(*tables, curve, {}, to_review)
+    return RunData(*tables, curve, {}, to_review, METADATA)
 
 
 DRAWS = 3
@@ -93,11 +95,11 @@ def test_limits_are_ordered_by_their_errors_and_those_by_chance_come_last():
 
 def test_with_thresholds_only_predictions_that_follow_them_count():
     run = run_of(ALIKE)
-    every, of_model = run.held_out, run._replace(has_thresholds=True).held_out
+    every, of_model = run.held_out, run._replace(metadata=WITH_THRESHOLDS).held_out
     assert (every["split"] == "train").sum() == NUMBERS["train"]
     pd.testing.assert_frame_equal(of_model, every[every["split"] != "train"].reset_index(drop=True))
     few = {name: table[table["actual"].isin(["a", "b"])] for name, table in run.predictions.items()}
-    first = rank_limits(run._replace(has_thresholds=True, predictions=few))[0]
+    first = rank_limits(run._replace(metadata=WITH_THRESHOLDS, predictions=few))[0]
     assert first.sentence.startswith(("A recall of a ", "A recall of b ", "Twice"))  # no pair
 
 
@@ -213,7 +215,7 @@ def test_class_of_files_of_its_own_is_known_by_them(name, seen, values):
         found = limits.shortcut(own)
         assert bool(found) == is_found
         assert not found or f"of c can be told from 100% of the others by {seen} " in found.sentence
-        of_crops = limits.shortcut(own._replace(crop_rule="square 0"))
+        of_crops = limits.shortcut(own._replace(metadata=METADATA | {"crop_rule": "square 0"}))
         assert bool(of_crops) == (is_found and name != "width")
 
 
@@ -258,7 +260,8 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     table = with_confidence(tabulate(images, said), exclusive=False)
     judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
     curve, to_review = run_of().learning_curve, pd.DataFrame()
-    return RunData(images, judged, {"test": table}, curve, {}, to_review, exclusive=False)
+    metadata = METADATA | {"exclusive": False}
+    return RunData(images, judged, {"test": table}, curve, {}, to_review, metadata)
 
 
 def test_label_that_is_missed_or_named_wrongly_most_often_is_the_first_limit():
