@@ -259,9 +259,10 @@ def read_corrections(
                 f"{NEITHER} in lower case. Received: {label!r}. Correct it."
             )
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
-            several = "" if exclusive else f", or several joined by {SEPARATOR}"
-            if exclusive and SEPARATOR in label:
-                several = " (for several labels, see clean.several_labels)"
+            several = f", or several joined by {SEPARATOR} (new ones: metadata.csv)"
+            if exclusive:
+                is_cell = SEPARATOR in label
+                several = " (for several labels, see clean.several_labels)" if is_cell else ""
             problem = f"expected the label {one_of(choices)}{several}. Received: {row['label']!r}."
         elif correction.image in corrections:
             problem = f"expected each image once. Received: {correction.image!r} again."
