@@ -31,9 +31,7 @@ COUNTED = {  # keyed by `exclusive`
     True: "each class weighted equally",
     False: "where an error is a wrong label: the one that a line names, or any",
 }
-NO_SIZE = (
-    "No single limit causes half an error per 100 images. Photos of errors, if any, show the rest."
-)
+NO_SIZE = "No single limit causes half an error per 100 images: see the photos of errors, if any."
 
 
 class RunData(NamedTuple):
