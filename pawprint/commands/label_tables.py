@@ -41,8 +41,8 @@ PROBED = 100  # rows that are searched for names of files before all of them
 OF_SITES = ("camera", "deployment", "location", "placename", "relativepath", "site", "station")
 OF_GROUPS = (*OF_SITES, "lesionid", "patientid", "seqid")
 FILES, FOLDERS = "files", "folders"  # what a column can name
-ZEROS = {"0", "0.0", "False"}
-ONES = {"1", "1.0", "True"}
+ZEROS = {"0", "0.0", "False", "FALSE"}
+ONES = {"1", "1.0", "True", "TRUE"}
 FLAGS = ZEROS | ONES
 SEPARATORS = ",;|"  # of labels in a cell, as spaces are
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
@@ -578,7 +578,7 @@ def _choose_labels(
 
     The third is whether labels are exclusive. Otherwise, each row's label is a cell.
 
-    There are several columns if each stands for a class and contains 0 or 1; a column that joins
+    There are several columns if each stands for a class and contains FLAGS; a column that joins
     these labels is left out. Otherwise, the column is the one that is asked for, that is called
     label, or the only one of `label_columns`. If rows have several labels, one of them can be asked
     for: the labels are then "NAME" and "not_NAME".

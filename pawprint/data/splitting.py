@@ -24,6 +24,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from pawprint.base.classes import NEITHER
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
@@ -65,7 +66,7 @@ def split(
 
     Raises InputError if the archive assigns a split to only some images or has no training split,
     if `split.group` does not match any path or, together with the column `group`, leaves a class
-    too few groups, if a class has no training image, or if a split contains fewer than two classes.
+    too few groups, if a class has no training image, or if a split that lacks classes has one.
     """
     columns = [*images, "split"]
     images = images.assign(
@@ -261,10 +262,10 @@ def _is_drawn(images: pd.DataFrame) -> pd.Series:
 
 
 def _is_lacking(images: pd.DataFrame, others: pd.Series) -> pd.Series:
-    """Return whether the class of each image is lacking in some other images, bool `(images,)`.
+    """Return whether the class of each image is lacking in `others`, bool `(images,)`.
 
-    A label is not if any of them shows it. Images without a label are needed only if there are no
-    others.
+    With several labels, one that any of `others` shows is not lacking, whatever their rarest label.
+    NEITHER is lacking only if there are no `others`.
     """
     is_needed = images["shown"].str.len() > 0 if others.any() else True
     return ~images["label"].isin(images["shown"][others].explode()) & is_needed
@@ -345,7 +346,9 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     others = {"validation", source} - {target}
     reserved = {name: sum(name in lacking[other] for other in others) for name in wanted.index}
     can_move = (images["split"] == source) & (images["kept"] == "")
-    ranks = _choose(_sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target])
+    ranks = _choose(
+        _sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target] & {*wanted.index}
+    )
     is_chosen = can_move & images["rank"].isin(ranks)
     return images.assign(split=images["split"].mask(is_chosen, target))
 
@@ -403,16 +406,17 @@ def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[st
 
 
 def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
-    """Raise InputError if a class has no training images, or a split fewer than two classes."""
+    """Raise InputError if training lacks a class, or another split a class and all but one."""
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
-    is_alike = _has_near_in_other(images, own, pairs)
-    every = images.assign(label=images["shown"], is_alike=is_alike).explode("label")
-    every = every.dropna(subset="label")
+    images = images.assign(is_alike=_has_near_in_other(images, own, pairs))
+    shown = images[["split", "shown"]].explode("shown").dropna()
     for name in SPLITS:
-        is_in = every["split"] == name
-        missing = sorted({*every["label"]} - {*every["label"][is_in]})
-        if missing and (name == "train" or images["label"][images["split"] == name].nunique() < 2):
-            rows = every[every["label"] == missing[0]]
+        kinds = {*images["label"][images["split"] == name]}
+        missing = sorted({*shown["shown"]} - {*shown["shown"][shown["split"] == name]})
+        if name == "train" and len(kinds) < 2:  # if all images show a label, none can lack it
+            missing = missing or sorted({*images["label"]} - kinds)
+        if missing and (name == "train" or len(kinds) < 2):
+            rows = images[[missing[0] in (labels or [NEITHER]) for labels in images["shown"]]]
             advice = (
                 "Add images, or see split.group, split.near_duplicate_distance, "
                 "split.use_archive_split and splits.csv."

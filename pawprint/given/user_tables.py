@@ -107,9 +107,9 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
         if len(cells) < needed or any(map(str.strip, cells[len(names) :])):
             received = printable(repr(separator.join(cells)))
             raise InputError(
-                f"{where}: line {line}: expected {separator.join(columns)} and at most "
-                f"{len(names)} cells, separated by {separator!r} and in quotes if they contain "
-                f"it. Received: {received}."
+                f"{where}: line {line}: expected {','.join(columns)}{' in ' if columns else ''}"
+                f"at most {len(names)} cells, separated by {separator!r} and in quotes if they "
+                f"contain it. Received: {received}."
             )
         filled = [*cells, *[""] * len(names)]
         cells[:] = [cell if name in PATHS else cell.strip() for name, cell in zip(names, filled)]
@@ -259,7 +259,7 @@ def read_corrections(
                 f"{NEITHER} in lower case. Received: {label!r}. Correct it."
             )
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
-            several = f", or several joined by {SEPARATOR} (new ones: metadata.csv)"
+            several = f", or several joined by {SEPARATOR} (add a new one in metadata.csv)"
             if exclusive:
                 is_cell = SEPARATOR in label
                 several = " (for several labels, see clean.several_labels)" if is_cell else ""

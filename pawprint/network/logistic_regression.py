@@ -273,7 +273,7 @@ class _Loss(NamedTuple):
         return (probabilities * logits).sum(axis=1, keepdims=True)
 
     def dot(self, array: np.ndarray, other: np.ndarray) -> float | np.ndarray:
-        """Return the dot product, by which the units share the length of a step."""
+        """Return one dot product for all units, which therefore share the length of a step."""
         return float(np.vdot(array, other))
 
     def centred(self, intercepts: np.ndarray) -> np.ndarray:

@@ -24,7 +24,14 @@ from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.label_rows import join_labels
 from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
 from pawprint.scores.series import with_groups
-from pawprint.scores.verdict import MARGIN, ModelComparison, compare, describe_verdict, set_row
+from pawprint.scores.verdict import (
+    MARGIN,
+    ModelComparison,
+    compare,
+    describe_verdict,
+    predicted_by_both,
+    set_row,
+)
 
 TRAINING = "training, in folds"
 HELD_OUT = ("validation", "test")
@@ -100,7 +107,9 @@ class ComparedRun(NamedTuple):
     def are_identical(self) -> bool:
         """Whether the runs predict the same classes, with the same losses."""
         every = pd.concat(self.pairs.values())
-        return all((every[name] == every[f"{name}_old"]).all() for name in ("predicted", "loss"))
+        known = predicted_by_both(every)
+        are_same = (known["predicted"] == known["predicted_old"]).all()
+        return bool(are_same and (every["loss"] == every["loss_old"]).all())
 
     @property
     def margin(self) -> float:
@@ -245,7 +254,10 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
             "(clean.several_labels), which makes the log loss another measure."
         )
     classes = _classes_of(runs)
-    common = _pair_images(runs, [labels != classes[0] for labels in classes[1:]])
+    differ = [labels != classes[0] for labels in classes[1:]]
+    if any(differ):  # errors are compared, so predictions have to be known
+        old, *new = runs = [_without_unknown(run) for run in runs]
+    common = _pair_images(runs, differ)
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
     kind = "validation images"
     if TRAINING in deciding[0]:
@@ -261,9 +273,15 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
             name = f"{BESIDE} (decides nothing)"
             row = set_row(name, of_run[BESIDE], CONFIDENCE, old.exclusive)
             comparison = comparison._replace(sets=[*comparison.sets, row])
-        differ = classes[0] - labels, labels - classes[0]
-        results.append(ComparedRun(old, run, comparison, of_run, kind, *differ))
+        changed = classes[0] - labels, labels - classes[0]
+        results.append(ComparedRun(old, run, comparison, of_run, kind, *changed))
     return results
+
+
+def _without_unknown(run: Run) -> Run:
+    """Return the run without sets whose predictions are not known, because it has thresholds."""
+    known = {name: table for name, table in run.tables.items() if (table["predicted"] != "").all()}
+    return run._replace(tables=known)
 
 
 def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
@@ -303,14 +321,14 @@ def _pair_images(runs: Sequence[Run], differ: Sequence[bool]) -> list[dict[str, 
             "`pawprint score` each model on photos that none of them was trained on."
         )
     groups = _groups(old.split)
-    every = [
+    return [
         {
             name: _pair(old.tables[name].merge(images), run.tables[name], groups, has_others)
             for name, images in common.items()
+            if len(images)
         }
         for run, has_others in zip(new, differ)
     ]
-    return [{name: pairs for name, pairs in of.items() if len(pairs)} for of in every]
 
 
 def _groups(split: pd.DataFrame | None) -> dict[str, str]:
@@ -323,11 +341,8 @@ def _pair(
 ) -> pd.DataFrame:
     """Return the pairs. If a run has other classes, the loss is 1 for an error, and otherwise 0."""
     pairs = old.merge(new, on=["image", "actual"], suffixes=("_old", ""))
-    if has_others:
-        pairs = pairs[(pairs[["predicted_old", "predicted"]] != "").all(axis=1)]
-        for model in ("_old", ""):
-            wrong = pairs[f"predicted{model}"] != pairs["actual"]
-            pairs = pairs.assign(**{f"loss{model}": wrong.astype(float)})
+    for model in ("_old", "") if has_others else ():
+        pairs[f"loss{model}"] = (pairs[f"predicted{model}"] != pairs["actual"]).astype(float)
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
 
 

@@ -141,14 +141,15 @@ def _differences(pairs: pd.DataFrame) -> np.ndarray:
     return pairs["loss"].to_numpy() - pairs["loss_old"].to_numpy()
 
 
-def _predicted_by_both(pairs: pd.DataFrame) -> pd.DataFrame:
+def predicted_by_both(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs in which the predictions of both models are known."""
     return pairs[(pairs["predicted"] != "") & (pairs["predicted_old"] != "")]
 
 
 def set_row(name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool) -> dict:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
     row: dict = {"images": name, "number": len(pairs)}
-    known = _predicted_by_both(pairs)
+    known = predicted_by_both(pairs)
     if len(known):
         right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
         are_right = (known[each] == known["actual"] for each in ("predicted_old", "predicted"))
@@ -164,7 +165,7 @@ def difference_in(
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
     differences = _differences(pairs)
-    known = _predicted_by_both(pairs)
+    known = predicted_by_both(pairs)
     right, of_right = "", (-np.inf, np.inf)
     if len(known):
         right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
@@ -173,7 +174,7 @@ def difference_in(
         changes, groups = new_right - old_right, known["group"].to_numpy()
         of_right = intervals.paired_interval(changes, strata, groups, confidence)
     if len(known) < len(pairs):
-        right += f" on the {len(known):,} images that are predicted with thresholds"
+        right += f" among {len(known):,} images, because folds have no thresholds"
     by_group = intervals.mean_by_group(differences, pairs["group"].to_numpy())
     low, high = intervals.mean_interval(by_group, confidence)
     difference = float(differences.mean())

@@ -310,10 +310,22 @@ def test_given_test_set_that_shows_each_label_stays_as_it_is(place):
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
 
 
+def test_given_test_set_gets_only_the_labels_that_it_lacks():
+    table = images({"/a": 100}).assign(archive_split=["test"] * 20 + ["train"] * 80)
+    others = ["indoor"] * 30 + ["sun"] * 30 + ["rare"] * 12 + ["none"] * 8
+    table["label"] = ["indoor|sun"] * 20 + others
+    rows, *_ = split(table, PARAMS, {}, exclusive=False)
+    moved = rows[(rows["split"] == "test") & (rows["archive_split"] == "train")]
+    assert set(moved["label"]) == {"rare"}
+
+
 def test_label_without_training_images_is_refused_even_beside_rarer_ones():
     table = images({"/a": 20}).assign(archive_split=["test"] * 6 + ["train"] * 14)
     table["label"] = ["a|b"] * 3 + ["a|c"] * 3 + ["b", "c"] + ["d"] * 12
     with refused("images of class a for train. Received: none of its 6 images"):
+        split(table, PARAMS, {}, exclusive=False)
+    table["label"] = ["none"] * 6 + ["a"] * 14
+    with refused("images of class none for train"):
         split(table, PARAMS, {}, exclusive=False)
 
 

@@ -27,7 +27,7 @@ def table_of(drawn: dict[str, Image.Image]) -> pd.DataFrame:
     return pd.DataFrame([{"path": path} | measure(pixels[path]) for path in pixels])
 
 
-def test_dark_bright_blurred_and_empty_pictures_stand_out_and_no_others():
+def test_dark_bright_blurred_and_plain_pictures_stand_out_and_no_others():
     found = find_unusual(table_of(pictures()))
     assert len(found) == 12 and not found["path"].str.match("[0-9]").any()
     assert found["score"].is_monotonic_decreasing

@@ -264,11 +264,15 @@ def test_points_are_of_the_images_that_are_predicted_with_thresholds():
     runs = in_folds(OLD), run_of(validation=changed)
     folds = {TRAINING: judged(TRAIN).assign(predicted="")}
     result = compared(runs[1]._replace(tables=runs[1].tables | folds), runs[0])
-    points = re.search(
-        r": between (.*) and \+0.0 points of accuracy on the 100 images", result.text
-    )
+    points = re.search(r": between (.*) and \+0.0 points of accuracy among 100 images", result.text)
     assert float(points[1]) < -20
     assert [*result.table["accuracy"][:2]] == ["100.00% → 80.00%", ""]
+    same = run_of()._replace(tables=run_of().tables | folds)
+    assert compared(same, runs[0]).verdict == IDENTICAL
+    hats = with_hats(run_of())
+    result = compared(hats._replace(tables=hats.tables | folds), in_folds(OLD))
+    assert "of 100 other photos, 100 are right" in result.sentences[0]
+    assert "training" not in result.sentences[0] + result.left_out
 
 
 def test_a_run_that_kept_the_best_of_more_epochs_needs_a_larger_difference():
