@@ -73,9 +73,8 @@ def main() -> None:
     )
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
-        # Folds have no thresholds: with these, they show errors that the model does not make.
-        judged = run.judged[:0] if run.metadata["thresholds"] else run.judged
-        errors = run.errors_in(list_errors(judged, run.predictions))
+        thresholds = run.metadata["thresholds"]
+        errors = run.errors_in(list_errors(run.judged, run.predictions, thresholds))
         gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
         with replacing(paths.PLOTS / name) as partial_file:

@@ -77,7 +77,9 @@ def one_per_label(images: "pd.DataFrame", exclusive: bool = False) -> "pd.DataFr
 
     A table of `exclusive` classes stays as it is.
     """
-    labels = images["label"].map(lambda cell: labels_in(cell, exclusive) or [NEITHER])
+    if exclusive:
+        return images
+    labels = images["label"].map(lambda cell: labels_in(cell) or [NEITHER])
     return images.assign(label=labels).explode("label")
 
 

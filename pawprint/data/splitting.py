@@ -346,9 +346,7 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     others = {"validation", source} - {target}
     reserved = {name: sum(name in lacking[other] for other in others) for name in wanted.index}
     can_move = (images["split"] == source) & (images["kept"] == "")
-    ranks = _choose(
-        _sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target] & {*wanted.index}
-    )
+    ranks = _choose(_sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target])
     is_chosen = can_move & images["rank"].isin(ranks)
     return images.assign(split=images["split"].mask(is_chosen, target))
 
@@ -388,7 +386,7 @@ def _choose(
             chosen.append(rank)
             missing.subtract(numbers)
             remaining.subtract(numbers.keys())
-    for label in sorted(remaining.keys() & lacking):
+    for label in sorted(remaining.keys() & wanted.keys() & lacking):
         if any(label in sizes[rank] for rank in chosen):
             continue
         with_class = {rank: numbers for rank, numbers in sizes.items() if label in numbers}

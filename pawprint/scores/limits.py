@@ -55,12 +55,8 @@ class RunData(NamedTuple):
 
     @property
     def held_out(self) -> pd.DataFrame:
-        """Return the result of `every_prediction`, with the column `group`.
-
-        Cross-validated predictions do not follow thresholds, and are left out if there are any.
-        """
-        judged = self.judged[:0] if self.metadata["thresholds"] else self.judged
-        every = every_prediction(judged, self.predictions)
+        """Return the result of `every_prediction`, with the column `group`."""
+        every = every_prediction(self.judged, self.predictions, self.metadata["thresholds"])
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 
@@ -263,7 +259,7 @@ def shortcut(run: RunData) -> Limit | None:
     """Return the limit for the class that a range of one file property tells best from the others.
 
     The model may recognise such a class from the way its photos were made. Each group counts once.
-    Cells of labels are no classes.
+    Cells of labels are not classes.
     """
     if not run.metadata["exclusive"]:
         return None

@@ -5,6 +5,7 @@ plots/predictions.csv. This module also ranks the errors in the table.
 """
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -112,14 +113,17 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions.iloc[order.argsort(kind="stable")]
 
 
-def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def every_prediction(
+    judged: pd.DataFrame, predictions: dict[str, pd.DataFrame], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
     """Return each image's prediction by a model that was not trained on the image.
 
     The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `mistake`, `split` and
     `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a table of
-    `with_confidence` for each split.
+    `with_confidence` for each split. If the model has `thresholds`, which the models of folds have
+    not, training images are left out.
     """
-    training = judged_predictions(judged).assign(split="train")
+    training = judged_predictions(judged[:0] if thresholds else judged).assign(split="train")
     held_out = [table.assign(split=name) for name, table in predictions.items()]
     return pd.concat([training, *held_out], ignore_index=True, join="inner")
 
@@ -146,11 +150,13 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def list_errors(
+    judged: pd.DataFrame, predictions: dict[str, pd.DataFrame], thresholds: Mapping[str, float] = {}
+) -> pd.DataFrame:
     """Return the wrong predictions from `every_prediction`, most confident first.
 
     The arguments and columns are as in `every_prediction`.
     """
-    table = every_prediction(judged, predictions)
+    table = every_prediction(judged, predictions, thresholds)
     wrong = table[table["wrong"]].drop(columns="wrong")
     return wrong.sort_values("confidence", ascending=False, kind="stable")
