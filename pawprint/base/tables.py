@@ -46,7 +46,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
         # The names of probability columns come from the file.
         expected = f"expected a table with the columns {', '.join(columns)}. Received: {received}"
         raise ValueError(printable(expected)) from None
-    return frame.astype(columns)
+    return frame.astype(columns).copy()  # one block for each type, however many labels there are
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
