@@ -21,7 +21,7 @@ TAG = "tag:yaml.org,2002:"
 MAX_DEPTH = 100  # maximum levels of lists and mappings
 
 
-class _Loader(yaml.CSafeLoader):
+class Loader(yaml.CSafeLoader):
     """A separate loader, because changing CSafeLoader would affect every library.
 
     Each stage parses dvc.yaml, which takes 3 ms in C and 26 ms in Python.
@@ -57,15 +57,15 @@ for name, pattern in (
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
     ("merge", "<<"),
 ):
-    _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), first=None)
+    Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), first=None)
 
 
-def _construct_int(loader: _Loader, node: yaml.ScalarNode) -> int:
+def _construct_int(loader: Loader, node: yaml.ScalarNode) -> int:
     """Convert a decimal number. PyYAML would read `017` as octal, as in YAML 1.1."""
     return int(loader.construct_scalar(node))
 
 
-_Loader.add_constructor(TAG + "int", _construct_int)
+Loader.add_constructor(TAG + "int", _construct_int)
 
 
 def read_yaml(path: Path) -> object:
@@ -95,12 +95,12 @@ def parse_mapping(text: str, name: str) -> dict:
 @functools.lru_cache(maxsize=2)
 def _load_yaml(text: str) -> object:
     depth = 0
-    for event in yaml.parse(text, _Loader):
+    for event in yaml.parse(text, Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:  # in C, too many levels would end the process
             raise yaml.YAMLError(f"more than {MAX_DEPTH} levels")
-    return yaml.load(text, _Loader)
+    return yaml.load(text, Loader)
 
 
 def parse_yaml(text: str, name: str) -> object:

@@ -1,28 +1,25 @@
 """Write params.yaml: the default params of a new project, recipes, and changes.
 
-Changes are made with ruamel.yaml, which keeps comments, order and all other values.
+Changes replace values in the text, so that comments, order and all else stay.
 """
 
 import difflib
-import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_type_hints
 
+import yaml
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import read_text, write_text
 from pawprint.base.package import PACKAGE, template
 from pawprint.base.paths import PARAMS
-from pawprint.base.yaml_file import parse_mapping, parse_yaml
+from pawprint.base.yaml_file import Loader, parse_mapping, parse_yaml
 from pawprint.pipeline.params.model import Params
 from pawprint.pipeline.params.section import check_content, describe_param_changes
 
-NULL = "tag:yaml.org,2002:null"
-Commented = CommentedMap | CommentedSeq
 # The recipe with the default params. Its network is the best one for its cost on eleven data sets,
 # and a single view is enough for a fitted head (docs/decisions/37). Fine-tuning only helps on a few
 # of ten data sets (docs/decisions/01).
@@ -59,84 +56,92 @@ def overlay(params: str, changes: str) -> str:
 
     Raises InputError if `changes` has a key that is not in `params.yaml`.
     """
-    sections = _yaml().load(changes).items()
-    return set_values(
-        params, {f"{name}.{key}": value for name, keys in sections for key, value in keys.items()}
-    )
+    return set_values(params, flat(changes))
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
     """Change values by name, such as `model.alpha` or `train_finetune.epochs.seed`.
 
-    Comments and order stay the same. Raises InputError if a name is not in `params.yaml` and is not
+    All other text stays the same. Raises InputError if a name is not in `params.yaml` and is not
     optional.
     """
-    absent = [name for name, value in values.items() if value is None and is_optional(name)]
-    for name in absent:
-        if name in flat(params):
-            params = _without(params, name)
-    content = _yaml().load(params)
     for name, value in values.items():
-        if name not in absent:
-            _set_value(content, name, value)
-    return _dump(content)
+        params = _set_value(params, name, value)
+    return params
 
 
-def _set_value(content: CommentedMap, name: str, value: object) -> None:
-    """Set a value in the file, without the comments of a recipe."""
-    if isinstance(value, CommentedMap):
-        value.ca.comment = None
-    elif isinstance(value, dict):
-        value = CommentedMap(value)
-        value.fa.set_flow_style()  # on one line, so that comments stay in place
+def _set_value(params: str, name: str, value: object) -> str:
     section, _, rest = name.partition(".")
     key, _, inner = rest.partition(".")
-    keys = content.get(section) or CommentedMap()
+    of_section = _child(yaml.compose(params, yaml.CSafeLoader), section)
+    keys = of_section[1] if of_section else None
+    found = _child(keys, key)
     if inner:
-        _set_inner(keys.get(key), f"{section}.{key}", inner, value)
-        return
-    if is_optional(name) and key not in keys:
-        _insert(keys, section, key, value)
-    if key not in keys:
+        place = f"{section}.{key}"
+        of_param = flat(params).get(place)
+        if not isinstance(of_param, dict):
+            raise InputError(
+                f"cannot set {name}: {place} is not a mapping. Set {place} to a mapping with "
+                f"{inner}."
+            )
+        own = _child(found[1], inner) if found else None
+        found, value = (own, value) if own else (found, of_param | {inner: value})
+    elif not isinstance(keys, yaml.MappingNode) or not (found or is_optional(name)):
         names = [f"{each}.{param}" for each in Params.model_fields for param in fields_of(each)]
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
         raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
-    before, last = _end_of(keys, key)
-    comment = next(filter(None, before.ca.items.get(last) or ()), None)
-    keys[key] = value
-    if before is not keys and comment and (lines := comment.value.partition("\n")[2]):
-        comment.value = f"\n{lines}"  # they would go with the last value, as its own comment does
-        after, last = _end_of(keys, key)
-        after.ca.items[last] = [None, None, comment, None]
-    _keep_near(keys.ca.items.get(key))
+    is_gone = value is None and is_optional(name)
+    assert isinstance(keys, yaml.MappingNode)
+    if keys.flow_style and (is_gone or not found):
+        content = parse_mapping(params, str(PARAMS))[section] | {key: value}
+        content = {each: content[each] for each in content if not (is_gone and each == key)}
+        return f"{params[: keys.start_mark.index]}{_dump(content)}{params[keys.end_mark.index :]}"
+    if not found:
+        return params if is_gone else _insert(params, keys, section, key, value)
+    name_node, old = found
+    start, end = name_node.end_mark.index, _end_of(old)
+    if is_gone:
+        return params[: start - name_node.end_mark.column] + params[params.index("\n", end) + 1 :]
+    comment = re.match(r":([ ]+#.*)?", params[start : old.start_mark.index])
+    return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
 
 
-def _end_of(keys: Commented, key: str | int) -> tuple[Commented, str | int]:
-    """Return the mapping or list, and the key or index there, of the last value in a param."""
-    value = keys[key]
-    while isinstance(value, Commented) and value and not value.fa.flow_style():
-        last = next(reversed(value)) if isinstance(value, CommentedMap) else len(value) - 1
-        keys, key, value = value, last, value[last]
-    return keys, key
+def _child(keys: yaml.Node | None, name: str) -> tuple[yaml.ScalarNode, yaml.Node] | None:
+    """Return a key of a mapping and its value, or None."""
+    pairs = keys.value if isinstance(keys, yaml.MappingNode) else ()
+    return next((pair for pair in pairs if pair[0].value == name), None)
 
 
-def _insert(keys: CommentedMap, section: str, key: str, value: object) -> None:
+def _end_of(node: yaml.Node) -> int:
+    """Return the place in the text after the last value in a node, before any comment."""
+    while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return node.end_mark.index
+
+
+def _insert(params: str, keys: yaml.MappingNode, section: str, key: str, value: object) -> str:
     """Add a key to a section, in the order of the section's model."""
     names = list(fields_of(section))
-    later = names[names.index(key) :]
-    place = next((at for at, other in enumerate(keys) if other in later), len(keys))
-    keys.insert(place, key, value)
+    later = [each for each, _ in keys.value if each.value in names[names.index(key) :]]
+    end = params.index("\n", _end_of(keys)) + 1
+    place = later[0].start_mark.index - later[0].start_mark.column if later else end
+    line = f"{' ' * keys.value[0][0].start_mark.column}{key}: {_dump(value)}\n"
+    return f"{params[:place]}{line}{params[place:]}"
 
 
-def _set_inner(mapping: object, param: str, key: str, value: object) -> None:
-    """Set a key inside a param that is a mapping, such as `epochs`."""
-    if not isinstance(mapping, dict):
-        raise InputError(
-            f"cannot set {param}.{key}: {param} is not a mapping. Set {param} to a mapping with "
-            f"{key}."
-        )
-    mapping[key] = value
+def _dump(value: object) -> str:
+    """Return a value on one line."""
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, width=10**6, sort_keys=False,
+        allow_unicode=True,
+    )  # fmt: skip
+    return text.removesuffix("...\n").strip()
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers = Loader.yaml_implicit_resolvers
 
 
 def is_optional(name: str) -> bool:
@@ -149,48 +154,6 @@ def is_optional(name: str) -> bool:
 def fields_of(section: str) -> dict[str, FieldInfo]:
     """Return the fields of a section of `params.yaml`, keyed by name."""
     return get_type_hints(Params)[section].model_fields
-
-
-def _without(params: str, name: str) -> str:
-    """Remove a param from the text of `params.yaml`. Other lines, and comments, stay."""
-    section, key = name.split(".")
-    keys = next(each for head, each in _yaml().compose(params).value if head.value == section)
-    if keys.flow_style:  # {key: value, …}
-        content = _yaml().load(params)
-        del content[section][key]
-        return _dump(content)
-    start, end = next(pair for pair in keys.value if pair[0].value == key)
-    rows = params.splitlines(keepends=True)
-    first = start.start_mark.line
-    later = [each.start_mark.line for each, _ in keys.value if each.start_mark.line > first]
-    last = min(later, default=end.end_mark.line + (end.end_mark.column > 0))
-    while not rows[last - 1].strip() or rows[last - 1].lstrip().startswith("#"):
-        last -= 1
-    del rows[first:last]
-    return "".join(rows)
-
-
-def _dump(content: CommentedMap) -> str:
-    _yaml().dump(content, text := io.StringIO())
-    return text.getvalue()
-
-
-def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096  # do not wrap long lines
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
-    )
-    return yaml
-
-
-def _keep_near(comments: list | None) -> None:
-    """Move the comment at the end of a changed line to two spaces after the new value."""
-    # Otherwise, it would become a blank line.
-    if comments and comments[2] and comments[2].value.startswith("#"):
-        comments[2].column = 0
-        comments[2].value = f" {comments[2].value}"
 
 
 def flat(text: str) -> dict[str, object]:
