@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -16,11 +17,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.base import package, paths
-from pawprint.base.errors import InputError, name_some
+from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
-from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands.params_file import default_params, flat, is_optional
 
 
@@ -131,12 +131,11 @@ FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 OWN_LINE = re.compile(rf"^(# )?{package.DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
 ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
-COMMAND = re.compile(r"^    cmd:.*\n(?:     .*\n)*", re.MULTILINE)  # of a stage in dvc.yaml
 
 
 def write_state(folder: Path) -> None:
-    """Write the STATE for a dvc.yaml that has just been written."""
-    state = {"version": package.installed_version(), "pipeline": digest(folder / PIPELINE)}
+    """Write the STATE, with this version's dvc.yaml, from which a person's changes are told."""
+    state = {"version": package.installed_version(), "pipeline": package.pipeline()}
     write_json(folder / STATE, state)
 
 
@@ -145,8 +144,7 @@ def renew(folder: Path) -> tuple[list[str], str]:
 
     No value of a param changes. Returns lines about params, and the output of `git
     diff`. Raises InputError, before anything is written, if one of these files has uncommitted
-    changes, if it cannot be renewed, if dvc.yaml would lose what a person wrote, or if the folder
-    is not a project.
+    changes, if it cannot be renewed, or if the folder is not a project.
     """
     if not (folder / STATE).exists():
         raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
@@ -154,72 +152,37 @@ def renew(folder: Path) -> tuple[list[str], str]:
     require_committed(folder, FILES)
     own = {path: read_text(folder / path) for path in FILES}
     params, notes = renewed_params(own[PARAMS], default_params())
+    base = json.loads(read_text(folder / STATE)).get("pipeline")
+    base = own[PIPELINE] if base == digest(folder / PIPELINE) else base  # of 0.6
     texts = {
-        PIPELINE: renewed_pipeline(own[PIPELINE], package.pipeline()),
+        PIPELINE: renewed_pipeline(own[PIPELINE], base, package.pipeline()),
         PARAMS: params,
         REQUIREMENTS: renewed_requirements(own[REQUIREMENTS], package.line_of_requirement()),
     }
-    # A file that nobody has edited has only what an earlier version wrote.
-    if json.loads(read_text(folder / STATE)).get("pipeline") != digest(folder / PIPELINE):
-        require_carried(own[PIPELINE], texts[PIPELINE])
     for path, text in texts.items():
         write_text(folder / path, text)
     write_state(folder)
     return notes, git("diff", "--", *map(str, (*FILES, STATE)), folder=folder)
 
 
-def renewed_pipeline(own: str, new: str) -> str:
-    """Return the text `new` of a dvc.yaml with what is the user's in `own`.
+def renewed_pipeline(own: str, base: str, new: str) -> str:
+    """Return the text `new` of a dvc.yaml with the changes from `base` to `own`, which Git merges.
 
-    This is all stages that `new` lacks, each stage's `cmd`, and its dependencies in `stages/`.
-    Stages that are not indented as DVC does are lost.
+    Raises InputError, with their lines, if both changed the same lines.
     """
-    before = parse_mapping(own, PIPELINE.name).get("stages") or {}
-    stages, template = dict(_entries(own)), dict(_entries(new))
-    text = new
-    for name, stage in before.items():
-        lines = stages.get(f"stages.{name}", "")
-        if f"stages.{name}" not in template:
-            text = _append(text, "stages", f"\n{lines}")
-            continue
-        renewed = template[f"stages.{name}"]
-        if command := COMMAND.search(lines):
-            renewed = COMMAND.sub(lambda _: command[0], renewed)
-        for dep in stage.get("deps") or ():
-            if str(dep).startswith("stages/"):
-                renewed = re.sub(
-                    r"^    deps:\n", f"    deps:\n      - {dep}\n", renewed, flags=re.M
-                )
-                renewed = renewed.replace("    deps: [", f"    deps: [{dep}, ")
-        text = text.replace(template[f"stages.{name}"], renewed)
-    return text
-
-
-def require_carried(own: str, text: str) -> None:
-    """Raise InputError, with names, if the text of a renewed dvc.yaml lacks what `own` has."""
-    before, after = ([*_values_in(parse_mapping(each, PIPELINE.name))] for each in (own, text))
-    lost = [place for place in before if place not in after]
-    if lost:
-        inner = tuple(f"{place}{end}" for place in lost for end in (".", ":"))
-        names = name_some((place for place in lost if not place.startswith(inner)), 20)
+    with tempfile.TemporaryDirectory() as place:
+        names = ("yours", "before", "new")
+        for name, text in zip(names, (own, base, new)):
+            write_text(Path(place, name), text)
+        merged = git("merge-file", "-p", *names, folder=Path(place), passes=range(128))
+    if conflicts := re.findall(r"^<<<<<<< yours\n(.*?)^=======$", merged, re.M | re.S):
+        lines = [line.strip() for text in conflicts for line in text.splitlines()]
         raise InputError(
-            f"{PIPELINE}: cannot carry over {names}. Remove this, commit, run `pawprint init "
-            "--renew`, and add back what is yours, indented as DVC does."
+            f"{PIPELINE}: cannot carry over {name_some(map(printable, lines), 20)}, which the new "
+            "version changes, too. Undo these changes, commit, run `pawprint init --renew`, and "
+            "make them again."
         )
-
-
-def _values_in(content: object, place: str = "") -> Iterator[str]:
-    """Yield each key and value in a dvc.yaml, such as `stages.plot.deps: data.csv`."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            inner = f"{place}.{key}".removeprefix(".")
-            yield inner
-            yield from _values_in(None if key in package.SHOWN else value, inner)
-    elif isinstance(content, list):
-        for entry in content:
-            yield from _values_in(entry, place)
-    elif content is not None:
-        yield f"{place}: {content}"
+    return merged
 
 
 def renewed_requirements(own: str, line: str) -> str:

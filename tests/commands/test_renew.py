@@ -1,12 +1,14 @@
 """Test that a project of an earlier version gets new params and stages, and keeps the user's."""
 
+from pathlib import Path
+
 import pytest
 from conftest import PROJECT, commit, git_init, refused, run, write_files
 
+from pawprint.base import package
 from pawprint.base.files import write_json
 from pawprint.base.package import pipeline
 from pawprint.base.paths import STATE
-from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import project_files
 from pawprint.commands.params_file import default_params, flat
 
@@ -51,63 +53,44 @@ def test_section_on_one_line_is_refused_with_the_missing_params():
         project_files.renewed_params(own, default_params())
 
 
-def test_own_stages_commands_and_scripts_are_carried_over():
-    new = pipeline()
-    assert project_files.renewed_pipeline(new.replace("desc: Bring", "desc: Fetch"), new) == new
-    own = new
-    for old, text in (
-        ("stages:\n", "stages:\n  # Ours\n  our-own:\n    cmd: echo ours\n\n    deps: [a]\n\n"),
-        ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
-        ("      - plots/scores.csv\n    params", "      - stages/plot.py\n    params"),
-        (
-            "python -P -m pawprint.stages.split\n",
-            "\n      - echo\n      - python -m stages.split\n",
-        ),
-        ("splits.csv]\n    params: [split", "stages/split.py]\n    params: [split"),
-    ):
-        assert text not in own and old in own
-        own = own.replace(old, text, 1)
-    text = project_files.renewed_pipeline(own, new)
-    expected = parse_mapping(new, "")
-    expected["stages"]["our-own"] = {"cmd": "echo ours", "deps": ["a"]}
-    for name, command in (
-        ("plot", "python -m stages.plot"),
-        ("split", ["echo", "python -m stages.split"]),
-    ):
-        expected["stages"][name]["cmd"] = command
-        expected["stages"][name]["deps"].insert(0, f"stages/{name}.py")
-    assert parse_mapping(text, "") == expected and "  # Ours\n" in text
-    assert project_files.renewed_pipeline(text, new) == text or parse_mapping(text, "") == expected
-    project_files.require_carried(own, text)
+OWN = (
+    ("stages:\n", "vars: [own.yaml]\n\nstages:\n  # Ours\n  our-own:\n    cmd: echo ours\n\n"),
+    ("python -P -m pawprint.stages.plot\n", "python -m stages.plot\n"),
+    ("    params: [split", "    # More\n    params: [split"),
+)
 
 
-OF_CLEAN = "data/raw/archives]\n    params: [clean]\n"
+def project(folder: Path, pipeline: str) -> None:
+    files = {"dvc.yaml": pipeline, "params.yaml": default_params(), "requirements.txt": ""}
+    write_files(folder, files)
+    commit(folder, "Pipeline")
 
 
-def test_what_a_person_added_and_a_renewal_would_lose_is_named(tmp_path):
-    """What an earlier version wrote, and nobody edited, is replaced."""
+def test_all_that_a_person_changed_is_carried_over_and_conflicts_are_named(tmp_path, monkeypatch):
     git_init(tmp_path)
-    earlier = pipeline().replace(OF_CLEAN, f"earlier.csv, {OF_CLEAN}")
-    files = {"dvc.yaml": earlier, "params.yaml": default_params(), "requirements.txt": ""}
-    write_files(tmp_path, files)
+    project(tmp_path, pipeline())
     project_files.write_state(tmp_path)
-    commit(tmp_path, "Earlier")
-    project_files.renew(tmp_path)
-    assert (tmp_path / "dvc.yaml").read_text() == pipeline()
-    renewed = (tmp_path / STATE).read_bytes()
-    project_files.write_state(tmp_path)
-    assert (tmp_path / STATE).read_bytes() == renewed
-    own = "vars: [own.yaml]\n" + pipeline().replace("  classifier:", "  food:")
-    own = own.replace(OF_CLEAN, "data/raw/archives, a.csv]\n    params: [clean, ours]\n")
-    own = own.replace("outs: [data/raw", "outs: [b.csv: {cache: false}, data/raw")
-    write_files(tmp_path, {"dvc.yaml": own})
-    commit(tmp_path, "Ours")
-    lost = "stages.fetch.outs.b.csv, stages.clean.deps: a.csv, stages.clean.params: ours, "
-    with refused(f"dvc.yaml: cannot carry over vars, {lost}artifacts.food. "):
+    new = pipeline().replace("desc: Bring", "desc: Fetch").replace("splits.csv]", "splits.csv, a]")
+    own = expected = pipeline()
+    for old, text in OWN:
+        assert old in own
+        own, expected = own.replace(old, text, 1), expected.replace(old, text, 1)
+    expected = expected.replace("desc: Bring", "desc: Fetch").replace(
+        "splits.csv]", "splits.csv, a]"
+    )
+    monkeypatch.setattr(package, "pipeline", lambda: new)
+    project(tmp_path, own)
+    with refused("dvc.yaml: cannot carry over ", "# More", "which the new version changes, too"):
         project_files.renew(tmp_path)
     assert (tmp_path / "dvc.yaml").read_text() == own
-    with refused("dvc.yaml: cannot carry over stages.ours. "):
-        project_files.require_carried("stages:\n    ours:\n        cmd: echo\n", pipeline())
+    project(tmp_path, own.replace("    # More\n", ""))
+    project_files.renew(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == expected.replace("    # More\n", "")
+    commit(tmp_path, "Renewed")
+    monkeypatch.setattr(package, "pipeline", lambda: new.replace("desc: Fetch", "desc: Get"))
+    project_files.renew(tmp_path)  # what was merged is still a person's
+    renewed = expected.replace("    # More\n", "").replace("desc: Fetch", "desc: Get")
+    assert (tmp_path / "dvc.yaml").read_text() == renewed
 
 
 def test_only_a_project_is_renewed(tmp_path):
