@@ -5,7 +5,6 @@ project has recorded: params, tables, photos and results. They take the project'
 do no stage's work.
 """
 
-import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, SPLIT
+from pawprint.base.columns import SPLIT
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
@@ -85,14 +84,6 @@ def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:
 def open_photos(folder: Path) -> Archive:
     """Open the photos that `fetch` recorded, to be decoded as `clean.bits` says. InputError."""
     return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)
-
-
-def path_of_pixels(folder: Path) -> dict[str, str]:
-    """Return the path of each image that the last run could read, by pixels_sha256."""
-    with contextlib.suppress(InputError):  # missing, or from another version
-        rows = read_table(folder / paths.IMAGES_CSV, IMAGES)
-        return dict(zip(rows["pixels_sha256"], rows["path"]))
-    return {}
 
 
 def read_pixels(run: Run, photos: pd.Series) -> Iterator[np.ndarray]:

@@ -139,8 +139,8 @@ def label_images(project: Path, images: Iterable[ImageKey], label: str) -> tuple
         return write_rows(project / paths.LABELS_CSV, rows), len(images) - len(new)
 
 
-def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Undo:
-    """Set or replace the labels of images in labels.csv, or remove them if they are None.
+def correct(project: Path, labels: Mapping[ImageKey, str]) -> Undo:
+    """Set or replace the labels of images in labels.csv.
 
     `pixels_sha256` may be "". Returns a function that undoes the change. Raises InputError or
     OSError, without changing anything.
@@ -150,7 +150,7 @@ def correct(project: Path, labels: Mapping[ImageKey, str | None]) -> Undo:
         rows: Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
-            rows[pixels or path] = None if label is None else _row((path, pixels), label)
+            rows[pixels or path] = _row((path, pixels), label)
         return write_rows(project / paths.LABELS_CSV, rows)
 
 

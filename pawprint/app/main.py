@@ -9,9 +9,8 @@ from pawprint.app import page_label, page_run, page_try
 from pawprint.app.photos import explain_errors, plain
 from pawprint.artifacts import project_name
 
-# The button of a photo covers it, so that clicking on the photo presses the button. A photo to be
-# labelled fits into the window. A tab that was clicked keeps the focus while keys label photos, so
-# a line shows it instead of a frame.
+# The button of a photo covers it, so that clicking on the photo presses the button. A tab that was
+# clicked keeps the focus while keys label photos, so a line shows it instead of a frame.
 STYLE = """<style>
 [class*="st-key-photo-"] {position: relative}
 [class*="st-key-photo-"] .stElementToolbar {display: none}
@@ -21,7 +20,6 @@ STYLE = """<style>
 .st-key-about strong {font-size: 1.25rem}
 [role="tab"][data-testid="stTab"][data-focus-visible="true"] {box-shadow: none}
 [data-testid="stTab"][data-focus-visible="true"] p {text-decoration: underline}
-.st-key-asked img {max-height: calc(100vh - 18rem); object-fit: contain}
 </style>"""
 # The menu names the Label page, so that its photos get the room of the title and of the margins.
 ROOM = """<style>

@@ -1,4 +1,4 @@
-"""Show the Label page: photos without a label that look alike, labels to review, all labels."""
+"""Show the Label page: photos without a label that look alike, and labels to review."""
 
 import contextlib
 from collections.abc import Callable, Collection, Container, Sequence
@@ -12,14 +12,13 @@ from pawprint import artifacts
 from pawprint.app import HERE, groups, labelling, page_run, photos
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
-from pawprint.app.photos import HASHED, explain_errors, message, plain
+from pawprint.app.photos import explain_errors, message
 from pawprint.base import paths
 from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
 from pawprint.base.tables import read_table
-from pawprint.given.archive import members
 from pawprint.given.user_tables import reviewed_images, spellings
 
 ImageKeys = Sequence[labelling.ImageKey]
@@ -272,10 +271,6 @@ def large_of(source: UnlabelledPhotos, pages: Pages) -> dict[str, str | int] | N
     return None
 
 
-NONE = "None of them"  # the text for NEITHER
-ALL = "All"  # labels, in the Labelled tab
-
-
 def show() -> None:
     """Show the ways to label as tabs, and open the first tab with photos to label."""
     if artifacts.has_several_labels(HERE):
@@ -284,7 +279,6 @@ def show() -> None:
     parts = {
         "Unlabelled": show_unlabelled,
         "Labels to review": show_review,
-        "Labelled": show_labelled,
     }
     is_run = paths.LABELS_TO_REVIEW_CSV.exists() and paths.PATHS_CSV.exists()
     has_unlabelled = is_run and (read_table(paths.PATHS_CSV, PATHS)["split"] == UNLABELLED).any()
@@ -348,83 +342,3 @@ def doubt(row: pd.Series) -> str:
     if row["contradicts"]:
         return f"{label}its near-duplicate {row['contradicts']} has a different label."
     return f"{label}perhaps {row['likely']}."
-
-
-def show_labelled() -> None:
-    """Show the photos that have a row in labels.csv, last row first, with their labels."""
-    rows = labelling.read_rows(paths.LABELS_CSV)[::-1]
-    if not rows:
-        st.markdown("`labels.csv` has no rows yet. Photos that you label are listed here.")
-        return
-    st.markdown(
-        "The rows in `labels.csv`, latest first. Click a photo to correct its label; the row keeps "
-        "its place."
-    )
-    columns = ["path", "label", "pixels_sha256"]
-    table = pd.DataFrame(rows, columns=columns, dtype=object).fillna("")
-    counts = table["label"].value_counts(sort=False)
-    names = [ALL, *in_order(counts.index)]
-    chosen = st.selectbox(
-        "Label",
-        names,
-        format_func=lambda name: (
-            f"{describe(name)} ({len(table) if name == ALL else counts[name]:,})"
-        ),
-    )
-    found, missing = find_present(table if chosen == ALL else table[table["label"] == chosen])
-    row = photos.grid(found, f"labelled-{names.index(chosen)}")
-    if row is not None:
-        st.dialog(plain(name_in_folder(row["path"])), width="large")(show_correction)(row)
-    if missing:
-        st.caption(f"{len(missing):,} more are not in the last run: {plain(name_some(missing))}")
-
-
-def find_present(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows whose photo exists, with its current path, and the paths of the others.
-
-    `listed` is the path in the row, and `caption` the label in words.
-    """
-    names, path_of = present(paths.RAW_ARCHIVES, paths.IMAGES_CSV)
-    pairs = zip(rows["pixels_sha256"], rows["path"])
-    now = pd.Series([path_of.get(pixels, path) for pixels, path in pairs], rows.index, "str")
-    is_present = now.isin(names)
-    rows = rows.assign(path=now, listed=rows["path"], caption=rows["label"].map(describe))
-    return rows[is_present], now[~is_present].tolist()
-
-
-@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=HASHED)
-def present(raw: Path, *tables: Path) -> tuple[set[str], dict[str, str]]:
-    """Return the photos in the last run, and their paths by pixels_sha256."""
-    return set(members(photos.archive())), artifacts.path_of_pixels(HERE)
-
-
-def describe(label: str) -> str:
-    """Return a label in words."""
-    return NONE if label == NEITHER else label
-
-
-def show_correction(row: pd.Series) -> None:
-    """Show a photo and a form for its label."""
-    with explain_errors():
-        classes, accepts_new = classes_here(), not classes_of_source()
-        names = [*classes, NEITHER]
-        chosen = st.selectbox(
-            "Label",
-            names,
-            names.index(row["label"]) if row["label"] in names else None,
-            accept_new_options=accepts_new,
-            format_func=describe,
-        )
-        with st.container(horizontal=True):
-            is_saved = st.button("Save", type="primary", disabled=not chosen)
-            is_removed = st.button("Remove the label")
-        if is_saved or is_removed:
-            label = None
-            if is_saved and chosen:
-                label = labelling.class_to_give(chosen, classes, accepts_new)
-            labelling.correct(HERE, {(row["listed"], row["pixels_sha256"]): label})
-            st.toast("Saved")
-            st.rerun()
-        with st.container(key="asked"):  # has a style in main.py
-            st.image(photos.large(row["path"]), alt=name_in_folder(row["path"]))
-        st.caption(plain(row["path"]))

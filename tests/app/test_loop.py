@@ -99,7 +99,7 @@ def test_photos_are_labelled_undone_and_learned_and_the_class_is_seen(project):
         for name in ("Run", "Label", "Try it"):
             open_page(page, name)
             fits(page)
-        for part in ("Labels to review", "Labelled", "Unlabelled"):
+        for part in ("Labels to review", "Unlabelled"):
             open_page(page, "Label")
             open_part(page, part)
             fits(page)

@@ -17,7 +17,7 @@ from pawprint.app import HERE, groups, labelling, page_label, photos
 from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW
 from pawprint.base.errors import InputError
-from pawprint.base.files import pack, write_text
+from pawprint.base.files import pack
 from pawprint.base.tables import write_table
 
 
@@ -34,24 +34,6 @@ def project(tmp_path, monkeypatch) -> Path:
 
 def test_message_has_its_commands_as_code_and_other_text_unchanged():
     assert photos.message("*a*: run `dvc *`, not `b") == r"\*a\*\: run `dvc *`\, not \`b"
-
-
-def test_what_was_labelled_is_listed_and_corrected(project):
-    name, *_ = PHOTOS[0]
-    rows = f"path,label\n{name},dog\n{PHOTOS[1][0]},none\ngone.jpg,cat\n"
-    write_text(project / paths.LABELS_CSV, rows)
-    page = opened("page_label", "show_labelled")
-    assert [button.label for button in page.button] == ["None of them", "dog"]
-    assert "gone" in page.caption[-1].value
-    page.selectbox[0].set_value("dog").run()
-    assert [button.label for button in page.button] == ["dog"]
-
-    row = {"path": name, "listed": name, "label": "dog", "pixels_sha256": ""}
-    for pressed, label in (("Save", "cat"), ("Remove", None)):
-        page = opened("page_label", "show_correction", pd.Series(row))
-        page.selectbox[0].set_value("cat").run()
-        press(page, pressed)
-        assert labelling.labels_given(HERE).get(name) == label
 
 
 class Review:

@@ -62,12 +62,12 @@ def test_page_of_images_gets_a_label_in_one_write_and_others_keep_theirs(tmp_pat
         take_back()
 
 
-def test_label_is_corrected_removed_and_given_back(tmp_path):
+def test_label_is_corrected_and_given_back(tmp_path):
     labelling.label_images(tmp_path, images("a", "b"), "cat")
     labelling.correct(tmp_path, {("a.jpg", 64 * "a"): "dog"})
     assert labelling.labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
-    take_back = labelling.correct(tmp_path, {("b.jpg", 64 * "b"): None})
-    assert labelling.labels_given(tmp_path) == {64 * "a": "dog"}
+    take_back = labelling.correct(tmp_path, {("b.jpg", 64 * "b"): "owl"})
+    assert labelling.labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "owl"}
     take_back()
     assert labelling.labels_given(tmp_path) == {64 * "a": "dog", 64 * "b": "cat"}
 
