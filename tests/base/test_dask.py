@@ -1,7 +1,6 @@
 """Test with a real scheduler and real workers, each in its own process."""
 
 import importlib
-import itertools
 import os
 import shutil
 import subprocess
@@ -202,50 +201,6 @@ def test_other_worker_ends_the_run_in_one_line_and_goes_on(start, differs, named
     assert address in str(error.value) and len(str(error.value).splitlines()) == 1
     assert address in cluster.client.nthreads()  # under the same address: not restarted
     assert {*computed.read_text().split()} == {good} if is_late else not computed.exists()
-
-
-def test_results_come_in_order_and_few_are_computed_ahead(cluster, monkeypatch):
-    monkeypatch.setattr(engine, "AHEAD", 3)
-    taken = 0
-
-    def names() -> Iterator[str]:
-        nonlocal taken
-        for taken in itertools.count():
-            yield f"{taken}.jpg"
-
-    results = map_items(str.upper, names(), chunk=2)
-    assert [next(results) for _ in range(9)] == [f"{number}.JPG" for number in range(9)]
-    assert taken <= 9 + 2 * (engine.AHEAD + 2)
-    results.close()
-
-
-def test_error_of_a_moment_is_repeated(cluster, tmp_path):
-    failed = tmp_path / "failed"
-
-    def once(name: str) -> str:
-        if not failed.exists():
-            failed.touch()
-            raise OSError("a network drive")
-        return name
-
-    assert list(map_items(once, NAMES)) == NAMES
-
-
-def test_killed_worker_changes_nothing(start):
-    cluster = start()
-    cluster.worker("--no-nanny")
-    cluster.worker("--no-nanny")
-    killed = cluster.folder / "killed"
-
-    def fatal_once(name: str) -> str:
-        if name == NAMES[30] and not killed.exists():
-            killed.touch()
-            os._exit(9)
-        return name.upper()
-
-    assert list(map_items(fatal_once, NAMES)) == [name.upper() for name in NAMES]
-    assert killed.exists()
-    assert len(cluster.client.nthreads()) == 1
 
 
 def test_images_that_kill_every_worker_are_named(start):

@@ -1,7 +1,6 @@
 """Test `pawprint try` on drawn images whose class is only visible at their sides."""
 
 import argparse
-import contextlib
 import json
 import re
 import shutil
@@ -27,8 +26,6 @@ from pawprint.commands.candidates import (
     Measured,
     choose,
     in_sequence,
-    level_of,
-    measure_each,
     row_of,
 )
 from pawprint.commands.params_file import overlay, set_params
@@ -361,28 +358,3 @@ def test_candidate_used_by_name_is_tested_as_one_of_all(tried, made, monkeypatch
         verdicts.append(json.loads(line)[1]["verdict"])
     (made / "params.yaml").write_text(before)
     assert verdicts == ["better", NOT_SHOWN, NOT_SHOWN]
-
-
-@pytest.mark.parametrize("number", [3, 10, 20])
-def test_the_best_of_candidates_that_do_not_differ_is_seldom_called_better(number, monkeypatch):
-    """It is tested as `--use NAME` tests it; three are larger image sizes."""
-    rng = np.random.default_rng(0)
-    today, *others = (row.candidate for row in measured([0.3] * (number + 1), [1] * (number + 1)))
-    sizes = [option._replace(changes={"model.image_size": 0}) for option in others[-3:]]
-    options = [today, *others[:-3], *sizes]
-    table = pd.DataFrame({"label": np.resize(["a", "b"], 120), "group": np.arange(120)})
-    sample = trials.Sample(Path(), table, ["a", "b"], None, (120, 0))
-    monkeypatch.setattr(candidates, "open_archive", lambda *_: contextlib.nullcontext())
-    results: list[np.ndarray] = []
-    monkeypatch.setattr(trials, "measure", lambda *_: (results.pop(0), 7, 1))
-    called = 0
-    for _ in range(500):
-        hard = rng.normal(2, 2, 120)
-        losses = np.log1p(np.exp(-hard - rng.normal(0, 0.5, (number + 1, 120))))
-        best = losses.mean(axis=1).argmin()
-        if best > 0:
-            results += [probabilities_of(np.exp(-losses[index])) for index in (0, best)]
-            level = level_of(options, options[best].name)
-            _, (_, row) = measure_each([today, options[best]], sample, 1, level)
-            called += row.verdict == "better"
-    assert called <= 0.05 * 500
