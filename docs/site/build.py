@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 # All pages are in the navigation, because Sphinx warns about missing ones.
 NAVIGATION = {
-    "Start": ["tutorial", "from-notebook", "install", "costs"],
+    "Start": ["tutorial", "install", "costs"],
     "Train": [
         "images",
         "several-labels",
