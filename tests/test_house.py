@@ -29,9 +29,9 @@ MAY_IMPORT = {
 }
 # The names of the core that modules above the door take past it.
 EXCEPTIONS = {
-    "crop given_images init params_file unpacking": (
+    "crop init params_file": (
         "MAX_LEFT_OUT Params check_content describe_empty describe_param_changes "
-        "first_of_bursts is_tar left_out make_project tar_files track"
+        "first_of_bursts left_out make_project track"
     ),
     "export export_formats export_page litert_model": (
         "HeadWeights IMAGENET ONNX PACKAGES Params activation_for describe_score keras "

@@ -12,11 +12,11 @@ from PIL import Image
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
-from pawprint.commands.unpacking import unpack
-from pawprint.data.sources import is_tar
 from pawprint.given.archive import what_is
 from pawprint.given.decoding.formats import FORMATS
 from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
+from pawprint.given.tar import is_tar
+from pawprint.given.unpacking import unpack
 
 MAX_READ = 2000  # number of evenly spaced images whose header is read
 

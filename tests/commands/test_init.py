@@ -25,10 +25,10 @@ from pawprint import __main__ as command_line
 from pawprint.base.files import pack
 from pawprint.base.git import current_commit, require_committed
 from pawprint.base.yaml_file import read_yaml
-from pawprint.commands import unpacking
 from pawprint.commands.init import PARTIAL, create
 from pawprint.commands.label_tables import NOTHING, Asked
 from pawprint.commands.project_files import names_in_git
+from pawprint.given import unpacking
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.

@@ -15,7 +15,8 @@ from faults import flipped, part
 
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import pack
-from pawprint.data.sources import PADDING, fetch
+from pawprint.data.sources import fetch
+from pawprint.given.tar import PADDING
 
 
 def divided(*splits: str) -> list[str]:

@@ -11,7 +11,6 @@ from unicodedata import normalize
 
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import writing
-from pawprint.data.sources import is_tar, tar_files
 from pawprint.given.archive import (
     Archive,
     UnusableImageError,
@@ -22,6 +21,7 @@ from pawprint.given.archive import (
 )
 from pawprint.given.folders import NOT_ON_WINDOWS
 from pawprint.given.names import describe_unsafe, problem_of_name
+from pawprint.given.tar import is_tar, tar_files
 
 GB = 10**9
 MAX_GROWTH = 100  # unpacked bytes for each byte of an archive, above 1 GB
