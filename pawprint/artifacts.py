@@ -105,8 +105,7 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     names = members(archive)
     rows = read_metadata_csv(archive, names)
     params = Clean.load(path=folder / paths.PARAMS)
-    exclusive = not params.several_labels
-    return find_layout(names, rows, params.labels, archive.filename, exclusive).classes
+    return find_layout(names, rows, params.labels, archive.filename, params.kind).classes
 
 
 def has_several_labels(folder: Path) -> bool:

@@ -15,7 +15,7 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, METADATA, REJECTED
 from pawprint.base.errors import name_some
 from pawprint.base.files import read_text
-from pawprint.base.label_cells import SEPARATOR
+from pawprint.base.labels import SEPARATOR
 from pawprint.base.tables import write_table
 from pawprint.data import cleaning
 from pawprint.data.rejected import describe_files, describe_pointers
@@ -36,12 +36,12 @@ def main() -> None:
     with open_archive(paths.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        exclusive = not params.several_labels
-        layout = find_layout(names, rows, params.labels, archive.filename, exclusive)
+        layout = find_layout(names, rows, params.labels, archive.filename, params.kind)
         report("clean", [describe_encoding(archive)])
-        counts = describe_class_counts(layout.count_labels(), exclusive)
+        counts = describe_class_counts(layout.count_labels(), params.kind)
         print(f"clean: {counts}", flush=True)
-        if exclusive and (several := [name for name in layout.classes if SEPARATOR in name]):
+        several = [name for name in layout.classes if SEPARATOR in name]
+        if several and params.kind.exclusive:
             todo = "if these are several labels, set clean.several_labels: true"
             report("clean", [f"classes with {SEPARATOR}: {name_some(several)}; {todo}"])
         code = read_text(paths.DECODED_ROW_CODE)

@@ -100,21 +100,21 @@ def check_tables(params: Params, source: Path) -> None:
     `clean.labels`, and in the classes of thresholds.
     """
     read_kept_splits(paths.SPLITS_CSV)
-    exclusive = not params.clean.several_labels
-    corrections = read_corrections(paths.LABELS_CSV, exclusive=exclusive)
+    kind = params.clean.kind
+    corrections = read_corrections(paths.LABELS_CSV, kind=kind)
     files = list_files(source)
     if files is None:
         return
     names, read = files
     if source.is_dir() and leaves_out(str(source), names):  # they may belong to other classes
-        read_corrections(paths.LABELS_CSV, names, exclusive=exclusive)
+        read_corrections(paths.LABELS_CSV, names, kind=kind)
         return
     rows = parse_metadata_csv(str(source), names, read)
-    classes = find_layout(names, rows, params.clean.labels, str(source), exclusive).classes
+    classes = find_layout(names, rows, params.clean.labels, str(source), kind).classes
     if corrections:
-        read_corrections(paths.LABELS_CSV, names, classes or None, exclusive)
-    classes = classes or classes_given(corrections, exclusive)
-    if classes and (problem := problem_of_threshold(params.calibrate, classes, exclusive)):
+        read_corrections(paths.LABELS_CSV, names, classes or None, kind)
+    classes = classes or classes_given(corrections, kind)
+    if classes and (problem := problem_of_threshold(params.calibrate, classes, kind)):
         raise InputError(f"{paths.PARAMS}: {problem}")
 
 

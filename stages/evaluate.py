@@ -15,14 +15,16 @@ plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import NEITHER, UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import parse_file, read_json, write_json
+from pawprint.base.label_kind import LabelKind
+from pawprint.base.labels import NEITHER, UNKNOWN
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
@@ -72,20 +74,21 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     """
     params = Calibrate.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
-    exclusive = not Clean.load().several_labels
-    if problem := problem_of_threshold(params, labels, exclusive):
+    clean = Clean.load()
+    if problem := problem_of_threshold(params, labels, clean.kind):
         raise InputError(f"{paths.PARAMS}: {problem}")
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    has_label = split["label"][split["split"] == columns.TRAIN] != NEITHER
-    kind: type[Metadata] = Metadata if exclusive else LabelMetadata
-    metadata = kind(
-        at_least_one=None if exclusive else bool(has_label.all()),
+    at_least_one = bool((split["label"][split["split"] == columns.TRAIN] != NEITHER).all())
+    of_kind = (
+        Metadata if clean.kind.exclusive else partial(LabelMetadata, at_least_one=at_least_one)
+    )
+    metadata = of_kind(
         labels=labels,
         image_size=size,
         resize=Model.load().resize,
-        bits=Clean.load().bits,
+        bits=clean.bits,
         decoded_side=decoded_side(size),
         crop_rule=crop_rule_of(read_table(paths.METADATA_CSV, columns.METADATA), split["path"]),
         temperature=1,
@@ -115,7 +118,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     tables = {
         name: tabulate_images(rows[name], outputs[name], predictions[name]) for name in HELD_OUT
     }
-    write_predictions(tables, exclusive=metadata.exclusive)
+    write_predictions(tables, metadata.kind)
     near_duplicates = read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     apart = metrics.measure_apart(tables["test"], near_duplicates)
     of_unknown, of_known = (outputs[name].unknown_scores for name in (UNKNOWN, "test"))
@@ -130,7 +133,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
-    suspects = find_suspects(tables, near_duplicates, exclusive=metadata.exclusive)
+    suspects = find_suspects(tables, near_duplicates, metadata.kind)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
@@ -158,11 +161,11 @@ def tabulate_images(
     )
 
 
-def write_predictions(tables: dict[str, pd.DataFrame], *, exclusive: bool) -> None:
+def write_predictions(tables: dict[str, pd.DataFrame], kind: LabelKind) -> None:
     """Write the probabilities and the predicted classes, given the tables by split."""
     for name, table in tables.items():
         write_probabilities(paths.PROBABILITIES_CSV[name], table)
-        table = table if exclusive else split_labels(table)
+        table = table if kind.exclusive else split_labels(table)
         write_table(paths.PREDICTED_CLASSES_CSV[name], table, columns.PREDICTED_CLASSES)
 
 
@@ -188,14 +191,14 @@ def describe_decisions(scores: pd.DataFrame, metadata: Metadata) -> Iterator[str
 
 
 def find_suspects(
-    tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame, *, exclusive: bool
+    tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame, kind: LabelKind
 ) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
         labels = columns.predicted_labels(table)
-        of_split = judge(images, probabilities_in(table), labels, exclusive)
+        of_split = judge(images, probabilities_in(table), labels, kind)
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]

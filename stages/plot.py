@@ -15,10 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import HEADLINES, SIGNIFICANT
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
-from pawprint.base.label_cells import count_labels, one_per_label, strata
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -40,7 +38,8 @@ from pawprint.report.pictures import (
 )
 from pawprint.report.results import Results
 from pawprint.report.since_commit import describe_since_commit, images_of
-from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.headline import HEADLINES
+from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
 from pawprint.scores.limits import Limits, RunData, find_limits
 from pawprint.scores.prediction_table import (
     list_errors,
@@ -58,7 +57,7 @@ def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
-    alike = describe_alike(count_labels(run.images["label"], run.exclusive))
+    alike = describe_alike(run.label_kind.count(run.images["label"]))
     limits = find_limits(
         RunData(
             images,
@@ -103,6 +102,7 @@ def read_results() -> Results:
     return Results(
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
+        label_kind=metadata.kind,
         training=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
@@ -118,7 +118,7 @@ def read_results() -> Results:
         curve=read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         decided=read_table(paths.DECIDED_CSV, columns.DECIDED),
         predictions={
-            name: with_confidence(read_probabilities(path), exclusive=metadata.exclusive)
+            name: with_confidence(read_probabilities(path), metadata.kind)
             for name, path in paths.PROBABILITIES_CSV.items()
         },
     )
@@ -129,7 +129,7 @@ def values_of_both(run: Results) -> dict:
     return run._asdict() | {
         "confidence": CONFIDENCE,
         "significant": SIGNIFICANT,
-        "counts": pages.count_images(one_per_label(run.images, run.exclusive)),
+        "counts": pages.count_images(run.label_kind.one_per_label(run.images)),
         "totals": pages.count_images(run.images.assign(label="all")).loc["all"],
         "cleaned": describe_files(pd.concat([run.images, run.unknown]), run.rejected),
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
@@ -174,7 +174,7 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     test = run.predictions["test"]
     metadata = run.metadata
     reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    by_stratum = run.images.assign(stratum=strata(run.images["label"], run.exclusive))
+    by_stratum = run.images.assign(stratum=run.label_kind.strata(run.images["label"]))
     train = by_stratum.merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)

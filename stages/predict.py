@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import SPLIT, TRAIN, UNKNOWN_IMAGES
 from pawprint.base.files import read_json, write_arrays
-from pawprint.base.label_cells import encode
+from pawprint.base.labels import UNKNOWN
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
@@ -32,7 +31,7 @@ from pawprint.pipeline.params.data import Augment, Clean
 def main() -> None:
     """Write the outputs for all splits, and the detector."""
     labels: list[str] = read_json(paths.LABELS_JSON)
-    to_actual = partial(encode, labels=labels, exclusive=not Clean.load().several_labels)
+    to_actual = partial(Clean.load().kind.encode, labels=labels)
     split = read_table(paths.SPLIT_CSV, SPLIT)
     network = read_network(paths.NETWORK)
     run = partial(run_on_stored, network, compile_for_stored(network))

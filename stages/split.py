@@ -17,7 +17,6 @@ missing. Run: `python -m stages.split`
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED, problem_of_labels
 from pawprint.base.columns import (
     CLASSES,
     IMAGES,
@@ -32,7 +31,8 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
-from pawprint.base.label_cells import count_labels, names_in, one_per_label, strata
+from pawprint.base.label_kind import LabelKind
+from pawprint.base.labels import UNKNOWN, UNLABELLED
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates
@@ -53,39 +53,37 @@ from pawprint.pipeline.params.model import Model
 def main() -> None:
     """Write the split and print what it depends on."""
     params = Split.load()
-    exclusive = not Clean.load().several_labels
-    images, others, rejected = label_images(exclusive)
+    kind = Clean.load().kind
+    images, others, rejected = label_images(kind)
     metadata = read_table(paths.METADATA_CSV, METADATA)
     metadata = metadata[metadata["path"].isin(images["path"])]
     crops = describe_crop_rules(metadata, images["path"])
-    alike = describe_alike(count_labels(images["label"], exclusive))
+    alike = describe_alike(kind.count(images["label"]))
     report("split", [describe_unusual(find_unusual(images)), crops, alike])
     kept_splits = read_kept_splits(paths.SPLITS_CSV)
-    if problem := problem_of_labels(names_in(images["label"], exclusive), exclusive):
+    if problem := kind.problem_of_labels(kind.names_in(images["label"])):
         # Until then, all images are for training, so that `features` computes them.
         rows = images.assign(split="train", group=images["path"], **dict.fromkeys(SERIES, ""))
         none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-        write(rows, others, none, {}, exclusive)
+        write(rows, others, none, {}, kind)
         print(f"split: nothing can be trained yet: {problem}. Label photos with `pawprint app`")
         return
     try:
-        rows, near_duplicates, divided_pairs = splitting.split(
-            images, params, kept_splits, exclusive
-        )
+        rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, kind)
     except InputError:
         if params.use_archive_split and (problem := splitting.describe_copied(images, rejected)):
             raise InputError(f"split: {problem}") from None
         raise
     # Images that can show several labels are sorted by one of them, and count for each.
-    by_stratum = rows.assign(label=strata(rows["label"], exclusive))
-    each = one_per_label(rows, exclusive)
-    of_classes = each if exclusive else each[each["label"] != NEITHER]
+    by_stratum = rows.assign(label=kind.strata(rows["label"]))
+    each = kind.one_per_label(rows)
+    of_classes = each[~each["label"].isin(kind.empty)]
     found = find_candidates(by_stratum, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
     if (images["group"] != "").any():
         origins["group"] = "metadata.csv"
-    counts = write(rows, others, near_duplicates, origins, exclusive)
+    counts = write(rows, others, near_duplicates, origins, kind)
     report("split", [", ".join(f"{number:,} {name}" for name, number in counts.items())])
     lines = [
         splitting.describe_keys(images, params),
@@ -93,7 +91,7 @@ def main() -> None:
         splitting.describe_few(of_classes),
         describe_divided(near_duplicates, divided_pairs),
         splitting.describe_contradictions(near_duplicates),
-        splitting.describe_alike(each, one_per_label(near_duplicates, exclusive)),
+        splitting.describe_alike(each, kind.one_per_label(near_duplicates)),
         describe_left_out(images),
         describe_groups(rows),
         "" if params.group else describe_single(rows.assign(label=by_stratum["label"])),
@@ -102,20 +100,19 @@ def main() -> None:
     report("split", lines)
 
 
-def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def label_images(kind: LabelKind) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the images of classes, the PATHS of other usable ones, and the REJECTED table.
 
-    Unless labels are `exclusive`, they are cells. Writes the last two: the app shows unlabelled
-    images even if the others cannot be divided.
+    Writes the last two: the app shows unlabelled images even if the others cannot be divided.
     """
     images = read_table(paths.IMAGES_CSV, IMAGES)
     unusable = read_table(paths.CLEAN_REJECTED_CSV, REJECTED)
-    classes = labels.source_classes(images, unusable, exclusive)
+    classes = labels.source_classes(images, unusable, kind)
     files = {*images["path"], *unusable["path"]}
-    corrections = read_corrections(paths.LABELS_CSV, files, classes or None, exclusive)
+    corrections = read_corrections(paths.LABELS_CSV, files, classes or None, kind)
     if not classes:
-        classes_given(corrections, exclusive)  # they may not be names of classes
-    usable, rejected, not_applied = labels.apply_labels(images, unusable, corrections, exclusive)
+        classes_given(corrections, kind)  # they may not be names of classes
+    usable, rejected, not_applied = labels.apply_labels(images, unusable, corrections, kind)
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
     unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
@@ -123,7 +120,7 @@ def label_images(exclusive: bool) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     others = pd.concat([unknown, usable[usable["label"] == ""].assign(split=UNLABELLED)])
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)
-    report("split", labels.describe_labels(usable, rejected, number, not_applied, exclusive))
+    report("split", labels.describe_labels(usable, rejected, number, not_applied, kind))
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 
@@ -132,7 +129,7 @@ def write(
     others: pd.DataFrame,
     near_duplicates: pd.DataFrame,
     origins: dict,
-    exclusive: bool,
+    kind: LabelKind,
 ) -> dict[str, int]:
     """Write all outputs and return how many images each split has.
 
@@ -144,10 +141,10 @@ def write(
     write_table(paths.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
     # Input of `features`, without labels.
     write_table(paths.PATHS_CSV, pd.concat([rows, others]), PATHS)
-    write_json(paths.LABELS_JSON, sorted(names_in(rows["label"], exclusive)))
+    write_json(paths.LABELS_JSON, sorted(kind.names_in(rows["label"])))
     write_json(paths.SERIES_JSON, origins)
     write_table(paths.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
-    each = one_per_label(rows, exclusive)
+    each = kind.one_per_label(rows)
     classes = pd.crosstab(each["label"], each["split"]).reindex(columns=SPLITS, fill_value=0)
     write_table(paths.CLASSES_CSV, classes.reset_index(), CLASSES)
     return counts

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import problem_of_labels
 from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT, columns_of_judged
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
-from pawprint.base.label_cells import one_per_label
+from pawprint.base.label_kind import SEVERAL_LABELS, LabelKind
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
@@ -50,9 +49,9 @@ def main() -> None:
     head_params = Head.load()
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     images = split[split["split"] == "train"]
-    exclusive = not Clean.load().several_labels
-    store = open_store(split, exclusive)
-    class_weight = params.weight_for(images["label"]) if exclusive else None
+    kind = Clean.load().kind
+    store = open_store(split, kind)
+    class_weight = params.weight_for(images["label"]) if kind.exclusive else None
     examples = open_examples(store, Model.load().features, class_weight)
     # Choose C, features and views, and predict each image by a fit without its group.
     cross_validation = cross_validate(examples)
@@ -73,26 +72,26 @@ def main() -> None:
     head.weights.write(paths.HEAD)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
-    judged = judge(images[is_predicted], probabilities, store.labels, exclusive)
+    judged = judge(images[is_predicted], probabilities, store.labels, kind)
     write_table(paths.CROSS_VALIDATION_CSV, judged, columns_of_judged(judged))
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(paths.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     accuracy = metrics["cross_validated_accuracy"]
     result = describe_head(head, accuracy, len(probabilities))
-    alone = images["label"][~is_predicted] if exclusive else labels_of_one_group(images)
+    alone = images["label"][~is_predicted] if kind.exclusive else labels_of_one_group(images)
     report("train_extract", [result, *describe_not_predicted(alone)])
     told = [key for key in ("series", "crossed") if key in by_series]
     report("train_extract", [describe_series(by_strata, accuracy, by_series, key) for key in told])
 
 
-def open_store(split: pd.DataFrame, exclusive: bool) -> StoredExamples:
+def open_store(split: pd.DataFrame, kind: LabelKind) -> StoredExamples:
     """Return the stored examples of a SPLIT table. Raises InputError if labels are missing."""
     labels: list[str] = read_json(paths.LABELS_JSON)
-    if problem := problem_of_labels(labels, exclusive):
+    if problem := kind.problem_of_labels(labels):
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
-    return stored_examples(paths.FEATURES, split, labels, exclusive)
+    return stored_examples(paths.FEATURES, split, labels, kind)
 
 
 def choices(found: CrossValidation) -> dict[str, float]:
@@ -116,7 +115,7 @@ def describe_head(head: NewHead, accuracy: float, images: int) -> str:
 
 def labels_of_one_group(images: pd.DataFrame) -> pd.Series:
     """Return the labels whose images are all in one group, once for each of these images."""
-    labels = one_per_label(images)
+    labels = SEVERAL_LABELS.one_per_label(images)
     return labels["label"][labels.groupby("label")["group"].transform("nunique") == 1]
 
 

@@ -23,6 +23,7 @@ from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
 from pawprint.commands.params_file import overlay
 from pawprint.data.cleaning import clean
 from pawprint.data.labels import apply_labels
@@ -139,14 +140,14 @@ def clean_archive(
     labels: dict[str, list[str]] | str = CATS_AND_DOGS,
     corrections: Iterable[Correction] = (),
     bits: int | None = None,
-    exclusive: bool = True,
+    kind: LabelKind = ONE_CLASS,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return an archive's usable images, rejected files, and why corrections are not applied."""
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        layout = find_layout(names, rows, labels, archive.filename, exclusive)
-        return apply_labels(*clean(archive, layout, rule), [*corrections], exclusive)
+        layout = find_layout(names, rows, labels, archive.filename, kind)
+        return apply_labels(*clean(archive, layout, rule), [*corrections], kind)
 
 
 @pytest.fixture(scope="session")

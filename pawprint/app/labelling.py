@@ -14,9 +14,9 @@ from unicodedata import normalize
 from filelock import FileLock
 
 from pawprint.base import paths
-from pawprint.base.classes import NEITHER, problem_of_names
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
+from pawprint.base.labels import NEITHER, problem_of_names
 from pawprint.given.user_tables import (
     HOW,
     LABEL_COLUMNS,

@@ -14,10 +14,10 @@ from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photos import explain_errors, message
 from pawprint.base import paths
-from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
+from pawprint.base.labels import NEITHER, UNLABELLED
 from pawprint.base.tables import read_table
 from pawprint.given.user_tables import reviewed_images, spellings
 

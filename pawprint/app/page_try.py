@@ -7,7 +7,7 @@ from PIL import Image
 
 from pawprint.app import photos
 from pawprint.app.photos import HASHED, explain_errors, plain
-from pawprint.base.classes import UNKNOWN, UNSURE
+from pawprint.base.labels import UNKNOWN, UNSURE
 from pawprint.given.decoding.formats import FORMATS
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, default_model, load_predictor

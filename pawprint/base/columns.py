@@ -91,8 +91,9 @@ JUDGED_LABELS = texts("path", "label", "pixels_sha256")
 # a row is about one: `label` is such as "not sea", and `likely` such as "add sea".
 LABELS_TO_REVIEW = texts("path", "label", "likely", "split") | numbers("probability")
 LABELS_TO_REVIEW |= texts("contradicts", "pixels_sha256")
-# `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED.
-# With several labels, it is EACH_LABEL.
+# `label` is the class that the probabilities refer to: the second of two classes, or PREDICTED
+# with more. With several labels, it is EACH_LABEL.
+PREDICTED = "the predicted class"
 EACH_LABEL = "each label"
 RELIABILITY = texts("split", "label") | numbers("probability", "fraction", "low", "high")
 RELIABILITY |= counts("images")

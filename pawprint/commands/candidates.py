@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import SIGNIFICANT, problem_of_labels
 from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
+from pawprint.base.label_kind import ONE_CLASS
 from pawprint.base.package import python_in, require_current
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
@@ -29,6 +29,7 @@ from pawprint.given.archive import open_archive
 from pawprint.network import trials
 from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
+from pawprint.scores.intervals import SIGNIFICANT
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import NOT_SHOWN, ModelComparison, compare, pair_probabilities
 
@@ -161,7 +162,7 @@ def require_images(folder: Path) -> None:
 def draw_sample(folder: Path, params: Params) -> trials.Sample:
     """Return at most MAX_IMAGES training images of a project with these params."""
     labels: list[str] = read_json(folder / paths.LABELS_JSON)
-    if problem := problem_of_labels(labels):
+    if problem := ONE_CLASS.problem_of_labels(labels):
         raise InputError(
             f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "
             "app`."

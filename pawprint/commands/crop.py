@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 from PIL import ExifTags, Image
 
-from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import replacing, write_text
+from pawprint.base.labels import UNLABELLED
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold
 from pawprint.commands.given_images import open_given

@@ -17,9 +17,9 @@ from packaging.version import Version
 
 from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
-from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
 from pawprint.commands import export_page
@@ -113,7 +113,7 @@ def export_model(
     photos = run.split.loc[run.split["split"].isin(splits), "path"]
     keras.utils.clear_session()  # or Keras counts on from the names of earlier layers
     model = keras_model(folder, params)
-    model = for_export(model, run.metadata.temperature, run.detector, run.metadata.exclusive)
+    model = for_export(model, run.metadata.temperature, run.detector, run.metadata.kind)
     model = mean_over_flip(model) if is_averaged else model
     trained = Trained(run, model, photos, {})
     trained = trained._replace(expected=trained.outputs(predictor.run))
@@ -292,11 +292,14 @@ def require_close(
 
 
 def for_export(
-    model: keras.Model, temperature: float, detector: Detector | None = None, exclusive: bool = True
+    model: keras.Model,
+    temperature: float,
+    detector: Detector | None = None,
+    kind: LabelKind = ONE_CLASS,
 ) -> keras.Model:
     """Return a model with calibrated outputs that every format supports.
 
-    Labels that are not `exclusive` have a sigmoid each.
+    If an image can show several labels, each has a sigmoid.
 
     The outputs are `probability`, `(batch, units)`, and `unknown_score`, `(batch, 1)`, if there is
     a detector. The model consists of standard Keras layers, which repeat the computation of
@@ -306,7 +309,7 @@ def for_export(
     logits, features = network.outputs
     last = network.get_layer("logits")
     last.set_weights([weight / temperature for weight in last.get_weights()])
-    function = activation_for(logits.shape[-1]) if exclusive else "sigmoid"
+    function = activation_for(logits.shape[-1]) if kind.exclusive else "sigmoid"
     outputs = {"probability": keras.layers.Activation(function, name="probability")(logits)}
     if detector:
         components, channels = detector.components.shape
@@ -340,7 +343,7 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
 def all_outputs(
     run: RunNetwork,
     images: Iterable[np.ndarray],
-    convert: Callable[[np.ndarray], np.ndarray] = class_probabilities,
+    convert: Callable[[np.ndarray], np.ndarray] = ONE_CLASS.of_units,
 ) -> NamedOutputs:
     """Return the outputs for images, each uint8 `(size, size, 3)`, float64, keyed by name.
 

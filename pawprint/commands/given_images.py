@@ -11,6 +11,7 @@ from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import pointer_at, read_bytes, walk
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
 from pawprint.base.paths import OF_URLS
 from pawprint.given.archive import what_is
 from pawprint.given.decoding.formats import FORMATS
@@ -29,7 +30,7 @@ class Given(NamedTuple):
     the suffix of an image. `read` returns the bytes of a metadata.csv among them. `sizes` are the
     width and height, in pixels, of some images. `notes` are lines about what was left out of an
     archive, or about a table. `table` describes the table that the metadata.csv is made of, or is
-    "". If labels are not `exclusive`, an image can show several.
+    "". `kind` says whether an image can show several labels.
     """
 
     path: Path
@@ -41,7 +42,7 @@ class Given(NamedTuple):
     sizes: Sequence[tuple[int, int]] = ()
     notes: Sequence[str] = ()
     table: str = ""
-    exclusive: bool = True
+    kind: LabelKind = ONE_CLASS
 
 
 @contextlib.contextmanager

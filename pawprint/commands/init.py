@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pawprint.base.classes import NEITHER, UNLABELLED
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.label_cells import SEPARATOR
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import NEITHER, SEPARATOR, UNLABELLED
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -138,7 +138,7 @@ def create(
                 given, notes = find_classes(given, reading_of_folders, asked)
             if not is_url:
                 _copy(given, place / source, copy_file if given.path == path else Path.rename)
-        if not given.exclusive:
+        if not given.kind.exclusive:
             params = set_values(params, {"clean.several_labels": True})
         if not recipe and given.sizes:
             params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
@@ -181,20 +181,20 @@ def find_classes(
     where = f"{given.path}{given.table and f': {given.table}'}"
     rows = parse_metadata_csv(where, given.names, given.read)
     if rows and not given.table and any(SEPARATOR in row.label for row in rows.values()):
-        given = given._replace(exclusive=False)
+        given = given._replace(kind=SEVERAL_LABELS)
     unread = label_files(given) if rows is None else []
     try:
-        layout = find_layout(given.names, rows, labels, where, given.exclusive)
+        layout = find_layout(given.names, rows, labels, where, given.kind)
     except InputError as error:
         advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
         raise (InputError(f"{error}\n{advice}") if unread else error) from None
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
     notes = [f"found {printable(given.table)}"] if given.table else []
-    notes.append(describe_class_counts(counts, given.exclusive))
+    notes.append(describe_class_counts(counts, given.kind))
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
-    notes += [] if given.exclusive else [describe_several(layout)]
+    notes += [] if given.kind.exclusive else [describe_several(layout)]
     notes += [*given.notes, *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:

@@ -17,10 +17,10 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
-from pawprint.base.label_cells import SEPARATOR, cell_of
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import NEITHER, SEPARATOR, UNKNOWN, UNLABELLED, cell_of
 from pawprint.commands.given_images import Given
 from pawprint.given.folders import AUTO, READINGS, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata
@@ -127,15 +127,14 @@ class Labelled(NamedTuple):
 
     `photos` maps the name of each photo to its cells in metadata.csv: a label, or "" for a photo
     without one, and perhaps a split, a group and others. `notes` are lines about what was left out,
-    of which `unused` are about rows that name no photo, and photos with several labels. Unless
-    labels are `exclusive`, they are cells.
+    of which `unused` are about rows that name no photo, and photos with several labels.
     """
 
     name: str
     photos: Mapping[str, Cells]
     notes: list[str]
     unused: list[str]
-    exclusive: bool = True
+    kind: LabelKind = ONE_CLASS
 
 
 def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
@@ -162,7 +161,7 @@ def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -
         read=lambda _: table,
         notes=[*given.notes, *found.notes],
         table=found.name,
-        exclusive=found.exclusive,
+        kind=found.kind,
     )
 
 
@@ -513,7 +512,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
             "folders, or remove the rows."
         )
     table = table._replace(rows=[row for row in table.rows if row.photos])
-    used, labels, exclusive = _choose_labels(table, asked, where)
+    used, labels, kind = _choose_labels(table, asked, where)
     own = {*map(str.lower, used), "label", "file_name"}  # metadata.csv is read in any case
     names = dict.fromkeys(name for row in table.rows for name in row.cells)
     kept = {name.lower(): name for name in names if name.lower() not in own}
@@ -529,7 +528,7 @@ def _label(given: Given, asked: Asked, tables: list[Table]) -> Labelled:
     )
     column = "/".join(table.columns) or "the first column"
     name = f"{table.name}, with the {table.kind} in {column}, labels in {name_some(used)}"
-    return Labelled(name, photos, [note for note in notes if note], unused, exclusive)
+    return Labelled(name, photos, [note for note in notes if note], unused, kind)
 
 
 def _cells_of_photos(
@@ -573,10 +572,10 @@ def _offer_groups(table: Table) -> str:
 
 def _choose_labels(
     table: Table, asked: Asked, where: str
-) -> tuple[list[str], Sequence[str | None], bool]:
+) -> tuple[list[str], Sequence[str | None], LabelKind]:
     """Return the columns with the labels, and each row's label, or "" if it is missing.
 
-    The third is whether labels are exclusive. Otherwise, each row's label is a cell.
+    With several labels, each row's label is a cell.
 
     There are several columns if each stands for a class and contains FLAGS; a column that joins
     these labels is left out. Otherwise, the column is the one that is asked for, that is called
@@ -624,16 +623,16 @@ def _choose_labels(
     if label in flags or (label and _joins(label, lists)):
         of_two = [label if label in each else f"not_{label}" for each in lists]
         of_rows = [two if each or are_flags else "" for two, each in zip(of_two, lists)]
-        return used, of_rows, True
+        return used, of_rows, ONE_CLASS
     if asked.skips:
-        return used, [None if len(each) > 1 else "".join(each) for each in lists], True
+        return used, [None if len(each) > 1 else "".join(each) for each in lists], ONE_CLASS
     return used, *_cells_or_labels(rows, lists, are_flags, asked, where)
 
 
 def _cells_or_labels(
     rows: Sequence[Row], lists: list[list[str]], are_flags: bool, asked: Asked, where: str
-) -> tuple[list[str], bool]:
-    """Return the cell of each row, given its labels, and False, or its label and True.
+) -> tuple[list[str], LabelKind]:
+    """Return the cell of each row, given its labels, and their kind.
 
     `are_flags` says that the labels are the columns in which a row has a 1.
     """
@@ -646,7 +645,7 @@ def _cells_or_labels(
         )
     empty = NEITHER if zeros and asked.zeros == NEITHER else ""
     if not empty and all(len(each) < 2 for each in lists):
-        return ["".join(each) for each in lists], True
+        return ["".join(each) for each in lists], ONE_CLASS
     # Without a separator that is asked for, cells may join labels that are nowhere alone.
     marks = SEPARATOR if are_flags or asked.separator else SEPARATORS
     if odd := sorted(name for each in lists for name in each if {*marks} & {*name}):
@@ -655,7 +654,7 @@ def _cells_or_labels(
             f"{where}: expected names of labels without {' '.join(marks)}. Received: "
             f"{printable(odd[0])}. {todo}."
         )
-    return [cell_of(each) if each else empty for each in lists], False
+    return [cell_of(each) if each else empty for each in lists], SEVERAL_LABELS
 
 
 def _require_all_asked(rows: Sequence[Row], columns: list[str], where: str) -> None:

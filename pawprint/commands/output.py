@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TextIO
 
-from pawprint.base.classes import UNKNOWN, UNSURE
-from pawprint.base.label_cells import labels_in
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import UNKNOWN, UNSURE
 from pawprint.commands import align
 from pawprint.model.predictor import OF_BOXES
 
@@ -35,7 +35,7 @@ def print_label_table(
     """Print the labels of each image that can show several, or the `top` most probable ones."""
     lines = []
     for row in rows:
-        named = [] if row["label"] in ("", UNKNOWN) else labels_in(row["label"])
+        named = [] if row["label"] in ("", UNKNOWN) else SEVERAL_LABELS.labels_in(row["label"])
         pairs = dict([*row["probabilities"].items()][: top or len(named)])
         names = ", ".join(pairs)
         if not named:  # the probable labels are no answer

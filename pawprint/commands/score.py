@@ -12,10 +12,10 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import RESERVED, UNKNOWN, UNLABELLED
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import cell_of, encode, labels_in
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import RESERVED, UNKNOWN, UNLABELLED, cell_of
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates
@@ -68,7 +68,7 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     if no photo of a class remains.
     """
     metadata = predictor.metadata
-    photos = find_photos(project, folder, metadata.labels, exclusive=metadata.exclusive)
+    photos = find_photos(project, folder, metadata.labels, metadata.kind)
     labelled = photos.dropna(subset="label")
     rows = [*predict_each(predictor, [folder / path for path in labelled["path"]], _with_hash)]
     failed = [row for row in rows if row["error"]]
@@ -110,14 +110,14 @@ def _with_likely(name: str, labels: list[str]) -> str:
 
 
 def find_photos(
-    project: Path, folder: Path, labels: list[str], *, exclusive: bool = True
+    project: Path, folder: Path, labels: list[str], kind: LabelKind = ONE_CLASS
 ) -> pd.DataFrame:
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
     UNKNOWN or None; `named`, the label in metadata.csv, the folder in its place, or ""; and
     `group`, from metadata.csv or the image alone. Folders of classes have the names in
-    `clean.labels` of the project, or are named after the labels. If labels are not `exclusive`, a
+    `clean.labels` of the project, or are named after the labels. With several labels, a
     label is a cell of them, in metadata.csv. Raises InputError without the folder, or if no image
     has a label.
     """
@@ -139,9 +139,9 @@ def find_photos(
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
     known = ", ".join(labels)
     expected = f"images in folders named {known}, or a metadata.csv with these labels"
-    if not exclusive:
+    if not kind.exclusive:
         cells = [listed[name].label if name in listed else "" for name in images]
-        photos["label"] = [_known_cell(cell, labels) for cell in cells]
+        photos["label"] = [_known_cell(cell, labels, kind) for cell in cells]
         expected = f"a metadata.csv with the labels {known}"
     if photos["label"].isna().all():
         raise InputError(
@@ -151,8 +151,8 @@ def find_photos(
     return photos
 
 
-def _known_cell(cell: str, labels: list[str]) -> str | None:
-    given = labels_in(cell)
+def _known_cell(cell: str, labels: list[str], kind: LabelKind) -> str | None:
+    given = kind.labels_in(cell)
     return cell_of(given) if {*given} <= {*labels} or given == [UNKNOWN] else None
 
 
@@ -188,7 +188,7 @@ def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
 
 def _predictions(images: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
     """Return the predictions for images with a `prediction` and a label."""
-    actual = encode(images["label"], metadata.labels, metadata.exclusive)
+    actual = metadata.kind.encode(images["label"], metadata.labels)
     probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
     groups = images["group"].to_numpy()
     return decide(metadata, actual, probabilities, _unknown_scores(images), groups)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, UNKNOWN, UNLABELLED
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import cell_of, count_labels, labels_in, names_in, one_per_label
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import NEITHER, UNKNOWN, UNLABELLED, cell_of
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,
@@ -23,9 +23,9 @@ from pawprint.given.user_tables import Correction
 REASONS = (UNLABELLED, "label_none", "duplicate", "contradictory")
 
 
-def source_classes(images: pd.DataFrame, rejected: pd.DataFrame, exclusive: bool) -> list[str]:
+def source_classes(images: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
     """Return the sorted classes of the source, given the tables IMAGES and REJECTED of `clean`."""
-    found = names_in([*images["label"], *rejected["label"]], exclusive)
+    found = kind.names_in([*images["label"], *rejected["label"]])
     return sorted(found - {"", UNKNOWN})
 
 
@@ -33,7 +33,7 @@ def apply_labels(
     images: pd.DataFrame,
     rejected: pd.DataFrame,
     corrections: list[Correction],
-    exclusive: bool = True,
+    kind: LabelKind = ONE_CLASS,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return the usable images, the rejected ones, and why corrections are not applied, by path.
 
@@ -49,14 +49,14 @@ def apply_labels(
 
     If several images have the same pixels, one of them is kept, or none if their labels
     differ. Labelled images are preferred, then images in the archive's test split, then those with
-    the shortest path. Unless labels are `exclusive`, they are cells, and no image is rejected for
-    the label NEITHER. Raises InputError if a class has no usable image.
+    the shortest path. With several labels, no image is rejected for the label NEITHER. Raises
+    InputError if a class has no usable image.
     """
-    classes = source_classes(images, rejected, exclusive)
+    classes = source_classes(images, rejected, kind)
     is_named = images["path"].isin({correction.path for correction in corrections})
     considered = images[is_named | (images["without_label"] == "")]
     labels = _correct(considered, corrections).reindex(images.index, fill_value="")
-    is_none = (labels == NEITHER) & exclusive & (NEITHER not in classes)
+    is_none = (labels == NEITHER) & (NEITHER not in {*classes, *kind.empty})
     detail = images["without_label"].where(labels == "", "")
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
     detail = detail.mask(is_none, f"its label in labels.csv is {NEITHER}")
@@ -72,8 +72,8 @@ def apply_labels(
     }
     parts = (rejected, without_label.loc[detail != "", list(REJECTED)], duplicates)
     rejected = pd.concat(parts).sort_values("path", kind="stable")
-    if lacking := sorted({*classes} - names_in(usable["label"], exclusive)):
-        each = one_per_label(rejected, exclusive)
+    if lacking := sorted({*classes} - kind.names_in(usable["label"])):
+        each = kind.one_per_label(rejected)
         raise InputError(
             f"split: expected a usable image of class {lacking[0]}. Received: "
             f"{describe_files(usable, rejected)}. "
@@ -139,11 +139,11 @@ def describe_labels(
     rejected: pd.DataFrame,
     number: int,
     not_applied: dict[str, str],
-    exclusive: bool = True,
+    kind: LabelKind = ONE_CLASS,
 ) -> Iterator[str]:
     """Yield lines about the results of `apply_labels` for a `number` of corrections."""
     if number:
-        counts = describe_class_counts(count_labels(usable["label"], exclusive), exclusive)
+        counts = describe_class_counts(kind.count(usable["label"]), kind)
         yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
     if rejected["reason"].isin(REASONS).any():
         yield f"{describe_files(usable, rejected)}; see {REJECTED_CSV}"
@@ -156,21 +156,21 @@ def describe_labels(
         )
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
-    if not exclusive:
-        yield from _describe_cells(usable, rejected)
+    if not kind.exclusive:
+        yield from _describe_cells(usable, rejected, kind)
 
 
-def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame) -> Iterator[str]:
+def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> Iterator[str]:
     """Yield lines about copies whose labels differ, and about labels that are never together."""
     copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
     if len(copies):
         path, label, detail = copies.iloc[0][["path", "label", "detail"]]
-        both = cell_of([*labels_in(label), *labels_in(detail.rpartition(", ")[2])])
+        both = cell_of([*kind.labels_in(label), *kind.labels_in(detail.rpartition(", ")[2])])
         yield (
             f"{counted(len(copies), 'photo')} with copies that have other labels: left out. Add a "
             f"row with the right labels to {LABELS_CSV}, such as {path},{both} if all are right"
         )
-    if len(usable) and all(len(labels_in(cell)) == 1 for cell in usable["label"] if cell):
+    if len(usable) and all(len(kind.labels_in(cell)) == 1 for cell in usable["label"] if cell):
         yield (
             "each photo has exactly one label: unless one can show several, or none, set "
             "clean.several_labels: false"

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
-from pawprint.base.classes import UNLABELLED
 from pawprint.base.errors import counted, printable
+from pawprint.base.labels import UNLABELLED
 from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import SHOWN
 from pawprint.given.names import ACCEPTED, advise_on_name, count_suffixes

@@ -24,11 +24,11 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
-from pawprint.base.label_cells import labels_in, strata
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import NEITHER
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split
@@ -49,14 +49,14 @@ Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the ra
 
 
 def split(
-    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], exclusive: bool = True
+    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], kind: LabelKind = ONE_CLASS
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return each image's split, the near-duplicates, and the number of divided pairs.
 
     `images` is an IMAGES table. The returned tables are SPLIT, sorted by path, and NEAR_DUPLICATES,
     sorted by group and path, with the column `is_across`: whether a near-duplicate is in another
     group. `kept_splits` maps the `pixels_sha256` in each row of splits.csv to its split, in row
-    order. Unless labels are `exclusive`, an image is in the class of its rarest label.
+    order. With several labels, an image is in the class of its rarest one.
 
     Each class has images in each split, unless it has too few groups. A class with one group is
     only in training, and a class with two is in training and validation. If the archive's
@@ -71,8 +71,8 @@ def split(
     columns = [*images, "split"]
     images = images.assign(
         cell=images["label"],
-        label=strata(images["label"], exclusive),
-        shown=images["label"].map(lambda cell: labels_in(cell, exclusive)),
+        label=kind.strata(images["label"]),
+        shown=images["label"].map(kind.labels_in),
     )
     # This order is independent of file names.
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)

@@ -16,16 +16,17 @@ from os.path import commonprefix
 from typing import NamedTuple
 from unicodedata import normalize
 
-from pawprint.base.classes import (
+from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import (
     NEITHER,
+    SEPARATOR,
     UNKNOWN,
     UNLABELLED,
+    cell_of,
     is_reserved,
-    problem_of_labels,
     problem_of_names,
 )
-from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_cells import SEPARATOR, cell_of, count_labels, labels_in
 from pawprint.given.metadata_csv import Rows
 from pawprint.given.names import (
     SPLIT_OF_FOLDER,
@@ -74,21 +75,20 @@ class Place(NamedTuple):
 class Layout(NamedTuple):
     """The sorted classes, the place of each file, and the rows in metadata.csv or None without one.
 
-    Places and rows are keyed by file name. Names that are too deep have no place. Unless labels are
-    `exclusive`, the label of a place is a cell.
+    Places and rows are keyed by file name. Names that are too deep have no place.
     """
 
     classes: list[str]
     places: dict[str, Place]
     rows: Rows | None
-    exclusive: bool = True
+    kind: LabelKind = ONE_CLASS
 
     def count_labels(self) -> Counter[str]:
         """Return how many images have each label: a class, UNKNOWN, or "" for no label."""
         rows = self.rows or {}
         places = self.places.items()
         labels = [place.label for name, place in places if name in rows or is_image_name(name)]
-        return count_labels(labels, self.exclusive)
+        return self.kind.count(labels)
 
 
 def find_layout(
@@ -96,7 +96,7 @@ def find_layout(
     rows: Rows | None,
     labels: dict[str, list[str]] | str,
     archive: str,
-    exclusive: bool = True,
+    kind: LabelKind = ONE_CLASS,
 ) -> Layout:
     """Return the classes, labels and splits of these files. `rows` are from `read_metadata_csv`.
 
@@ -104,7 +104,7 @@ def find_layout(
     metadata.csv, ignoring case. A file belongs to the innermost listed folder above it. Without a
     mapping, each label in metadata.csv is a class; without a metadata.csv, `read_folders`
     determines the classes. If no folder is a class, the source has no classes yet, and labels.csv
-    provides them. Unless labels are `exclusive`, metadata.csv has a cell of labels for each image.
+    provides them. An image may have several labels in metadata.csv if this `kind` does.
 
     Raises InputError, with a message that begins with `archive`, if a class in the mapping has no
     folder or file or a label cannot be a class, and for the same reasons as `read_folders`.
@@ -114,7 +114,7 @@ def find_layout(
         places = read_folders(names, labels, archive)
         classes = {place.label for place in places.values()} - {"", UNKNOWN}
         return Layout(sorted(classes), places, rows)
-    if rows is not None and not exclusive:
+    if rows is not None and not kind.exclusive:
         return _layout_of_cells(names, rows, labels, archive)
     folders = {name: folders_of(name, rows) for name in names}
     if isinstance(labels, str):
@@ -140,7 +140,9 @@ def _layout_of_cells(
     """
     given = {name: rows[name] for name in names if name in rows}
     cells = {
-        name: labels_in(row.label) for name, row in given.items() if not is_set_apart((row.label,))
+        name: SEVERAL_LABELS.labels_in(row.label)
+        for name, row in given.items()
+        if not is_set_apart((row.label,))
     }
     if isinstance(labels, str):
         labels = {label: [label] for cell in cells.values() for label in cell}
@@ -156,7 +158,7 @@ def _layout_of_cells(
         known = [label_of.get(label.lower(), "") for label in cells.get(name, [""])]
         label = "" if "" in known else cell_of(known)
         places[name] = Place(UNKNOWN if row.label.lower() == UNKNOWN else label, row.split)
-    return Layout(sorted(labels), places, rows, exclusive=False)
+    return Layout(sorted(labels), places, rows, SEVERAL_LABELS)
 
 
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
@@ -164,7 +166,7 @@ def _labels_of_rows(rows: Rows, archive: str) -> set[str]:
     labels = {label for label in labels if label.lower() != UNKNOWN and not is_unlabelled(label)}
     if not labels and rows and UNKNOWN not in {row.label.lower() for row in rows.values()}:
         return labels  # the app provides the classes
-    if problem := problem_of_labels(labels):
+    if problem := ONE_CLASS.problem_of_labels(labels):
         reserved = {label for label in labels if is_reserved(label)}
         if named := [name for name, row in rows.items() if row.label in reserved]:
             problem += f" in {len(named):,} rows, for {name_some(named)}"
@@ -453,7 +455,7 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
 
 
 def _require_classes(classes: set[str], names: list[str], others: list[str], archive: str) -> None:
-    if problem := problem_of_labels(classes):
+    if problem := ONE_CLASS.problem_of_labels(classes):
         is_short = others and len(classes) < 2
         note = f"Other files: {count_suffixes(others)}. " if is_short else ""
         raise InputError(
@@ -465,15 +467,14 @@ def _require_classes(classes: set[str], names: list[str], others: list[str], arc
         )
 
 
-def describe_class_counts(counts: Counter[str], exclusive: bool = True) -> str:
+def describe_class_counts(counts: Counter[str], kind: LabelKind = ONE_CLASS) -> str:
     """Return text such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
 
     If there are more than SHOWN classes, only the largest and the smallest are listed. `counts` is
-    from `count_labels`; it contains the number of images for each class, UNKNOWN and "". Unless
-    they are `exclusive`, classes are called labels, and NEITHER is not one of them.
+    from `count_labels`; it contains the number of images for each class, UNKNOWN and "". With
+    several labels, NEITHER is not one of them.
     """
-    others = {} if exclusive else {NEITHER: "with none of them"}
-    others |= {UNKNOWN: UNKNOWN, "": UNLABELLED}
+    others = dict.fromkeys(kind.empty, "with none of them") | {UNKNOWN: UNKNOWN, "": UNLABELLED}
     classes = sorted(counts.keys() - others)
     each = [f"{printable(label)} ({counts[label]:,})" for label in classes]
     if len(classes) > SHOWN:
@@ -481,8 +482,8 @@ def describe_class_counts(counts: Counter[str], exclusive: bool = True) -> str:
         largest, smallest = (each[numbers.index(end(numbers))] for end in (max, min))
         each = [f"the largest {largest}", f"the smallest {smallest}"]
         each = each if largest != smallest else [f"{numbers[0]:,} images each"]
-    number = counted(len(classes), "class" if exclusive else "label")
-    parts = [f"{number}: {', '.join(each)}" if each else "no classes" if exclusive else "no labels"]
+    number = counted(len(classes), kind.noun)
+    parts = [f"{number}: {', '.join(each)}" if each else number.replace("0 ", "no ")]
     parts += [f"{counts[label]:,} {name}" for label, name in others.items() if counts[label]]
     return "; ".join(parts)
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import CONTROL_CHARACTERS, InputError, counted, printable
+from pawprint.base.labels import UNKNOWN
 
 # File suffixes that Pillow uses for the decoder's formats. Importing Pillow here would be slow.
 SUFFIXES = {

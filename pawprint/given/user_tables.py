@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
 from urllib.parse import unquote
 
-from pawprint.base.classes import NEITHER, RESERVED, is_reserved, problem_of_names
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
-from pawprint.base.label_cells import SEPARATOR, cell_of, labels_in, names_in
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import (
+    NEITHER,
+    RESERVED,
+    SEPARATOR,
+    cell_of,
+    is_reserved,
+    problem_of_names,
+)
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -225,9 +232,9 @@ def read_corrections(
     path: Path,
     members: Collection[str] | None = None,
     labels: Iterable[str] | None = None,
-    exclusive: bool = True,
+    kind: LabelKind = ONE_CLASS,
 ) -> list[Correction]:
-    """Return the rows of labels.csv; unless labels are `exclusive`, with cells of labels.
+    """Return the rows of labels.csv; a label is a cell of this `kind`.
 
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
     Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
@@ -242,7 +249,7 @@ def read_corrections(
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
         name = next(found, row["path"])
-        names = labels_in(normalize("NFC", row["label"]), exclusive)
+        names = kind.labels_in(normalize("NFC", row["label"]))
         label = cell_of(names)
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
@@ -260,7 +267,7 @@ def read_corrections(
             )
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
             several = f", or several joined by {SEPARATOR} (add a new one in metadata.csv)"
-            if exclusive:
+            if kind.exclusive:
                 is_cell = SEPARATOR in label
                 several = " (for several labels, see clean.several_labels)" if is_cell else ""
             problem = f"expected the label {one_of(choices)}{several}. Received: {row['label']!r}."
@@ -300,12 +307,12 @@ def reviewed_images(path: Path) -> set[str]:
     return reviewed
 
 
-def classes_given(corrections: Iterable[Correction], exclusive: bool = True) -> list[str]:
+def classes_given(corrections: Iterable[Correction], kind: LabelKind = ONE_CLASS) -> list[str]:
     """Return the sorted labels in labels.csv, which are the classes if folders do not define any.
 
     Raises InputError if a label cannot be a class.
     """
-    labels = names_in((correction.label for correction in corrections), exclusive) - {NEITHER}
+    labels = kind.names_in(correction.label for correction in corrections) - {NEITHER}
     if problem := problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)

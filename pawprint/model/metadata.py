@@ -3,23 +3,17 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from pawprint.base.classes import (
-    UNKNOWN,
-    UNSURE,
-    class_probabilities,
-    predicted_classes,
-    problem_of_named,
-)
 from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
-from pawprint.base.label_cells import decode, named_labels, to_indicators
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import UNKNOWN, UNSURE
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 
@@ -78,6 +72,7 @@ class Metadata(Section):
     model's folder to its SHA-256.
     """
 
+    kind: ClassVar[LabelKind] = ONE_CLASS
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
@@ -107,31 +102,29 @@ class Metadata(Section):
     @classmethod
     def _name_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
         labels = info.data.get("labels", [""])
-        exclusive = info.data.get("exclusive", True)
-        if thresholds and (problem := problem_of_named(thresholds, labels, exclusive)):
+        if thresholds and (problem := cls.kind.problem_of_values(thresholds, labels)):
             raise ValueError(problem)
         return thresholds
 
     def probabilities(self, output: np.ndarray) -> np.ndarray:
         """Return the probability of each label, `(…, labels)`, from the output `(…, units)`."""
-        return class_probabilities(output) if self.exclusive else output
+        return self.kind.of_units(output)
 
     def encoded(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return what is predicted, as from `encode`, for probabilities `(…, labels)`."""
+        """Return what is predicted, encoded, for probabilities `(…, labels)`."""
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
-        if not self.exclusive:
-            return named_labels(probabilities, bool(self.at_least_one), thresholds)
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
-        return predicted_classes(probabilities, thresholds)
+        at_least_one = bool(self.at_least_one)
+        return self.kind.predict(probabilities, thresholds, at_least_one=at_least_one)
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
         """Return what is predicted, str `(…)`, for probabilities `(…, labels)`."""
-        return decode(self.encoded(probabilities), self.labels)
+        return self.kind.decode(self.encoded(probabilities), self.labels)
 
     def named(self, probabilities: np.ndarray) -> np.ndarray:
         """Return whether each label is named, bool `(…, labels)`, for their probabilities."""
-        return to_indicators(self.encoded(probabilities), len(self.labels))
+        return self.kind.indicators(self.encoded(probabilities), len(self.labels))
 
     def order(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the indices of the labels, the named first, for probabilities `(labels,)`."""
@@ -179,6 +172,7 @@ class Metadata(Section):
 class LabelMetadata(Metadata):
     """Metadata of labels that do not exclude each other."""
 
+    kind: ClassVar[LabelKind] = SEVERAL_LABELS
     labels: Annotated[list[str], Field(min_length=1), AfterValidator(_different_names)]
     exclusive: Literal[False] = False
     at_least_one: bool

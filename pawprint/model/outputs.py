@@ -11,10 +11,8 @@ import numpy as np
 import openvino
 import pandas as pd
 
-from pawprint.base.classes import class_probabilities
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_arrays, write_arrays
-from pawprint.base.label_cells import sigmoid
 from pawprint.base.runtime import CompiledNetwork, compile_for_cpu, input_shapes, output_shapes
 from pawprint.base.threads import map_in_threads
 from pawprint.network.store import Features, open_features
@@ -52,19 +50,6 @@ class Outputs(NamedTuple):
     def write(self, path: Path, pixels_sha256: pd.Series) -> None:
         """Write all arrays to one file, given the key of each image."""
         write_arrays(path, pixels_sha256=pixels_sha256.to_numpy("S64"), **self._asdict())
-
-
-def to_probabilities(
-    logits: np.ndarray, temperature: float = 1.0, exclusive: bool = True
-) -> np.ndarray:
-    """Convert logits `(images, units)` to probabilities `(images, labels)`."""
-    if not exclusive:
-        return sigmoid(logits, temperature)
-    if logits.shape[-1] == 1:
-        return class_probabilities(sigmoid(logits, temperature))
-    scaled = logits / temperature
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def compile_for_stored(network: openvino.Model) -> CompiledNetwork:

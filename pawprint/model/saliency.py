@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pawprint.base.classes import MIN_PROBABILITY
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import replacing
 from pawprint.base.threads import map_in_threads, track
 from pawprint.model.predictor import Predictor
 from pawprint.network.views import resize
 
+# The smallest distance of a probability from 0 and 1. float32 would round smaller distances away.
+MIN_PROBABILITY = 2**-25
 STEPS = 10  # window positions per side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat map over the image
 SIZE = 600  # side of the resulting image, in pixels

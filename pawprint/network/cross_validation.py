@@ -7,16 +7,16 @@ because the number of threads changes the last bits of a sum.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import Difference, log_losses, sample_weights
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_cells import are_right, decode, strata, to_indicators
+from pawprint.base.label_kind import LabelKind, kind_of
 from pawprint.base.threads import map_in_threads
+from pawprint.base.weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
     Regression,
@@ -68,9 +68,9 @@ class Examples(NamedTuple):
     class_weight: str | None = None
 
     @property
-    def exclusive(self) -> bool:
-        """Whether each image is in one class."""
-        return self.actual.ndim == 1
+    def kind(self) -> LabelKind:
+        """Whether each image is in one class, or can show several labels."""
+        return kind_of(self.actual)
 
     @property
     def classes(self) -> int:
@@ -85,22 +85,22 @@ class Examples(NamedTuple):
     @property
     def strata(self) -> np.ndarray:
         """The class by which each image is sorted, or its rarest label, text `(images,)`."""
-        names = decode(self.actual, self.labels)
-        return names if self.exclusive else strata(pd.Series(names)).to_numpy()
+        cells = pd.Series(self.kind.decode(self.actual, self.labels))
+        return self.kind.strata(cells).to_numpy()
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
-        shown = to_indicators(self.actual[training], self.classes)
+        shown = self.kind.indicators(self.actual[training], self.classes)
         is_fitted = np.logical_and(shown.any(axis=0), ~shown.all(axis=0))
-        is_known = is_fitted[self.actual[images]] if self.exclusive else is_fitted.any()
+        is_known = is_fitted[self.actual[images]] if self.kind.exclusive else is_fitted.any()
         return np.flatnonzero(np.broadcast_to(is_known, len(images)))
 
     def metrics(
         self, probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
     ) -> dict[str, float]:
         """Return the weighted log loss and the accuracy for probabilities `(images, classes)`."""
-        loss = np.average(log_losses(actual, probabilities), weights=weights)
-        is_right = are_right(actual, probabilities, self.actual)
+        loss = np.average(self.kind.losses(actual, probabilities), weights=weights)
+        is_right = self.kind.are_right(actual, probabilities, self.actual)
         return {"loss": float(loss), "accuracy": float(is_right.mean())}
 
 
@@ -125,6 +125,27 @@ def _read(features: Features) -> Features | np.ndarray:
         return features
     image, view = np.indices(features.shape[:2]).reshape(2, -1)
     return features[image, view].reshape(features.shape)
+
+
+class Difference(NamedTuple):
+    """The difference between the mean log losses of two models on the same images.
+
+    `error` is the standard error of `mean`, computed from the differences in each group of images.
+    """
+
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, losses: np.ndarray, other_losses: np.ndarray, groups: np.ndarray) -> Self:
+        """Return `losses` minus `other_losses`, all `(images,)`, for at least two groups."""
+        gaps = losses - other_losses
+        _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        of_groups = np.bincount(group_of, weights=gaps - gaps.mean()) / sizes.mean()
+        return cls(float(gaps.mean()), float(of_groups.std(ddof=1) / len(sizes) ** 0.5))
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} ± {self.error:.4f}"
 
 
 class CrossValidation(NamedTuple):
@@ -161,7 +182,8 @@ class _Scored(NamedTuple):
 
     def losses(self, candidate: CrossValidation) -> np.ndarray:
         """Return the weighted log loss of each scored image, float64 `(scored,)`."""
-        return self.weights * log_losses(self.actual, candidate.probabilities[self.is_predicted])
+        probabilities = candidate.probabilities[self.is_predicted]
+        return self.weights * kind_of(self.actual).losses(self.actual, probabilities)
 
     def choose(
         self, new: CrossValidation, old: CrossValidation

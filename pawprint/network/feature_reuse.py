@@ -22,10 +22,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
+from pawprint.base.labels import UNLABELLED
 from pawprint.base.threads import architecture, map_items, track
 from pawprint.given.archive import Archive
 from pawprint.network import store

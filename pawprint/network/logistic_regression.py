@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from pawprint.base.label_cells import sigmoid
+from pawprint.base.label_kind import kind_of, sigmoid
 from pawprint.base.rounding import to_step
 
 MAX_HALVINGS = 30
@@ -40,19 +40,28 @@ class Regression(NamedTuple):
     """A fitted model: float32 weights `(columns, units)` and intercepts `(units,)`.
 
     `classes` are the sorted indices of the classes in the data. With two classes there is one unit,
-    which outputs the logit of the second class. If they are not `exclusive`, they are the indices
-    of all labels, and each has a unit with a sigmoid.
+    which outputs the logit of the second class.
     """
 
     classes: np.ndarray
     weights: np.ndarray
     intercepts: np.ndarray
-    exclusive: bool = True
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Return float64 probabilities `(rows, classes)` for float32 rows `(rows, columns)`."""
-        logits = multiply(rows, self.weights.astype(np.float64)) + self.intercepts
-        return np.exp(_log_probabilities(logits)) if self.exclusive else sigmoid(logits)
+        return np.exp(_log_probabilities(self.logits(rows)))
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """Return float64 logits `(rows, units)`, like `predict`."""
+        return multiply(rows, self.weights.astype(np.float64)) + self.intercepts
+
+
+class LabelRegression(Regression):
+    """A model of labels that do not exclude each other; each has a unit. `classes` are all."""
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        """Return the probability of each label, like `Regression`."""
+        return sigmoid(self.logits(rows))
 
 
 @contextlib.contextmanager
@@ -325,7 +334,7 @@ class _LabelLoss(_Loss):
         of_all[self.classes] = intercepts
         columns = np.zeros((len(weights), len(of_all)), weights.dtype)
         columns[:, self.classes] = weights
-        return Regression(np.arange(len(of_all)), columns, of_all, exclusive=False)
+        return LabelRegression(np.arange(len(of_all)), columns, of_all)
 
 
 class _Problem(NamedTuple):
@@ -336,7 +345,7 @@ class _Problem(NamedTuple):
 
     @classmethod
     def of(cls, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> Self:
-        if targets.ndim == 1:
+        if kind_of(targets).exclusive:
             classes, numbers = np.unique(targets, return_inverse=True)
             is_class = numbers[:, None] == np.arange(len(classes))
             is_unit = is_class if len(classes) > 2 else is_class[:, -1:]

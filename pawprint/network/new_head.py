@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import sample_weights
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError, counted
 from pawprint.base.folds import draw_places, hash_keys
 from pawprint.base.threads import count_cores
+from pawprint.base.weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,
@@ -65,7 +65,7 @@ def learn_head(
             features = store.open("validation", *kinds_of(has_blocks))
             validation = features, store.classes("validation")
             return solve(examples, validation, cross_validation, part)
-        if not examples.exclusive:
+        if not examples.kind.exclusive:
             raise InputError(
                 f"clean.several_labels: expected images that fit into memory, as Keras trains no "
                 f"such head. Received: {len(examples.actual):,} with {examples.classes:,} labels"

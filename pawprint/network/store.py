@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pawprint.base.classes import UNKNOWN, UNLABELLED
 from pawprint.base.columns import SPLITS, TRAIN
 from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
-from pawprint.base.label_cells import encode
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import UNKNOWN, UNLABELLED
 from pawprint.base.threads import map_in_threads
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class StoredExamples(NamedTuple):
     folders: Mapping[str, Path]
     images: "pd.DataFrame"
     labels: list[str]
-    exclusive: bool = True
+    kind: LabelKind = ONE_CLASS
 
     def has(self, kind: str) -> bool:
         """Return whether rows of a kind are stored."""
@@ -240,9 +240,9 @@ class StoredExamples(NamedTuple):
         return open_features(self.folders[split], kinds, images, themselves=split != TRAIN)
 
     def classes(self, split: str) -> np.ndarray:
-        """Return the labels of each image in a split, as from `encode`."""
+        """Return the labels of each image in a split, encoded."""
         labels = self.images["label"][self.images["split"] == split]
-        return encode(labels, self.labels, self.exclusive)
+        return self.kind.encode(labels, self.labels)
 
 
 def stored_shapes(folder: Path) -> Kinds:
@@ -252,11 +252,11 @@ def stored_shapes(folder: Path) -> Kinds:
 
 
 def stored_examples(
-    folder: Path, images: "pd.DataFrame", labels: list[str], exclusive: bool = True
+    folder: Path, images: "pd.DataFrame", labels: list[str], kind: LabelKind = ONE_CLASS
 ) -> StoredExamples:
     """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
     folders = {split: folder / split for split in SPLITS}
-    return StoredExamples(folders, images, labels, exclusive)
+    return StoredExamples(folders, images, labels, kind)
 
 
 def open_features(

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import balanced_weights
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError
 from pawprint.base.threads import track
+from pawprint.base.weights import balanced_weights
 from pawprint.network import keras_model
 from pawprint.network.hardware import computing_in, keras
 from pawprint.network.heads import HeadWeights

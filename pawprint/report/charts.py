@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pawprint.base.classes import PREDICTED
+from pawprint.base.columns import PREDICTED
 from pawprint.base.errors import name_in_folder
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.base.tables import spread

@@ -12,9 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
+from pawprint.base.labels import UNKNOWN
 from pawprint.data.splitting import FEW
 from pawprint.given.archive import Archive
 from pawprint.given.decoding.jpeg import decoded_side

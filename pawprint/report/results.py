@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pawprint.base.label_kind import LabelKind
 from pawprint.report import pages
 from pawprint.scores.label_rows import NOT, split_labels
 
@@ -17,6 +18,7 @@ class Results(NamedTuple):
 
     params: dict
     metadata: dict
+    label_kind: LabelKind
     training: dict
     scores: pd.DataFrame
     images: pd.DataFrame
@@ -36,12 +38,12 @@ class Results(NamedTuple):
     @property
     def exclusive(self) -> bool:
         """Whether each photo shows one of the labels, which are then called classes."""
-        return self.metadata["exclusive"]
+        return self.label_kind.exclusive
 
     @property
     def kind(self) -> str:
         """What the labels are called."""
-        return "class" if self.exclusive else "label"
+        return self.label_kind.noun
 
     @property
     def sentence(self) -> str:

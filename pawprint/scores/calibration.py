@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import SIGNIFICANT, log_losses
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import to_indicators
+from pawprint.base.label_kind import ONE_CLASS, kind_of
 from pawprint.base.rounding import significant
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.outputs import Outputs
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import (
     CONFIDENCE,
+    SIGNIFICANT,
     fraction_interval,
     independent_counts,
     independent_images,
@@ -70,11 +70,11 @@ def fit_rules(
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray, weight: float = 1) -> float:
-    """Return the temperature in TEMPERATURES that minimises the log loss of `to_probabilities`.
+    """Return the temperature in TEMPERATURES that minimises the log loss of classes.
 
     It has DIGITS significant digits.
 
-    `actual` contains class indices, int `(images,)`, and `logits` are as in `to_probabilities`.
+    `actual` contains class indices, int `(images,)`, and `logits` are `(images, units)`.
     `weight` is how much an image counts, less than 1 if images are not independent.
     Unlike the original paper, this adds a prior around 1: with few images, all predicted correctly,
     the loss would be lowest at 0. With hundreds of images, the prior has little effect.
@@ -98,7 +98,7 @@ def _slope(logarithm: float, logits: np.ndarray, actual_logits: np.ndarray, weig
     It is the derivative with respect to `logarithm`, the logarithm of a temperature.
     """
     temperature = np.exp(logarithm)
-    expected = np.sum(to_probabilities(logits, temperature) * logits, axis=-1)
+    expected = np.sum(ONE_CLASS.to_probabilities(logits, temperature) * logits, axis=-1)
     return logarithm / PRIOR**2 + weight * np.sum(actual_logits - expected) / temperature
 
 
@@ -112,20 +112,18 @@ def calibrate(
     Labels that do not exclude each other take no images from each other.
     """
     temperature = significant_temperature(actual, logits, groups) if params.temperature else 1.0
-    exclusive = actual.ndim == 1
-    probabilities = to_probabilities(logits, temperature, exclusive)
+    kind = kind_of(actual)
+    probabilities = kind.to_probabilities(logits, temperature)
     thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
-    is_of = to_indicators(actual, len(labels))
-    is_named = probabilities >= 0.5
-    if exclusive:
-        is_named = to_indicators(probabilities.argmax(axis=1), len(labels))
+    is_of = kind.indicators(actual, len(labels))
+    is_named = kind.indicators(kind.predict(probabilities), len(labels))
     for label, recall in (params.recall or {}).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
         is_found = is_left & is_named[:, index]
         thresholds[label] = choose_threshold(is_of[:, index], is_found, probability, recall)
-        if exclusive:
+        if kind.exclusive:
             is_left &= probability < thresholds[label]
     return temperature, thresholds
 
@@ -140,11 +138,11 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.n
     (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
     """
     weight = independent_images(groups) / len(groups)
-    if actual.ndim == 2:
+    if not kind_of(actual).exclusive:
         actual, logits = actual.ravel().astype(int), logits.reshape(-1, 1)
     temperature = fit_temperature(actual, logits, weight)
-    before = log_losses(actual, to_probabilities(logits, 1.0)).sum()
-    after = log_losses(actual, to_probabilities(logits, temperature)).sum()
+    before = ONE_CLASS.losses(actual, ONE_CLASS.to_probabilities(logits)).sum()
+    after = ONE_CLASS.losses(actual, ONE_CLASS.to_probabilities(logits, temperature)).sum()
     # The probability that a chi-squared variable with one degree of freedom is larger.
     p_value = math.erfc((weight * max(before - after, 0)) ** 0.5)
     return temperature if p_value < SIGNIFICANT else 1.0
@@ -250,7 +248,7 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
-    probabilities = to_probabilities(outputs.logits, metadata.temperature, metadata.exclusive)
+    probabilities = metadata.kind.to_probabilities(outputs.logits, metadata.temperature)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
 
 

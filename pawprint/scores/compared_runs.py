@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN, UNSURE
 from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError, counted, name_some
-from pawprint.base.label_cells import labels_in, names_in
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import UNKNOWN, UNSURE
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
@@ -53,7 +53,7 @@ class Run(NamedTuple):
     is set. `choices` is the content of data/cross_validation.json, or {}. `marked` contains the
     numbers of held-out images labelled unknown and unsure, such as "3 and 0", or "" if they are not
     known. `missing` explains why data are missing, or is "". `labels` contains all classes, or none
-    if they are not known. If a photo can show several of them, they are not `exclusive`.
+    if they are not known, and `label_kind` says whether a photo can show several of them.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Run(NamedTuple):
     marked: str = ""
     missing: str = ""
     labels: Set[str] = frozenset()
-    exclusive: bool = True
+    label_kind: LabelKind = ONE_CLASS
 
     def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
         """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
-        are_shown = names.map(lambda name: not labels.isdisjoint(labels_in(name, self.exclusive)))
+        are_shown = names.map(lambda name: not labels.isdisjoint(self.label_kind.labels_in(name)))
         return are_shown.astype(bool)
 
     @property
@@ -244,11 +244,11 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     independent; if the data of `old` are missing, each image is its own group. If a set has no
     common images, all its images are left out. The best of more epochs is lower by chance, so the
     level of the test is divided by the ratio of the numbers of epochs. Raises InputError if the
-    runs have fewer than two classes or no validation images in common, or differ in `exclusive`.
+    runs have fewer than two classes or no validation images in common, or differ in `label_kind`.
     """
     runs = [old, *new]
-    if len({run.exclusive for run in runs}) > 1:
-        several = name_some([run.name for run in runs if not run.exclusive])
+    if len({run.label_kind for run in runs}) > 1:
+        several = name_some([run.name for run in runs if not run.label_kind.exclusive])
         raise InputError(
             f"nothing can be compared: only in {several} can a photo have several labels "
             "(clean.several_labels), which makes the log loss another measure."
@@ -267,11 +267,11 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
         kind += ", which have also chosen the epoch"
     confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
     results = []
-    each = zip(new, common, compare(deciding, confidence, old.exclusive), classes[1:])
+    each = zip(new, common, compare(deciding, confidence, old.label_kind), classes[1:])
     for run, of_run, comparison, labels in each:
         if BESIDE in of_run:
             name = f"{BESIDE} (decides nothing)"
-            row = set_row(name, of_run[BESIDE], CONFIDENCE, old.exclusive)
+            row = set_row(name, of_run[BESIDE], CONFIDENCE, old.label_kind)
             comparison = comparison._replace(sets=[*comparison.sets, row])
         changed = classes[0] - labels, labels - classes[0]
         results.append(ComparedRun(old, run, comparison, of_run, kind, *changed))
@@ -293,8 +293,8 @@ def _classes_of(runs: Sequence[Run]) -> list[set[str]]:
     if not all(classes):
         tables = [run.places for run in runs]
         names = [t["label"][t["split"].isin(HELD_OUT)] for t in tables]
-        classes = [names_in(cells, run.exclusive) for run, cells in zip(runs, names)]
-    if len(set.intersection(*classes)) < 1 + runs[0].exclusive:
+        classes = [run.label_kind.names_in(cells) for run, cells in zip(runs, names)]
+    if len(set.intersection(*classes)) < runs[0].label_kind.least:
         raise InputError(
             f"nothing can be compared: {' and '.join(run.name for run in runs)} have fewer than "
             "two classes in common. Compare runs with the same classes."
@@ -382,10 +382,10 @@ def read_run(read: Reader, name: str) -> Run:
         run = run._replace(marked=_count_marked(scores))
         if (scores["score"] == "exact").any():
             tables |= {split: join_labels(table) for split, table in tables.items()}
-            run = run._replace(exclusive=False)
+            run = run._replace(label_kind=SEVERAL_LABELS)
     with contextlib.suppress(InputError):
         classes = read(paths.CLASSES_CSV, partial(parse_table, columns=CLASSES))
-        run = run._replace(labels=names_in(classes["label"], run.exclusive))
+        run = run._replace(labels=run.label_kind.names_in(classes["label"]))
     try:
         head, tuned = (
             read(path, partial(parse_table, columns=HISTORY))

@@ -13,6 +13,7 @@ DRAWS = 10_000
 BATCH = 200
 REACHED = 100
 CONFIDENCE = 0.95  # confidence level for all reported intervals
+SIGNIFICANT = 0.05  # p-value below which a difference is significant
 Draw = Callable[[np.random.Generator], np.ndarray]
 
 

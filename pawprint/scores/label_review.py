@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, predicted_labels
-from pawprint.base.label_cells import encode
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
@@ -22,14 +22,17 @@ MIN_OF_ODDS = 3
 
 
 def judge(
-    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str], exclusive: bool = True
+    images: pd.DataFrame,
+    probabilities: np.ndarray,
+    labels: list[str],
+    kind: LabelKind = ONE_CLASS,
 ) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 
     `probabilities` are `(images, labels)`, from a model that was not trained on these images.
-    Unless labels are `exclusive`, the table has JUDGED_LABELS and the probability of each label.
+    With several labels, the table has JUDGED_LABELS and the probability of each label.
     """
-    if not exclusive:
+    if not kind.exclusive:
         of_labels = {PROBABILITY + label: column for label, column in zip(labels, probabilities.T)}
         return images[[*JUDGED_LABELS]].assign(**of_labels)
     rows = np.arange(len(images))
@@ -89,7 +92,7 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
 
     Of near-duplicates, the labels that differ have rows, too.
     """
-    has = encode(judged["label"], labels)
+    has = SEVERAL_LABELS.encode(judged["label"], labels)
     probabilities = judged[[PROBABILITY + label for label in labels]].to_numpy()
     share = has.mean(axis=0)
     odds = np.stack([probabilities * (1 - share), (1 - probabilities) * share])

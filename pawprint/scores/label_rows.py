@@ -6,8 +6,8 @@ A label that an image lacks is called "not " and its name. `dvc plots` counts th
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER
-from pawprint.base.label_cells import SEPARATOR, cell_of, labels_in
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import NEITHER, SEPARATOR, cell_of
 
 NOT = "not "
 
@@ -19,6 +19,7 @@ def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     image with no label at all has one row, of NEITHER.
     """
     cells = zip(predictions["actual"], predictions["predicted"])
+    labels_in = SEVERAL_LABELS.labels_in
     labels = [sorted({*labels_in(a), *labels_in(b)} or {NEITHER}) for a, b in cells]
     column = pd.Series(labels, predictions.index, dtype=object)  # even without rows
     rows = predictions.assign(label=column).explode("label", ignore_index=True)

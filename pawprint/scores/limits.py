@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER
 from pawprint.base.errors import counted
+from pawprint.base.labels import NEITHER
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, largest_excess, linear_interval
 from pawprint.scores.label_rows import split_labels

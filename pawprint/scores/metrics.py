@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import HEADLINES, PREDICTED, UNKNOWN, headline, log_losses
-from pawprint.base.columns import EACH_LABEL, RELIABILITY, ROC, SCORES
-from pawprint.base.label_cells import cell_of, decode, to_indicators
+from pawprint.base.columns import EACH_LABEL, PREDICTED, RELIABILITY, ROC, SCORES
+from pawprint.base.label_kind import LabelKind, kind_of
+from pawprint.base.labels import UNKNOWN, cell_of
 from pawprint.scores import intervals
+from pawprint.scores.headline import HEADLINES, headline
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
@@ -63,19 +64,19 @@ class Predictions:
     is_decided: np.ndarray | None = None
 
     @property
-    def exclusive(self) -> bool:
-        """Whether each image is in one class."""
-        return self.actual.ndim == 1
+    def kind(self) -> LabelKind:
+        """Whether each image is in one class, or can show several labels."""
+        return kind_of(self.actual)
 
     @cached_property
     def is_of(self) -> np.ndarray:
         """Whether each image has each label, bool `(images, labels)`."""
-        return to_indicators(self.actual, len(self.labels))
+        return self.kind.indicators(self.actual, len(self.labels))
 
     @cached_property
     def is_named(self) -> np.ndarray:
         """Whether each label is predicted for each image, bool `(images, labels)`."""
-        return to_indicators(self.predicted, len(self.labels))
+        return self.kind.indicators(self.predicted, len(self.labels))
 
     @property
     def is_right(self) -> np.ndarray:
@@ -88,19 +89,19 @@ class Predictions:
 
         Labels are predicted together, and their probabilities are multiplied as if independent.
         """
-        if self.exclusive:
+        if self.kind.exclusive:
             return self.probabilities[self.is_named]
         return np.where(self.is_named, self.probabilities, 1 - self.probabilities).prod(axis=1)
 
     @property
     def losses(self) -> np.ndarray:
         """The log loss of each image, `(images,)`."""
-        return log_losses(self.actual, self.probabilities)
+        return self.kind.losses(self.actual, self.probabilities)
 
     @property
     def names(self) -> np.ndarray:
         """Each image's predicted class, or its labels in one cell, str `(images,)`."""
-        return decode(self.predicted, self.labels)
+        return self.kind.decode(self.predicted, self.labels)
 
     @property
     def mistakes(self) -> list[str]:
@@ -108,10 +109,10 @@ class Predictions:
 
         For labels, it is lines such as "missed sea" and "named trees".
         """
-        if self.exclusive:
+        if self.kind.exclusive:
             return [f"label: {self.labels[index]}" for index in self.actual]
         kinds = {"missed": self.is_of & ~self.is_named, "named": self.is_named & ~self.is_of}
-        cells = {verb: decode(wrong, self.labels) for verb, wrong in kinds.items()}
+        cells = {verb: self.kind.decode(wrong, self.labels) for verb, wrong in kinds.items()}
         return [
             "\n".join(f"{verb} {cell}" for verb, cell in zip(cells, row) if cell != cell_of([]))
             for row in zip(*cells.values())
@@ -128,7 +129,7 @@ class Predictions:
 
         A label has a curve if some images have it and others do not.
         """
-        if self.exclusive:
+        if self.kind.exclusive:
             return [1] if len(self.labels) == 2 else self.present
         return [index for index in self.present if not self.is_of[:, index].all()]
 
@@ -138,7 +139,7 @@ class Predictions:
 
         They are about the second of two classes, or with more classes the most probable one.
         """
-        if not self.exclusive:
+        if not self.kind.exclusive:
             groups = np.repeat(self.groups, len(self.labels))
             return Samples(EACH_LABEL, self.probabilities.ravel(), self.is_of.ravel(), groups)
         if len(self.labels) == 2:
@@ -322,7 +323,7 @@ def tabulate_scores(predictions: Predictions) -> pd.DataFrame:
     rows = []
     for label, *index in [("",), *((labels[index], index) for index in predictions.present)]:
         for name, score in CATALOGUE.items():
-            applies = score.exclusive in (None, predictions.exclusive)
+            applies = score.exclusive in (None, predictions.kind.exclusive)
             if applies and score.is_of_class == bool(index):
                 values = score.values(predictions, *index)
                 cells = None if values is None else score.measure(values, predictions)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, log_losses
 from pawprint.base.columns import (
     PROBABILITIES,
     PROBABILITY,
@@ -21,7 +20,8 @@ from pawprint.base.columns import (
     predicted_labels,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_cells import decode, encode, named_labels
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import NEITHER
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 
@@ -88,14 +88,14 @@ def with_image(images: pd.DataFrame) -> pd.DataFrame:
     return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
 
 
-def with_confidence(predictions: pd.DataFrame, *, exclusive: bool = True) -> pd.DataFrame:
+def with_confidence(predictions: pd.DataFrame, kind: LabelKind = ONE_CLASS) -> pd.DataFrame:
     """Return a PROBABILITIES table with further columns; rows are numbered from 0.
 
     `confidence` is the probability of what is predicted, in [0, 1], `wrong` is bool, `mistake` says
     what is wrong, and `loss` is the log loss.
     """
     labels = predicted_labels(predictions)
-    actual, predicted = (encode(predictions[n], labels, exclusive) for n in ("actual", "predicted"))
+    actual, predicted = (kind.encode(predictions[n], labels) for n in ("actual", "predicted"))
     groups = predictions["path"].to_numpy()
     read = Predictions(actual, probabilities_in(predictions), predicted, labels, groups)
     return predictions.assign(
@@ -136,9 +136,10 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     """
     if labels := predicted_labels(judged):
         at_least_one = bool((judged["label"] != NEITHER).all())
-        named = named_labels(probabilities_in(judged), at_least_one)
-        table = with_image(judged).assign(actual=judged["label"], predicted=decode(named, labels))
-        return with_confidence(table, exclusive=False)
+        named = SEVERAL_LABELS.predict(probabilities_in(judged), at_least_one=at_least_one)
+        predicted = SEVERAL_LABELS.decode(named, labels)
+        table = with_image(judged).assign(actual=judged["label"], predicted=predicted)
+        return with_confidence(table, SEVERAL_LABELS)
     is_wrong = judged["likely_probability"] > judged["probability"]
     return with_image(judged).assign(
         actual=judged["label"],
@@ -146,7 +147,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
         confidence=judged[["probability", "likely_probability"]].max(axis=1),
         wrong=is_wrong,
         mistake="label: " + judged["label"],
-        loss=log_losses(np.zeros(len(judged), int), judged[["probability"]].to_numpy()),
+        loss=ONE_CLASS.losses(np.zeros(len(judged), int), judged[["probability"]].to_numpy()),
     )
 
 

@@ -6,12 +6,19 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import SIGNIFICANT, headline_strata
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
 from pawprint.base.folds import join_keys
-from pawprint.base.label_cells import are_right
-from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, holm, paired_interval, paired_test
+from pawprint.base.label_kind import kind_of
+from pawprint.scores.headline import headline_strata
+from pawprint.scores.intervals import (
+    CONFIDENCE,
+    SIGNIFICANT,
+    extend_to_zero,
+    holm,
+    paired_interval,
+    paired_test,
+)
 
 MIN_FALL = 0.01  # in accuracy
 
@@ -41,15 +48,17 @@ def compare_folds(
     """Compare the accuracy with series in several folds and with each series in one fold.
 
     `together` and `apart` are the probabilities of the two, `(images, classes)`, with NaN for
-    images without a prediction. `actual` is as in `are_right`, and `groups` contains the groups
+    images without a prediction. `actual` contains encoded labels, and `groups` contains the groups
     that the images have without these series. The p-value is 1 unless the accuracy falls by more
     than MIN_FALL.
     """
     is_predicted = ~np.isnan(together + apart).any(axis=1)
     if not is_predicted.any():
         return Comparison(1, 1)
-    right = are_right(actual[is_predicted], together[is_predicted])
-    right_apart = are_right(actual[is_predicted], apart[is_predicted])
+    kind = kind_of(actual)
+    actual = actual[is_predicted]
+    right = kind.are_right(actual, together[is_predicted], actual)
+    right_apart = kind.are_right(actual, apart[is_predicted], actual)
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
     p_value = paired_test(differences, groups[is_predicted]) if falls else 1.0
@@ -121,7 +130,7 @@ def tabulate_curve(
     """Return a LEARNING_CURVE table for the images that every fit predicts; it may be empty.
 
     `curve` maps the number of images in a fit to cross-validated probabilities `(images, classes)`,
-    and `actual` is as in `are_right`. Images in the same one of the `groups` count as one.
+    and `actual` contains encoded labels. Images in the same one of the `groups` count as one.
     """
     is_predicted = np.ones(len(actual), bool)
     for probabilities in curve.values():
@@ -131,12 +140,12 @@ def tabulate_curve(
     actual = actual[is_predicted]
     groups = groups[is_predicted]
     right: np.ndarray | None = None
-    score, strata = headline_strata(actual, actual.ndim == 1)
+    score, strata = headline_strata(actual, kind_of(actual))
     weights = 1 / np.bincount(strata)[strata]
     rows = []
     for images, probabilities in curve.items():
         before = right
-        right = are_right(actual, probabilities[is_predicted])
+        right = kind_of(actual).are_right(actual, probabilities[is_predicted], actual)
         row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before

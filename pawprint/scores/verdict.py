@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import HEADLINES, headline_strata, log_losses
+from pawprint.base.label_kind import ONE_CLASS, LabelKind
 from pawprint.scores import intervals
+from pawprint.scores.headline import HEADLINES, headline_strata
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the
@@ -104,29 +105,29 @@ def pair_probabilities(
     pairs = pd.DataFrame({"actual": actual, "group": groups})
     for suffix, of_model in zip(("_old", ""), probabilities):
         pairs[f"predicted{suffix}"] = of_model.argmax(axis=1)
-        pairs[f"loss{suffix}"] = log_losses(actual, of_model)
+        pairs[f"loss{suffix}"] = ONE_CLASS.losses(actual, of_model)
     return pairs.dropna(subset=["loss_old", "loss"])
 
 
 def compare(
     runs: Sequence[Mapping[str, pd.DataFrame]],
     confidence: float = intervals.CONFIDENCE,
-    exclusive: bool = True,
+    label_kind: LabelKind = ONE_CLASS,
 ) -> list[ModelComparison]:
     """Compare pairs of models, each given as a table for each set of images, by name.
 
     Each pair is tested once, on all of its images (`paired_test`). The probability of at least one
     wrong verdict is at most `1 - confidence` over all pairs: `holm` determines the levels for tests
-    and intervals. If labels are not `exclusive`, a prediction is right if all of them are.
+    and intervals. With several labels, a prediction is right if all of them are.
     """
     wholes = [pd.concat(sets.values(), ignore_index=True) for sets in runs]
     p_values = [p_value_of(whole) for whole in wholes]
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
-        rows = [set_row(*each, confidence, exclusive) for each in sets.items()]
+        rows = [set_row(*each, confidence, label_kind) for each in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
-        test = difference_in(whole, 1 - level, p_value, exclusive)
+        test = difference_in(whole, 1 - level, p_value, label_kind)
         compared.append(ModelComparison(len(whole), old, new, test, rows))
     return compared
 
@@ -146,21 +147,21 @@ def predicted_by_both(pairs: pd.DataFrame) -> pd.DataFrame:
     return pairs[(pairs["predicted"] != "") & (pairs["predicted_old"] != "")]
 
 
-def set_row(name: str, pairs: pd.DataFrame, confidence: float, exclusive: bool) -> dict:
+def set_row(name: str, pairs: pd.DataFrame, confidence: float, label_kind: LabelKind) -> dict:
     """Return the row of `ModelComparison.sets` for a set of images, tested alone."""
     row: dict = {"images": name, "number": len(pairs)}
     known = predicted_by_both(pairs)
     if len(known):
-        right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
+        right, strata = headline_strata(known["actual"].to_numpy(), label_kind)
         are_right = (known[each] == known["actual"] for each in ("predicted_old", "predicted"))
         row[right] = [each.groupby(strata).mean().mean() for each in are_right]
     row["log loss"] = [pairs[each].to_numpy().mean() for each in ("loss_old", "loss")]
-    test = difference_in(pairs, confidence, p_value_of(pairs), exclusive)
+    test = difference_in(pairs, confidence, p_value_of(pairs), label_kind)
     return row | {key: getattr(test, key) for key in ("difference", "low", "high")}
 
 
 def difference_in(
-    pairs: pd.DataFrame, confidence: float, p_value: float, exclusive: bool = True
+    pairs: pd.DataFrame, confidence: float, p_value: float, label_kind: LabelKind = ONE_CLASS
 ) -> LossTest:
     """Return the difference between two models, with its interval."""
     is_significant = p_value < 1 - confidence
@@ -168,7 +169,7 @@ def difference_in(
     known = predicted_by_both(pairs)
     right, of_right = "", (-np.inf, np.inf)
     if len(known):
-        right, strata = headline_strata(known["actual"].to_numpy(), exclusive)
+        right, strata = headline_strata(known["actual"].to_numpy(), label_kind)
         old_right = (known["predicted_old"] == known["actual"]).to_numpy(float)
         new_right = (known["predicted"] == known["actual"]).to_numpy(float)
         changes, groups = new_right - old_right, known["group"].to_numpy()

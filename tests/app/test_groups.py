@@ -10,9 +10,9 @@ from conftest import clean_archive, photos_of, refused, write_files
 from pawprint.app.groups import PER_PAGE, Pages, Pool, find_clusters, read_pool, surest
 from pawprint.app.labelling import ImageKey, order_classes
 from pawprint.base import paths
-from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import PATHS, REJECTED
 from pawprint.base.errors import InputError
+from pawprint.base.labels import UNLABELLED
 from pawprint.base.tables import write_table
 from pawprint.data.sources import fetch
 from pawprint.network.store import INDEX, shard_path, write_shard

@@ -10,8 +10,9 @@ from networks import write_colour_model
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import UNLABELLED
 from pawprint.base.columns import SCORES
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import UNLABELLED
 from pawprint.base.tables import read_table
 from pawprint.commands.params_file import set_params
 from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, find_photos, score
@@ -105,11 +106,11 @@ def test_labels_of_a_photo_that_shows_several_are_read_from_its_cell(here, tmp_p
     rows = [f"{number}.png,{cell}\n" for number, cell in enumerate(cells)]
     files = {f"{number}.png": b"" for number in range(6)} | {"sea/7.png": b""}
     folder = write_files(tmp_path, files | {"metadata.csv": "file_name,label\n" + "".join(rows)})
-    photos = find_photos(tmp_path, folder, ["sea", "sunset"], exclusive=False)
+    photos = find_photos(tmp_path, folder, ["sea", "sunset"], kind=SEVERAL_LABELS)
     assert photos["label"].dropna().tolist() == ["sea|sunset", "sea|sunset", "none", "unknown"]
     assert photos["named"][4] == "moon|sea"
     with refused("expected a metadata.csv with the labels sea"):
-        find_photos(tmp_path, folder / "sea", ["sea"], exclusive=False)
+        find_photos(tmp_path, folder / "sea", ["sea"], kind=SEVERAL_LABELS)
 
 
 def test_wrong_photos_are_listed_with_what_they_were_taken_for(here, tmp_path):

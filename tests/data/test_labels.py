@@ -11,6 +11,7 @@ from PIL import Image
 
 from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
+from pawprint.base.label_kind import SEVERAL_LABELS
 from pawprint.data.labels import describe_labels, without_duplicates
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode
@@ -162,12 +163,12 @@ def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path
     files["metadata.csv"] = f"file_name,label\n{rows}".encode()
     pack(tmp_path / "images.zip", files.items())
     labels = {"sea": ["SEA"], "sunset": ["sunset"]}
-    cleaned = partial(clean_archive, tmp_path / "images.zip", labels=labels, exclusive=False)
+    cleaned = partial(clean_archive, tmp_path / "images.zip", labels=labels, kind=SEVERAL_LABELS)
     kept, rejected, _ = cleaned()
     assert [*kept["label"]] == ["sea|sunset", "none", "sea", "unknown"]
     reasons = rejected["reason"].tolist()
     assert reasons == ["unlabelled", "contradictory", "contradictory"]
-    lines = [*describe_labels(kept, rejected, 0, {}, False)]
+    lines = [*describe_labels(kept, rejected, 0, {}, SEVERAL_LABELS)]
     assert any("2 photos with copies" in line and "5.jpg,sea" in line for line in lines)
     assert not any("exactly one label" in line for line in lines)
     kept, *_ = cleaned(corrections=[Correction("2.jpg", "none"), Correction("6.jpg", "sea|sunset")])
@@ -179,11 +180,11 @@ def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path
     photos = [(f"{number}.jpg", photo(number)) for number in (1, 2, 3)]
     pack(tmp_path / "images.zip", [("metadata.csv", rows.encode()), *photos])
     with refused("metadata.csv: expected labels joined by |", "'sea, sunset'"):
-        clean_archive(tmp_path / "images.zip", labels="auto", exclusive=False)
+        clean_archive(tmp_path / "images.zip", labels="auto", kind=SEVERAL_LABELS)
 
 
 def test_switch_turned_on_by_mistake_is_told():
     images = pd.DataFrame({"label": ["cat", "dog", ""]})
     rejected = pd.DataFrame(columns=list(REJECTED))
-    *_, line = describe_labels(images, rejected, 0, {}, False)
+    *_, line = describe_labels(images, rejected, 0, {}, SEVERAL_LABELS)
     assert "exactly one label" in line and "clean.several_labels: false" in line

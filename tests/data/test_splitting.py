@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import cell_of, one_per_label
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import cell_of
 from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
@@ -306,7 +307,7 @@ def test_given_test_set_that_shows_each_label_stays_as_it_is(place):
     table = images({"/a": 100}).assign(archive_split=["test"] * 20 + ["train"] * 80)
     table["label"] = ["indoor|sun"] * 20 + ["indoor"] * 40 + ["sun"] * 40
     table.loc[place, "label"] = "none"
-    rows, *_ = split(table, PARAMS, {}, exclusive=False)
+    rows, *_ = split(table, PARAMS, {}, kind=SEVERAL_LABELS)
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
 
 
@@ -314,7 +315,7 @@ def test_given_test_set_gets_only_the_labels_that_it_lacks():
     table = images({"/a": 100}).assign(archive_split=["test"] * 20 + ["train"] * 80)
     others = ["indoor"] * 30 + ["sun"] * 30 + ["rare"] * 12 + ["none"] * 8
     table["label"] = ["indoor|sun"] * 20 + others
-    rows, *_ = split(table, PARAMS, {}, exclusive=False)
+    rows, *_ = split(table, PARAMS, {}, kind=SEVERAL_LABELS)
     moved = rows[(rows["split"] == "test") & (rows["archive_split"] == "train")]
     assert set(moved["label"]) == {"rare"}
 
@@ -323,10 +324,10 @@ def test_label_without_training_images_is_refused_even_beside_rarer_ones():
     table = images({"/a": 20}).assign(archive_split=["test"] * 6 + ["train"] * 14)
     table["label"] = ["a|b"] * 3 + ["a|c"] * 3 + ["b", "c"] + ["d"] * 12
     with refused("images of class a for train. Received: none of its 6 images"):
-        split(table, PARAMS, {}, exclusive=False)
+        split(table, PARAMS, {}, kind=SEVERAL_LABELS)
     table["label"] = ["none"] * 6 + ["a"] * 14
     with refused("images of class none for train"):
-        split(table, PARAMS, {}, exclusive=False)
+        split(table, PARAMS, {}, kind=SEVERAL_LABELS)
 
 
 def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
@@ -335,13 +336,14 @@ def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
     table["label"] = [cell_of(n for n in names if rng.random() < names[n]) for _ in range(1000)]
 
     def divided(table: pd.DataFrame) -> pd.DataFrame:
-        rows, alike, _ = split(table, PARAMS, {}, exclusive=False)
+        rows, alike, _ = split(table, PARAMS, {}, kind=SEVERAL_LABELS)
         assert set(alike["contradicts"]) == {""} if len(alike) else True
         assert rows.set_index("path")["label"].to_dict() == dict(zip(table["path"], table["label"]))
         return rows
 
     rows = divided(table)
-    shares = one_per_label(rows).groupby("label")["split"].value_counts(normalize=True)
+    each = SEVERAL_LABELS.one_per_label(rows)
+    shares = each.groupby("label")["split"].value_counts(normalize=True)
     assert all(abs(share - 0.2) < 0.03 for share in shares.xs("test", level="split"))
     moved = []
     for place in range(0, 1000, 50):

@@ -13,8 +13,8 @@ import pytest
 from conftest import clean_archive, photo, photos_of, refused, tarred, write_files
 from faults import flipped, part
 
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import pack
+from pawprint.base.labels import UNKNOWN
 from pawprint.data.sources import fetch
 from pawprint.given.tar import PADDING
 

@@ -8,6 +8,7 @@ import pytest
 from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
+from pawprint.base.label_kind import SEVERAL_LABELS
 from pawprint.given.user_tables import Correction, classes_given, csv_rows, read_corrections
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
@@ -115,7 +116,7 @@ def test_cell_joins_known_labels(tmp_path, cell, label):
     table.write_text(f"path;label\ncats/1.jpg;{cell}\n", encoding="utf-8")
     problem = refused("line 2: expected the label", "joined by |", f"Received: {cell!r}")
     with problem if label is None else contextlib.nullcontext():
-        (correction,) = read_corrections(table, MEMBERS, LABELS, exclusive=False)
+        (correction,) = read_corrections(table, MEMBERS, LABELS, kind=SEVERAL_LABELS)
         assert correction == Correction("cats/1.jpg", label)
 
 
@@ -130,7 +131,7 @@ def test_empty_cell_is_not_none_in_a_source_without_labels(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label\ncats/1.jpg,\n", encoding="utf-8")
     with refused("labels.csv", "Received: ''"):
-        classes_given(read_corrections(table, MEMBERS, exclusive=False), exclusive=False)
+        classes_given(read_corrections(table, MEMBERS, kind=SEVERAL_LABELS), kind=SEVERAL_LABELS)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
 
-from pawprint.base.classes import UNKNOWN, class_probabilities
+from pawprint.base.label_kind import ONE_CLASS
+from pawprint.base.labels import UNKNOWN
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
 
@@ -111,6 +112,6 @@ def test_image_below_the_confidence_is_unsure_unless_it_is_unknown(tmp_path):
     ],
 )
 def test_probabilities_of_an_image_sum_to_1(output, expected):
-    assert class_probabilities(np.array(output)) == pytest.approx(np.array(expected))
-    of_one = class_probabilities(np.array(output[0]))
+    assert ONE_CLASS.of_units(np.array(output)) == pytest.approx(np.array(expected))
+    of_one = ONE_CLASS.of_units(np.array(output[0]))
     assert of_one == pytest.approx(expected[0])

@@ -10,8 +10,8 @@ from made_up_examples import examples_of
 from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.base.classes import sample_weights
 from pawprint.base.folds import FOLDS
+from pawprint.base.weights import sample_weights
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (

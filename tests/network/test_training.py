@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_features
 
-from pawprint.model.outputs import to_probabilities
+from pawprint.base.label_kind import ONE_CLASS
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
 from pawprint.network.keras_model import build_head, load_model, parts, save_model
 from pawprint.network.store import stored_examples
@@ -172,7 +172,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
     params = epochs_of(60)
     head = build_head(LOGITS, 3)
     arrays, measured, _ = train_head(head, Data(train, train), Phase("", params, is_balanced=True))
-    (predicted,) = to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
+    (predicted,) = ONE_CLASS.to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
     losses = -np.log(predicted[labels.astype(int)])  # all images weigh the same in validation
     assert measured["loss"] == pytest.approx(losses.mean(), rel=1e-4)
     assert predicted == pytest.approx(1 / 3, abs=0.02)

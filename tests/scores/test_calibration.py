@@ -6,11 +6,10 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from pawprint.base.classes import predicted_classes
 from pawprint.base.errors import InputError
-from pawprint.base.label_cells import sigmoid
+from pawprint.base.label_kind import ONE_CLASS, sigmoid
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.outputs import Outputs
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
@@ -128,8 +127,8 @@ def test_named_class_is_found_as_often_as_wished_wherever_its_name_stands(named)
     _, thresholds = calibrate(
         wishes(**{named: 0.9}), LABELS, actual, logits, np.arange(len(actual))
     )
-    probabilities = to_probabilities(logits)
-    predicted = predicted_classes(probabilities, {index: thresholds[named]})
+    probabilities = ONE_CLASS.to_probabilities(logits)
+    predicted = ONE_CLASS.predict(probabilities, {index: thresholds[named]})
     before = probabilities.argmax(axis=1)
     assert (before[actual == index] == index).mean() < 0.8
     assert 0.9 <= (predicted[actual == index] == index).mean() < 0.92
@@ -157,7 +156,7 @@ def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes,
             params, labels, here.actual, here.logits, np.arange(len(here.actual))
         )
         for outputs in (here, others)[: 2 if classes == 2 else 1]:
-            probabilities = to_probabilities(outputs.logits)
+            probabilities = ONE_CLASS.to_probabilities(outputs.logits)
             was_found = probabilities.argmax(axis=1) == 0
             assert (probabilities[was_found, 0] >= thresholds["ant"]).all()
         served = Metadata(
@@ -165,7 +164,7 @@ def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes,
         )
         _, line, _ = describe_rules(params, served, here, np.arange(len(here.actual)))
         promised = int(re.search("at least ([0-9]+)% will be found .95%", line)[1]) / 100
-        is_found = to_probabilities(others.logits)[:, 0] >= thresholds["ant"]
+        is_found = ONE_CLASS.to_probabilities(others.logits)[:, 0] >= thresholds["ant"]
         kept += is_found[others.actual == 0].mean() > promised - 0.005
     assert kept >= 95
     given = params.model_copy(update={"recall": None, "threshold": thresholds})
@@ -183,7 +182,7 @@ def test_first_of_two_named_classes_gets_its_images_first(of_second):
         wishes(cow=0.9, ant=of_second), LABELS, actual, logits, np.arange(len(actual))
     )
     order = {LABELS.index(name): value for name, value in thresholds.items()}
-    predicted = predicted_classes(to_probabilities(logits), order)
+    predicted = ONE_CLASS.predict(ONE_CLASS.to_probabilities(logits), order)
     first, second = ((predicted[actual == index] == index).mean() for index in (2, 0))
     assert first >= 0.9
     warning = describe_recall("ant", of_second, second)

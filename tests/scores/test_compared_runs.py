@@ -10,6 +10,7 @@ from conftest import PROJECT
 from pawprint.base import paths
 from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError
+from pawprint.base.label_kind import SEVERAL_LABELS
 from pawprint.scores.compared_runs import (
     IDENTICAL,
     OTHER_CLASSES,
@@ -337,7 +338,7 @@ def of_labels(run: Run) -> Run:
     cells = {"cat": "a", "dog": "a|b"}
     tables = {name: table.replace(cells) for name, table in run.tables.items()}
     split = run.split.replace(cells)
-    return run._replace(tables=tables, split=split, labels={*"ab"}, exclusive=False)
+    return run._replace(tables=tables, split=split, labels={*"ab"}, label_kind=SEVERAL_LABELS)
 
 
 def test_runs_of_several_labels_are_compared_by_photos_with_every_label_right():
@@ -374,7 +375,7 @@ def test_run_of_several_labels_is_read_from_a_row_for_each_label():
         return parse(contents[path].encode() if path in contents else (PROJECT / path).read_bytes())
 
     run = read_run(read, "run")
-    assert not run.exclusive and run.labels == {*"ab"} and not run.missing
+    assert run.label_kind is SEVERAL_LABELS and run.labels == {*"ab"} and not run.missing
     pd.testing.assert_frame_equal(run.tables["test"], made)
     (folds,) = run.tables[TRAINING].to_dict("records")
     assert folds["predicted"] == "b"  # each photo has a label, so the most probable is named

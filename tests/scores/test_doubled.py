@@ -10,7 +10,6 @@ from made_up_run import write_run
 from test_limits import run_of
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN, Difference
 from pawprint.base.columns import (
     DECIDED,
     IMAGES,
@@ -21,10 +20,12 @@ from pawprint.base.columns import (
     SCORES,
     UNKNOWN_IMAGES,
 )
+from pawprint.base.labels import UNKNOWN
 from pawprint.base.tables import read_table, write_table
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
+from pawprint.network.cross_validation import Difference
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import fit_rules
 from pawprint.scores.limits import rank_limits

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.base.label_cells import decode
+from pawprint.base.label_kind import SEVERAL_LABELS
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
@@ -253,12 +253,13 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     is_wrong = rng.random(has.shape) < [[missed, 0.05, 0.05, 0.05]] * has
     is_wrong |= rng.random(has.shape) < [[0.02, surplus, 0.02, 0.02]] * ~has
     names = [f"{number}.jpg" for number in range(len(has))]
-    images = pd.DataFrame({"path": names, "group": names, "label": decode(has, LABELS)})
+    cells = SEVERAL_LABELS.decode(has, LABELS)
+    images = pd.DataFrame({"path": names, "group": names, "label": cells})
     images = images.assign(split="test", pixels_sha256=names)
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
     said = Predictions(has, probabilities, has ^ is_wrong, LABELS, np.array(names))
-    table = with_confidence(tabulate(images, said), exclusive=False)
-    judged = judge(images[:0], probabilities[:0], LABELS, exclusive=False)
+    table = with_confidence(tabulate(images, said), kind=SEVERAL_LABELS)
+    judged = judge(images[:0], probabilities[:0], LABELS, kind=SEVERAL_LABELS)
     curve, to_review = run_of().learning_curve, pd.DataFrame()
     metadata = METADATA | {"exclusive": False}
     return RunData(images, judged, {"test": table}, curve, {}, to_review, metadata)

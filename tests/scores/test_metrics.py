@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from pawprint.base.classes import headline, predicted_classes
+from pawprint.base.label_kind import ONE_CLASS
 from pawprint.scores import metrics
+from pawprint.scores.headline import headline
 from pawprint.scores.intervals import fraction_interval
 
 LABELS = ["cat", "dog"]
@@ -34,7 +35,7 @@ def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
 
 
 def test_scores_are_those_computed_by_hand():
-    predicted = predicted_classes(PROBABILITIES, {1: 0.5})
+    predicted = ONE_CLASS.predict(PROBABILITIES, {1: 0.5})
     predictions = predictions_of(ACTUAL, PROBABILITIES, predicted, LABELS)
     scores = metrics.tabulate_scores(predictions)
     assert value(scores, "accuracy") == 0.8

@@ -14,7 +14,6 @@ from networks import PLAIN, weights_of, write_features
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import (
     JUDGED,
     LEARNING_CURVE,
@@ -28,6 +27,8 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, read_json, write_json, write_text
+from pawprint.base.label_kind import ONE_CLASS
+from pawprint.base.labels import UNKNOWN
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
@@ -230,6 +231,6 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, exclusive=True)
+        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, ONE_CLASS)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]

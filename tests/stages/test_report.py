@@ -24,7 +24,8 @@ from pawprint.base.columns import (
     SPLITS,
 )
 from pawprint.base.files import write_json
-from pawprint.base.label_cells import cell_of, labels_in
+from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import cell_of
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.export_page import facts_of
 from pawprint.commands.params_file import overlay
@@ -168,12 +169,12 @@ def test_images_that_show_several_labels_are_counted_and_their_errors_named(othe
     for score, label in ("exact", ""), ("found", ""), ("named_right", ""), ("roc_auc", "unknown"):
         assert describe_score(score_of(scores, "test", score, label)) in card
     images = read_table(other / paths.SPLIT_CSV, SPLIT)
-    shows = images["label"].map(labels_in).map(lambda cell: labels[0] in cell)
+    shows = images["label"].map(SEVERAL_LABELS.labels_in).map(lambda cell: labels[0] in cell)
     counts = [*pd.crosstab(shows, images["split"]).loc[True, ["train", "validation", "test"]]]
     assert f"| \\<sea\\> | {' | '.join(map(str, [*counts, sum(counts)]))} |" in card
     assert "| all | 40 | 40 | 40 | 120 |" in card
     wrong = of_test[of_test["actual"] != of_test["predicted"]].iloc[0]
-    missed, named = ({*labels_in(wrong[name])} for name in ("actual", "predicted"))
+    missed, named = ({*SEVERAL_LABELS.labels_in(wrong[name])} for name in ("actual", "predicted"))
     texts = {"missed": cell_of(missed - named), "named": cell_of(named - missed)}
     mistake = ", ".join(f"{verb} {cell}" for verb, cell in texts.items() if cell != "none")
     assert f"<b>{html.escape(mistake)}</b>" in page

@@ -14,12 +14,13 @@ from PIL import Image
 from examples.demo import FOOD, draw_picture
 from pawprint import load
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import write_json
+from pawprint.base.label_kind import ONE_CLASS
+from pawprint.base.labels import UNKNOWN
 from pawprint.commands.params_file import overlay
 from pawprint.given.archive import open_archive
 from pawprint.given.reading import decode, open_image
-from pawprint.model.outputs import Outputs, to_probabilities
+from pawprint.model.outputs import Outputs
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
@@ -111,8 +112,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
         assert seen >= 12
         unknown = Outputs.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
         temperature = model.metadata.temperature
-        for name, probabilities in zip(
-            ("unknown/0.jpg", "unknown/1.jpg"), to_probabilities(unknown.logits, temperature)
-        ):
+        of_unknown = ONE_CLASS.to_probabilities(unknown.logits, temperature)
+        for name, probabilities in zip(("unknown/0.jpg", "unknown/1.jpg"), of_unknown):
             image = open_image(archive, name, model.metadata.decoded_side)
             assert model.predict(image).probabilities == pytest.approx(probabilities, abs=1e-5)

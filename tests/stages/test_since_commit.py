@@ -13,7 +13,6 @@ from conftest import PROJECT, change, commit, git_init, write_files
 from made_up_run import OF_FILE, write_photos
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import (
     HISTORY,
     IMAGES,
@@ -25,6 +24,7 @@ from pawprint.base.columns import (
     SPLIT,
 )
 from pawprint.base.files import md5, read_json, write_json
+from pawprint.base.labels import UNKNOWN
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_yaml
 from pawprint.given.user_tables import EMPTY_TABLES

@@ -11,7 +11,6 @@ from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import UNKNOWN
 from pawprint.base.columns import (
     IMAGES,
     JUDGED,
@@ -22,6 +21,7 @@ from pawprint.base.columns import (
     UNKNOWN_IMAGES,
 )
 from pawprint.base.files import pack, write_json
+from pawprint.base.labels import UNKNOWN
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.base.tables import write_table
 from pawprint.given.archive import open_archive

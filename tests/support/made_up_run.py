@@ -9,7 +9,6 @@ from conftest import encode
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.classes import PREDICTED, predicted_classes
 from pawprint.base.columns import (
     DECIDED,
     HISTORY,
@@ -19,6 +18,7 @@ from pawprint.base.columns import (
     LEARNING_CURVE,
     MEASURES,
     NEAR_DUPLICATES,
+    PREDICTED,
     REJECTED,
     RELIABILITY,
     ROC,
@@ -29,7 +29,7 @@ from pawprint.base.columns import (
     columns_of_judged,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.label_cells import decode
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS
 from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.scores.label_review import judge
@@ -55,7 +55,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
     both = []
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
-        predicted = predicted_classes(probabilities, {})
+        predicted = ONE_CLASS.predict(probabilities, {})
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
         groups = np.arange(len(actual))
         predictions = Predictions(actual, probabilities, predicted, labels, groups, unknown)
@@ -166,7 +166,7 @@ def write_label_run(workspace: Path) -> list[str]:
     split = read_table(workspace / paths.SPLIT_CSV, SPLIT)
     shown = np.random.default_rng(0).random((len(split), 3)) < 0.4
     shown[:, 1] &= split["split"] == "train"
-    split = split.assign(label=decode(shown, labels))
+    split = split.assign(label=SEVERAL_LABELS.decode(shown, labels))
     write_table(workspace / paths.SPLIT_CSV, split, SPLIT)
     is_wrong = split.groupby("split").cumcount() < 3
     named = np.where(is_wrong.to_numpy()[:, None], ~shown & [True, False, True], shown)
@@ -175,7 +175,7 @@ def write_label_run(workspace: Path) -> list[str]:
     for name, images in split.groupby("split"):
         of_split = (array[images.index] for array in arrays)
         predictions = Predictions(*of_split, labels, images["path"].to_numpy())
-        judged = judge(images, predictions.probabilities, labels, exclusive=False)
+        judged = judge(images, predictions.probabilities, labels, kind=SEVERAL_LABELS)
         if name == "train":
             path = workspace / paths.CROSS_VALIDATION_CSV
             write_table(path, judged, columns_of_judged(judged))

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pawprint.base.classes import problem_of_labels
+from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.pipeline.params import section
 
 
@@ -44,6 +44,11 @@ class Clean(section.Section):
     bits: section.Bits
     several_labels: bool
 
+    @property
+    def kind(self) -> LabelKind:
+        """Whether each image is in one class, or can show several labels."""
+        return SEVERAL_LABELS if self.several_labels else ONE_CLASS
+
     @field_validator("labels")
     @classmethod
     def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
@@ -57,7 +62,7 @@ class Clean(section.Section):
                 raise ValueError(
                     f"expected each folder once, ignoring case. Received: {folder!r} twice"
                 )
-        if problem := problem_of_labels(labels):
+        if problem := ONE_CLASS.problem_of_labels(labels):
             raise ValueError(problem)
         return {
             normalize("NFC", label): [normalize("NFC", folder) for folder in names]

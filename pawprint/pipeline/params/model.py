@@ -7,9 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pawprint.base.classes import are_imbalanced, problem_of_named
 from pawprint.base.errors import one_of
+from pawprint.base.label_kind import LabelKind
 from pawprint.base.paths import PARAMS
+from pawprint.base.weights import are_imbalanced
 from pawprint.base.yaml_file import read_yaml
 from pawprint.pipeline.params import section
 from pawprint.pipeline.params.data import Augment, Clean, Fetch, Split
@@ -273,11 +274,11 @@ class Calibrate(section.Section):
         return self.with_one_of("threshold", "recall")
 
 
-def problem_of_threshold(params: Calibrate, labels: Sequence[str], exclusive: bool) -> str | None:
+def problem_of_threshold(params: Calibrate, labels: Sequence[str], kind: LabelKind) -> str | None:
     """Explain why thresholds or recalls do not fit these classes, or return None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
-        if value and (problem := problem_of_named(value, labels, exclusive)):
+        if value and (problem := kind.problem_of_values(value, labels)):
             return f"calibrate.{key}: {problem}"
     return None
 
@@ -306,8 +307,8 @@ class Params(section.Section):
                 "linear layer. Set epochs, such as {number: 10}, or remove the dense layer"
             )
         if isinstance(self.clean.labels, dict):  # otherwise, classes are only known after `clean`
-            labels, exclusive = sorted(self.clean.labels), not self.clean.several_labels
-            problem = problem_of_threshold(self.calibrate, labels, exclusive) or problem
+            labels = sorted(self.clean.labels)
+            problem = problem_of_threshold(self.calibrate, labels, self.clean.kind) or problem
         not_of_several = {
             "head.dense": self.head.dense is not None,
             "train_extract.epochs": self.train_extract.epochs is not None,
