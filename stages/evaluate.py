@@ -23,8 +23,7 @@ import pandas as pd
 from pawprint.base import columns, paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import parse_file, read_json, write_json
-from pawprint.base.label_kind import LabelKind
-from pawprint.base.labels import NEITHER, UNKNOWN
+from pawprint.base.labels import NEITHER, UNKNOWN, LabelKind
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
@@ -32,7 +31,7 @@ from pawprint.given.decoding.jpeg import decoded_side
 from pawprint.given.metadata_csv import crop_rule_of
 from pawprint.given.user_tables import reviewed_images
 from pawprint.model.metadata import LabelMetadata, Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
@@ -60,14 +59,14 @@ def main() -> None:
     split = with_groups(read_table(paths.SPLIT_CSV, columns.SPLIT), choices)
     keys = {name: split["pixels_sha256"][split["split"] == name] for name in HELD_OUT}
     outputs = {
-        name: Outputs.read(paths.OUTPUTS / f"{name}.npz", keys.get(name))
+        name: Logits.read(paths.OUTPUTS / f"{name}.npz", keys.get(name))
         for name in (columns.TRAIN, *HELD_OUT, UNKNOWN)
     }
     metadata = write_model(split, outputs)
     write_scores(split, outputs, metadata)
 
 
-def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
+def write_model(split: pd.DataFrame, outputs: dict[str, Logits]) -> Metadata:
     """Write the served model with rules fitted on validation and print them. Returns the rules.
 
     `split` is the SPLIT table, and `outputs` are keyed by split. Test images are not used.
@@ -106,7 +105,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     return metadata
 
 
-def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Metadata) -> None:
+def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Metadata) -> None:
     """Write scores and predictions for both splits, given the outputs by split; print results.
 
     The rules are fitted on validation, so only the scores on test are unbiased.
@@ -149,7 +148,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
 
 
 def tabulate_images(
-    rows: pd.DataFrame, outputs: Outputs, predictions: metrics.Predictions
+    rows: pd.DataFrame, outputs: Logits, predictions: metrics.Predictions
 ) -> pd.DataFrame:
     """Return the tables PROBABILITIES and PREDICTED_CLASSES in one, for rows of a SPLIT table.
 

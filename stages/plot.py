@@ -38,9 +38,9 @@ from pawprint.report.pictures import (
 )
 from pawprint.report.results import Results
 from pawprint.report.since_commit import describe_since_commit, images_of
-from pawprint.scores.headline import HEADLINES
 from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
 from pawprint.scores.limits import Limits, RunData, find_limits
+from pawprint.scores.metrics import HEADLINES
 from pawprint.scores.prediction_table import (
     list_errors,
     parse_judged,
@@ -56,7 +56,7 @@ OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
 def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
-    images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
+    images = with_groups(run.images, run.choices).merge(run.files[OF_FILE])
     alike = describe_alike(run.label_kind.count(run.images["label"]))
     limits = find_limits(
         RunData(
@@ -64,7 +64,7 @@ def main() -> None:
             run.judged,
             run.predictions,
             run.curve,
-            run.training,
+            run.choices,
             run.to_review,
             run.metadata,
             alike,
@@ -103,7 +103,7 @@ def read_results() -> Results:
         params={name: hide_secrets(section) for name, section in params.items()},
         metadata=metadata.model_dump(),
         label_kind=metadata.kind,
-        training=read_json(paths.CROSS_VALIDATION_JSON),
+        choices=read_json(paths.CROSS_VALIDATION_JSON),
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
         files=files,

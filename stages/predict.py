@@ -21,7 +21,7 @@ from pawprint.base.labels import UNKNOWN
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
-from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
+from pawprint.model.outputs import Logits, compile_for_stored, run_on_stored
 from pawprint.model.unknown_score import DETECTOR_FILE, fit_with_scores
 from pawprint.network.store import DETECTOR_IMAGES
 from pawprint.pipeline.entry import run_stage
@@ -57,9 +57,9 @@ def write_outputs(
 ) -> None:
     """Write the logits of images, averaged over their views, and their unknown scores.
 
-    `to_actual` converts labels to those of `Outputs`.
+    `to_actual` converts labels to those of `Logits`.
     """
-    outputs = Outputs(to_actual(rows["label"]), logits.mean(axis=1), scores)
+    outputs = Logits(to_actual(rows["label"]), logits.mean(axis=1), scores)
     outputs.write(paths.OUTPUTS / f"{name}.npz", rows["pixels_sha256"])
 
 

@@ -31,8 +31,7 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import write_json
-from pawprint.base.label_kind import LabelKind
-from pawprint.base.labels import UNKNOWN, UNLABELLED
+from pawprint.base.labels import UNKNOWN, UNLABELLED, LabelKind
 from pawprint.base.tables import read_table, write_table
 from pawprint.data import labels, splitting
 from pawprint.data.series import describe_single, find_candidates

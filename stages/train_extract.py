@@ -17,7 +17,7 @@ from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT, columns_of_jud
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, write_json
 from pawprint.base.folds import FOLDS
-from pawprint.base.label_kind import SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import SEVERAL_LABELS, LabelKind
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (

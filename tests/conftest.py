@@ -23,7 +23,7 @@ from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.commands.params_file import overlay
 from pawprint.data.cleaning import clean
 from pawprint.data.labels import apply_labels

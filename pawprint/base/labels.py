@@ -1,9 +1,20 @@
-"""Define what labels may be called, and how a cell holds several of them."""
+"""Define what labels may be called, and how classes, which exclude each other, differ from others.
 
-from collections.abc import Iterable
+`Clean.kind` decides once which kind of labels a project has, and an array of labels has a kind.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from pawprint.base.errors import is_printable
+import numpy as np
+
+from pawprint.base.errors import is_printable, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Names that classes cannot have, except for NEITHER in lower case.
 NEITHER = "none"  # in labels.csv, marks an image to reject, unless the source has this class
@@ -47,3 +58,223 @@ def problem_of_names(labels: Iterable[str]) -> str | None:
                 f"{other_label} and {label}"
             )
     return None
+
+
+class LabelKind:
+    """Classes: labels of which each image has exactly one. See ONE_CLASS and SEVERAL_LABELS.
+
+    In tables, an image has a cell: here, its class. In arrays, the labels of images are what
+    `encode` returns: here, class indices, int64 `(…)`. Probabilities are float `(…, labels)`.
+    """
+
+    exclusive = True
+    noun = "class"
+    least = 2  # number of labels
+    needed = "two or more classes"
+    empty: frozenset[str] = frozenset()  # cells that say that an image has no label
+
+    def labels_in(self, cell: str) -> list[str]:
+        """Return the labels in a cell."""
+        return [cell]
+
+    def labels_or_none(self, cell: str) -> list[str]:
+        """Return the labels in a cell, or NEITHER."""
+        return self.labels_in(cell) or [NEITHER]
+
+    def count(self, cells: Iterable[str]) -> Counter[str]:
+        """Return how many cells have each of `labels_or_none`."""
+        return Counter(label for cell in cells for label in self.labels_or_none(cell))
+
+    def names_in(self, cells: Iterable[str]) -> set[str]:
+        """Return the labels in cells."""
+        return {*self.count(cells)} - self.empty
+
+    def problem_of_labels(self, labels: Iterable[str]) -> str | None:
+        """Return the problem with all labels of a project, as "expected ... Received: ..."."""
+        labels = sorted(labels)
+        if len(labels) < self.least:
+            names = ", ".join(map(printable, labels)) or "none"
+            return f"expected {self.needed}. Received: {len(labels)}: {names}"
+        return problem_of_names(labels)
+
+    def problem_of_values(self, values: Mapping[str, float], labels: Sequence[str]) -> str | None:
+        """Explain what is wrong with numbers by label, such as thresholds, or return None.
+
+        All labels may have a number, except one of several classes.
+        """
+        classes = ", ".join(map(printable, labels))
+        if unknown := [name for name in values if name not in labels]:
+            near = difflib.get_close_matches(unknown[0], labels, n=1)
+            hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
+            return f"expected classes. Received: {printable(unknown[0])}. {hint}"
+        if self.exclusive and len(values) >= len(labels):
+            return f"expected at least one class without a value. Received: {classes}"
+        return None
+
+    def one_per_label(self, images: "pd.DataFrame") -> "pd.DataFrame":
+        """Return a row for each of `labels_or_none` of each image, from a table with `label`."""
+        labels = images["label"].map(self.labels_or_none)
+        return images.assign(label=labels).explode("label")
+
+    def strata(self, cells: "pd.Series") -> "pd.Series":
+        """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
+
+        Labels are counted in these cells.
+        """
+        images = self.count(cells)
+        labels = cells.map(self.labels_or_none)
+        return labels.map(lambda each: min(each, key=lambda label: (images[label], label)))
+
+    def encode(self, cells: Iterable[str], labels: list[str]) -> np.ndarray:
+        """Return the labels of images as an array. Another name than these has the index -1."""
+        index = {label: number for number, label in enumerate(labels)}
+        return np.array([index.get(name, -1) for name in cells], np.int64)
+
+    def decode(self, encoded: np.ndarray, labels: list[str]) -> np.ndarray:
+        """Return the cell of each image, str `(…)`."""
+        return np.array(labels)[encoded]
+
+    def indicators(self, encoded: np.ndarray, labels: int) -> np.ndarray:
+        """Return whether each image has each of so many labels, bool `(…, labels)`."""
+        return np.asfortranarray(encoded[..., None] == np.arange(labels))  # read one by one
+
+    def of_units(self, output: np.ndarray) -> np.ndarray:
+        """Return probabilities `(…, labels)`, which sum to 1, from a model's output `(…, units)`.
+
+        A single unit stands for the second of two classes. With more classes, the output is divided
+        by its sum, which is close to 1 in float32.
+        """
+        if output.shape[-1] == 1:
+            return np.concatenate([1 - output, output], axis=-1)
+        return output / output.sum(axis=-1, keepdims=True)
+
+    def to_probabilities(self, logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+        """Convert logits `(images, units)` to probabilities `(images, labels)`."""
+        if logits.shape[-1] == 1:
+            return self.of_units(sigmoid(logits, temperature))
+        scaled = logits / temperature
+        exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def predict(
+        self, probabilities: np.ndarray, thresholds: Mapping = {}, *, at_least_one: bool = False
+    ) -> np.ndarray:
+        """Return the predicted labels of images, encoded.
+
+        `thresholds` are keyed by the index of a label. The prediction is the first of these whose
+        probability reaches its threshold. If there is none, it is the most probable of the others.
+        """
+        others = probabilities.copy()
+        others[..., list(thresholds)] = -1
+        predicted = others.argmax(axis=-1)
+        for index, threshold in reversed(list(thresholds.items())):
+            predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
+        return predicted
+
+    def are_right(
+        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
+    ) -> np.ndarray:
+        """Return whether what is predicted for each image is right, bool `(images,)`.
+
+        `training` are the labels of the images that the model has learned from.
+        """
+        return self.predict(probabilities) == actual
+
+    def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return the log loss of each image, 0 or more, `(images,)`.
+
+        Probabilities below 2.2e-16 count as 2.2e-16.
+        """
+        return _log_losses(probabilities[np.arange(len(actual)), actual])
+
+
+class _SeveralLabels(LabelKind):
+    """Labels of which an image may have any number, in a cell such as "sea|sunset".
+
+    A cell of NEITHER means that there are none. In arrays, labels are bool `(…, labels)`.
+    """
+
+    exclusive = False
+    noun = "label"
+    least = 1
+    needed = "a label"
+    empty = frozenset({NEITHER})
+
+    def labels_in(self, cell: str) -> list[str]:
+        """Return the labels in a cell."""
+        return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
+
+    def encode(self, cells: Iterable[str], labels: list[str]) -> np.ndarray:
+        """Return whether each image has each label."""
+        found = [set(self.labels_in(cell)) for cell in cells]
+        shown = [[label in one for label in labels] for one in found]
+        return np.array(shown, bool).reshape(len(found), len(labels))
+
+    def decode(self, encoded: np.ndarray, labels: list[str]) -> np.ndarray:
+        """Return the cell of each image, str `(…)`."""
+        rows = encoded.reshape(-1, len(labels))
+        cells = [cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in rows]
+        return np.array(cells, str).reshape(encoded.shape[:-1])
+
+    def indicators(self, encoded: np.ndarray, labels: int) -> np.ndarray:
+        """Return whether each image has each of so many labels."""
+        return encoded
+
+    def of_units(self, output: np.ndarray) -> np.ndarray:
+        """Return the probability of each label, which has a unit of its own."""
+        return output
+
+    def to_probabilities(self, logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+        """Convert the logit of each label to its probability."""
+        return sigmoid(logits, temperature)
+
+    def predict(
+        self, probabilities: np.ndarray, thresholds: Mapping = {}, *, at_least_one: bool = False
+    ) -> np.ndarray:
+        """Return whether each label is predicted.
+
+        A label is predicted from its threshold on, by default 0.5. With `at_least_one`, the most
+        probable label is predicted if no label is otherwise.
+        """
+        limits = np.full(probabilities.shape[-1], 0.5)
+        limits[list(thresholds)] = list(thresholds.values())
+        is_named = probabilities >= limits
+        if at_least_one:
+            most = probabilities == probabilities.max(axis=-1, keepdims=True)
+            is_named = np.where(is_named.any(axis=-1, keepdims=True), is_named, most)
+        return is_named
+
+    def are_right(
+        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
+    ) -> np.ndarray:
+        """Return whether all labels of each image are right.
+
+        At least one is predicted if each image in `training` has one.
+        """
+        at_least_one = bool(training.any(axis=1).all())
+        predicted = self.predict(probabilities, at_least_one=at_least_one)
+        return (predicted == actual).all(axis=1)
+
+    def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """Return the sum of the log losses of each image's labels."""
+        of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
+        return _log_losses(of_truth).sum(axis=1)
+
+
+ONE_CLASS = LabelKind()
+SEVERAL_LABELS = _SeveralLabels()
+
+
+def kind_of(encoded: np.ndarray) -> LabelKind:
+    """Return the kind of encoded labels."""
+    return SEVERAL_LABELS if encoded.dtype == bool else ONE_CLASS
+
+
+def _log_losses(of_truth: np.ndarray) -> np.ndarray:
+    # Logarithms of float32 differ between processors.
+    return -np.log(np.maximum(of_truth.astype(np.float64), np.finfo(float).eps))
+
+
+def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """Return the probabilities of labels that do not exclude each other, in the same shape."""
+    return np.exp(-np.logaddexp(0, -logits / temperature))

@@ -21,7 +21,7 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
-from pawprint.base.label_kind import ONE_CLASS
+from pawprint.base.labels import ONE_CLASS
 from pawprint.base.package import python_in, require_current
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping

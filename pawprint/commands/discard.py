@@ -75,7 +75,7 @@ def describe(folder: Path) -> str:
 def results(folder: Path) -> list[Path]:
     """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
     committed = try_git("show", f"HEAD:./{paths.LOCK}", folder=folder) or ""
-    outs = {*Recorded(folder=folder).outputs(), *Recorded(committed, folder).outputs()}
+    outs = {*Recorded(folder=folder).outs(), *Recorded(committed, folder).outs()}
     return [paths.LOCK, *sorted(Path(out) for out in outs if not lies_outside(out))]
 
 
@@ -152,7 +152,7 @@ def discard(folder: Path, shown: Loss | None = None) -> None:
         git("rm", "--quiet", "--cached", "--force", "--ignore-unmatch", "--", *new, folder=folder)
         git("clean", "--quiet", "--force", "--", *new, folder=folder)
     missing = check_out(folder, paths.PIPELINE)
-    lacking = missing.intersection(Recorded(folder=folder).outputs())
+    lacking = missing.intersection(Recorded(folder=folder).outs())
     if lacking:
         raise InputError(
             f"discard: cannot restore {name_some(sorted(lacking))}: these results of the last "

@@ -19,7 +19,7 @@ from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
 from pawprint.base.files import replacing, write_text
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
 from pawprint.commands import export_page
@@ -36,7 +36,7 @@ from pawprint.network.training import with_head
 from pawprint.pipeline.params.model import Params
 
 WRITES_LITERT = Version("3.13")  # minimum Keras version
-NamedOutputs = dict[str, np.ndarray]  # keyed by name
+Arrays = dict[str, np.ndarray]  # keyed by name
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 HALF_TOLERANCE = 0.002  # the same with 16-bit weights
 FEW = 20  # number of images on which the page is run once more
@@ -52,7 +52,7 @@ class Trained(NamedTuple):
     run: Run
     model: keras.Model
     photos: pd.Series
-    expected: NamedOutputs
+    expected: Arrays
 
     def folder(self, name: str) -> Path:
         """Return the folder of an export."""
@@ -62,11 +62,11 @@ class Trained(NamedTuple):
         """Yield the pixels of each photo as `read_pixels` does."""
         return read_pixels(self.run, self.photos)
 
-    def outputs(self, network: RunNetwork) -> NamedOutputs:
+    def outputs(self, network: RunNetwork) -> Arrays:
         """Return the outputs of a network for the photos, as `all_outputs` does."""
         return all_outputs(network, self.pixels(), self.run.metadata.probabilities)
 
-    def labels(self, outputs: NamedOutputs) -> np.ndarray:
+    def labels(self, outputs: Arrays) -> np.ndarray:
         """Return each photo's label, UNSURE or UNKNOWN, `(photos,)`."""
         scores = outputs.get("unknown_score")
         scores = None if scores is None else scores[:, 0]
@@ -247,7 +247,7 @@ def write_page(trained: Trained, params: Params, runtime: dict[str, bytes]) -> C
     return (compared if is_half else _compared(trained, folder, of_page))._replace(note=note)
 
 
-def _compared(trained: Trained, folder: Path, outputs: NamedOutputs) -> Compared:
+def _compared(trained: Trained, folder: Path, outputs: Arrays) -> Compared:
     """Compare an export's outputs with the expected ones."""
     is_changed = trained.labels(outputs) != trained.labels(trained.expected)
     difference = largest_difference(outputs, trained.expected)
@@ -280,7 +280,7 @@ def exporting(folder: Path, metadata: Metadata) -> Iterator[Path]:
 
 
 def require_close(
-    folder: Path, outputs: NamedOutputs, expected: NamedOutputs, tolerance: float = TOLERANCE
+    folder: Path, outputs: Arrays, expected: Arrays, tolerance: float = TOLERANCE
 ) -> None:
     """Raise InputError if an output differs by more than the tolerance, or is NaN."""
     difference = largest_difference(outputs, expected)
@@ -292,10 +292,7 @@ def require_close(
 
 
 def for_export(
-    model: keras.Model,
-    temperature: float,
-    detector: Detector | None = None,
-    kind: LabelKind = ONE_CLASS,
+    model: keras.Model, temperature: float, detector: Detector | None, kind: LabelKind = ONE_CLASS
 ) -> keras.Model:
     """Return a model with calibrated outputs that every format supports.
 
@@ -344,7 +341,7 @@ def all_outputs(
     run: RunNetwork,
     images: Iterable[np.ndarray],
     convert: Callable[[np.ndarray], np.ndarray] = ONE_CLASS.of_units,
-) -> NamedOutputs:
+) -> Arrays:
     """Return the outputs for images, each uint8 `(size, size, 3)`, float64, keyed by name.
 
     They are `probability`, `(images, classes)`, which `convert` returns for all units, and for some
@@ -356,7 +353,7 @@ def all_outputs(
     return outputs | {"probability": convert(outputs["probability"])}
 
 
-def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
+def largest_difference(outputs: Arrays, expected: Arrays) -> float:
     """Return the outputs' largest difference from the expected ones, NaN if one of them is NaN."""
     return np.max([np.abs(values - expected[name]).max() for name, values in outputs.items()])
 

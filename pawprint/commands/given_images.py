@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import pointer_at, read_bytes, walk
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.base.paths import OF_URLS
 from pawprint.given.archive import what_is
 from pawprint.given.decoding.formats import FORMATS

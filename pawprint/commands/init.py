@@ -14,8 +14,7 @@ import numpy as np
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import NEITHER, SEPARATOR, UNLABELLED
+from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS, UNLABELLED
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -138,8 +137,7 @@ def create(
                 given, notes = find_classes(given, reading_of_folders, asked)
             if not is_url:
                 _copy(given, place / source, copy_file if given.path == path else Path.rename)
-        if not given.kind.exclusive:
-            params = set_values(params, {"clean.several_labels": True})
+        params = set_values(params, {"clean.several_labels": not given.kind.exclusive})
         if not recipe and given.sizes:
             params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
             notes += choice

@@ -19,8 +19,16 @@ import pandas as pd
 
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import is_link_of_dvc, read_bytes
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
-from pawprint.base.labels import NEITHER, SEPARATOR, UNKNOWN, UNLABELLED, cell_of
+from pawprint.base.labels import (
+    NEITHER,
+    ONE_CLASS,
+    SEPARATOR,
+    SEVERAL_LABELS,
+    UNKNOWN,
+    UNLABELLED,
+    LabelKind,
+    cell_of,
+)
 from pawprint.commands.given_images import Given
 from pawprint.given.folders import AUTO, READINGS, find_layout
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TextIO
 
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import UNKNOWN, UNSURE
+from pawprint.base.labels import SEVERAL_LABELS, UNKNOWN, UNSURE
 from pawprint.commands import align
 from pawprint.model.predictor import OF_BOXES
 

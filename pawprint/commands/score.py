@@ -14,8 +14,7 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
-from pawprint.base.labels import RESERVED, UNKNOWN, UNLABELLED, cell_of
+from pawprint.base.labels import ONE_CLASS, RESERVED, UNKNOWN, UNLABELLED, LabelKind, cell_of
 from pawprint.base.tables import read_table
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates

@@ -7,8 +7,7 @@ import pandas as pd
 
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
-from pawprint.base.labels import NEITHER, UNKNOWN, UNLABELLED, cell_of
+from pawprint.base.labels import NEITHER, ONE_CLASS, UNKNOWN, UNLABELLED, LabelKind, cell_of
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,

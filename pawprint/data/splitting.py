@@ -27,8 +27,7 @@ import pandas as pd
 from pawprint.base.columns import OF_TEST, SPLITS
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, hash_keys, join_keys
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
-from pawprint.base.labels import NEITHER
+from pawprint.base.labels import NEITHER, ONE_CLASS, LabelKind
 from pawprint.base.paths import LABELS_TO_REVIEW_CSV
 from pawprint.data.near_duplicates import near_duplicates, nearest
 from pawprint.pipeline.params.data import Split

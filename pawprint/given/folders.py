@@ -17,12 +17,14 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.base.labels import (
     NEITHER,
+    ONE_CLASS,
     SEPARATOR,
+    SEVERAL_LABELS,
     UNKNOWN,
     UNLABELLED,
+    LabelKind,
     cell_of,
     is_reserved,
     problem_of_names,

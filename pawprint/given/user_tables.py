@@ -14,15 +14,7 @@ from urllib.parse import unquote
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
-from pawprint.base.labels import (
-    NEITHER,
-    RESERVED,
-    SEPARATOR,
-    cell_of,
-    is_reserved,
-    problem_of_names,
-)
+from pawprint.base.labels import NEITHER, ONE_CLASS, SEPARATOR, LabelKind, cell_of, problem_of_names
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -260,11 +252,8 @@ def read_corrections(
                 f"expected a path to a file in fetch.source, such as {min(members, default='')}. "
                 f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
             )
-        elif label != NEITHER and choices is None and any(map(is_reserved, names)):
-            problem = (
-                f"expected a class name other than {', '.join(RESERVED)} (in any case), or "
-                f"{NEITHER} in lower case. Received: {label!r}. Correct it."
-            )
+        elif label != NEITHER and choices is None and (wrong := problem_of_names(names)):
+            problem = f"{wrong}. Correct it."
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
             several = f", or several joined by {SEPARATOR} (add a new one in metadata.csv)"
             if kind.exclusive:

@@ -12,8 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from pawprint.base.columns import CROP_RULE
 from pawprint.base.errors import InputError, is_printable, printable
 from pawprint.base.files import digest, pointer_at, read_bytes, write_json
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
-from pawprint.base.labels import UNKNOWN, UNSURE
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, UNKNOWN, UNSURE, LabelKind
 from pawprint.base.paths import PARAMS, SERVED_MODEL
 from pawprint.pipeline.params.section import Bits, Resize, Section
 

@@ -20,7 +20,7 @@ from pawprint.network.store import Features, open_features
 BLOCK = 32  # number of rows of vectors that the network computes at once
 
 
-class Outputs(NamedTuple):
+class Logits(NamedTuple):
     """Labels and outputs for images. A file also contains the `pixels_sha256` of each image.
 
     `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. If images can

@@ -14,7 +14,7 @@ import pandas as pd
 
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
-from pawprint.base.label_kind import LabelKind, kind_of
+from pawprint.base.labels import LabelKind, kind_of
 from pawprint.base.threads import map_in_threads
 from pawprint.base.weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of

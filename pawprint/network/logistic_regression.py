@@ -22,7 +22,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from pawprint.base.label_kind import kind_of, sigmoid
+from pawprint.base.labels import kind_of, sigmoid
 from pawprint.base.rounding import to_step
 
 MAX_HALVINGS = 30

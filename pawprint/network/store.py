@@ -26,8 +26,7 @@ import numpy as np
 from pawprint.base.columns import SPLITS, TRAIN
 from pawprint.base.errors import InputError, reason
 from pawprint.base.files import writing
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
-from pawprint.base.labels import UNKNOWN, UNLABELLED
+from pawprint.base.labels import ONE_CLASS, UNKNOWN, UNLABELLED, LabelKind
 from pawprint.base.threads import map_in_threads
 
 if TYPE_CHECKING:

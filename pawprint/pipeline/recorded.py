@@ -75,13 +75,13 @@ class Recorded:
         md5 = self.hash_of(stage, paths.CODE / f"{stage}.txt", "deps")
         return md5 == md5_of(fingerprint.encode())
 
-    def outputs(self) -> dict[str, object]:
+    def outs(self) -> dict[str, object]:
         """Return the MD5 of each output of all stages, by path."""
         return {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
 
     def stage_left_behind(self) -> str | None:
         """Return the first stage that used other bytes than an earlier stage now gives, or None."""
-        outs = self.outputs()
+        outs = self.outs()
         for stage in self.stages:
             deps = self.hashes(stage, "deps")
             if any(outs.get(path, md5) != md5 for path, md5 in deps.items()):
@@ -183,7 +183,7 @@ class LastCommit(Recorded):
 
     def _output(self, path: Path) -> bytes | None:
         """Return an output, or a file inside one, from the cache."""
-        outs = self.outputs()
+        outs = self.outs()
         in_folder = self.files(outs.get(path.parent.as_posix()))
         return self.content(outs.get(path.as_posix(), in_folder.get(path.name)))
 

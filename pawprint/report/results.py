@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.base.label_kind import LabelKind
+from pawprint.base.labels import LabelKind
 from pawprint.report import pages
 from pawprint.scores.label_rows import NOT, split_labels
 
@@ -12,14 +12,14 @@ from pawprint.scores.label_rows import NOT, split_labels
 class Results(NamedTuple):
     """What the templates show of a run: its params, metadata and tables, named as in the templates.
 
-    `training` is the content of data/cross_validation.json, and `unusual` is from `find_unusual`.
+    `choices` is the content of data/cross_validation.json, and `unusual` is from `find_unusual`.
     `predictions` are tables of `with_confidence` keyed by split.
     """
 
     params: dict
     metadata: dict
     label_kind: LabelKind
-    training: dict
+    choices: dict
     scores: pd.DataFrame
     images: pd.DataFrame
     files: pd.DataFrame

@@ -13,10 +13,10 @@ import pandas as pd
 
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.label_kind import ONE_CLASS, kind_of
+from pawprint.base.labels import ONE_CLASS, kind_of
 from pawprint.base.rounding import significant
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.model.unknown_score import choose_unknown_threshold
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.intervals import (
@@ -43,7 +43,7 @@ ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 def fit_rules(
     params: Calibrate,
     metadata: Metadata,
-    validation: Outputs,
+    validation: Logits,
     train_scores: np.ndarray,
     groups: np.ndarray,
 ) -> Metadata:
@@ -107,7 +107,7 @@ def calibrate(
 ) -> tuple[float, dict[str, float]]:
     """Return the temperature, and the thresholds of the classes that the params list.
 
-    `actual` and `logits` are as in `Outputs`, and `groups` as in `fit_rules`. If `params.recall`
+    `actual` and `logits` are as in `Logits`, and `groups` as in `fit_rules`. If `params.recall`
     has several classes, images that are predicted as an earlier class do not count for later ones.
     Labels that do not exclude each other take no images from each other.
     """
@@ -131,7 +131,7 @@ def calibrate(
 def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.ndarray) -> float:
     """Return the temperature from `fit_temperature`, or 1 if it is not SIGNIFICANT.
 
-    `actual` and `logits` are as in `Outputs`. The loss of an image is the sum over its labels, each
+    `actual` and `logits` are as in `Logits`. The loss of an image is the sum over its labels, each
     of which it has or not, unless they exclude each other.
 
     The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
@@ -246,7 +246,7 @@ def _steps(confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.unique(np.searchsorted(falling, falling[ends - 1], side="right"))
 
 
-def predict(metadata: Metadata, outputs: Outputs, groups: np.ndarray) -> Predictions:
+def predict(metadata: Metadata, outputs: Logits, groups: np.ndarray) -> Predictions:
     """Return the served model's predictions from its outputs, given each image's group."""
     probabilities = metadata.kind.to_probabilities(outputs.logits, metadata.temperature)
     return decide(metadata, outputs.actual, probabilities, outputs.unknown_scores, groups)
@@ -267,7 +267,7 @@ def decide(
 
 
 def describe_rules(
-    params: Calibrate, metadata: Metadata, validation: Outputs, groups: np.ndarray
+    params: Calibrate, metadata: Metadata, validation: Logits, groups: np.ndarray
 ) -> Iterator[str]:
     """Yield lines about the rules from `fit_rules`, with counts of validation images.
 

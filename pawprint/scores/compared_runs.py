@@ -16,8 +16,7 @@ import pandas as pd
 from pawprint.base import paths
 from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError, counted, name_some
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
-from pawprint.base.labels import UNKNOWN, UNSURE
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, UNKNOWN, UNSURE, LabelKind
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE

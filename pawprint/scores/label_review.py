@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, predicted_labels
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind
 
 # A label is listed if its probability is below the first number and another label's probability is
 # above the second. Both are needed, because with many classes, all probabilities may be low.
@@ -22,10 +22,7 @@ MIN_OF_ODDS = 3
 
 
 def judge(
-    images: pd.DataFrame,
-    probabilities: np.ndarray,
-    labels: list[str],
-    kind: LabelKind = ONE_CLASS,
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str], kind: LabelKind = ONE_CLASS
 ) -> pd.DataFrame:
     """Return the JUDGED table for images with the columns `path`, `label` and `pixels_sha256`.
 

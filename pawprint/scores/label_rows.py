@@ -6,8 +6,7 @@ A label that an image lacks is called "not " and its name. `dvc plots` counts th
 import numpy as np
 import pandas as pd
 
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import NEITHER, SEPARATOR, cell_of
+from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS, cell_of
 
 NOT = "not "
 

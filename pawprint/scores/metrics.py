@@ -6,7 +6,7 @@ image can show several labels, they are bool `(images, labels)` instead. `probab
 because its labels depend on each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -16,11 +16,16 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import EACH_LABEL, PREDICTED, RELIABILITY, ROC, SCORES
-from pawprint.base.label_kind import LabelKind, kind_of
-from pawprint.base.labels import UNKNOWN, cell_of
+from pawprint.base.labels import ONE_CLASS, UNKNOWN, LabelKind, cell_of, kind_of
+from pawprint.base.weights import are_imbalanced
 from pawprint.scores import intervals
-from pawprint.scores.headline import HEADLINES, headline
 
+# What the main score is called, by its key in the metrics and in plots/scores.csv.
+HEADLINES = {
+    "accuracy": "accuracy",
+    "mean_recall": "balanced accuracy",
+    "exact": "photos with every label right",  # if a photo can show several
+}
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -395,6 +400,23 @@ def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> p
 def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with each class's recall on the test split, by `label`."""
     return scores.query("score == 'recall' and split == 'test'").set_index("label")
+
+
+def headline(images: Collection[int]) -> str:
+    """Return the main score of these classes, a key of HEADLINES."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
+
+
+def headline_strata(actual: np.ndarray, kind: LabelKind = ONE_CLASS) -> tuple[str, np.ndarray]:
+    """Return the main score's title for images of these classes, and its strata, `(images,)`.
+
+    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
+    accuracy. With several labels, the score is the fraction of images with all of them right.
+    """
+    name = "exact"
+    if kind.exclusive:
+        name = headline(np.unique(actual, return_counts=True)[1].tolist())
+    return HEADLINES[name], actual if name == "mean_recall" else np.zeros(len(actual), int)
 
 
 def headline_of(scores: pd.DataFrame) -> str:

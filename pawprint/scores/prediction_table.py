@@ -20,8 +20,7 @@ from pawprint.base.columns import (
     predicted_labels,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
-from pawprint.base.labels import NEITHER
+from pawprint.base.labels import NEITHER, ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 

@@ -9,16 +9,9 @@ import pandas as pd
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
 from pawprint.base.folds import join_keys
-from pawprint.base.label_kind import kind_of
-from pawprint.scores.headline import headline_strata
-from pawprint.scores.intervals import (
-    CONFIDENCE,
-    SIGNIFICANT,
-    extend_to_zero,
-    holm,
-    paired_interval,
-    paired_test,
-)
+from pawprint.base.labels import kind_of
+from pawprint.scores import intervals
+from pawprint.scores.metrics import headline_strata
 
 MIN_FALL = 0.01  # in accuracy
 
@@ -61,13 +54,14 @@ def compare_folds(
     right_apart = kind.are_right(actual, apart[is_predicted], actual)
     differences = right.astype(float) - right_apart
     falls = differences.mean() > MIN_FALL
-    p_value = paired_test(differences, groups[is_predicted]) if falls else 1.0
+    p_value = intervals.paired_test(differences, groups[is_predicted]) if falls else 1.0
     return Comparison(p_value, float(right_apart.mean()))
 
 
 def significant(compared: Mapping[str, Comparison]) -> list[str]:
     """Return the keys of the significant falls, the lowest accuracy first."""
-    levels = holm([comparison.p_value for comparison in compared.values()], SIGNIFICANT)
+    p_values = [comparison.p_value for comparison in compared.values()]
+    levels = intervals.holm(p_values, intervals.SIGNIFICANT)
     told = [name for name, level in zip(compared, levels) if compared[name].p_value < level]
     return sorted(told, key=lambda name: compared[name].accuracy)
 
@@ -149,9 +143,9 @@ def tabulate_curve(
         row = {"images": images, "accuracy": right.mean(), "score": score}
         if before is not None:
             gains = right.astype(float) - before
-            interval = paired_interval(gains, strata, groups)
-            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
-            low, high = extend_to_zero(interval, is_significant)
+            interval = intervals.paired_interval(gains, strata, groups)
+            p_value = intervals.paired_test(gains * weights, groups)
+            low, high = intervals.extend_to_zero(interval, p_value < 1 - intervals.CONFIDENCE)
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.label_kind import ONE_CLASS, LabelKind
+from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.scores import intervals
-from pawprint.scores.headline import HEADLINES, headline_strata
+from pawprint.scores.metrics import HEADLINES, headline_strata
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the

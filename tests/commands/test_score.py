@@ -11,8 +11,7 @@ from PIL import Image
 
 from pawprint.base import paths
 from pawprint.base.columns import SCORES
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import UNLABELLED
+from pawprint.base.labels import SEVERAL_LABELS, UNLABELLED
 from pawprint.base.tables import read_table
 from pawprint.commands.params_file import set_params
 from pawprint.commands.score import MOST_WRONG, TRAINED_ON, Scored, find_photos, score

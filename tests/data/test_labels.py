@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
-from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.data.labels import describe_labels, without_duplicates
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import cell_of
+from pawprint.base.labels import SEVERAL_LABELS, cell_of
 from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split

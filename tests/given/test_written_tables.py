@@ -8,7 +8,7 @@ import pytest
 from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
-from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.given.user_tables import Correction, classes_given, csv_rows, read_corrections
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]

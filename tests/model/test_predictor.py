@@ -8,8 +8,7 @@ from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
 
-from pawprint.base.label_kind import ONE_CLASS
-from pawprint.base.labels import UNKNOWN
+from pawprint.base.labels import ONE_CLASS, UNKNOWN
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
 

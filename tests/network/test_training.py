@@ -3,7 +3,7 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_features
 
-from pawprint.base.label_kind import ONE_CLASS
+from pawprint.base.labels import ONE_CLASS
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
 from pawprint.network.keras_model import build_head, load_model, parts, save_model
 from pawprint.network.store import stored_examples

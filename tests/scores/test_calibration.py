@@ -7,9 +7,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from pawprint.base.errors import InputError
-from pawprint.base.label_kind import ONE_CLASS, sigmoid
+from pawprint.base.labels import ONE_CLASS, sigmoid
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import (
     calibrate,
@@ -137,11 +137,11 @@ def test_named_class_is_found_as_often_as_wished_wherever_its_name_stands(named)
     assert (predicted[predicted != index] == of_others[predicted != index]).all()
 
 
-def drawn(rng: np.random.Generator, classes: int, number: int) -> Outputs:
+def drawn(rng: np.random.Generator, classes: int, number: int) -> Logits:
     """Return outputs for images of equally frequent classes."""
     actual = rng.integers(classes, size=number)
     logits = rng.normal(0, 1.5, (number, classes)) + 3 * np.eye(classes)[actual]
-    return Outputs(actual, logits, np.zeros(number))
+    return Logits(actual, logits, np.zeros(number))
 
 
 @pytest.mark.parametrize(("classes", "recall"), [(2, 0.95), (5, 0.8), (5, 0.95)])

@@ -10,7 +10,7 @@ from conftest import PROJECT
 from pawprint.base import paths
 from pawprint.base.columns import HISTORY, JUDGED, PREDICTED_CLASSES, SCORES, SPLIT
 from pawprint.base.errors import InputError
-from pawprint.base.label_kind import SEVERAL_LABELS
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.scores.compared_runs import (
     IDENTICAL,
     OTHER_CLASSES,

@@ -24,7 +24,7 @@ from pawprint.base.labels import UNKNOWN
 from pawprint.base.tables import read_table, write_table
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import Metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.network.cross_validation import Difference
 from pawprint.pipeline.params.model import Calibrate
 from pawprint.scores.calibration import fit_rules
@@ -46,7 +46,7 @@ def copied(table: pd.DataFrame, copies: int) -> pd.DataFrame:
     return table.assign(group=table["path"], path=table["path"] + pixels, pixels_sha256=pixels)
 
 
-def outputs_of(name: str, images: int, copies: int) -> tuple[pd.DataFrame, Outputs]:
+def outputs_of(name: str, images: int, copies: int) -> tuple[pd.DataFrame, Logits]:
     """Return images, and outputs that are too certain and often wrong."""
     rng = np.random.default_rng(len(name))
     actual = rng.integers(3, size=images)
@@ -55,7 +55,7 @@ def outputs_of(name: str, images: int, copies: int) -> tuple[pd.DataFrame, Outpu
     table = pd.DataFrame(0, range(images), [*IMAGES])
     table["path"] = [f"{name}/{image}" for image in range(images)]
     table = table.assign(label=np.array(LABELS)[actual], split=name, archive_split="")
-    return copied(table, copies), Outputs(*(np.repeat(each, copies, axis=0) for each in arrays))
+    return copied(table, copies), Logits(*(np.repeat(each, copies, axis=0) for each in arrays))
 
 
 def evaluated(folder: Path, copies: int) -> tuple[Metadata, list[pd.DataFrame]]:

@@ -27,14 +27,13 @@ from pawprint.base.columns import (
 )
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, read_json, write_json, write_text
-from pawprint.base.label_kind import ONE_CLASS
-from pawprint.base.labels import UNKNOWN
+from pawprint.base.labels import ONE_CLASS, UNKNOWN
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.params_file import overlay
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored
+from pawprint.model.outputs import Logits, compile_for_stored, run_on_stored
 from pawprint.network.store import stored_examples
 from pawprint.scores.metrics import Predictions
 from pawprint.scores.prediction_table import read_probabilities, tabulate
@@ -170,7 +169,7 @@ def test_views_are_recorded_and_mirror_images_predicted_only_if_the_head_learned
         write_table(paths.SPLIT_CSV, pd.concat([table, held_out]), SPLIT)
         write_table(paths.UNKNOWN_CSV, none, UNKNOWN_IMAGES)
         predict.main()
-        outputs = Outputs.read(paths.OUTPUTS / "test.npz")
+        outputs = Logits.read(paths.OUTPUTS / "test.npz")
         network = read_network(paths.NETWORK)
         run = partial(run_on_stored, network, compile_for_stored(network), paths.FEATURES / "test")
         logits, _ = run(held_out["pixels_sha256"])
@@ -198,8 +197,8 @@ def test_metrics_are_few_even_with_many_classes_and_an_error_limit(folder):
     outputs = {}
     for seed, name in enumerate(SPLITS):
         actual, probabilities = predictions_of(labels, seed)
-        outputs[name] = Outputs(actual, np.log(probabilities), np.zeros(len(actual)))
-    outputs[UNKNOWN] = Outputs(*(array[:0] for array in outputs["test"]))
+        outputs[name] = Logits(actual, np.log(probabilities), np.zeros(len(actual)))
+    outputs[UNKNOWN] = Logits(*(array[:0] for array in outputs["test"]))
     (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         split_table = read_table(paths.SPLIT_CSV, SPLIT)

@@ -24,8 +24,7 @@ from pawprint.base.columns import (
     SPLITS,
 )
 from pawprint.base.files import write_json
-from pawprint.base.label_kind import SEVERAL_LABELS
-from pawprint.base.labels import cell_of
+from pawprint.base.labels import SEVERAL_LABELS, cell_of
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.export_page import facts_of
 from pawprint.commands.params_file import overlay

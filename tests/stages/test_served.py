@@ -15,12 +15,11 @@ from examples.demo import FOOD, draw_picture
 from pawprint import load
 from pawprint.base import paths
 from pawprint.base.files import write_json
-from pawprint.base.label_kind import ONE_CLASS
-from pawprint.base.labels import UNKNOWN
+from pawprint.base.labels import ONE_CLASS, UNKNOWN
 from pawprint.commands.params_file import overlay
 from pawprint.given.archive import open_archive
 from pawprint.given.reading import decode, open_image
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.scores.prediction_table import probabilities_in, read_probabilities
 
 pytestmark = pytest.mark.slow
@@ -110,7 +109,7 @@ def test_served_model_says_of_each_photo_what_evaluate_counted(photos, tmp_path,
                 assert predicted.unknown_score == pytest.approx(row.unknown_score, abs=1e-5)
                 seen += 1
         assert seen >= 12
-        unknown = Outputs.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
+        unknown = Logits.read(paths.OUTPUTS / f"{UNKNOWN}.npz")
         temperature = model.metadata.temperature
         of_unknown = ONE_CLASS.to_probabilities(unknown.logits, temperature)
         for name, probabilities in zip(("unknown/0.jpg", "unknown/1.jpg"), of_unknown):

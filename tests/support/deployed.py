@@ -27,7 +27,7 @@ from pawprint.base.tables import write_table
 from pawprint.given.archive import open_archive
 from pawprint.given.reading import open_image
 from pawprint.model.metadata import read_metadata
-from pawprint.model.outputs import Outputs
+from pawprint.model.outputs import Logits
 from pawprint.network.keras_model import convert
 from pawprint.network.views import resize
 from stages import evaluate
@@ -80,7 +80,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     return {path: images[path] for path in split.loc[split["split"] == "test", "path"]}
 
 
-def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
+def outputs_of(split: pd.DataFrame) -> dict[str, Logits]:
     """Return what `predict` would write for each split with the network of the served model."""
     metadata = read_metadata(paths.SERVED_MODEL)
     network = convert(colour_model(metadata.image_size, len(metadata.labels)))
@@ -95,5 +95,5 @@ def outputs_of(split: pd.DataFrame) -> dict[str, Outputs]:
                 for path in rows["path"]
             ]
             logits, features = (np.array(values, np.float64) for values in zip(*results))
-            outputs[name] = Outputs(actual, logits, GREENNESS.score(features))
-    return outputs | {UNKNOWN: Outputs(*(array[:0] for array in outputs["test"]))}
+            outputs[name] = Logits(actual, logits, GREENNESS.score(features))
+    return outputs | {UNKNOWN: Logits(*(array[:0] for array in outputs["test"]))}

@@ -29,7 +29,7 @@ from pawprint.base.columns import (
     columns_of_judged,
 )
 from pawprint.base.files import pack, write_json
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS
 from pawprint.base.tables import read_table, write_table
 from pawprint.model.metadata import LabelMetadata, Metadata
 from pawprint.scores.label_review import judge

@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.pipeline.params import section
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pawprint.base.errors import one_of
-from pawprint.base.label_kind import LabelKind
+from pawprint.base.labels import LabelKind
 from pawprint.base.paths import PARAMS
 from pawprint.base.weights import are_imbalanced
 from pawprint.base.yaml_file import read_yaml

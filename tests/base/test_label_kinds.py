@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from pawprint.base.label_kind import ONE_CLASS, SEVERAL_LABELS, kind_of
-from pawprint.base.labels import cell_of
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, cell_of, kind_of
 
 LABELS = ["sea", "sunset", "trees"]
 
