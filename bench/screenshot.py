@@ -20,7 +20,7 @@ from examples.demo import PROJECT
 from pawprint.base import paths
 
 TEMPLATES = ["report.html", "sentences.txt"]
-MODULES = ["report/pages.py", "scores/limits.py", "scores/metrics.py", "base/classes.py"]
+MODULES = ["report/pages.py", "scores/limits.py", "scores/metrics.py", "base/labels.py"]
 KEY = "SHA-256 of the report's texts"  # key in the metadata of the file
 PICTURE = PROJECT / "docs/report.png"
 WIDTH = 1100  # in pixels

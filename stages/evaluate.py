@@ -79,10 +79,8 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Logits]) -> Metadata:
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    at_least_one = bool((split["label"][split["split"] == columns.TRAIN] != NEITHER).all())
-    of_kind = (
-        Metadata if clean.kind.exclusive else partial(LabelMetadata, at_least_one=at_least_one)
-    )
+    has_one = bool((split["label"][split["split"] == columns.TRAIN] != NEITHER).all())
+    of_kind = Metadata if clean.kind.exclusive else partial(LabelMetadata, at_least_one=has_one)
     metadata = of_kind(
         labels=labels,
         image_size=size,

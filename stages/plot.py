@@ -40,7 +40,7 @@ from pawprint.report.results import Results
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
 from pawprint.scores.limits import Limits, RunData, find_limits
-from pawprint.scores.metrics import HEADLINES
+from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.prediction_table import (
     list_errors,
     parse_judged,
@@ -178,7 +178,7 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     train = by_stratum.merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
-    right = HEADLINES["accuracy" if run.exclusive else "exact"]
+    right = CATALOGUE["accuracy" if run.exclusive else "exact"].title
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve, right),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),

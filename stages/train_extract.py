@@ -29,7 +29,7 @@ from pawprint.network.cross_validation import (
     open_examples,
 )
 from pawprint.network.new_head import NewHead, learn_head
-from pawprint.network.store import StoredExamples, stored_examples
+from pawprint.network.store import StoredExamples
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
@@ -91,7 +91,7 @@ def open_store(split: pd.DataFrame, kind: LabelKind) -> StoredExamples:
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
-    return stored_examples(paths.FEATURES, split, labels, kind)
+    return StoredExamples(paths.FEATURES, split, labels, kind)
 
 
 def choices(found: CrossValidation) -> dict[str, float]:

@@ -19,7 +19,7 @@ from pawprint.base.columns import HISTORY, SPLIT, TRAIN
 from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.runtime import write_network
 from pawprint.network.heads import OUTPUTS, HeadWeights, on_features, on_maps
-from pawprint.network.store import StoredExamples, stored_examples, stored_shapes
+from pawprint.network.store import StoredExamples, stored_shapes
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
 
@@ -73,7 +73,7 @@ def train(
     head = Head.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
-    store = stored_examples(paths.FEATURES, split, labels)
+    store = StoredExamples(paths.FEATURES, split, labels)
     make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)

@@ -113,8 +113,7 @@ class LabelKind:
 
     def one_per_label(self, images: "pd.DataFrame") -> "pd.DataFrame":
         """Return a row for each of `labels_or_none` of each image, from a table with `label`."""
-        labels = images["label"].map(self.labels_or_none)
-        return images.assign(label=labels).explode("label")
+        return images.assign(label=images["label"].map(self.labels_or_none)).explode("label")
 
     def strata(self, cells: "pd.Series") -> "pd.Series":
         """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
@@ -138,6 +137,10 @@ class LabelKind:
         """Return whether each image has each of so many labels, bool `(…, labels)`."""
         return np.asfortranarray(encoded[..., None] == np.arange(labels))  # read one by one
 
+    def activation(self, units: int) -> str:
+        """Return the name of the function that converts this many logits to probabilities."""
+        return "sigmoid" if units == 1 else "softmax"
+
     def of_units(self, output: np.ndarray) -> np.ndarray:
         """Return probabilities `(…, labels)`, which sum to 1, from a model's output `(…, units)`.
 
@@ -150,7 +153,7 @@ class LabelKind:
 
     def to_probabilities(self, logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
         """Convert logits `(images, units)` to probabilities `(images, labels)`."""
-        if logits.shape[-1] == 1:
+        if self.activation(logits.shape[-1]) == "sigmoid":
             return self.of_units(sigmoid(logits, temperature))
         scaled = logits / temperature
         exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
@@ -220,13 +223,13 @@ class _SeveralLabels(LabelKind):
         """Return whether each image has each of so many labels."""
         return encoded
 
+    def activation(self, units: int) -> str:
+        """Return the name of the function that converts logits to probabilities."""
+        return "sigmoid"
+
     def of_units(self, output: np.ndarray) -> np.ndarray:
         """Return the probability of each label, which has a unit of its own."""
         return output
-
-    def to_probabilities(self, logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-        """Convert the logit of each label to its probability."""
-        return sigmoid(logits, temperature)
 
     def predict(
         self, probabilities: np.ndarray, thresholds: Mapping = {}, *, at_least_one: bool = False
@@ -251,8 +254,7 @@ class _SeveralLabels(LabelKind):
 
         At least one is predicted if each image in `training` has one.
         """
-        at_least_one = bool(training.any(axis=1).all())
-        predicted = self.predict(probabilities, at_least_one=at_least_one)
+        predicted = self.predict(probabilities, at_least_one=bool(training.any(axis=1).all()))
         return (predicted == actual).all(axis=1)
 
     def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import load_backbone
-from pawprint.network.keras_model import activation_for, load_model, save_model, with_features
+from pawprint.network.keras_model import load_model, save_model, with_features
 from pawprint.network.training import with_head
 from pawprint.pipeline.params.model import Params
 
@@ -306,7 +306,7 @@ def for_export(
     logits, features = network.outputs
     last = network.get_layer("logits")
     last.set_weights([weight / temperature for weight in last.get_weights()])
-    function = activation_for(logits.shape[-1]) if kind.exclusive else "sigmoid"
+    function = kind.activation(logits.shape[-1])
     outputs = {"probability": keras.layers.Activation(function, name="probability")(logits)}
     if detector:
         components, channels = detector.components.shape

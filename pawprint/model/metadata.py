@@ -114,8 +114,7 @@ class Metadata(Section):
         thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # in a tie in float32, the second label wins
-        at_least_one = bool(self.at_least_one)
-        return self.kind.predict(probabilities, thresholds, at_least_one=at_least_one)
+        return self.kind.predict(probabilities, thresholds, at_least_one=bool(self.at_least_one))
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
         """Return what is predicted, str `(…)`, for probabilities `(…, labels)`."""

@@ -97,7 +97,7 @@ def write_served_model(
         network.remove_result(result)
     temperature = operations.constant(metadata.temperature, np.float32)
     scaled = operations.divide(logits, temperature)
-    has_sigmoid = metadata.units == 1 or not metadata.exclusive
+    has_sigmoid = metadata.kind.activation(metadata.units) == "sigmoid"
     probability = operations.sigmoid(scaled) if has_sigmoid else operations.softmax(scaled, axis=1)
     outputs = {"probability": probability.output(0)}
     if detector:

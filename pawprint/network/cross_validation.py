@@ -85,8 +85,7 @@ class Examples(NamedTuple):
     @property
     def strata(self) -> np.ndarray:
         """The class by which each image is sorted, or its rarest label, text `(images,)`."""
-        cells = pd.Series(self.kind.decode(self.actual, self.labels))
-        return self.kind.strata(cells).to_numpy()
+        return self.kind.strata(pd.Series(self.kind.decode(self.actual, self.labels))).to_numpy()
 
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""

@@ -23,6 +23,7 @@ from openvino.frontend.tensorflow import utils
 
 from pawprint.base.errors import InputError, reason, silent_stderr
 from pawprint.base.files import pack, replacing
+from pawprint.base.labels import ONE_CLASS
 from pawprint.base.runtime import take_uint8
 from pawprint.network import efficientnet_lite as lite
 from pawprint.network.hardware import keras, tf
@@ -251,7 +252,7 @@ def head_of(params: Head, units: int, standardisation: Standardisation | None) -
             layers.append(keras.layers.BatchNormalization(name="batch_normalization"))
     if params.dropout:
         layers.append(keras.layers.Dropout(params.dropout, name="dropout"))
-    activation = "linear" if params.output == "logits" else activation_for(units)
+    activation = "linear" if params.output == "logits" else ONE_CLASS.activation(units)
     layers.append(keras.layers.Dense(units, activation=activation, name=params.output))
     return keras.Sequential(layers, name=HEAD)
 
@@ -262,11 +263,6 @@ def head_with(weights: HeadWeights, params: Head) -> keras.Model:
     head.build((None, weights.features))
     head.set_weights(weights.arrays)
     return head
-
-
-def activation_for(units: int) -> str:
-    """Return the activation that converts this many logits to probabilities."""
-    return "sigmoid" if units == 1 else "softmax"
 
 
 def gives_logits(head: keras.Model) -> bool:
@@ -283,7 +279,7 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
     maps = backbone(preprocessing(name)(pixels), training=False)
     output = head(pool(maps, pooling_layer(pooling)))
     if gives_logits(head):
-        activation = activation_for(output.shape[-1])
+        activation = ONE_CLASS.activation(output.shape[-1])
         output = keras.layers.Activation(activation, name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
 

@@ -20,12 +20,6 @@ from pawprint.base.labels import ONE_CLASS, UNKNOWN, LabelKind, cell_of, kind_of
 from pawprint.base.weights import are_imbalanced
 from pawprint.scores import intervals
 
-# What the main score is called, by its key in the metrics and in plots/scores.csv.
-HEADLINES = {
-    "accuracy": "accuracy",
-    "mean_recall": "balanced accuracy",
-    "exact": "photos with every label right",  # if a photo can show several
-}
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 
 
@@ -285,18 +279,19 @@ IN_METRICS = {
     "validation": ["accuracy", "exact", "loss"],
     "test": ["accuracy", "exact", "mean_recall", "loss", "decided", "error_of_decided"],
 }
+HEADLINES = ("accuracy", "mean_recall", "exact")  # a run has one of these as its main score
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right"), exclusive=True),
-    "exact": Score(HEADLINES["exact"], attrgetter("is_right"), exclusive=False),
+    "exact": Score("photos with every label right", attrgetter("is_right"), exclusive=False),
     "loss": Score("log loss", attrgetter("losses"), NUMBER, _mean_loss),
     "found": Score("labels found", _recall, exclusive=False),
     "named_right": Score("named labels that are right", _precision, exclusive=False),
     "mean_recall": Score(
-        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes, exclusive=True
+        "balanced accuracy", attrgetter("is_right"), PERCENT, _mean_of_classes, exclusive=True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, exclusive=True),
     "roc_auc": Score(
@@ -403,7 +398,7 @@ def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline(images: Collection[int]) -> str:
-    """Return the main score of these classes, a key of HEADLINES."""
+    """Return the main score of these classes, one of HEADLINES."""
     return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
@@ -416,7 +411,7 @@ def headline_strata(actual: np.ndarray, kind: LabelKind = ONE_CLASS) -> tuple[st
     name = "exact"
     if kind.exclusive:
         name = headline(np.unique(actual, return_counts=True)[1].tolist())
-    return HEADLINES[name], actual if name == "mean_recall" else np.zeros(len(actual), int)
+    return CATALOGUE[name].title, actual if name == "mean_recall" else np.zeros(len(actual), int)
 
 
 def headline_of(scores: pd.DataFrame) -> str:

@@ -9,13 +9,14 @@ from conftest import SAMPLE_WEIGHTS
 
 from pawprint.base.columns import SERIES
 from pawprint.base.files import digest
+from pawprint.base.labels import ONE_CLASS
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
 from pawprint.network.keras_backbone import application
-from pawprint.network.keras_model import activation_for, build_head, build_model, convert
+from pawprint.network.keras_model import build_head, build_model, convert
 from pawprint.network.store import INDEX, shard_of, shard_path, write_shard
 from pawprint.pipeline.params.model import Dense, Epochs, Head, Model
 
@@ -117,7 +118,7 @@ def colour_model(size: int, classes: int = 2, bias: float = 0) -> keras.Model:
 def with_probabilities(model: keras.Model) -> keras.Model:
     """Add probabilities to a model of logits and features."""
     logits, _ = model.outputs
-    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
+    activation = keras.layers.Activation(ONE_CLASS.activation(logits.shape[-1]), name="probability")
     return keras.Model(model.input, {"probability": activation(logits)})
 
 
