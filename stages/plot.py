@@ -17,6 +17,7 @@ import pandas as pd
 from pawprint.base import columns, paths
 from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
+from pawprint.base.imbalance import HEADLINES
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
@@ -40,7 +41,6 @@ from pawprint.report.results import Results
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
 from pawprint.scores.limits import Limits, RunData, find_limits
-from pawprint.scores.metrics import CATALOGUE
 from pawprint.scores.prediction_table import (
     list_errors,
     parse_judged,
@@ -135,8 +135,8 @@ def values_of_both(run: Results) -> dict:
         "corrections": len(read_csv_rows(paths.LABELS_CSV, LABEL_COLUMNS)),
         "divided": divided_groups(run.near_duplicates),
         "results": pages.result_rows(run.scores),
-        "of_classes": pages.class_rows(run.scores, run.kind),
-        "kind": run.kind,
+        "of_classes": pages.class_rows(run.scores, run.label_kind.noun),
+        "kind": run.label_kind.noun,
         "kinds": "classes" if run.exclusive else "labels",
         "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
     }
@@ -178,7 +178,7 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
     train = by_stratum.merge(run.files[OF_FILE])
     train = train[train["split"] == columns.TRAIN]
     held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
-    right = CATALOGUE["accuracy" if run.exclusive else "exact"].title
+    right = HEADLINES["accuracy" if run.exclusive else "exact"]
     figures = {
         "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve, right),
         "classes": charts.draw_classes(run.scores, metadata["labels"]),

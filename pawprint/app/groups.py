@@ -18,9 +18,9 @@ from pawprint.app.labelling import ImageKey
 from pawprint.artifacts import first_views
 from pawprint.base import paths
 from pawprint.base.columns import PATHS, REJECTED, SPLIT, TRAIN
+from pawprint.base.imbalance import sample_weights
 from pawprint.base.labels import UNLABELLED
 from pawprint.base.tables import read_table, training_images
-from pawprint.base.weights import sample_weights
 from pawprint.model.unknown_score import unit_length
 from pawprint.network.cross_validation import USUAL_C, standardise
 from pawprint.network.logistic_regression import fit_regressions

@@ -14,9 +14,9 @@ import pandas as pd
 
 from pawprint.base.errors import InputError
 from pawprint.base.folds import FOLDS, draw_folds, draw_places, hash_keys, smallest_keys
+from pawprint.base.imbalance import sample_weights
 from pawprint.base.labels import LabelKind, kind_of
 from pawprint.base.threads import map_in_threads
-from pawprint.base.weights import sample_weights
 from pawprint.network.heads import Standardisation, kinds_of
 from pawprint.network.logistic_regression import (
     Regression,
@@ -105,7 +105,7 @@ class Examples(NamedTuple):
 
 def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
     """Return the training images with the features that `model.features` selects (auto: all)."""
-    stored = (False, True) if store.has("blocks") else (False,)
+    stored = (False, True) if "blocks" in store.shapes() else (False,)
     choices = {"last": (False,), "blocks": (True,), "auto": stored}[features]
     images = store.images[store.images["split"] == "train"]
     return Examples(

@@ -13,8 +13,8 @@ import pandas as pd
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError, counted
 from pawprint.base.folds import draw_places, hash_keys
+from pawprint.base.imbalance import sample_weights
 from pawprint.base.threads import count_cores
-from pawprint.base.weights import sample_weights
 from pawprint.network.cross_validation import (
     BLOCK,
     CrossValidation,

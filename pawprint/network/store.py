@@ -225,10 +225,6 @@ class StoredExamples(NamedTuple):
     labels: list[str]
     label_kind: LabelKind = ONE_CLASS
 
-    def has(self, kind: str) -> bool:
-        """Return whether rows of a kind are stored."""
-        return kind in self.shapes()
-
     def shapes(self) -> Kinds:
         """Return the shape of a row for each stored kind."""
         return stored_shapes(self.folder / TRAIN)

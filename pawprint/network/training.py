@@ -7,8 +7,8 @@ import pandas as pd
 
 from pawprint.base.columns import HISTORY
 from pawprint.base.errors import InputError
+from pawprint.base.imbalance import balanced_weights
 from pawprint.base.threads import track
-from pawprint.base.weights import balanced_weights
 from pawprint.network import keras_model
 from pawprint.network.hardware import computing_in, keras
 from pawprint.network.heads import HeadWeights

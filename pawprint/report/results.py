@@ -41,11 +41,6 @@ class Results(NamedTuple):
         return self.label_kind.exclusive
 
     @property
-    def kind(self) -> str:
-        """What the labels are called."""
-        return self.label_kind.noun
-
-    @property
     def sentence(self) -> str:
         """A sentence about the test photos."""
         if self.exclusive:

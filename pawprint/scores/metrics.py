@@ -6,7 +6,7 @@ image can show several labels, they are bool `(images, labels)` instead. `probab
 because its labels depend on each other.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import EACH_LABEL, PREDICTED, RELIABILITY, ROC, SCORES
-from pawprint.base.labels import ONE_CLASS, UNKNOWN, LabelKind, cell_of, kind_of
-from pawprint.base.weights import are_imbalanced
+from pawprint.base.imbalance import HEADLINES, headline
+from pawprint.base.labels import UNKNOWN, LabelKind, cell_of, kind_of
 from pawprint.scores import intervals
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -279,19 +279,18 @@ IN_METRICS = {
     "validation": ["accuracy", "exact", "loss"],
     "test": ["accuracy", "exact", "mean_recall", "loss", "decided", "error_of_decided"],
 }
-HEADLINES = ("accuracy", "mean_recall", "exact")  # a run has one of these as its main score
 OF_A_CLASS = ("recall", "precision")
 OF_DECIDED = ("decided", "error_of_decided")
 APART = "accuracy_without_near_duplicates"
 # Scores in the order of plots/scores.csv. Means over classes ignore classes without images.
 CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right"), exclusive=True),
-    "exact": Score("photos with every label right", attrgetter("is_right"), exclusive=False),
+    "exact": Score(HEADLINES["exact"], attrgetter("is_right"), exclusive=False),
     "loss": Score("log loss", attrgetter("losses"), NUMBER, _mean_loss),
     "found": Score("labels found", _recall, exclusive=False),
     "named_right": Score("named labels that are right", _precision, exclusive=False),
     "mean_recall": Score(
-        "balanced accuracy", attrgetter("is_right"), PERCENT, _mean_of_classes, exclusive=True
+        HEADLINES["mean_recall"], attrgetter("is_right"), PERCENT, _mean_of_classes, exclusive=True
     ),
     "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, exclusive=True),
     "roc_auc": Score(
@@ -395,23 +394,6 @@ def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> p
 def recalls_of(scores: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with each class's recall on the test split, by `label`."""
     return scores.query("score == 'recall' and split == 'test'").set_index("label")
-
-
-def headline(images: Collection[int]) -> str:
-    """Return the main score of these classes, one of HEADLINES."""
-    return "mean_recall" if are_imbalanced(images) else "accuracy"
-
-
-def headline_strata(actual: np.ndarray, kind: LabelKind = ONE_CLASS) -> tuple[str, np.ndarray]:
-    """Return the main score's title for images of these classes, and its strata, `(images,)`.
-
-    Strata are weighted equally: the classes for the balanced accuracy, or a single stratum for the
-    accuracy. With several labels, the score is the fraction of images with all of them right.
-    """
-    name = "exact"
-    if kind.exclusive:
-        name = headline(np.unique(actual, return_counts=True)[1].tolist())
-    return CATALOGUE[name].title, actual if name == "mean_recall" else np.zeros(len(actual), int)
 
 
 def headline_of(scores: pd.DataFrame) -> str:

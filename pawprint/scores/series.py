@@ -9,9 +9,9 @@ import pandas as pd
 from pawprint.base.columns import LEARNING_CURVE, SPLITS
 from pawprint.base.errors import printable
 from pawprint.base.folds import join_keys
+from pawprint.base.imbalance import headline_strata
 from pawprint.base.labels import kind_of
 from pawprint.scores import intervals
-from pawprint.scores.metrics import headline_strata
 
 MIN_FALL = 0.01  # in accuracy
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pawprint.base.imbalance import HEADLINES, headline_strata
 from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.scores import intervals
-from pawprint.scores.metrics import CATALOGUE, HEADLINES, headline_strata
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
 # The smallest useful difference between models for different photos or labels, as a fraction of the
@@ -82,7 +82,7 @@ class ModelComparison(NamedTuple):
 
     def tabulate(self) -> pd.DataFrame:
         """Return a text table: for each set, both models' scores and their difference."""
-        forms = {CATALOGUE[name].title: ".2%" for name in HEADLINES} | {"log loss": ".4f"}
+        forms = dict.fromkeys(HEADLINES.values(), ".2%") | {"log loss": ".4f"}
         rows = []
         for row in self.sets:
             cells = {"images": row["images"], "number": f"{row['number']:,}"}

@@ -11,7 +11,7 @@ from networks import write_features
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.base.folds import FOLDS
-from pawprint.base.weights import sample_weights
+from pawprint.base.imbalance import sample_weights
 from pawprint.network import cross_validation as validation
 from pawprint.network import logistic_regression
 from pawprint.network.cross_validation import (

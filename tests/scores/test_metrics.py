@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
+from pawprint.base.imbalance import headline
 from pawprint.base.labels import ONE_CLASS
 from pawprint.scores import metrics
 from pawprint.scores.intervals import fraction_interval
-from pawprint.scores.metrics import headline
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pawprint.base.errors import one_of
+from pawprint.base.imbalance import are_imbalanced
 from pawprint.base.labels import LabelKind
 from pawprint.base.paths import PARAMS
-from pawprint.base.weights import are_imbalanced
 from pawprint.base.yaml_file import read_yaml
 from pawprint.pipeline.params import section
 from pawprint.pipeline.params.data import Augment, Clean, Fetch, Split
