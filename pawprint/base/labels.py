@@ -69,7 +69,7 @@ class LabelKind:
 
     exclusive = True
     noun = "class"
-    least = 2  # number of labels
+    least = 2  # number of labels in a project
     needed = "two or more classes"
     empty: frozenset[str] = frozenset()  # cells that say that an image has no label
 
@@ -90,7 +90,7 @@ class LabelKind:
         return {*self.count(cells)} - self.empty
 
     def problem_of_labels(self, labels: Iterable[str]) -> str | None:
-        """Return the problem with all labels of a project, as "expected ... Received: ..."."""
+        """Return what is wrong with all labels of a project, as "expected ...", or None."""
         labels = sorted(labels)
         if len(labels) < self.least:
             names = ", ".join(map(printable, labels)) or "none"

@@ -9,7 +9,7 @@ from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.given.user_tables import Correction, classes_given, csv_rows, read_corrections
+from pawprint.given.user_tables import Correction, csv_rows, read_corrections
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -127,11 +127,12 @@ def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):
         read_corrections(table, MEMBERS, LABELS)
 
 
-def test_empty_cell_is_not_none_in_a_source_without_labels(tmp_path):
+@pytest.mark.parametrize("name", ["", "<b>", "Unknown"])
+def test_a_line_without_a_possible_name_is_named_before_the_classes_are_known(tmp_path, name):
     table = tmp_path / "labels.csv"
-    table.write_text("path,label\ncats/1.jpg,\n", encoding="utf-8")
-    with refused("labels.csv", "Received: ''"):
-        classes_given(read_corrections(table, MEMBERS, kind=SEVERAL_LABELS), kind=SEVERAL_LABELS)
+    table.write_text(f"path,label\ncats/1.jpg,{name}\n", encoding="utf-8")
+    with refused("labels.csv: line 2", f"Received: {name!r}"):
+        read_corrections(table, MEMBERS, kind=SEVERAL_LABELS)
 
 
 @pytest.mark.parametrize(
