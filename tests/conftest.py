@@ -23,7 +23,7 @@ from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
-from pawprint.commands.params_file import overlay
+from pawprint.commands.params_file import flat, set_values
 from pawprint.data.cleaning import clean
 from pawprint.data.labels import apply_labels
 from pawprint.given.archive import members, open_archive
@@ -337,6 +337,11 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Pa
             make(folder)
             made.touch()
     return folder
+
+
+def overlay(params: str, changes: str) -> str:
+    """Change values in the text of params.yaml."""
+    return set_values(params, flat(changes))
 
 
 def change(project: Path, changes: str) -> None:

@@ -29,7 +29,7 @@ RECIPES = PACKAGE / "recipes"
 
 def default_params(recipe: str = DEFAULT_RECIPE) -> str:
     """Return the text of `params.yaml` for a new project."""
-    return apply_recipe(template(PARAMS.name), recipe)
+    return set_values(template(PARAMS.name), recipe_values(recipe))
 
 
 def recipe_names() -> list[str]:
@@ -42,29 +42,22 @@ def read_recipe(name: str) -> str:
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def apply_recipe(params: str, name: str) -> str:
-    """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
+def recipe_values(name: str) -> dict[str, object]:
+    """Return the values of a recipe, keyed like `set_values`.
 
-    A param that this recipe does not set gets its value from `cats-and-dogs`. Params that neither
-    sets, such as seeds, are not changed.
+    A param that this recipe does not set has its value from `cats-and-dogs`. Params that neither
+    sets, such as seeds, are left out.
     """
-    return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
-
-
-def overlay(params: str, changes: str) -> str:
-    """Change values in the text of `params.yaml`. Comments and order stay the same.
-
-    Raises InputError if `changes` has a key that is not in `params.yaml`.
-    """
-    return set_values(params, flat(changes))
+    return flat(read_recipe("cats-and-dogs")) | flat(read_recipe(name))
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
     """Change values by name, such as `model.alpha` or `train_finetune.epochs.seed`.
 
-    All other text stays the same. Raises InputError if a name is not in `params.yaml` and is not
-    optional.
+    All other text stays the same. Raises InputError if the text is not YAML, or if a name is not in
+    it and is not optional.
     """
+    flat(params)
     for name, value in values.items():
         params = _set_value(params, name, value)
     return params

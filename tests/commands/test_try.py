@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, overlay
 from PIL import Image
 
 from pawprint.__main__ import main
@@ -28,7 +28,7 @@ from pawprint.commands.candidates import (
     in_sequence,
     row_of,
 )
-from pawprint.commands.params_file import overlay, set_params
+from pawprint.commands.params_file import set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.network import trials

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import yaml
-from conftest import PROJECT, refused
+from conftest import PROJECT, overlay, refused
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.commands.params_file import overlay, set_values
+from pawprint.commands.params_file import set_values
 from pawprint.pipeline.params.data import Flip
 from pawprint.pipeline.params.model import TrainExtract, load_params
 from pawprint.pipeline.params.section import describe_param_changes

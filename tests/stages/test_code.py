@@ -5,12 +5,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
+from conftest import PROJECT, git_project, overlay, photos_of, refused, repro, run, write_files
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.base.package import DVC_IGNORE
-from pawprint.commands.params_file import overlay
 from pawprint.given.decoding.formats import FORMATS
 from pawprint.given.names import SUFFIXES
 from pawprint.pipeline.params.model import load_params
