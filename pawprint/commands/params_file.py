@@ -3,6 +3,7 @@
 Changes replace values in the text, so that comments, order and all else stay.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from pawprint.pipeline.params.section import check_content, describe_param_chang
 # of ten data sets (docs/decisions/01).
 DEFAULT_RECIPE = "efficientnet-lite0"
 RECIPES = PACKAGE / "recipes"
+BYTE_ORDER_MARK = "\ufeff"  # of Notepad; PyYAML does not count it in places
 
 
 def default_params(recipe: str = DEFAULT_RECIPE) -> str:
@@ -52,85 +54,108 @@ def recipe_values(name: str) -> dict[str, object]:
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Change values by name, such as `model.alpha` or `train_finetune.epochs.seed`.
+    """Change values by name, such as `model.alpha`.
 
-    All other text stays the same. Raises InputError if the text is not YAML, or if a name is not in
-    it and is not optional.
+    All other text stays the same. Raises InputError if the text is not YAML, if it lacks a name
+    that is not optional, or if YAML other than one param per line stands in the way.
     """
-    flat(params)
+    expected = flat(params)
+    text = params.removeprefix(BYTE_ORDER_MARK)
+    text = text if text.endswith("\n") else f"{text}\n"
     for name, value in values.items():
-        params = _set_value(params, name, value)
-    return params
+        expected |= {name: value}
+        text = _set_value(text, name, value)
+        is_set = False
+        with contextlib.suppress(InputError):  # an anchor of another value is gone, for example
+            is_set = _without_nulls(flat(text)) == _without_nulls(expected)
+        if not is_set:
+            raise InputError(
+                f"{PARAMS}: cannot set {name}. Write one param per line, as in docs/params.md."
+            )
+    return text
+
+
+def _without_nulls(values: Mapping[str, object]) -> dict[str, object]:
+    """Leave out null where it means the same as a missing param."""
+    return {key: each for key, each in values.items() if each is not None or not is_optional(key)}
 
 
 def _set_value(params: str, name: str, value: object) -> str:
-    section, _, rest = name.partition(".")
-    key, _, inner = rest.partition(".")
+    keys, found = _find(params, name)
+    is_gone = value is None and is_optional(name)
+    if found:
+        return _remove(params, keys, found) if is_gone else _replace(params, found, value)
+    return params if is_gone else _insert(params, keys, name, value)
+
+
+Pair = tuple[yaml.ScalarNode, yaml.Node]  # a key of a mapping and its value
+
+
+def _find(params: str, name: str) -> tuple[yaml.MappingNode, Pair | None]:
+    """Return the section of a param, and its place there, if any. Raises InputError for no name."""
+    section, _, key = name.partition(".")
     of_section = _child(yaml.compose(params, yaml.CSafeLoader), section)
     keys = of_section[1] if of_section else None
     found = _child(keys, key)
-    if inner:
-        place = f"{section}.{key}"
-        of_param = flat(params).get(place)
-        if not isinstance(of_param, dict):
-            raise InputError(
-                f"cannot set {name}: {place} is not a mapping. Set {place} to a mapping with "
-                f"{inner}."
-            )
-        own = _child(found[1], inner) if found else None
-        found, value = (own, value) if own else (found, of_param | {inner: value})
-    elif not isinstance(keys, yaml.MappingNode) or not (found or is_optional(name)):
+    if not isinstance(keys, yaml.MappingNode) or not (found or (is_optional(name) and keys.value)):
         names = [f"{each}.{param}" for each in Params.model_fields for param in fields_of(each)]
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
         raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
-    is_gone = value is None and is_optional(name)
-    assert isinstance(keys, yaml.MappingNode)
-    if keys.flow_style and (is_gone or not found):
-        content = parse_mapping(params, str(PARAMS))[section] | {key: value}
-        content = {each: content[each] for each in content if not (is_gone and each == key)}
-        return f"{params[: keys.start_mark.index]}{_dump(content)}{params[keys.end_mark.index :]}"
-    if not found:
-        return params if is_gone else _insert(params, keys, section, key, value)
-    name_node, old = found
-    start, end = name_node.end_mark.index, _end_of(old)
-    if is_gone:
-        return params[: start - name_node.end_mark.column] + params[params.index("\n", end) + 1 :]
-    comment = re.match(r":([ ]+#.*)?", params[start : old.start_mark.index])
-    return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
+    return keys, found
 
 
-def _child(keys: yaml.Node | None, name: str) -> tuple[yaml.ScalarNode, yaml.Node] | None:
-    """Return a key of a mapping and its value, or None."""
+def _child(keys: yaml.Node | None, name: str) -> Pair | None:
     pairs = keys.value if isinstance(keys, yaml.MappingNode) else ()
     return next((pair for pair in pairs if pair[0].value == name), None)
 
 
-def _end_of(node: yaml.Node) -> int:
+def _end_of(params: str, node: yaml.Node) -> int:
     """Return the place in the text after the last value in a node, before any comment."""
     while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
-    return node.end_mark.index
+    return len(params[: node.end_mark.index].rstrip())  # a text in lines of its own ends after them
 
 
-def _insert(params: str, keys: yaml.MappingNode, section: str, key: str, value: object) -> str:
-    """Add a key to a section, in the order of the section's model."""
+def _replace(params: str, found: Pair, value: object) -> str:
+    """Write a value, and the comment beside a key whose value is in the lines below."""
+    start, end = found[0].end_mark.index, _end_of(params, found[1])
+    comment = re.match(r":([ ]+#.*)?", params[start : found[1].start_mark.index])
+    return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
+
+
+def _remove(params: str, keys: yaml.MappingNode, found: Pair) -> str:
+    """Remove the lines of a param, or its part of a section in braces."""
+    name, value = found
+    start, end = name.start_mark.index, _end_of(params, value)
+    if not keys.flow_style:
+        return params[: start - name.start_mark.column] + params[params.index("\n", end) + 1 :]
+    if comma := re.match(r"\s*,[ ]?", params[end:]):
+        return params[:start] + params[end + comma.end() :]
+    return params[:start].rstrip().removesuffix(",") + params[end:]
+
+
+def _insert(params: str, keys: yaml.MappingNode, name: str, value: object) -> str:
+    """Add a param after those that are before it in the section's model."""
+    section, _, key = name.partition(".")
     names = list(fields_of(section))
-    later = [each for each, _ in keys.value if each.value in names[names.index(key) :]]
-    end = params.index("\n", _end_of(keys)) + 1
-    place = later[0].start_mark.index - later[0].start_mark.column if later else end
-    line = f"{' ' * keys.value[0][0].start_mark.column}{key}: {_dump(value)}\n"
-    return f"{params[:place]}{line}{params[place:]}"
+    earlier = [pair for pair in keys.value if pair[0].value in names[: names.index(key)]]
+    end = _end_of(params, (earlier or keys.value)[-1][1])
+    before = ", "
+    if not keys.flow_style:
+        end = params.index("\n", end)
+        before = "\n" + " " * keys.value[0][0].start_mark.column
+    return f"{params[:end]}{before}{key}: {_dump(value)}{params[end:]}"
 
 
 def _dump(value: object) -> str:
-    """Return a value on one line."""
+    """Return a value on one line, as it may stand in braces, too."""
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, width=10**6, sort_keys=False,
+        [value], Dumper=_Dumper, default_flow_style=True, width=10**6, sort_keys=False,
         allow_unicode=True,
     )  # fmt: skip
-    return text.removesuffix("...\n").strip()
+    return text.strip()[1:-1]
 
 
 class _Dumper(yaml.SafeDumper):
