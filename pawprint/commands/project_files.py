@@ -152,8 +152,15 @@ def renew(folder: Path) -> tuple[list[str], str]:
     require_committed(folder, FILES)
     own = {path: read_text(folder / path) for path in FILES}
     params, notes = renewed_params(own[PARAMS], default_params())
-    base = json.loads(read_text(folder / STATE)).get("pipeline")
-    base = own[PIPELINE] if base == digest(folder / PIPELINE) else base  # of 0.6
+    base = json.loads(read_text(folder / STATE)).get("pipeline", "")
+    if "\n" not in base:  # 0.6 kept the hash alone
+        if base != digest(folder / PIPELINE):
+            raise InputError(
+                f"{PIPELINE}: cannot tell your changes from version 0.6's own text. Undo them (see "
+                f"`git log -p {PIPELINE}`), commit, run `pawprint init --renew`, and make them "
+                "again."
+            )
+        base = own[PIPELINE]
     texts = {
         PIPELINE: renewed_pipeline(own[PIPELINE], base, package.pipeline()),
         PARAMS: params,
@@ -174,11 +181,13 @@ def renewed_pipeline(own: str, base: str, new: str) -> str:
         names = ("yours", "before", "new")
         for name, text in zip(names, (own, base, new)):
             write_text(Path(place, name), text)
+        # The status is the number of conflicts. Their style cannot be set outside a repository.
         merged = git("merge-file", "-p", *names, folder=Path(place), passes=range(128))
     if conflicts := re.findall(r"^<<<<<<< yours\n(.*?)^=======$", merged, re.M | re.S):
         lines = [line.strip() for text in conflicts for line in text.splitlines()]
         raise InputError(
-            f"{PIPELINE}: cannot carry over {name_some(map(printable, lines), 20)}, which the new "
+            f"{PIPELINE}: cannot carry over "
+            f"{name_some(map(printable, lines), 20) or 'the removal of lines'}, which the new "
             "version changes, too. Undo these changes, commit, run `pawprint init --renew`, and "
             "make them again."
         )

@@ -240,7 +240,7 @@ NO_ZOOM = {"augment.RandomZoom": None}
         ("split:\n  group:  # why", {"split.group": "a"}, "split:\n  group: a  # why"),
         ("split:\n  'seed' : 1", {"split.seed": 2}, "split:\n  'seed': 2"),
         (
-            "split:\n  group: |\n    a\n\n  b: 1",
+            "split:\n  group: |\n   a\n\n  b: 1",
             {"split.group": "c"},
             "split:\n  group: c\n\n  b: 1",
         ),
