@@ -66,7 +66,6 @@ OF_PHOTOS = """
 fetch: {source: photos}
 clean: {labels: auto}
 model: {fine_tune_at: null}
-train_finetune: {epochs: null}
 """
 # Seconds per step, `total`, and accuracies named after the step that reaches them.
 Run = dict[str, float]

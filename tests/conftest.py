@@ -68,16 +68,14 @@ OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_
 # epochs, so only the stage `backbone` starts TensorFlow.
 FROZEN = """
 fetch: {source: ../images.zip}
-model: {image_size: 96}
+model: {image_size: 96, fine_tune_at: null}
 augment: {views: 2}
-train_finetune: {epochs: null}
 """
 # The head is trained in epochs too, so that each param can be changed alone.
-TINY = FROZEN.replace(
-    "train_finetune: {epochs: null}",
-    """train_extract: {epochs: {number: 3, keep_best: false}}
-train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}""",
-)
+TINY = f"""{FROZEN.replace(", fine_tune_at: null", "")}
+train_extract: {{epochs: {{number: 3, keep_best: false}}}}
+train_finetune: {{epochs: {{number: 3, learning_rate: 0.001, keep_best: false}}}}
+"""
 
 
 def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:

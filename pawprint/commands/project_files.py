@@ -21,7 +21,10 @@ from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
+from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.params_file import default_params, flat, is_optional
+from pawprint.pipeline.params.model import Params
+from pawprint.pipeline.params.section import check_content
 
 
 def locked_versions() -> tuple[list[str], list[str]]:
@@ -203,12 +206,12 @@ def renewed_requirements(own: str, line: str) -> str:
 def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
     """Return the text of a params.yaml with the params that only `new` has, and a line for each.
 
-    They are appended to their section, with their default and comment. A param that no longer
-    exists gets a line. Raises InputError if a section is not written with one param a line.
+    They are appended to their section, with their default and comment. A param that is now wrong,
+    or no longer exists, gets a line. Raises InputError if a section is not written with one param a
+    line.
     """
     values, defaults = flat(own), flat(new)
     added = [name for name in defaults if name not in values and not is_optional(name)]
-    gone = [name for name in values if name not in defaults and not is_optional(name)]
     text = own
     for name, lines in _entries(new):
         if name in added:
@@ -221,7 +224,11 @@ def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
             f"{PARAMS}: cannot add {', '.join(added)}. Write a line for each, as in docs/params.md."
         )
     notes = [f"{PARAMS}: {name}: new" for name in added]
-    return text, notes + [f"{PARAMS}: {name}: no longer exists. Remove it" for name in gone]
+    try:
+        check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    except InputError as error:
+        notes += str(error).splitlines()
+    return text, notes
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:

@@ -34,12 +34,19 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
     assert kept == [row for row in own.splitlines() if row]
     assert flat(text) == flat(new) | {"split.columns": 5, "model.resize": "stretch"}
     assert "  fine_tune_at: null  # first layer to fine-tune" in text.split("\n# Random")[0]
-    assert notes == [
+    *added, wrong = notes
+    assert added == [
         "params.yaml: model.fine_tune_at: new",
         *(f"params.yaml: hardware.{name}: new" for name in of_hardware),
-        "params.yaml: split.columns: no longer exists. Remove it",
     ]
+    assert wrong.startswith("params.yaml: split.columns: unknown key. Remove it")
     assert project_files.renewed_params(text, new)[0] == text
+
+
+def test_param_that_is_now_wrong_is_named_with_what_to_write():
+    own = default_params().replace("{number: 5, learning_rate: 0.0002", "null  # {")
+    (note,) = project_files.renewed_params(own, default_params())[1]
+    assert "train_finetune.epochs: " in note and "`fine_tune_at: null`" in note
 
 
 def test_layer_that_the_user_removed_does_not_come_back():

@@ -150,6 +150,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"clean.labels": {"cat": ["a"], "None": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"NA": ["a"], "null": ["b"]}}, None),
         ({f"{TUNING}.reduce_lr_on_plateau": {"factor": 0.2}}, TUNING),
+        ({TUNING: None}, TUNING),
         ({"split.seed": MISSING}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
