@@ -117,14 +117,15 @@ def requirements() -> str:
 
 
 def names_in_git(source: str) -> list[str]:
-    """Return the paths of all files of a project that must be in Git.
+    """Return the paths of all files of a project that must be in Git, unlike those of an editor.
 
     This includes files that a run writes. `source` is the source of the images, relative to the
     project.
     """
     outs = [out for stage in package.stages().values() for out in package.outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
-    names = [*files(source), *results, ".dvc/.gitignore"]
+    written = [name for name in files(source) if not name.startswith(".vscode/")]
+    names = [*written, *results, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
     return [*names, source if source.endswith(paths.OF_URLS) else f"{source}.dvc"]
 
