@@ -187,6 +187,11 @@ def flat(text: str) -> dict[str, object]:
     return values
 
 
+def require_valid(text: str) -> None:
+    """Raise InputError, with one line for each wrong key, as the stage `code` does."""
+    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+
+
 def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """Write values to the params.yaml of a project, using the same names as `set_values`.
 
@@ -195,6 +200,6 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """
     before = read_text(folder / PARAMS)
     text = set_values(before, changes)
-    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    require_valid(text)
     write_text(folder / PARAMS, text)
     return describe_param_changes(flat(before), flat(text))

@@ -21,10 +21,7 @@ from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
-from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.params_file import default_params, flat, is_optional
-from pawprint.pipeline.params.model import Params
-from pawprint.pipeline.params.section import check_content
+from pawprint.commands.params_file import default_params, flat, is_optional, require_valid
 
 
 def locked_versions() -> tuple[list[str], list[str]]:
@@ -226,7 +223,7 @@ def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
         )
     notes = [f"{PARAMS}: {name}: new" for name in added]
     try:
-        check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+        require_valid(text)
     except InputError as error:
         notes += str(error).splitlines()
     return text, notes
