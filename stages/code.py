@@ -94,18 +94,15 @@ def describe_idle(params: Params, content: Mapping, recorded: Recorded) -> list[
     `content` has the params as they are written.
     """
     before = recorded.params("train_finetune")
-    tunes = params.model.tunes
-    needs = {
-        ("train_finetune",): (tunes, "model.fine_tune_at is null"),
-        ("head", "dropout"): (
-            tunes or params.train_extract.epochs is not None,
-            "train_extract.epochs and model.fine_tune_at are null",
-        ),
-    }
+    idle = {}
+    if before and not params.model.tunes:
+        idle["train_finetune"] = "model.fine_tune_at is null"
+        if params.train_extract.epochs is None:
+            idle["head.dropout"] = "train_extract.epochs and model.fine_tune_at are null"
     return [
-        f"{'.'.join(keys)} was edited, but changes nothing, because {reason}"
-        for keys, (is_used, reason) in needs.items()
-        if before and not is_used and value_at(before, *keys) != value_at(content, *keys)
+        f"{name} was edited, but changes nothing, because {reason}"
+        for name, reason in idle.items()
+        if value_at(before, *name.split(".")) != value_at(content, *name.split("."))
     ]
 
 

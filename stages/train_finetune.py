@@ -65,18 +65,18 @@ def train(weights: HeadWeights, folder: Path) -> tuple[openvino.Model, list[str]
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
-    params, head = TrainFinetune.load(), Head.load()
-    epochs = params.epochs
+    params = TrainFinetune.load()
+    head = Head.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     store = stored_examples(paths.FEATURES, split, labels)
-    make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
+    make_deterministic(params.epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
         model, first_trained = training.with_head(backbone, Model.load(), weights, head)
-        data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
+        data = training.open_batches(store, ("cut",), params.epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
-        phase = training.Phase("train_finetune", epochs, precision, is_balanced)
+        phase = training.Phase("train_finetune", params.epochs, precision, is_balanced)
         # Unfreezes the layers from `first_trained` on; then Keras' `compile` and `fit`.
         optimizer, history, keeper = training.fine_tune(model, first_trained, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)

@@ -66,11 +66,6 @@ def has_run(folder: Path) -> bool:
     return bool(try_git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
 
 
-def describe(folder: Path) -> str:
-    """Return text such as `HEAD (1a2b3c4 Classify food)`."""
-    return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
-
-
 def results(folder: Path) -> list[Path]:
     """Return dvc.lock, and the stage outputs in the last commit and in the last run."""
     committed = try_git("show", f"HEAD:./{paths.LOCK}", folder=folder) or ""
@@ -107,8 +102,8 @@ def to_discard(folder: Path) -> list[str]:
 class Loss(NamedTuple):
     """The changes that `discard` would revert, to be shown beforehand.
 
-    `commit` describes the commit to restore, `diff` contains the changes to INPUTS, without
-    secrets, and `files` are from `to_discard`.
+    `commit` describes the commit to restore, as in `HEAD (1a2b3c4 Classify food)`, `diff` contains
+    the changes to INPUTS, without secrets, and `files` are from `to_discard`.
     """
 
     commit: str
@@ -121,7 +116,8 @@ def read_loss(folder: Path) -> Loss:
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
     diff = "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
-    return Loss(describe(folder), diff, to_discard(folder))
+    commit = printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
+    return Loss(commit, diff, to_discard(folder))
 
 
 def discard(folder: Path, names: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ Changes replace values in the text, so that comments, order and all else stay.
 """
 
 import contextlib
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,15 +58,14 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     All other text stays the same. Raises InputError if the text is not YAML, if it lacks a name
     that is not optional, or if YAML other than one param per line stands in the way.
     """
-    expected = flat(params)
+    flat(params)
     text = params.removeprefix(BYTE_ORDER_MARK)
     text = text if text.endswith("\n") else f"{text}\n"
     for name, value in values.items():
-        expected |= {name: value}
         text = _set_value(text, name, value)
         is_set = False
         with contextlib.suppress(InputError):  # an anchor of another value is gone, for example
-            is_set = _without_nulls(flat(text)) == _without_nulls(expected)
+            is_set = flat(text).get(name) == value
         if not is_set:
             raise InputError(
                 f"{PARAMS}: cannot set {name}. Write one param per line, as in docs/params.md."
@@ -75,17 +73,14 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
     return text
 
 
-def _without_nulls(values: Mapping[str, object]) -> dict[str, object]:
-    """Leave out null where it means the same as a missing param."""
-    return {key: each for key, each in values.items() if each is not None or not is_optional(key)}
-
-
 def _set_value(params: str, name: str, value: object) -> str:
     keys, found = _find(params, name)
     is_gone = value is None and is_optional(name)
-    if found:
-        return _remove(params, keys, found) if is_gone else _replace(params, found, value)
-    return params if is_gone else _insert(params, keys, name, value)
+    if not found:
+        return params if is_gone else _insert(params, keys, name, value)
+    if is_gone and not keys.flow_style:  # in braces, null means the same
+        return _remove(params, found)
+    return _replace(params, found, value)
 
 
 Pair = tuple[yaml.ScalarNode, yaml.Node]  # a key of a mapping and its value
@@ -98,10 +93,10 @@ def _find(params: str, name: str) -> tuple[yaml.MappingNode, Pair | None]:
     keys = of_section[1] if of_section else None
     found = _child(keys, key)
     if not isinstance(keys, yaml.MappingNode) or not (found or (is_optional(name) and keys.value)):
-        names = [f"{each}.{param}" for each in Params.model_fields for param in fields_of(each)]
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
-        raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
+        raise InputError(
+            f"cannot set {printable(name)}: {PARAMS} has no such key. docs/params.md lists all "
+            "params, and `pawprint init --renew` adds them."
+        )
     return keys, found
 
 
@@ -125,15 +120,11 @@ def _replace(params: str, found: Pair, value: object) -> str:
     return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
 
 
-def _remove(params: str, keys: yaml.MappingNode, found: Pair) -> str:
-    """Remove the lines of a param, or its part of a section in braces."""
-    name, value = found
-    start, end = name.start_mark.index, _end_of(params, value)
-    if not keys.flow_style:
-        return params[: start - name.start_mark.column] + params[params.index("\n", end) + 1 :]
-    if comma := re.match(r"\s*,[ ]?", params[end:]):
-        return params[:start] + params[end + comma.end() :]
-    return params[:start].rstrip().removesuffix(",") + params[end:]
+def _remove(params: str, found: Pair) -> str:
+    """Remove the lines of a param."""
+    start = found[0].start_mark
+    end = params.index("\n", _end_of(params, found[1]))
+    return params[: start.index - start.column] + params[end + 1 :]
 
 
 def _insert(params: str, keys: yaml.MappingNode, name: str, value: object) -> str:

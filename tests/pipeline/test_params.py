@@ -230,47 +230,48 @@ def test_comments_after_a_mapping_in_several_lines_stay():
         assert changed == params.replace(layer, f"  RandomShear: {{factor: 2}}{comment}\n")
 
 
-ZOOM = {"augment.RandomZoom": {"a": 1}}
-NO_ZOOM = {"augment.RandomZoom": None}
+ZOOM = "augment.RandomZoom"
 
 
 @pytest.mark.parametrize(
-    ("params", "values", "expected"),
+    ("params", "name", "value", "expected"),
     [
-        ("split: {seed: 1, group}", {"split.group": "a,b"}, "split: {seed: 1, group: 'a,b'}"),
-        ("split:\n  group:  # why", {"split.group": "a"}, "split:\n  group: a  # why"),
-        ("split:\n  'seed' : 1", {"split.seed": 2}, "split:\n  'seed': 2"),
+        ("split: {seed: 1, group}", "split.group", "a,b", "split: {seed: 1, group: 'a,b'}"),
+        ("split:\n  group:  # why", "split.group", "a", "split:\n  group: a  # why"),
+        ("split:\n  'seed' : 1", "split.seed", 2, "split:\n  'seed': 2"),
+        ("split:\n  group: |\n    a\n\n# b", "split.group", "c", "split:\n  group: c\n\n# b"),
+        ("\ufeffsplit:\n  seed: 1", "split.seed", 2, "split:\n  seed: 2"),  # of Notepad
         (
-            "split:\n  group: |\n   a\n\n  b: 1",
-            {"split.group": "c"},
-            "split:\n  group: c\n\n  b: 1",
+            "augment:\n  views: 1  # a\n  # b\n  seed: 1",
+            ZOOM,
+            2,
+            "augment:\n  views: 1  # a\n  RandomZoom: 2\n  # b\n  seed: 1",
         ),
-        ("\ufeffsplit:\n  seed: 1", {"split.seed": 2}, "split:\n  seed: 2"),  # of Notepad
-        ("augment:\n  views: 1", ZOOM, "augment:\n  views: 1\n  RandomZoom: {a: 1}"),
-        ("augment: {views: 1}", ZOOM, "augment: {views: 1, RandomZoom: {a: 1}}"),
-        ("augment: {views: 1, RandomZoom: 2}", NO_ZOOM, "augment: {views: 1}"),
-        ("augment: {RandomZoom: 2,  # b\n  c: 1}", NO_ZOOM, "augment: { # b\n  c: 1}"),
+        ("augment: {views: 1}", ZOOM, 2, "augment: {views: 1, RandomZoom: 2}"),
         (
-            "augment:\n  views: 1\n  RandomZoom: 2  # a\n  # b",
-            NO_ZOOM,
-            "augment:\n  views: 1\n  # b",
+            "augment: {RandomZoom: 2,  # b\n  c: 1}",
+            ZOOM,
+            None,
+            "augment: {RandomZoom: null,  # b\n  c: 1}",
+        ),
+        (
+            "augment:\n  views: 1\n  RandomZoom: 2  # a\n# b",
+            ZOOM,
+            None,
+            "augment:\n  views: 1\n# b",
         ),
     ],
 )
-def test_value_is_set_whatever_yaml_a_person_wrote(params, values, expected):
-    assert set_values(params, values) == f"{expected}\n"
+def test_value_is_set_whatever_yaml_a_person_wrote(params, name, value, expected):
+    assert set_values(params, {name: value}) == f"{expected}\n"
 
 
-def test_comment_stays_above_its_param_when_another_is_added():
-    params = "augment:\n  views: 1  # a\n{}  # b\n  seed: 1\n"
-    assert set_values(params.format(""), ZOOM) == params.format("  RandomZoom: {a: 1}\n")
-
-
-@pytest.mark.parametrize("value", ["&a 1\n  group: *a", "\n  ? seed\n  : 1", "{seed:  # a\n  1}"])
-def test_value_that_cannot_be_set_is_named(value):
-    before = "split:\n  seed: " if "&" in value else "split: "
+@pytest.mark.parametrize(
+    "section", ["{seed:  # a\n  1}", "\n  ? seed\n  : 1", "{seed: &a 1, b: *a}"]
+)
+def test_value_that_cannot_be_set_is_named(section):
     with refused("params.yaml: cannot set split.seed. Write one param per line"):
-        set_values(f"{before}{value}\n", {"split.seed": 2})
+        set_values(f"split: {section}\n", {"split.seed": 2})
 
 
 def test_key_that_params_lacks_is_named():

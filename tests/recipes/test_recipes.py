@@ -1,18 +1,7 @@
 """Test recipes as their users run them, and the resulting models."""
 
 import pytest
-from conftest import (
-    OFFLINE,
-    PROJECT,
-    commit,
-    complaint,
-    git_init,
-    overlay,
-    printed,
-    refused,
-    repro,
-    run,
-)
+from conftest import OFFLINE, PROJECT, commit, complaint, git_init, printed, refused, repro, run
 
 from examples import demo
 from examples.demo import draw_dataset, prepare
@@ -20,7 +9,7 @@ from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export_formats import keras_model
-from pawprint.commands.params_file import read_recipe, recipe_names, recipe_values, set_values
+from pawprint.commands.params_file import flat, read_recipe, recipe_names, recipe_values, set_values
 from pawprint.network.hardware import keras
 from pawprint.network.store import ITSELF, Shard
 from pawprint.pipeline.params.model import load_params
@@ -84,7 +73,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     head, optimizer, trained = MODELS[name]
     pack(tmp_path / "images.zip", draw_dataset(train=10, validation=8))
     workspace = tmp_path / name
-    prepare(workspace, overlay(set_values(PARAMS, recipe_values(name)), SMALL))
+    prepare(workspace, set_values(PARAMS, recipe_values(name) | flat(SMALL)))
     repro(workspace, "evaluate")
     params = load_params(workspace / "params.yaml")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
@@ -115,7 +104,7 @@ def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
 
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
     params = tmp_path / "params.yaml"
-    params.write_text(overlay(PARAMS, "split: {seed: 7}"), encoding="utf-8")
+    params.write_text(set_values(PARAMS, {"split.seed": 7}), encoding="utf-8")
     git_init(tmp_path)
     commit(tmp_path, "Params")
     printed(tmp_path, "recipes", "use", "filtered-160")
