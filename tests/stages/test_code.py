@@ -120,26 +120,21 @@ def test_stage_that_never_ran_is_no_change_of_code():
     assert describe(after_split, edited)[0].startswith("clean changed")
 
 
-FROZEN = "model: {fine_tune_at: null}"
-
-
-@pytest.mark.parametrize(
-    ("changes", "edit", "names"),
-    [
-        (FROZEN, "train_finetune: {class_weight: null}", ["train_finetune"]),
-        (FROZEN, "head: {dropout: 0.5}", ["head.dropout"]),
-        (FROZEN, "head: {output: logits}", []),
-        (f"{FROZEN}\ntrain_extract: {{epochs: {{}}}}", "head: {dropout: 0.5}", []),
-        ("{}", "train_finetune: {class_weight: null}\nhead: {dropout: 0.5}", []),
-    ],
-)
-def test_edit_that_changes_nothing_is_named_until_it_has_run(tmp_path, changes, edit, names):
-    before = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
-    write_files(tmp_path, {"params.yaml": (after := overlay(before, edit))})
-    params, content = load_params(tmp_path / "params.yaml"), parse_yaml(after, "")
-    for text, found in ((before, names), (after, [])):
+def test_edit_that_changes_nothing_is_named_until_it_has_run(tmp_path):
+    frozen, tuned = "model: {fine_tune_at: null}", "model: {fine_tune_at: auto}"
+    finetune, dropout = "train_finetune: {class_weight: null}", "head: {dropout: 0.5}"
+    for changes, edit, names in (
+        (frozen, f"{finetune}\nhead: {{output: logits}}", ["train_finetune"]),
+        (frozen, dropout, ["head.dropout"]),
+        (f"{frozen}\ntrain_extract: {{epochs: {{}}}}", dropout, []),
+        (tuned, f"{finetune}\n{dropout}", []),
+    ):
+        before = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+        write_files(tmp_path, {"params.yaml": (after := overlay(before, edit))})
+        params, content = load_params(tmp_path / "params.yaml"), parse_yaml(after, "")
         recorded = Recorded("")
         assert describe_idle(params, content, recorded) == []
-        recorded.stages["train_finetune"] = {"params": {"params.yaml": parse_yaml(text, "")}}
-        lines = describe_idle(params, content, recorded)
-        assert [line.split()[0] for line in lines] == found
+        for text, found in ((before, names), (after, [])):
+            recorded.stages["train_finetune"] = {"params": {"params.yaml": parse_yaml(text, "")}}
+            lines = describe_idle(params, content, recorded)
+            assert [line.split()[0] for line in lines] == found

@@ -181,7 +181,7 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
     return table
 
 
-def with_classes_only(predictor: Predictor) -> Predictor:
+def unlimited(predictor: Predictor) -> Predictor:
     """Return a predictor that never answers unknown or unsure."""
     limits = {"unknown_threshold": None, "min_confidence": None}
     return replace(predictor, metadata=predictor.metadata.model_copy(update=limits))
