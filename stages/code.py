@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pawprint.base import paths
-from pawprint.base.errors import InputError
-from pawprint.base.files import md5, replacing, write_text
+from pawprint.base.errors import InputError, hide_secrets
+from pawprint.base.files import md5, replacing, write_json, write_text
 from pawprint.base.package import (
     STAGES,
     folders_of_code,
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def write_fingerprints() -> dict[str, str]:
-    """Write data/code/ and return the fingerprint of each stage."""
+    """Write data/code/, with all params, and return the fingerprint of each stage."""
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     stages = sorted(scripts - {"__init__", "code"})
     rows = {path.stem: module for path, module in fingerprint.ROWS.items()}
@@ -58,7 +58,15 @@ def write_fingerprints() -> dict[str, str]:
         folder.mkdir()
         for name, text in texts.items():
             write_text(folder / f"{name}.txt", text)
+        # `plot` shows all params. Listed in dvc.lock, they would be a tenth of its lines, which DVC
+        # parses and writes again after each stage.
+        write_json(folder / paths.SHOWN_PARAMS.name, shown_params())
     return {stage: texts[stage] for stage in stages}
+
+
+def shown_params() -> dict:
+    """Return the values in params.yaml by section and key, without secrets in URLs."""
+    return {name: hide_secrets(section) for name, section in read_mapping(paths.PARAMS).items()}
 
 
 def describe_missing(source: Path, recorded: Recorded) -> str:

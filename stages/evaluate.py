@@ -7,7 +7,7 @@ cross-validation for training images and to the model for all others. Images who
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
 near_duplicates.csv and unknown.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
 data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
-`calibrate`, `augment`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes models/served/,
+`calibrate`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes models/served/,
 data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
 plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
 plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
@@ -35,7 +35,7 @@ from pawprint.model.outputs import Logits
 from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
-from pawprint.pipeline.params.data import Augment, Clean
+from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
@@ -92,7 +92,7 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Logits]) -> Metadata:
     )
     validation = outputs["validation"]
     metadata = fit_rules(params, metadata, validation, outputs["train"].unknown_scores, groups)
-    is_mirrored = Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"])
+    is_mirrored = read_mapping(paths.NETWORK_JSON)["is_mirrored"]
     detector = None if params.unknown_quantile is None else read_detector(paths.OUTPUTS)
     write_served_model(network, metadata, detector, paths.SERVED_MODEL, is_mirrored=is_mirrored)
     predicts = "predicts each image once"

@@ -2,8 +2,8 @@
 
 Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
 in data/, data/clean/, data/split/ and plots/, data/cross_validation.json, data/raw/archives/,
-models/network.json, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt,
-pictures of the data and the results in plots/, and
+models/network.json, models/served/, and all params in data/code/params.json. Writes
+docs/model_card.md, plots/limits.txt, pictures of the data and the results in plots/, and
 plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
 from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
 `python -m stages.plot`
@@ -15,7 +15,6 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.errors import hide_secrets
 from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
 from pawprint.base.imbalance import HEADLINES
 from pawprint.base.tables import read_table
@@ -70,7 +69,7 @@ def main() -> None:
             alike,
         )
     )
-    with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
+    with open_archive(paths.RAW_ARCHIVES, Clean.load(path=paths.SHOWN_PARAMS).bits) as archive:
         pictures = draw(archive, run)
         thresholds = run.metadata["thresholds"]
         errors = run.errors_in(list_errors(run.judged, run.predictions, thresholds))
@@ -93,14 +92,13 @@ def main() -> None:
 
 
 def read_results() -> Results:
-    """Read the results of the stages before this one; `params` are without secrets."""
-    params = read_mapping(paths.PARAMS)
+    """Read the results of the stages before this one."""
     metadata = read_metadata(paths.SERVED_MODEL)
     images = read_table(paths.SPLIT_CSV, columns.SPLIT)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
     files = files[files["path"].isin(images["path"])]
     return Results(
-        params={name: hide_secrets(section) for name, section in params.items()},
+        params=read_json(paths.SHOWN_PARAMS),
         metadata=metadata.model_dump(),
         label_kind=metadata.kind,
         choices=read_json(paths.CROSS_VALIDATION_JSON),
@@ -138,7 +136,7 @@ def values_of_both(run: Results) -> dict:
         "of_classes": pages.class_rows(run.scores, run.label_kind.noun),
         "kind": run.label_kind.noun,
         "kinds": "classes" if run.exclusive else "labels",
-        "is_mirrored": Augment.load().mirrors(read_mapping(paths.NETWORK_JSON)["views"]),
+        "is_mirrored": read_mapping(paths.NETWORK_JSON)["is_mirrored"],
     }
 
 
@@ -189,7 +187,11 @@ def draw(archive: Archive, run: Results) -> dict[str, bytes]:
         "errors.jpg": charts.draw_errors(archive, held_out),
         "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.exclusive),
         "augmented.jpg": charts.draw_augmented(
-            archive, train, Augment.load(), metadata["image_size"], metadata["resize"]
+            archive,
+            train,
+            Augment.load(path=paths.SHOWN_PARAMS),
+            metadata["image_size"],
+            metadata["resize"],
         ),
         "samples.jpg": draw_samples(archive, train),
         "near_duplicates.jpg": draw_near_duplicates(archive, run.near_duplicates),

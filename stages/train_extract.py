@@ -3,11 +3,13 @@
 A linear head is fitted as a logistic regression; other heads are trained in epochs with Keras. In
 both cases, a cross-validated regression predicts the training images. Reads train/ and validation/
 in data/features/, series.json, train_validation.csv and labels.json in data/split/. Params:
-`train_extract`, `head`, `hardware`, `model.features`, `clean.several_labels`. Writes
-models/head.npz, data/cross_validation.csv, data/cross_validation.json with the choices,
-metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m
-stages.train_extract`
+`train_extract`, `head`, `hardware`, `model.features`, `model.fine_tune_at`, `clean.several_labels`.
+Writes models/head.npz, models/to_tune/ with what fine-tuning starts from, and, in data/,
+cross_validation.csv, and cross_validation.json with the choices; metrics/train_extract.json,
+plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
 """
+
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ import pandas as pd
 from pawprint.base import paths
 from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT, columns_of_judged
 from pawprint.base.errors import InputError, counted
-from pawprint.base.files import read_json, write_json
+from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.folds import FOLDS
 from pawprint.base.labels import SEVERAL_LABELS, LabelKind
 from pawprint.base.tables import read_table, write_table
@@ -70,6 +72,7 @@ def main() -> None:
     groups = with_groups(images, by_series)["group"].to_numpy()
     curve = tabulate_curve(examples.actual[in_curve], groups[in_curve], fits)
     head.weights.write(paths.HEAD)
+    write_to_tune()
     write_json(paths.EXTRACT_METRICS, metrics)
     write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
     judged = judge(images[is_predicted], probabilities, store.labels, kind)
@@ -92,6 +95,20 @@ def open_store(split: pd.DataFrame, kind: LabelKind) -> StoredExamples:
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
     return StoredExamples(paths.FEATURES, split, labels, kind)
+
+
+def write_to_tune() -> None:
+    """Write the head, the labels and the split for fine-tuning or, without it, always the same.
+
+    DVC then skips the stage train_finetune.
+    """
+    with replacing(paths.TO_TUNE) as folder:
+        folder.mkdir()
+        if not Model.load().tunes:
+            write_text(folder / "none.txt", "model.fine_tune_at is null.\n")
+            return
+        for path in (paths.HEAD, paths.LABELS_JSON, paths.TRAIN_VALIDATION_CSV):
+            shutil.copy(path, folder / path.name)
 
 
 def choices(found: CrossValidation) -> dict[str, float]:

@@ -1,25 +1,23 @@
 """Fine-tuning: adapt the last layers of the backbone to these images, together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are computed.
-Reads train/ and validation/ in data/features/, data/split/train_validation.csv,
-data/split/labels.json, models/backbone/ and models/head.npz. Params: `train_finetune`, `head`,
-`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/network/, which
-has the layers after the frozen ones for OpenVINO and, if layers were trained, the whole Keras
-model; models/network.json with the number of views of an image that the network learned from; and
-plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+Reads train/ and validation/ in data/features/, models/backbone/ and models/to_tune/, which has the
+new head, the labels and the split. Params: `train_finetune`, `head`, `hardware`, `model.backbone`,
+`model.pooling`, `model.fine_tune_at`. Writes plots/history_finetune.csv, and models/tuned/: the
+layers after the frozen ones for OpenVINO, the whole Keras model, and the number of views of an
+image that the network learned from; or a note, if nothing is trained. Run: `python -m
+stages.train_finetune`
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import openvino
-
 from pawprint.base import paths
-from pawprint.base.columns import HISTORY, SPLIT, TRAIN
+from pawprint.base.columns import HISTORY, SPLIT
 from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.runtime import write_network
-from pawprint.network.heads import OUTPUTS, HeadWeights, on_features, on_maps
-from pawprint.network.store import StoredExamples, stored_shapes
+from pawprint.network.heads import OUTPUTS, HeadWeights, on_maps
+from pawprint.network.store import StoredExamples
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainFinetune
 
@@ -27,21 +25,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# DVC does not track empty folders.
+NOTE = "No layer of the backbone is trained, so the head in models/head.npz is used as it is.\n"
+
+
 def main() -> None:
-    """Write the network, fine-tuned or unchanged."""
-    weights = HeadWeights.read(paths.HEAD)
-    with replacing(paths.NETWORK.parent) as folder:
+    """Write the fine-tuned network, or a note that there is none."""
+    with replacing(paths.TUNED) as folder:
         folder.mkdir()
         if Model.load().tunes:
-            network, kinds, views, result = train(weights, folder)
+            result = train(folder)
         else:
-            shapes = stored_shapes(paths.FEATURES / TRAIN)
-            network, kinds = on_features(shapes, weights, Head.load())
-            views = weights.views
+            write_text(folder / paths.NO_NETWORK.name, NOTE)
             write_text(paths.FINETUNE_HISTORY_CSV, f"{','.join(HISTORY)}\n")
             result = "model.fine_tune_at is null, so the head stays as it is"
-        write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
-    write_json(paths.NETWORK_JSON, {"views": views})
     print(f"train_finetune: {result}")
 
 
@@ -53,11 +50,10 @@ def learned_views(store: StoredExamples, weights: HeadWeights, history: "pd.Data
     return store.open("train", "cut").shape[1] if history["kept"].any() else weights.views
 
 
-def train(weights: HeadWeights, folder: Path) -> tuple[openvino.Model, list[str], int, str]:
-    """Train, and write the Keras model and the HISTORY table.
+def train(folder: Path) -> str:
+    """Train; write the network, as OpenVINO and Keras models, and the HISTORY table.
 
-    Returns the network, the kinds of features that it takes, the number of views of an image that
-    it learned from, and a text about the epoch that is kept.
+    Returns a text about the epoch that is kept.
     """
     # TensorFlow starts here, which takes seconds.
     from pawprint.base.tables import read_table, write_table
@@ -67,8 +63,9 @@ def train(weights: HeadWeights, folder: Path) -> tuple[openvino.Model, list[str]
 
     params = TrainFinetune.load()
     head = Head.load()
-    labels: list[str] = read_json(paths.LABELS_JSON)
-    split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
+    weights = HeadWeights.read(paths.TO_TUNE / paths.HEAD.name)
+    labels: list[str] = read_json(paths.TO_TUNE / paths.LABELS_JSON.name)
+    split = read_table(paths.TO_TUNE / paths.TRAIN_VALIDATION_CSV.name, SPLIT)
     store = StoredExamples(paths.FEATURES, split, labels)
     make_deterministic(params.epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
@@ -83,9 +80,10 @@ def train(weights: HeadWeights, folder: Path) -> tuple[openvino.Model, list[str]
     trained = to_openvino(training.trained_layers(model, first_trained))
     tuned = weights._replace(arrays=parts(model)[-1].get_weights())  # the head is last
     network, kinds = on_maps(store.shapes(), trained, tuned, head)
+    write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
+    write_json(folder / paths.TUNED_VIEWS.name, {"views": learned_views(store, weights, history)})
     write_table(paths.FINETUNE_HISTORY_CSV, history, HISTORY)
-    views = learned_views(store, weights, history)
-    return network, kinds, views, training.describe_kept(history, keeper)
+    return training.describe_kept(history, keeper)
 
 
 if __name__ == "__main__":

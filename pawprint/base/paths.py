@@ -14,6 +14,7 @@ OF_URLS = (".yaml", ".yml")  # suffixes of a source that contains the URL of the
 CODE = Path("data/code")  # output of the `code` stage
 DECODED_ROW_CODE = CODE / "decoded_row.txt"
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
+SHOWN_PARAMS = CODE / "params.json"  # the values in params.yaml, without secrets
 FINGERPRINTS = Path(".dvc/tmp/pawprint-code.json")  # of the last run of `code`; may be deleted
 
 RAW_ARCHIVES = Path("data/raw/archives")
@@ -40,10 +41,13 @@ BACKBONE = Path("models/backbone/network.keras")
 NO_BACKBONE = Path("models/backbone/none.txt")  # if Keras does not build the backbone
 EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
+TO_TUNE = Path("models/to_tune")  # what fine-tuning starts from, or a note that there is none
+TUNED = Path("models/tuned")  # the network after fine-tuning, or a note that there was none
+NO_NETWORK = TUNED / "none.txt"
+TUNED_VIEWS = TUNED / "views.json"  # the number of views of an image that it learned from
+TRAINED_MODEL = TUNED / "model.keras"  # input: pixels
 NETWORK = Path("models/network/network.xml")  # input: the features from the extractor
-NETWORK_JSON = Path("models/network.json")  # the number of views that it learned from
-# Input: pixels. Only written if layers were trained.
-TRAINED_MODEL = Path("models/network/model.keras")
+NETWORK_JSON = Path("models/network.json")  # whether it also predicts the mirror image
 OUTPUTS = Path("data/outputs")  # the network's outputs for held-out images
 SERVED_MODEL = Path("models/served")
 EXPORT = Path("models/export")  # written by `pawprint export`

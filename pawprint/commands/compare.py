@@ -101,7 +101,7 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     read = functools.partial(read_revision, folder, rev)
     run = read_run(read, name)
     try:
-        recorded = Recorded(read(paths.LOCK, bytes.decode))
+        recorded = Recorded(read(paths.LOCK, bytes.decode), folder)
     except InputError:  # no dvc.lock
         return run
     if rev != WORKSPACE and (stage := recorded.stage_left_behind()):

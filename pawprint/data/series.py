@@ -133,6 +133,9 @@ def _series_among(keys: pd.Series, images: pd.DataFrame, min_fraction: float) ->
     """
     labels = images["label"]
     keys = keys.fillna("")
+    is_several = (keys != "") & keys.duplicated(keep=False)
+    if not is_several.any() or is_several.mean() < min_fraction:  # as below, but in less time
+        return pd.Series("", keys.index, name=keys.name)
     size = keys.groupby([labels, keys]).transform("size")
     is_series = (keys != "") & (size > 1) & (2 * size <= keys.groupby(labels).transform("size"))
     is_series &= keys.where(is_series).groupby(labels).transform("nunique") > 1

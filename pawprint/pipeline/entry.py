@@ -147,9 +147,8 @@ def _inputs(listed: dict) -> dict[str, object]:
     params = read_yaml(PARAMS) if listed else None
     inputs: dict[str, object] = {}
     for key in listed.get("params", ()):
-        # The entry of `plot` is a mapping, for all params.
-        keys = key.split(".") if isinstance(key, str) else []
-        inputs[f"{PARAMS}: {key}" if keys else str(PARAMS)] = value_at(params, *keys)
+        if isinstance(key, str):  # a mapping lists params in a file of the user's
+            inputs[f"{PARAMS}: {key}"] = value_at(params, *key.split("."))
     deps = listed.get("deps", ())
     inputs |= {name: Path(name).read_bytes() for name in deps if name in EDITED}
     if "${fetch.source}" in deps:

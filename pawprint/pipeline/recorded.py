@@ -61,14 +61,33 @@ class Recorded:
         return _hashes_by("path", value_at(self.stages, stage, kind))
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
-        """Return the MD5 of an output or another kind of file, or None if it is missing."""
-        md5 = self.hashes(stage, kind).get(path.as_posix())
+        """Return the MD5 of an output or another kind of file, or None if it is missing.
+
+        A file in an output's folder is on the folder's list in the cache, and otherwise among the
+        dependencies of a later stage, if there is one.
+        """
+        hashes = self.hashes(stage, kind)
+        name = path.as_posix()
+        md5 = hashes.get(name)
+        if folder := hashes.get(path.parent.as_posix()):
+            read = [self.hashes(each, "deps").get(name) for each in self.stages]
+            md5 = next(filter(None, [self.files(folder).get(path.name), *read]), None)
         return md5 if is_md5(md5) else None
 
     def params(self, stage: str) -> dict[str, object]:
         """Return the params of a stage by the keys in dvc.yaml, or {} if it has none."""
         params = value_at(self.stages, stage, "params", str(paths.PARAMS))
         return params if isinstance(params, dict) else {}
+
+    def all_params(self) -> dict[str, Any]:
+        """Return the params of all stages by section and key, or {} if there are none."""
+        found: dict[str, Any] = {}
+        for stage in self.stages:
+            for name, value in self.params(stage).items():
+                section, _, key = name.partition(".")
+                values = {key: value} if key else value
+                found.setdefault(section, {}).update(values if isinstance(values, dict) else {})
+        return found
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Return whether the last run of a stage used the code with this fingerprint."""
@@ -82,6 +101,8 @@ class Recorded:
     def stage_left_behind(self) -> str | None:
         """Return the first stage that used other bytes than an earlier stage now gives, or None."""
         outs = self.outs()
+        for folder, md5 in [*outs.items()]:
+            outs |= {f"{folder}/{name}": each for name, each in self.files(md5).items()}
         for stage in self.stages:
             deps = self.hashes(stage, "deps")
             if any(outs.get(path, md5) != md5 for path, md5 in deps.items()):

@@ -97,7 +97,7 @@ def describe_since_commit(now: Images, params: dict) -> list[str]:
     commit = LastCommit()
     if commit.hash_of("split", paths.SPLIT_CSV) is None:
         return []
-    recorded = {key: hide_secrets(value) for key, value in commit.params("plot").items()}
+    recorded = {key: hide_secrets(value) for key, value in commit.all_params().items()}
     of_params = describe_param_changes(recorded, params) if recorded else []
     parts = [describe_images_since(commit, now), name_some(of_params), describe_code(commit)]
     found = ", ".join(filter(None, parts)) or SAME

@@ -45,10 +45,7 @@ def test_stage_key_or_entry_that_is_missing_is_refused(own):
 
 
 def test_option_that_decides_what_is_kept_or_noticed_is_refused(own):
-    for name, key, changed in (
-        ("split", "metrics", {"metrics/split.json": {"cache": True}}),
-        ("plot", "params", {"params.yaml": ["clean"]}),
-    ):
+    for name, key, changed in (("split", "metrics", {"metrics/split.json": {"cache": True}}),):
         stage = STAGES[name] | {key: [changed, *STAGES[name][key][1:]]}
         with refused(f"dvc.yaml: stages.{name}: expected "):
             check(own | {name: stage})

@@ -22,11 +22,11 @@ def test_pictures_that_show_photos_are_kept_out_of_git(tmp_path):
 def test_no_stage_depends_on_a_part_of_a_folder():
     """In a clone, `dvc repro --pull` would fetch only part of it, and record that as the whole.
 
-    Folders that no stage uses as a whole are left out: those for fingerprints and for features.
+    Folders that no stage uses as a whole are left out: those for fingerprints, splits and features.
     """
     folders = {path for paths in OUTPUTS.values() for path in paths}
-    folders -= {"data/code", "data/features"}
+    folders -= {"data/code", "data/features", "data/split"}
     for name, stage in STAGES.items():
-        assert "data/features" not in stage["deps"]
+        assert not {"data/features", "data/split"}.intersection(stage["deps"])
         for dep in stage["deps"]:
             assert not folders.intersection(map(str, PurePosixPath(dep).parents)), (name, dep)

@@ -46,7 +46,7 @@ def failure(monkeypatch, capsys, stage: str, main: Callable[[], None]) -> str:
         ("features", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", ""),
         ("features", "params.yaml", "bits: null", "bits: 8", "params.yaml: clean.bits changed "),
         ("features", "params.yaml", "views: 4", "views: 5", "params.yaml: augment changed "),
-        ("plot", "params.yaml", "views: 4", "views: 5", "params.yaml changed "),
+        ("plot", "params.yaml", "views: 4", "views: 5", ""),
         ("clean", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", ""),
         ("split", "labels.csv", "path,label", "path,label\ncats/1.jpg,dog", "labels.csv changed "),
         ("split", "splits.csv", "split", "split\n0,test", "splits.csv changed "),

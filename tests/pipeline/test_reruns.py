@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import change, photo, replace, succeed
+from conftest import change, photo, replace, repro, succeed
 from dependencies import recording, surprises
 from kills import fingerprint
 
@@ -171,3 +171,30 @@ def check_from_nothing(project: Path) -> None:
         clean.main()
         features.main()()
     assert fingerprint(project, ["data/clean", "data/features"]) == before
+
+
+RESULTS = ["data/outputs", "models/network", "models/served", "plots/predictions.csv"]
+
+
+@pytest.mark.slow
+def test_model_is_that_of_a_fresh_run_whether_it_was_tuned_before_or_not(tiny_copy):
+    """Without fine-tuning, a label skips the stage train_finetune."""
+    project, untuned = tiny_copy, params("model: {fine_tune_at: null}")
+    untuned(project)
+    assert "train_finetune" in repro(project)
+    label(project)
+    assert "train_finetune" not in repro(project)
+    change(project, "model: {fine_tune_at: 54}")
+    assert "train_finetune" in repro(project)
+    replace(project / paths.LABELS_CSV, f"{CAT},dog", f"{DOG},cat")
+    check_against_forced(project)
+    untuned(project)
+    check_against_forced(project)
+
+
+def check_against_forced(project: Path) -> None:
+    """Check that a run gives the same model and predictions as one in which all stages run."""
+    repro(project)
+    found = fingerprint(project, RESULTS)
+    repro(project, "--force", "evaluate")
+    assert fingerprint(project, RESULTS) == found

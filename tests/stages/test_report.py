@@ -31,7 +31,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.report.pages import describe_score
 from pawprint.scores.metrics import score_of
 from pawprint.scores.prediction_table import IMAGE_DIGITS, read_probabilities
-from stages import plot
+from stages import code, plot
 
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "cat", "not_an_image", "a & b")]
@@ -55,6 +55,7 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
     with contextlib.chdir(workspace):
+        write_json(paths.SHOWN_PARAMS, code.shown_params())
         plot.main()
     card, page = (
         (workspace / path).read_text(encoding="utf-8") for path in (paths.MODEL_CARD, paths.REPORT)

@@ -17,7 +17,6 @@ def outputs_of(stage: dict) -> list[tuple[str, bool]]:
     return [(path, options.get("cache") is False) for path, options in pairs]
 
 
-ALL_PARAMS = [{"params.yaml": None}]
 # The paths of each stage's outputs.
 OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 
@@ -25,9 +24,7 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 def params_of(stage: dict) -> set[str]:
     """Return the params of a stage, with sections split into keys: {"split.seed", …}."""
     keys = set()
-    entries = stage.get("params", [])
-    names = list(Params.model_fields) if entries == ALL_PARAMS else entries
-    for name in names:
+    for name in stage.get("params", []):
         section, _, key = name.partition(".")
         fields = Params.model_fields[section].annotation.model_fields
         keys |= {name} if key else {f"{section}.{field}" for field in fields}

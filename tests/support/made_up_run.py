@@ -153,7 +153,7 @@ def write_run(
     write_table(workspace / paths.DECIDED_CSV, decided, DECIDED)
     write_json(workspace / paths.CROSS_VALIDATION_JSON, {})
     write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
-    write_json(workspace / paths.NETWORK_JSON, {"views": 4})
+    write_json(workspace / paths.NETWORK_JSON, {"is_mirrored": True})
 
 
 def write_label_run(workspace: Path) -> list[str]:
