@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 endif
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := -m pip install --quiet --disable-pip-version-check
+PLAIN := build/plain
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
 # Without --max-worker-restart the run would wait for ever for the tests of a worker that died.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
   --no-loadscope-reorder --max-worker-restart 0
 # Windows would take the encoding of its language for what tests read and print.
 export PYTHONUTF8 := 1
@@ -18,7 +19,7 @@ LOCK := printf "h5py%s\n" "<3.15; python_version < '3.14'" "~=3.15.1; python_ver
   --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo docs test test-all test-extended release-check lock
+.PHONY: demo docs test test-all test-plain test-extended release-check lock
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py
@@ -31,11 +32,15 @@ test test-all: $(VENV)/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(PYTEST) -m "$(TESTS)"
+	$(BIN)/python $(PYTEST) -m "$(TESTS)"
+
+# The fast tests with the packages that users have: with others, pandas keeps strings in Arrow.
+test-plain: $(PLAIN)/installed
+	$(PLAIN)/bin/python $(PYTEST) -m "not slow and not extended"
 
 # All combinations of what `make test-all` tests one case of.
 test-extended: $(VENV)/installed-dev
-	$(PYTEST) -m extended
+	$(BIN)/python $(PYTEST) -m extended
 
 # The site in build/site/; a dead link or another warning is an error.
 docs: $(VENV)/installed-dev
@@ -54,9 +59,14 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
 	  { echo 'Python 3.11 to 3.14 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements.txt -e .
+	$(BIN)/python $(PIP) -r requirements.txt -e .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(PIP) -r requirements-dev.txt
+	$(BIN)/python $(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(PLAIN)/installed: requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv $(PLAIN)
+	$(PLAIN)/bin/python $(PIP) -r requirements.txt -c requirements-dev.txt pytest pytest-xdist -e .
 	@touch $@
