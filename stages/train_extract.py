@@ -31,7 +31,7 @@ from pawprint.network.cross_validation import (
     open_examples,
 )
 from pawprint.network.new_head import NewHead, learn_head
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainExtract
@@ -94,7 +94,7 @@ def open_store(split: pd.DataFrame, kind: LabelKind) -> StoredExamples:
         raise InputError(
             f"labels are missing: {problem}. Label photos with `pawprint app`, then run `dvc repro`"
         )
-    return StoredExamples(paths.FEATURES, split, labels, kind)
+    return stored_examples(paths.FEATURES, split, labels, kind)
 
 
 def write_to_tune() -> None:

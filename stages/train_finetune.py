@@ -17,7 +17,7 @@ from pawprint.base.columns import HISTORY, SPLIT
 from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.runtime import write_network
 from pawprint.network.heads import OUTPUTS, HeadWeights, on_maps
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import StoredExamples, stored_examples
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.model import Hardware, Head, Model, TrainFinetune
 
@@ -66,7 +66,7 @@ def train(folder: Path) -> str:
     weights = HeadWeights.read(paths.TO_TUNE / paths.HEAD.name)
     labels: list[str] = read_json(paths.TO_TUNE / paths.LABELS_JSON.name)
     split = read_table(paths.TO_TUNE / paths.TRAIN_VALIDATION_CSV.name, SPLIT)
-    store = StoredExamples(paths.FEATURES, split, labels)
+    store = stored_examples(paths.FEATURES, split, labels)
     make_deterministic(params.epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)

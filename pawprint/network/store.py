@@ -17,7 +17,7 @@ import math
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -216,23 +216,23 @@ class Features:
 class StoredExamples(NamedTuple):
     """Stored features of the images of the SPLIT table, in the same order.
 
-    `folder` contains a folder for each split. For training images, all views are stored, and for
+    `folders` has the folder of each split. For training images, all views are stored, and for
     other images, the image and, if training may mirror and it is labelled, its mirror image.
     """
 
-    folder: Path
+    folders: Mapping[str, Path]
     images: "pd.DataFrame"
     labels: list[str]
     label_kind: LabelKind = ONE_CLASS
 
     def shapes(self) -> Kinds:
         """Return the shape of a row for each stored kind."""
-        return stored_shapes(self.folder / TRAIN)
+        return stored_shapes(self.folders[TRAIN])
 
     def open(self, split: str, *kinds: str) -> Features:
         """Open the features of a split, with these kinds concatenated."""
         images = self.images["pixels_sha256"][self.images["split"] == split]
-        return open_features(self.folder / split, kinds, images, themselves=split != TRAIN)
+        return open_features(self.folders[split], kinds, images, themselves=split != TRAIN)
 
     def classes(self, split: str) -> np.ndarray:
         """Return the labels of each image in a split, encoded."""
@@ -244,6 +244,14 @@ def stored_shapes(folder: Path) -> Kinds:
     """Return the shape of a row for each kind, given the folder of a split."""
     places = Shard(shard_path(folder, 0)).places
     return {kind: shape[1:] for kind, (_, shape, *_) in places.items() if kind != "index"}
+
+
+def stored_examples(
+    folder: Path, images: "pd.DataFrame", labels: list[str], label_kind: LabelKind = ONE_CLASS
+) -> StoredExamples:
+    """Return the examples for the SPLIT table. `folder` contains their features keyed by split."""
+    folders = {split: folder / split for split in SPLITS}
+    return StoredExamples(folders, images, labels, label_kind)
 
 
 def open_features(

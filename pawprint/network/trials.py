@@ -97,8 +97,8 @@ def measure(
     views_here = functools.partial(feature_reuse.views_of, learned, model.image_size, ())
     computer = feature_reuse.ShardComputer(archive, compute, output_shapes(network), views_here)
     earlier = feature_reuse.earlier_shards(origin, stored_features(sample.folder))
-    feature_reuse.write_shards(computer, feature_reuse.tasks(images, TRAIN, place / TRAIN, earlier))
-    store = StoredExamples(place, images, sample.labels)
+    feature_reuse.write_shards(computer, feature_reuse.tasks(images, TRAIN, place, earlier))
+    store = StoredExamples({TRAIN: place}, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     training, others = sample.sizes
     passes = augment.views * training + (2 if augment.mirrors(augment.views) else 1) * others

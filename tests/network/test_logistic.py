@@ -31,7 +31,7 @@ from pawprint.network.logistic_regression import (
     fit_regressions,
 )
 from pawprint.network.new_head import NewHead, solve
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import stored_examples
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +190,7 @@ from pawprint.base.files import write_arrays
 from pawprint.network import cross_validation as validation
 from pawprint.network.cross_validation import Examples, cross_validate
 from pawprint.network.new_head import NewHead, solve
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import StoredExamples, stored_examples
 validation.MIN_SIZE_FOR_THREADS = 0
 rng = np.random.default_rng(0)
 actual = np.arange(600) % 3
@@ -333,7 +333,7 @@ def test_features_that_fit_into_memory_are_read_once_and_not_for_each_fold(
     features, actual = clusters(2, 60)
     images = write_features(tmp_path, actual, top=features)
     images["group"] = images["path"]
-    examples = open_examples(StoredExamples(tmp_path, images, ["cat", "dog"]), "last", None)
+    examples = open_examples(stored_examples(tmp_path, images, ["cat", "dog"]), "last", None)
     shutil.rmtree(tmp_path / "train")
     with pytest.raises(FileNotFoundError) if not kept else contextlib.nullcontext():
         cross_validate(examples)

@@ -6,7 +6,7 @@ from networks import DENSE, LOGITS, epochs_of, model_with, pixels, write_feature
 from pawprint.base.labels import ONE_CLASS
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
 from pawprint.network.keras_model import build_head, load_model, parts, save_model
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import stored_examples
 from pawprint.network.training import (
     Batches,
     Data,
@@ -26,7 +26,7 @@ from pawprint.pipeline.params.model import Dense, EarlyStopping, Hardware
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
-    examples = StoredExamples(tmp_path, split, ["cat", "dog"])
+    examples = stored_examples(tmp_path, split, ["cat", "dog"])
     train, validation = open_batches(examples, ("top",), epochs_of())
     assert (len(train), len(validation)) == (3, 3)
     expected = Batches(FEATURES, LABELS, 4, "one", seed=1)

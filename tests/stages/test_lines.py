@@ -33,7 +33,7 @@ from pawprint.base.tables import read_table, write_table
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Logits, compile_for_stored, run_on_stored
-from pawprint.network.store import StoredExamples
+from pawprint.network.store import stored_examples
 from pawprint.scores.metrics import Predictions
 from pawprint.scores.prediction_table import read_probabilities, tabulate
 from pawprint.scores.series import with_groups
@@ -181,7 +181,7 @@ def test_views_are_recorded_and_mirror_images_predicted_only_if_the_head_learned
 
 def test_network_learned_from_the_views_of_the_head_if_no_epoch_is_kept(tmp_path):
     images = write_features(tmp_path, np.arange(20) % 2, cut=np.zeros((20, 3, 1, 1, 2)))
-    store = StoredExamples(tmp_path, images, ["cat", "dog"])
+    store = stored_examples(tmp_path, images, ["cat", "dog"])
     head = weights_of(PLAIN, 2, 2)
     for kept, views in (([], 1), ([False, False], 1), ([False, True], 3)):
         history = pd.DataFrame({"kept": kept})
