@@ -14,13 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import InputError, NoWeightsError, counted
 from pawprint.base.package import install_command
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
 from pawprint.network import trials
+from pawprint.scores.intervals import SIGNIFICANT
 from pawprint.scores.verdict import describe_difference, describe_verdict
 
 TITLES = ("candidate", "accuracy", "log loss", "difference", "verdict", "CPU ms", "run s", "params")
