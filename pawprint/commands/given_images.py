@@ -10,10 +10,12 @@ from typing import NamedTuple, NoReturn
 from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import pointer_at, read_bytes, walk
+from pawprint.base.files import is_link_of_dvc, pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
 from pawprint.given.archive import what_is
 from pawprint.given.decoding.formats import FORMATS
+from pawprint.given.label_readings import Asked, find_labels, metadata_csv
+from pawprint.given.metadata_csv import FILE_NAME
 from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
 from pawprint.given.tar import is_tar
 from pawprint.given.unpacking import unpack
@@ -117,3 +119,31 @@ def _sizes_of(images: Sequence[Path]) -> list[tuple[int, int]]:
         with contextlib.suppress(Exception), path.open("rb") as file:
             sizes.append(Image.open(file, formats=FORMATS).size)
     return sizes
+
+
+def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
+    """Return the photos of `find_labels` with their metadata.csv, or `given` itself.
+
+    Raises InputError for a link that leads outside the images, because others may have made it.
+    """
+    found = find_labels(given.path, given.files, given.images, given.others, asked, labels)
+    if not found:
+        return given
+    for name in found.photos:
+        source = given.files[name]
+        if not source.resolve().is_relative_to(given.path.resolve()) and not is_link_of_dvc(source):
+            raise InputError(
+                f"{printable(str(source))}: expected a file. Received: a link that leads outside "
+                f"{given.path}. Replace it with a copy."
+            )
+    table = metadata_csv(found.photos).encode()
+    return given._replace(
+        files={name: given.files[name] for name in found.photos},
+        names=[FILE_NAME, *found.photos],
+        images=[*found.photos],
+        others=[FILE_NAME],
+        read=lambda _: table,
+        notes=[*given.notes, *found.notes],
+        table=found.name,
+        exclusive=found.exclusive,
+    )

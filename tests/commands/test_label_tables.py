@@ -12,7 +12,7 @@ from conftest import PROJECT, photos_of, refused, write_files
 from pawprint.base.errors import InputError
 from pawprint.commands.given_images import open_given
 from pawprint.commands.init import find_classes
-from pawprint.commands.label_tables import Asked
+from pawprint.given.label_readings import Asked
 from pawprint.given.metadata_csv import FILE_NAME
 
 NAMES = [f"{number}.jpg" for number in range(6)]
@@ -23,7 +23,7 @@ def read(tmp_path, photos, files, table="", label="", labels="auto", **several):
     """Return what `init` says of the classes, and the rows of metadata.csv, keyed by file."""
     given = write_files(tmp_path / "given", photos_of(photos) | files)
     with open_given(given) as found:
-        asked = Asked(given / table if table else None, label, **several)
+        asked = Asked((given / table,) if table else (), (label,) if label else (), **several)
         found, notes = find_classes(found, labels, asked)
     text = found.read(FILE_NAME).decode() if found.table else ""
     return notes, {row.pop("file_name"): row for row in csv.DictReader(text.splitlines())}
@@ -125,46 +125,87 @@ BY_CLASS = [f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")]
 NESTED = [f"pets/{name}" for name in BY_CLASS]
 BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
 OF_SITES = {f"{folder}/{folder}.csv": KAGGLE for folder in ("A1", "A2")}
-CHOOSE = ("--table FILE --label COLUMN", "--labels outer.")
 CAMERAS = rows_of("file,camera", dict(zip(NAMES, "xyxyxy")))
 ZEROS = ("--zeros none", "--zeros unlabelled")
 NONE = {"zeros": "none"}
 OUTSIDE = "8,cat\n../given/9,dog\n/etc/hosts,cat\n"
 REFUSED = [
-    (NAMES, {"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
-    (NAMES, {"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
+    (
+        NAMES,
+        {"t.csv": TWO},
+        {},
+        ["--table t.csv --label breed: 2 classes: cat (3), dog (3)", "--label colour"],
+    ),
+    (NAMES, {"t.csv": TWO}, {"label": "age"}, ["named age", "t.csv", "breed"]),
     (NAMES, {"t.csv": SITE}, {}, ["t.csv", "site", "--label COLUMN"]),
-    (NAMES, {"t.csv": KAGGLE, "b.csv": KAGGLE}, {}, ["b.csv, t.csv", "--table"]),
+    (
+        NAMES,
+        {"t.csv": KAGGLE, "b.csv": KAGGLE.replace("0,cat", "0,dog")},
+        {},
+        ["--table b.csv", "--table t.csv"],
+    ),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {}, ["1 row ", "line 3", *ZEROS]),
-    (NAMES, {"t.csv": FOLDED}, {}, ["scab, rust, fold", "remove the columns that are not labels"]),
-    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
-    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
+    (NAMES, {"t.csv": FOLDED}, {}, ["--label scab rust --zeros none", "--label fold"]),
+    (
+        NAMES,
+        {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")},
+        {},
+        [
+            "3 rows with blank cells or -1",
+            "line 2 (0)",
+            "--blanks 0 --zeros none",
+            "--blanks unlabelled",
+        ],
+    ),
+    (
+        NAMES,
+        {"t.csv": FLAGGED.replace("0,1,0", "0,1,")},
+        {},
+        [
+            "3 rows with blank cells or -1",
+            "line 2 (0)",
+            "--blanks 0 --zeros none",
+            "--blanks unlabelled",
+        ],
+    ),
     (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
-    (NAMES, {"t.csv": LEAVES + MOSS}, {"label": "labels"}, ["without , ; |", "rust;moss"]),
+    (
+        NAMES,
+        {"t.csv": LEAVES + MOSS},
+        {"label": "labels"},
+        ["nowhere alone", "--separator ' '", "--separator ''"],
+    ),
     (NAMES, {"t.csv": LEAVES}, {"label": "labels", "separator": "/"}, ["--separator has no"]),
     (NAMES, {"t.csv": FLAGGED}, NONE | {"separator": "/"}, ["--separator has no", "scab, rust"]),
     (NAMES, {"t.csv": KAGGLE}, NONE, ["--zeros has no", "breed"]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
-    (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
+    (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["t.csv", "zero bytes"]),
     (NAMES, {"t.csv": TWO.replace("colour", "split")}, {}, ["t.csv", "a split: train", "'b'"]),
-    (NAMES, {"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),
+    (
+        NAMES,
+        {"a.csv": "a,b\n7,cat\n8,dog\n"},
+        {"table": "a.csv"},
+        ["names of files", "a (such as 7)", "a photo is called 0.jpg"],
+    ),
     (["x/a.jpg", "y/a.jpg"], {"a.csv": "a,b\na.jpg,cat\n"}, {"table": "a.csv"}, ["their paths"]),
-    (NAMES, {"a.jsonl": "{}"}, {"table": "a.jsonl"}, ["CSV or TSV", ".jsonl"]),
+    (NAMES, {"a.xlsx": "{}"}, {"table": "a.xlsx"}, ["CSV, TSV or JSON", ".xlsx"]),
     (NAMES, {"t.csv": "0.jpg,cat\n1.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
     (NAMES, {"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
-    (NAMES, {}, {"label": "breed"}, ["no table", "breed"]),
+    (NAMES, {}, {"label": "breed"}, ["named breed", "no table"]),
     (NAMES, {"a.csv": "url,name\nhttps://x.org/9,oak\n"}, {"label": "name"}, ["named name"]),
-    (BY_SITE, OF_SITES, {}, ["A1.csv, A2.csv", "12 of their images", *CHOOSE]),
-    (BY_CLASS, {"t.csv": KAGGLE}, {}, ["t.csv (breed)", "6 of their images", *CHOOSE]),
-    ([*NESTED, "9.jpg"], {"t.csv": KAGGLE}, {}, ["6 of their images", "--labels inner."]),
+    (BY_SITE, OF_SITES, {}, ["--table A1/A1.csv A2/A2.csv --label breed", "--labels outer"]),
+    (BY_CLASS, {"t.csv": KAGGLE}, {}, ["--table t.csv --label breed", "--labels outer"]),
+    ([*NESTED, "9.jpg"], {"t.csv": KAGGLE}, {}, ["--table t.csv --label breed", "--labels inner"]),
 ]
 
 
 @pytest.mark.parametrize(("photos", "files", "asked", "words"), REFUSED)
 def test_table_in_doubt_is_refused(tmp_path, photos, files, asked, words):
-    with refused(str(tmp_path / "given"), *words):
+    with pytest.raises(InputError) as caught:
         read(tmp_path, photos, files, **asked)
+    said = str(caught.value)
+    assert [word for word in (str(tmp_path / "given"), *words) if word not in said] == []
 
 
 def test_table_beside_the_only_folder_is_named_with_its_columns(tmp_path):
@@ -337,12 +378,13 @@ IN_DOUBT = {
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
     photos, text, words = IN_DOUBT[layout]
-    reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
-    found = f"{len(photos)} of their images"
-    with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
-        read(tmp_path, photos, {"t.csv": text})
     table, label = re.match(r"(\S+) \((\w+)", words).groups()
     half = len(photos) // 2
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, photos, {"t.csv": text})
+    way = f"--table {table} --label {label}: 2 classes: a ({half}), b ({half})"
+    assert way in str(caught.value) and "--labels outer: " in str(caught.value)
+    assert ("--labels inner: " in str(caught.value)) == (photos is HABITATS)
     notes, _ = read(tmp_path, photos, {"t.csv": text}, table, label)
     assert f"2 classes: a ({half}), b ({half})" in notes
     if photos is HABITATS:
