@@ -17,13 +17,14 @@ from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.files import replacing, write_text
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold
-from pawprint.commands.given_images import open_given
 from pawprint.data.series import first_of_bursts
 from pawprint.given.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 from pawprint.given.decoding.content import read_exif
 from pawprint.given.folders import READINGS, describe_class_counts, find_layout
-from pawprint.given.label_readings import Asked, Cells, describe_several, find_labels, metadata_csv
-from pawprint.given.metadata_csv import FILE_NAME
+from pawprint.given.given_images import open_given
+from pawprint.given.label_choice import Cells, describe_several, find_labels
+from pawprint.given.label_readings import Asked
+from pawprint.given.metadata_csv import FILE_NAME, metadata_csv
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -140,7 +141,7 @@ def _cells_of(
         if table or arguments.label:
             column = (arguments.label,) if arguments.label else ()
             asked = Asked((table,) if table else (), column, skips=True)
-            found = find_labels(given.path, given.files, given.images, given.others, asked)
+            found = find_labels(given, asked)
             return (found.photos, found.unused) if found else ({}, [])
         places = find_layout(given.names, None, labels, str(folder)).places
     return {name: {"label": place.label} for name, place in places.items()}, []

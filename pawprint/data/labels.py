@@ -158,10 +158,10 @@ def describe_labels(
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
     if not exclusive:
         yield from _describe_cells(usable, rejected)
-    elif rows := _rows_of_copies(rejected):
+    elif copies := _rows_of_copies(rejected):
         yield (
-            f"{counted(len(rows), 'photo')} with copies in other classes, such as {rows[0]}: if a "
-            "photo can show several, set clean.several_labels: true"
+            f"{counted(len(copies), 'photo')} with copies in other classes, such as {copies[0]}: "
+            "if a photo can show several, set clean.several_labels: true"
         )
 
 

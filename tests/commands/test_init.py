@@ -28,7 +28,8 @@ from pawprint.base.yaml_file import read_yaml
 from pawprint.commands.init import PARTIAL, create
 from pawprint.commands.project_files import names_in_git
 from pawprint.given import unpacking
-from pawprint.given.label_readings import NOTHING, Asked
+from pawprint.given.label_choice import NOTHING
+from pawprint.given.label_readings import Asked
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.

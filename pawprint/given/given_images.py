@@ -3,7 +3,7 @@
 import contextlib
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -14,8 +14,6 @@ from pawprint.base.files import is_link_of_dvc, pointer_at, read_bytes, walk
 from pawprint.base.paths import OF_URLS
 from pawprint.given.archive import what_is
 from pawprint.given.decoding.formats import FORMATS
-from pawprint.given.label_readings import Asked, find_labels, metadata_csv
-from pawprint.given.metadata_csv import FILE_NAME
 from pawprint.given.names import describe_unsafe, is_image_name, is_visible, require_utf8
 from pawprint.given.tar import is_tar
 from pawprint.given.unpacking import unpack
@@ -121,29 +119,12 @@ def _sizes_of(images: Sequence[Path]) -> list[tuple[int, int]]:
     return sizes
 
 
-def with_table(given: Given, asked: Asked, labels: dict[str, list[str]] | str) -> Given:
-    """Return the photos of `find_labels` with their metadata.csv, or `given` itself.
-
-    Raises InputError for a link that leads outside the images, because others may have made it.
-    """
-    found = find_labels(given.path, given.files, given.images, given.others, asked, labels)
-    if not found:
-        return given
-    for name in found.photos:
-        source = given.files[name]
-        if not source.resolve().is_relative_to(given.path.resolve()) and not is_link_of_dvc(source):
+def require_inside(given: Given, names: Iterable[str]) -> None:
+    """Raise InputError for a link that leads outside the images: others may have made it."""
+    root = given.path.resolve()
+    for source in (given.files[name] for name in names):
+        if not source.resolve().is_relative_to(root) and not is_link_of_dvc(source):
             raise InputError(
                 f"{printable(str(source))}: expected a file. Received: a link that leads outside "
                 f"{given.path}. Replace it with a copy."
             )
-    table = metadata_csv(found.photos).encode()
-    return given._replace(
-        files={name: given.files[name] for name in found.photos},
-        names=[FILE_NAME, *found.photos],
-        images=[*found.photos],
-        others=[FILE_NAME],
-        read=lambda _: table,
-        notes=[*given.notes, *found.notes],
-        table=found.name,
-        exclusive=found.exclusive,
-    )
