@@ -95,6 +95,17 @@ def test_case_is_read_or_each_way_that_is_printed_works(tmp_path, monkeypatch, n
         assert way[1] in said(shlex.split(way[0]))
 
 
+def test_stop_is_printed_as_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (PROJECT / "docs/images.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(xrays: .*?)\n```", page, re.DOTALL)
+    table = "Path,Edema,Mass,Fracture\na.jpg,1,0,1\nb.jpg,1,,1\nc.jpg,0,1,0\nd.jpg,-1,1,0\n"
+    write_files(Path("xrays"), photos_of(f"{name}.jpg" for name in "abcd") | {"train.csv": table})
+    with open_given(Path("xrays")) as found, pytest.raises(InputError) as caught:
+        find_classes(found, "auto")
+    assert str(caught.value) == shown
+
+
 def of(rows) -> dict[str, str]:
     return {name: row["label"] for name, row in rows.items()}
 
