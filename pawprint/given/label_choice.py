@@ -135,7 +135,7 @@ def _question(readings: list[Reading], given: Given, wanted: Options) -> InputEr
 
     None of them is as `wanted`, if this is not empty.
     """
-    whys = dict.fromkeys(each.why for each in readings if each.why)
+    whys = dict.fromkeys(why for each in readings for why in each.whys)
     tables = {each.table for each in readings if each.table.files}
     photos = [name for table in tables for name in {*table.rows[PHOTO]}]
     columns = Counter(name for table in tables for name in table.cells)
@@ -144,8 +144,9 @@ def _question(readings: list[Reading], given: Given, wanted: Options) -> InputEr
         whys[f"tables of different photos, with columns that differ: {name_some(odd)}"] = None
     lines = []
     for each in readings:
-        same = [*{posixpath.basename(name) for name in each.table.files}]
-        options = {"--table": same if len(same) == 1 else each.table.files, **each.options}
+        names = each.table.files
+        same = [*{posixpath.basename(name) for name in names}]
+        options = {"--table": same if len(same) == 1 < len(names) else names, **each.options}
         cells = (dict.fromkeys(given.images, "") | each.cells).values()
         counts = describe_class_counts(count_labels(cells, each.exclusive), each.exclusive)
         lines.append(f"  {_typed(options)}: {counts}")
@@ -226,7 +227,7 @@ def _further(reading: Reading, where: str) -> tuple[dict[str, Cells], dict[str, 
     kept = [name for name in names if not several[name]]
     photos = rows.drop_duplicates(PHOTO).set_index(PHOTO)[kept].rename(columns={split: "split"})
     said = {
-        "column of splits": [split] if split.lower() != "split" else [],
+        "column of splits": [split] if split.lower() not in ("", "split") else [],
         KEPT: [n for n in kept if n not in (split, group)],
         "columns left out, in which rows of a photo differ": [n for n in names if several[n]],
         "columns left out, which metadata.csv has itself": [n for n in others if n not in names],

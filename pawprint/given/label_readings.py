@@ -61,7 +61,7 @@ class Reading:
     """One way to read the labels, in these columns of a table, or in the folders without one.
 
     `photos` maps the name of each photo to its labels, or to None if it has none yet. `options` are
-    what was decided, by option. `why` says why it has to be, and `several` has the photos whose
+    what was decided, by option. `whys` say why it has to be, and `several` has the photos whose
     rows have different labels.
     """
 
@@ -69,7 +69,7 @@ class Reading:
     columns: list[str]
     options: Options
     photos: Mapping[str, Labels | None]
-    why: str = ""
+    whys: Sequence[str] = ()
     several: Labels = frozenset()
 
     @cached_property
@@ -101,10 +101,11 @@ class Reading:
         return not is_variant and (is_named or self.labelled.items() <= other.labelled.items())
 
     def agrees(self, other: "Reading") -> bool:
-        """Return whether each label of one reading stands for a label of the other one."""
+        """Return whether labels, mostly of several photos, stand for those of the other one."""
         common = self.labelled.keys() & other.labelled.keys()
         pairs = {(self.labelled[name], other.labelled[name]) for name in common}
-        return bool(pairs) and len(pairs) == len(dict(pairs)) == len({label for _, label in pairs})
+        is_one_to_one = len(pairs) == len(dict(pairs)) == len({label for _, label in pairs})
+        return is_one_to_one and 0 < 2 * len(pairs) <= len(common)
 
 
 def plain(name: str) -> str:
@@ -206,7 +207,7 @@ def _of_flag(table: Table, name: str, blanks: str | None) -> Reading:
     known = dict.fromkeys(ONES, frozenset([name])) | dict.fromkeys(ZEROS, frozenset())
     known |= dict.fromkeys(NOT_ASKED, frozenset()) if blanks == ZERO else {}
     options = {"--blanks": [blanks]} if blanks and cells.isin(NOT_ASKED).any() else {}
-    return _reading(table, [name], options, [known.get(cell) for cell in cells])
+    return _reading(table, [name], options, [known.get(cell) for cell in cells], [])
 
 
 def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Reading]:
@@ -217,33 +218,31 @@ def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Read
     for blanks in OF_BLANKS if odd.any() else ("",):
         of_rows = [None if blanks == UNLABELLED and o else row for row, o in zip(rows, odd)]
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
-        whys = {"with blank cells or -1": odd, "of zeros": empty}
-        why = "; ".join(
+        whys = [
             f"{counted(each.sum(), 'row')} {what}, such as {table.rows.loc[each, PLACE].iloc[0]}"
-            for what, each in whys.items()
+            for what, each in (("with blank cells or -1", odd), ("of zeros", empty))
             if each.any()
-        )
+        ]
         for zeros in OF_ZEROS if empty.any() else ("",):
-            decided = {"--blanks": [blanks] * bool(blanks), "--zeros": [zeros] * bool(zeros)}
-            decided = {option: value for option, value in decided.items() if value}
+            decided = {o: [v] for o, v in (("--blanks", blanks), ("--zeros", zeros)) if v}
             each = [row or None for row in of_rows] if zeros == UNLABELLED else of_rows
-            yield _reading(table, names, options | decided, each, why)
+            yield _reading(table, names, options | decided, each, whys)
 
 
 def _of_column(table: Table, name: str, asked: str | None) -> Iterator[Reading]:
     """Yield the readings of a column: as written, or with several labels in a cell."""
     cells = table.rows[name]
     ways = [*_split({*cells} - {""}, asked)]
-    why = "cells join labels, of which some are nowhere alone" if len(ways) > 1 else ""
+    whys = ["cells join labels, of which some are nowhere alone"] if len(ways) > 1 else []
     for separator, parts in ways:
-        options = {"--separator": [separator]} if why or separator == asked else {}
+        options = {"--separator": [separator]} if whys or separator == asked else {}
         labels = {cell: frozenset(each) for cell, each in parts.items() if each}
         of_rows = [labels.get(cell) for cell in cells]
-        yield _reading(table, [name], {"--label": [name]} | options, of_rows, why)
+        yield _reading(table, [name], {"--label": [name]} | options, of_rows, whys)
 
 
 def _reading(
-    table: Table, names: list[str], options: Options, labels: Sequence[Labels | None], why: str = ""
+    table: Table, names: list[str], options: Options, labels: list[Labels | None], whys: list[str]
 ) -> Reading:
     """Return the reading with the labels of each photo; those whose rows differ have none yet."""
     found: dict[str, set[Labels]] = {}
@@ -254,8 +253,8 @@ def _reading(
     photos = {photo: min(each, default=None, key=len) for photo, each in found.items()}
     if 2 * len(several) > len(found):  # a row for each label
         photos |= {photo: frozenset().union(*found[photo]) for photo in several}
-        return Reading(table, names, options, photos, why)
-    return Reading(table, names, options, photos | dict.fromkeys(several), why, several)
+        return Reading(table, names, options, photos, whys)
+    return Reading(table, names, options, photos | dict.fromkeys(several), whys, several)
 
 
 def _split(cells: Collection[str], asked: str | None) -> Iterator[tuple[str, dict[str, list[str]]]]:
