@@ -17,13 +17,14 @@ from pawprint.base.files import replacing, write_text
 from pawprint.base.labels import UNLABELLED
 from pawprint.base.threads import map_in_threads, track
 from pawprint.commands import add_threshold
-from pawprint.commands.given_images import open_given
-from pawprint.commands.label_tables import Asked, Cells, describe_several, find_labels, metadata_csv
 from pawprint.data.series import first_of_bursts
 from pawprint.given.boxes import AS_IS, FAILURES, Photo, crop_name, cut, read_boxes, why
 from pawprint.given.decoding.content import read_exif
-from pawprint.given.folders import AUTO, READINGS, describe_class_counts, find_layout
-from pawprint.given.metadata_csv import FILE_NAME
+from pawprint.given.folders import READINGS, describe_class_counts, find_layout
+from pawprint.given.given_images import open_given
+from pawprint.given.label_choice import Cells, describe_several, find_labels
+from pawprint.given.label_readings import Asked
+from pawprint.given.metadata_csv import FILE_NAME, metadata_csv
 
 QUALITY = 98  # of the JPEGs, with all colours
 
@@ -138,7 +139,9 @@ def _cells_of(
         return cells, [f"{table}: {note}" for note in notes]
     with open_given(folder) as given:
         if table or arguments.label:
-            found = find_labels(given, Asked(table, arguments.label, skips=True), AUTO)
+            column = (arguments.label,) if arguments.label else ()
+            asked = Asked((table,) if table else (), column, skips=True)
+            found = find_labels(given, asked)
             return (found.photos, found.unused) if found else ({}, [])
         places = find_layout(given.names, None, labels, str(folder)).places
     return {name: {"label": place.label} for name, place in places.items()}, []

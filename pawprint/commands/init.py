@@ -14,17 +14,19 @@ import numpy as np
 from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS, UNLABELLED
+from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
-from pawprint.commands.given_images import Given, open_given
-from pawprint.commands.label_tables import NOTHING, Asked, label_files, with_table
 from pawprint.commands.params_file import DEFAULT_RECIPE, default_params, recipe_names, set_values
 from pawprint.commands.project_files import IGNORE, files, names_in_git, renew, write_state
 from pawprint.data.sources import describe_empty
 from pawprint.data.unusual import MAX_LEFT_OUT, left_out
 from pawprint.given.folders import AUTO, Layout, describe_class_counts, describe_names, find_layout
+from pawprint.given.given_images import Given, open_given
+from pawprint.given.label_choice import NOTHING, with_table
+from pawprint.given.label_readings import OF_BLANKS, OF_ZEROS, Asked
+from pawprint.given.label_tables import label_files
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
@@ -38,14 +40,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "use the params of this recipe; see `pawprint recipes`"
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
-    table = "use the labels in this table: CSV or TSV"
-    parser.add_argument("--table", type=Path, metavar="FILE", help=table)
-    label = "use this column of the table as the label"
-    parser.add_argument("--label", default="", metavar="COLUMN", help=label)
-    separator = "split the cells of this column at SEP: a photo can show several labels"
-    parser.add_argument("--separator", default="", metavar="SEP", help=separator)
+    table = "use the labels in this CSV or TSV; repeat for several; none uses the folders"
+    parser.add_argument("--table", type=Path, action="append", metavar="FILE", help=table)
+    label = "use this column of the table as the label; repeat for several columns of 0 and 1"
+    parser.add_argument("--label", action="append", metavar="COLUMN", help=label)
+    separator = "split the cells of this column at SEP, or not if it is empty"
+    parser.add_argument("--separator", metavar="SEP", help=separator)
     zeros = "photos with a 0 in all columns of labels show none of them, or are still unlabelled"
-    parser.add_argument("--zeros", choices=[NEITHER, UNLABELLED], default="", help=zeros)
+    parser.add_argument("--zeros", choices=OF_ZEROS, help=zeros)
+    blanks = "blank cells and -1 in columns of 0 and 1 are 0, or their photos are still unlabelled"
+    parser.add_argument("--blanks", choices=OF_BLANKS, help=blanks)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
     renewing = "renew the files of an existing project after an upgrade of the package"
@@ -74,9 +78,9 @@ def run(arguments: argparse.Namespace) -> None:
     """
     folder = arguments.folder
     images = arguments.images
-    asked = Asked(arguments.table, arguments.label, arguments.separator, arguments.zeros)
+    asked = asked_of(arguments)
     if arguments.renew:
-        if images or arguments.recipe or any(asked):
+        if images or arguments.recipe or asked != NOTHING:
             arguments.error("argument --renew: expected DIR alone")
         notes, changes = renew(folder or Path())
         print("\n".join([*notes, changes.rstrip() or "nothing to change"]))
@@ -86,6 +90,12 @@ def run(arguments: argparse.Namespace) -> None:
     notes = create(folder, images, arguments.recipe, arguments.labels, asked)
     commands = "pawprint app" if WITHOUT_CLASSES in notes else "dvc repro"
     print("\n".join([*notes, "Next:", f"cd {folder}", commands]))
+
+
+def asked_of(arguments: argparse.Namespace) -> Asked:
+    """Return what the options ask for of tables."""
+    options = (arguments.separator, arguments.zeros, arguments.blanks)
+    return Asked(tuple(arguments.table or ()), tuple(arguments.label or ()), *options)
 
 
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.

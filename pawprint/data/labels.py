@@ -157,19 +157,39 @@ def describe_labels(
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
     if not kind.exclusive:
         yield from _describe_cells(usable, rejected, kind)
+    elif copies := _rows_of_copies(rejected, kind):
+        yield (
+            f"{counted(len(copies), 'photo')} with copies in other classes, such as {copies[0]}: "
+            "if a photo can show several, set clean.several_labels: true"
+        )
+
+
+def _rows_of_copies(rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
+    """Return a row of labels.csv for each photo whose copies have different labels, with all."""
+    copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
+    labels: dict[str, set[str]] = {}
+    first: dict[str, str] = {}  # of the copies, keyed by each
+    for path, label, detail in zip(copies["path"], copies["label"], copies["detail"]):
+        twin = detail.rpartition(", ")[0].rpartition(" with the pixels of ")[2]
+        name = first.get(path) or first.get(twin) or path
+        first |= {path: name, twin: first.get(twin, name)}
+        labels.setdefault(name, set()).update(kind.labels_in(label))
+    return [f"{name},{cell_of(each)}" for name, each in labels.items()]
 
 
 def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> Iterator[str]:
     """Yield lines about copies whose labels differ, and about labels that are never together."""
-    copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
-    if len(copies):
-        path, label, detail = copies.iloc[0][["path", "label", "detail"]]
-        both = cell_of([*kind.labels_in(label), *kind.labels_in(detail.rpartition(", ")[2])])
+    rows = _rows_of_copies(rejected, kind)
+    if rows:
         yield (
-            f"{counted(len(copies), 'photo')} with copies that have other labels: left out. Add a "
-            f"row with the right labels to {LABELS_CSV}, such as {path},{both} if all are right"
+            f"{counted(len(rows), 'photo')} with copies that have other labels: left out. Add a "
+            f"row for each to {LABELS_CSV}; if all labels are right:\n" + "\n".join(rows)
         )
-    if len(usable) and all(len(kind.labels_in(cell)) == 1 for cell in usable["label"] if cell):
+    if (
+        not rows
+        and len(usable)
+        and all(len(kind.labels_in(cell)) == 1 for cell in usable["label"] if cell)
+    ):
         yield (
             "each photo has exactly one label: unless one can show several, or none, set "
             "clean.several_labels: false"

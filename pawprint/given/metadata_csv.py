@@ -3,9 +3,11 @@
 The columns are the same as in ImageFolder: https://huggingface.co/docs/datasets/image_dataset
 """
 
+import csv
+import io
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
@@ -147,3 +149,13 @@ def _count_crop_rules(metadata: "pd.DataFrame", paths: Iterable[str]) -> dict[st
     rows = metadata[(metadata["column"] == CROPS) & metadata["value"].str.fullmatch(CROP_RULE)]
     rule_of = dict(zip(rows["path"], rows["value"]))
     return dict(Counter(rule_of.get(path, "") for path in paths).most_common())
+
+
+def metadata_csv(photos: Mapping[str, Mapping[str, str]]) -> str:
+    """Return a metadata.csv of the photos that have a label, given their cells by name."""
+    columns = dict.fromkeys(["file_name", *(name for cells in photos.values() for name in cells)])
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows({"file_name": name, **photos[name]} for name in photos if photos[name]["label"])
+    return text.getvalue()

@@ -89,11 +89,15 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     separator = max(separators, key=lambda each: _rank(headers[each], columns))
     header = headers[separator]
     names = _names(header)
-    if set(columns) - set(names) or len(set(names)) < len(names):
-        expected = ",".join(columns) or "of a table, each with another name"
+    if set(columns) - set(names):
         raise InputError(
-            f"{where}: line 1: expected the columns {expected}, separated by commas. "
+            f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
             f"Received: {printable(repr(separator.join(header)))}."
+        )
+    if columns and (twice := sorted({name for name in names if names.count(name) > 1})):
+        raise InputError(
+            f"{where}: line 1: expected each column once. Received: {name_some(twice)} twice. "
+            "Rename one."
         )
     try:
         rows = list(_rows(text, separator))[1:]

@@ -26,9 +26,10 @@ from pawprint.base.files import pack
 from pawprint.base.git import current_commit, require_committed
 from pawprint.base.yaml_file import read_yaml
 from pawprint.commands.init import PARTIAL, create
-from pawprint.commands.label_tables import NOTHING, Asked
 from pawprint.commands.project_files import names_in_git
 from pawprint.given import unpacking
+from pawprint.given.label_choice import NOTHING
+from pawprint.given.label_readings import Asked
 from pawprint.pipeline.dvc import read_revision
 
 # This is not available on Windows.
@@ -221,7 +222,7 @@ def test_archive_is_unpacked_and_tables_in_it_are_read(tmp_path, name):
     photos = photos_of(f"train/{number}.jpg" for number in range(4))
     files = photos | {"train.csv": b"id,breed\n0,cat\n1,cat\n2,dog\n3,dog\n"}
     (pack if name.endswith("zip") else tarred)(tmp_path / name, files.items())
-    asked = Asked(Path("train.csv"), "breed")  # in the archive
+    asked = Asked((Path("train.csv"),), ("breed",))  # in the archive
     for project, choice in (("p", NOTHING), ("q", asked)):
         notes = create(tmp_path / project, tmp_path / name, asked=choice)
         assert "2 classes: cat (2), dog (2)" in notes

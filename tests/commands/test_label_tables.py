@@ -1,20 +1,26 @@
 """Test tables of labels beside photos, as `pawprint init` reads them."""
 
+import argparse
 import contextlib
 import csv
 import json
 import re
+import shlex
+from pathlib import Path
 
 import pytest
+import yaml
 from classes_of import describe_classes
 from conftest import PROJECT, photos_of, refused, write_files
 
 from pawprint.base.errors import InputError
-from pawprint.commands.given_images import open_given
+from pawprint.commands import init
 from pawprint.commands.init import find_classes
-from pawprint.commands.label_tables import Asked
+from pawprint.given.given_images import open_given
+from pawprint.given.label_readings import Asked
 from pawprint.given.metadata_csv import FILE_NAME
 
+CASES = yaml.safe_load((PROJECT / "tests/commands/label_tables.yaml").read_text("utf-8"))
 NAMES = [f"{number}.jpg" for number in range(6)]
 LABELS = dict(zip(NAMES, ["cat", "dog"] * 3))
 
@@ -23,10 +29,81 @@ def read(tmp_path, photos, files, table="", label="", labels="auto", **several):
     """Return what `init` says of the classes, and the rows of metadata.csv, keyed by file."""
     given = write_files(tmp_path / "given", photos_of(photos) | files)
     with open_given(given) as found:
-        asked = Asked(given / table if table else None, label, **several)
+        asked = Asked((given / table,) if table else (), (label,) if label else (), **several)
         found, notes = find_classes(found, labels, asked)
     text = found.read(FILE_NAME).decode() if found.table else ""
     return notes, {row.pop("file_name"): row for row in csv.DictReader(text.splitlines())}
+
+
+def expand(text: str) -> list[str]:
+    """Return the words of a text, in which {00..10..2} stands for 00, 02, and so on up to 10."""
+    found = []
+    for word in text.split():
+        head, *rest = re.split(r"\{(\d+)\.\.(\d+)(?:\.\.(\d+))?\}", word)
+        first, last, step, tail = rest or ("0", "0", None, "")
+        numbers = range(int(first), int(last) + 1, int(step or 1)) if rest else ()
+        found += [f"{head}{n:0{len(first)}}{tail}" for n in numbers] or [word]
+    return found
+
+
+def file_of(name: str, columns, photos: list[str]) -> bytes:
+    if not isinstance(columns, dict):
+        return columns if isinstance(columns, bytes) else columns.encode()
+    words = {"names": photos, "stems": [photo.split("/")[-1][:-4] for photo in photos]}
+    cells = {
+        column: [*map(str, spec)]
+        if isinstance(spec, list)
+        else [cell for word in expand(str(spec)) for cell in words.get(word, [word])]
+        for column, spec in columns.items()
+    }
+    number = max(map(len, cells.values()))
+    rows = [columns, *zip(*((each * number)[:number] for each in cells.values()))]
+    return "".join(("\t,"[name.endswith(".csv")]).join(row) + "\n" for row in rows).encode()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case_is_read_or_each_way_that_is_printed_works(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    case = dict(CASES[name])
+    photos = expand(case.pop("photos", "{00..11}.jpg"))
+    asked = case.pop("asked", {})
+    reads, asks = case.pop("reads", None), case.pop("asks", None)
+    write_files(
+        Path("given"),
+        photos_of(photos) | {file: file_of(file, case[file], photos) for file in case},
+    )
+
+    def said(options: list[str]) -> list[str]:
+        parser = argparse.ArgumentParser()
+        init.add_arguments(parser)
+        arguments = parser.parse_args(["--images", "given", *options])
+        with open_given(arguments.images) as found:
+            return find_classes(found, arguments.labels, init.asked_of(arguments))[1]
+
+    values = {key: [each] if isinstance(each, str) else each for key, each in asked.items()}
+    options = [word for key in values for each in values[key] for word in (f"--{key}", each)]
+    if reads:
+        notes = said(options)
+        assert reads[0] in notes
+        assert [text for text in reads if text not in "\n".join(notes)] == []
+        return
+    with pytest.raises(InputError) as caught:
+        said(options)
+    message = str(caught.value)
+    assert [text for text in asks if text not in message] == []
+    for way in re.findall(r"^  (--.*?): (\d+ (?:classes|labels): .*)", message, re.MULTILINE):
+        assert way[1] in said(shlex.split(way[0]))
+
+
+def test_stop_is_printed_as_the_page_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (PROJECT / "docs/images.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```text\n(xrays: .*?)\n```", page, re.DOTALL)
+    table = "Path,Edema,Mass,Fracture\na.jpg,1,0,1\nb.jpg,1,,1\nc.jpg,0,1,0\nd.jpg,-1,1,0\n"
+    write_files(Path("xrays"), photos_of(f"{name}.jpg" for name in "abcd") | {"train.csv": table})
+    with open_given(Path("xrays")) as found, pytest.raises(InputError) as caught:
+        find_classes(found, "auto")
+    assert str(caught.value) == shown
 
 
 def of(rows) -> dict[str, str]:
@@ -125,46 +202,97 @@ BY_CLASS = [f"{label}/{name}" for name, label in zip(NAMES, "aaabbb")]
 NESTED = [f"pets/{name}" for name in BY_CLASS]
 BY_SITE = [f"{folder}/{name}" for folder in ("A1", "A2") for name in NAMES]
 OF_SITES = {f"{folder}/{folder}.csv": KAGGLE for folder in ("A1", "A2")}
-CHOOSE = ("--table FILE --label COLUMN", "--labels outer.")
 CAMERAS = rows_of("file,camera", dict(zip(NAMES, "xyxyxy")))
 ZEROS = ("--zeros none", "--zeros unlabelled")
 NONE = {"zeros": "none"}
 OUTSIDE = "8,cat\n../given/9,dog\n/etc/hosts,cat\n"
 REFUSED = [
-    (NAMES, {"t.csv": TWO}, {}, ["t.csv", "breed, colour", "--label"]),
-    (NAMES, {"t.csv": TWO}, {"label": "age"}, ["t.csv", "named age", "breed"]),
+    (
+        NAMES,
+        {"t.csv": TWO},
+        {},
+        ["--table t.csv --label breed: 2 classes: cat (3), dog (3)", "--label colour"],
+    ),
+    (NAMES, {"t.csv": TWO}, {"label": "age"}, ["named age", "t.csv", "breed"]),
     (NAMES, {"t.csv": SITE}, {}, ["t.csv", "site", "--label COLUMN"]),
-    (NAMES, {"t.csv": KAGGLE, "b.csv": KAGGLE}, {}, ["b.csv, t.csv", "--table"]),
+    (
+        NAMES,
+        {"t.csv": KAGGLE, "b.csv": KAGGLE.replace("0,cat", "0,dog")},
+        {},
+        ["--table b.csv", "--table t.csv"],
+    ),
     (NAMES, {"t.csv": ISIC.replace("0,1,0.", "0,0,0.", 1)}, {}, ["1 row ", "line 3", *ZEROS]),
-    (NAMES, {"t.csv": FOLDED}, {}, ["scab, rust, fold", "remove the columns that are not labels"]),
-    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
-    (NAMES, {"t.csv": FLAGGED.replace("0,1,0", "0,1,")}, {}, ["3 rows", "line 2 (0)", "Write 0"]),
-    (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["without |", "a|b"]),
-    (NAMES, {"t.csv": LEAVES + MOSS}, {"label": "labels"}, ["without , ; |", "rust;moss"]),
-    (NAMES, {"t.csv": LEAVES}, {"label": "labels", "separator": "/"}, ["--separator has no"]),
-    (NAMES, {"t.csv": FLAGGED}, NONE | {"separator": "/"}, ["--separator has no", "scab, rust"]),
-    (NAMES, {"t.csv": KAGGLE}, NONE, ["--zeros has no", "breed"]),
+    (NAMES, {"t.csv": FOLDED}, {}, ["--label scab --label rust --zeros none", "--label fold"]),
+    (
+        NAMES,
+        {"t.csv": FLAGGED.replace("0,1,0", "0,1,-1")},
+        {},
+        [
+            "3 rows with blank cells or -1",
+            "line 2 (0)",
+            "--blanks 0 --zeros none",
+            "--blanks unlabelled",
+        ],
+    ),
+    (
+        NAMES,
+        {"t.csv": FLAGGED.replace("0,1,0", "0,1,")},
+        {},
+        [
+            "3 rows with blank cells or -1",
+            "line 2 (0)",
+            "--blanks 0 --zeros none",
+            "--blanks unlabelled",
+        ],
+    ),
+    (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["no | in labels", "a|b"]),
+    (
+        NAMES,
+        {"t.csv": LEAVES + MOSS},
+        {"label": "labels"},
+        ["nowhere alone", "--separator ' '", "--separator ''"],
+    ),
+    (NAMES, {"t.csv": LEAVES}, {"label": "labels", "separator": "/"}, ["none with --separator /"]),
+    (
+        NAMES,
+        {"t.csv": FLAGGED},
+        NONE | {"separator": "/"},
+        ["none with --separator / --zeros none", "--zeros unlabelled"],
+    ),
+    (NAMES, {"t.csv": KAGGLE}, NONE, ["none with --zeros none", "--label breed"]),
     (NAMES, {"t.csv": KAGGLE + OUTSIDE}, {}, ["3 rows", "line 8 (8)", "/etc/hosts"]),
     (NAMES, {"t.csv": KAGGLE, "3.png": b"", "3.jpg": b""}, {}, ["1 row ", "line 5 (3)"]),
-    (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["no photo has a label", "t.csv"]),
+    (NAMES, {"t.csv": "id,breed\n0,cat,\x00"}, {}, ["t.csv", "zero bytes"]),
     (NAMES, {"t.csv": TWO.replace("colour", "split")}, {}, ["t.csv", "a split: train", "'b'"]),
-    (NAMES, {"a.csv": "a,b\n7,cat\n8,dog\n"}, {"table": "a.csv"}, ["names of files", "a, b"]),
+    (
+        NAMES,
+        {"a.csv": "a,b\n7,cat\n8,dog\n"},
+        {"table": "a.csv"},
+        ["names of files", "a (such as 7)", "a photo is called 0.jpg"],
+    ),
     (["x/a.jpg", "y/a.jpg"], {"a.csv": "a,b\na.jpg,cat\n"}, {"table": "a.csv"}, ["their paths"]),
-    (NAMES, {"a.jsonl": "{}"}, {"table": "a.jsonl"}, ["CSV or TSV", ".jsonl"]),
+    (NAMES, {"a.xlsx": "{}"}, {"table": "a.xlsx"}, ["CSV or TSV", ".xlsx"]),
     (NAMES, {"t.csv": "0.jpg,cat\n1.jpg,dog\n"}, {"table": "t.csv"}, ["header", "0.jpg"]),
     (NAMES, {"a.csv": "id\n0\n1\n"}, {"table": "a.csv"}, ["column of labels"]),
-    (NAMES, {}, {"label": "breed"}, ["no table", "breed"]),
+    (NAMES, {}, {"label": "breed"}, ["named breed", "no table"]),
     (NAMES, {"a.csv": "url,name\nhttps://x.org/9,oak\n"}, {"label": "name"}, ["named name"]),
-    (BY_SITE, OF_SITES, {}, ["A1.csv, A2.csv", "12 of their images", *CHOOSE]),
-    (BY_CLASS, {"t.csv": KAGGLE}, {}, ["t.csv (breed)", "6 of their images", *CHOOSE]),
-    ([*NESTED, "9.jpg"], {"t.csv": KAGGLE}, {}, ["6 of their images", "--labels inner."]),
+    (
+        BY_SITE,
+        OF_SITES,
+        {},
+        ["--table A1/A1.csv --table A2/A2.csv --label breed", "--labels outer"],
+    ),
+    (BY_CLASS, {"t.csv": KAGGLE}, {}, ["--table t.csv --label breed", "--labels outer"]),
+    ([*NESTED, "9.jpg"], {"t.csv": KAGGLE}, {}, ["--table t.csv --label breed", "--labels inner"]),
 ]
 
 
 @pytest.mark.parametrize(("photos", "files", "asked", "words"), REFUSED)
 def test_table_in_doubt_is_refused(tmp_path, photos, files, asked, words):
-    with refused(str(tmp_path / "given"), *words):
+    with pytest.raises(InputError) as caught:
         read(tmp_path, photos, files, **asked)
+    said = str(caught.value)
+    assert [word for word in (str(tmp_path / "given"), *words) if word not in said] == []
 
 
 def test_table_beside_the_only_folder_is_named_with_its_columns(tmp_path):
@@ -181,7 +309,7 @@ PARTS = [f"images_part_{1 + number % 2}/I{number}.jpg" for number in range(6)]
 STEMS_OF_PARTS = [name.rpartition("/")[2] for name in PARTS]
 LESIONS = [(f"L{n // 2}", f"I{n}", "nv" if n < 4 else "mel") for n in range(6)]
 HAM = joined("lesion_id,image_id,dx", *LESIONS)
-GROUPS = ["nv (4)", "lesion_id may tell", "group in photos/metadata.csv"]
+GROUPS = ["nv (4)", "kept in photos/metadata.csv", "group", "lesion_id"]
 FOLDS = {"train": NAMES, "valid": NAMES[:2]}
 FLAGS_OF = {name: f" {label == 'cat':d}, {label == 'dog':d}" for name, label in LABELS.items()}
 ROBOFLOW = {
@@ -286,7 +414,8 @@ SITES = [f"dep{site}/IMG_{number}.JPG" for site in range(2) for number in range(
 
 def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
     text = joined("slide,pages,diagnosis", *((s, n, SLIDES[s]) for n, s in enumerate(SLIDES)))
-    notes, rows = read(tmp_path, TILES, {"slides.csv": f"{text}S99,8,b\n"})
+    asked = {"label": "diagnosis"}
+    notes, rows = read(tmp_path, TILES, {"slides.csv": f"{text}S99,8,b\n"}, **asked)
     assert "found slides.csv, with the folders in slide, labels in diagnosis" in notes
     assert "2 classes: a (6), b (6)" in notes and "1 row without photos: line 8 (S99)" in notes
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "group": "S00"}
@@ -294,7 +423,8 @@ def test_table_of_folders_labels_the_photos_in_them_which_are_groups(tmp_path):
 
 def test_column_called_label_has_the_labels_of_folders_and_an_empty_group_is_the_folder(tmp_path):
     cells = [(s, n // 3, "h" * (n < 3), SLIDES[s]) for n, s in enumerate(SLIDES)]
-    _, rows = read(tmp_path, TILES, {"t.csv": joined("slide,pages,Group,label", *cells)})
+    table = joined("slide,pages,Group,label", *cells)
+    _, rows = read(tmp_path, TILES, {"t.csv": table}, table="t.csv")
     assert rows["S00/x/1.jpg"] == {"label": "a", "pages": "0", "Group": "h"}
     assert rows["S05/x/1.jpg"] == {"label": "b", "pages": "1", "Group": "S05"}
 
@@ -337,12 +467,13 @@ IN_DOUBT = {
 @pytest.mark.parametrize("layout", IN_DOUBT)
 def test_table_that_may_have_the_labels_needs_a_choice_which_works(tmp_path, layout):
     photos, text, words = IN_DOUBT[layout]
-    reading = "--labels outer or inner." if photos is HABITATS else "--labels outer."
-    found = f"{len(photos)} of their images"
-    with refused(str(tmp_path), words, found, "--table FILE --label COLUMN", reading):
-        read(tmp_path, photos, {"t.csv": text})
     table, label = re.match(r"(\S+) \((\w+)", words).groups()
     half = len(photos) // 2
+    with pytest.raises(InputError) as caught:
+        read(tmp_path, photos, {"t.csv": text})
+    way = f"--table {table} --label {label}: 2 classes: a ({half}), b ({half})"
+    assert way in str(caught.value) and "--labels outer: " in str(caught.value)
+    assert ("--labels inner: " in str(caught.value)) == (photos is HABITATS)
     notes, _ = read(tmp_path, photos, {"t.csv": text}, table, label)
     assert f"2 classes: a ({half}), b ({half})" in notes
     if photos is HABITATS:

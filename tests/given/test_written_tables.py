@@ -45,7 +45,10 @@ def test_byte_order_mark_decides_the_encoding(encoding, text):
         (PLAIN.encode("utf-16-le"), ("t.csv: ", "UTF-8", "Excel")),
         (b"path,label\ncat/1,2.jpg,dog\n", ("line 2: expected path,label", "quotes", "1,2.jpg")),
         (b"path,label,how\n1.jpg;dog;\n", ("separated by ','", "Received: '1.jpg;dog;'")),
-        (b"path,label,label\ncat/1.jpg,a,b\n", ("line 1: expected the columns path,label",)),
+        (
+            b"path,label,label\ncat/1.jpg,a,b\n",
+            ("line 1: expected each column once", "label twice"),
+        ),
         (b"", ("line 1: expected the columns path,label",)),
     ],
 )

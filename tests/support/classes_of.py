@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pawprint.commands.given_images import open_given
 from pawprint.commands.init import find_classes
+from pawprint.given.given_images import open_given
 
 
 def describe_classes(images: Path, labels: str) -> list[str]:

@@ -3,14 +3,14 @@
 import contextlib
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from PIL import Image
 
 from pawprint.base.errors import InputError, name_some, printable
-from pawprint.base.files import pointer_at, read_bytes, walk
+from pawprint.base.files import is_link_of_dvc, pointer_at, read_bytes, walk
 from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.base.paths import OF_URLS
 from pawprint.given.archive import what_is
@@ -118,3 +118,14 @@ def _sizes_of(images: Sequence[Path]) -> list[tuple[int, int]]:
         with contextlib.suppress(Exception), path.open("rb") as file:
             sizes.append(Image.open(file, formats=FORMATS).size)
     return sizes
+
+
+def require_inside(given: Given, names: Iterable[str]) -> None:
+    """Raise InputError for a link that leads outside the images: others may have made it."""
+    root = given.path.resolve()
+    for source in (given.files[name] for name in names):
+        if not source.resolve().is_relative_to(root) and not is_link_of_dvc(source):
+            raise InputError(
+                f"{printable(str(source))}: expected a file. Received: a link that leads outside "
+                f"{given.path}. Replace it with a copy."
+            )
