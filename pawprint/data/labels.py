@@ -1,5 +1,7 @@
 """Apply labels.csv to the images, and list the usable and the rejected ones."""
 
+import csv
+import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -174,7 +176,8 @@ def _rows_of_copies(rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
         name = first.get(path) or first.get(twin) or path
         first |= {path: name, twin: first.get(twin, name)}
         labels.setdefault(name, set()).update(kind.labels_in(label))
-    return [f"{name},{cell_of(each)}" for name, each in labels.items()]
+    csv.writer(text := io.StringIO()).writerows((name, cell_of(labels[name])) for name in labels)
+    return text.getvalue().splitlines()
 
 
 def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> Iterator[str]:
@@ -185,11 +188,8 @@ def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKin
             f"{counted(len(rows), 'photo')} with copies that have other labels: left out. Add a "
             f"row for each to {LABELS_CSV}; if all labels are right:\n" + "\n".join(rows)
         )
-    if (
-        not rows
-        and len(usable)
-        and all(len(kind.labels_in(cell)) == 1 for cell in usable["label"] if cell)
-    ):
+    cells = usable["label"][usable["label"] != ""]
+    if not rows and len(cells) and all(len(kind.labels_in(cell)) == 1 for cell in cells):
         yield (
             "each photo has exactly one label: unless one can show several, or none, set "
             "clean.several_labels: false"
