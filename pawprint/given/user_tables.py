@@ -214,6 +214,7 @@ class Correction(NamedTuple):
     label: str
     pixels_sha256: str = ""
     is_of_page: bool = False  # whether the label was assigned to all images on a page
+    line: int = 0  # in labels.csv
 
     @property
     def image(self) -> str:
@@ -245,7 +246,7 @@ def read_corrections(
         names = labels_in(normalize("NFC", row["label"]), exclusive)
         label = cell_of(names)
         pixels = row.get("pixels_sha256", "")
-        correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
+        correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE, line)
         problem = _problem_of_optional_cells(row)
         if members is not None and not pixels and name not in member_of:
             likely = name_likely(name, [*members])

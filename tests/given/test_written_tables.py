@@ -61,14 +61,14 @@ def corrections(folder: Path, path: str, members: set[str]) -> list[Correction]:
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
 def test_label_of_a_photo_in_other_unicode_is_applied(tmp_path, forms):
     written, member = (normalize(form, "käse/ü3.jpg") for form in forms)
-    assert corrections(tmp_path, written, {member}) == [Correction(member, "dog")]
-    assert corrections(tmp_path, f" {written} ", {member}) == [Correction(member, "dog")]
+    assert corrections(tmp_path, written, {member}) == [Correction(member, "dog", line=2)]
+    assert corrections(tmp_path, f" {written} ", {member}) == [Correction(member, "dog", line=2)]
 
 
 def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
     both = {normalize(form, "ü.jpg") for form in ("NFC", "NFD")}
     for name in both:
-        assert corrections(tmp_path, name, both) == [Correction(name, "dog")]
+        assert corrections(tmp_path, name, both) == [Correction(name, "dog", line=2)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -94,9 +94,10 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     labels = tmp_path / "labels.csv"
     rows = [f"old.jpg,dog,{PIXELS}\n", f"old.jpg,cat,{OTHER}\n", "dogs/4.jpg,none,\n"]
     labels.write_text("".join(["path,label,pixels_sha256\n", *rows]), encoding="utf-8")
-    expected = [Correction("old.jpg", "dog", PIXELS), Correction("old.jpg", "cat", OTHER)]
-    expected += [Correction("dogs/4.jpg", "none")]
-    assert read_corrections(labels, MEMBERS, LABELS) == expected
+    expected = [("old.jpg", "dog", PIXELS), ("old.jpg", "cat", OTHER), ("dogs/4.jpg", "none", "")]
+    found = read_corrections(labels, MEMBERS, LABELS)
+    assert [row[:3] for row in found] == expected
+    assert [row.line for row in found] == [2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_cell_joins_known_labels(tmp_path, cell, label):
     problem = refused("line 2: expected the label", "joined by |", f"Received: {cell!r}")
     with problem if label is None else contextlib.nullcontext():
         (correction,) = read_corrections(table, MEMBERS, LABELS, exclusive=False)
-        assert correction == Correction("cats/1.jpg", label)
+        assert correction == Correction("cats/1.jpg", label, line=2)
 
 
 def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):
