@@ -128,7 +128,10 @@ def names_in_git(source: str) -> list[str]:
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
-OWN_LINE = re.compile(rf"^(# )?{package.DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
+OWN_LINE = re.compile(
+    rf"^(# )?{package.DISTRIBUTION.replace('-', '[-_.]')}(\[.*?\])?(?![\w.-]).*$",
+    re.MULTILINE | re.IGNORECASE,
+)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
 ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
 
@@ -186,9 +189,18 @@ def renewed_pipeline(own: str, base: str, new: str) -> str:
 
 
 def renewed_requirements(own: str, line: str) -> str:
-    """Return the text of requirements.txt with this line for the package."""
-    renewed, found = OWN_LINE.subn(lambda _: line, own, count=1)
-    return renewed if found else f"{line}\n{own}"
+    """Return the text of requirements.txt with this line for the package, and its extras in `own`.
+
+    A line that installs the package stays if the new one is a comment.
+    """
+    found = sorted(OWN_LINE.finditer(own), key=lambda match: bool(match[1]))  # comments last
+    if not found:
+        return f"{line}\n{own}"
+    first = found[0]
+    if line.startswith("#") and not first[1]:
+        return own
+    line = line.replace(package.DISTRIBUTION, f"{package.DISTRIBUTION}{first[2] or ''}", 1)
+    return f"{own[: first.start()]}{line}{own[first.end() :]}"
 
 
 def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
