@@ -38,6 +38,8 @@ OTHERS = {
 }
 # The suffix of a file in a multi-part archive.
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
+JPEG = b"\xff\xd8\xff"  # its first bytes
+OF_JPEGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 IS_UTF8 = 0x800  # a flag of a zip member
 UNICODE_PATH = 0x7075  # a type of extra field in a zip member
 # `fetch` writes one of these two files.
@@ -265,6 +267,20 @@ def read_member(archive: Archive, name: str) -> bytes:
     if len(data) < info.file_size:
         raise UnusableImageError("unreadable", f"{len(data)} of {info.file_size} bytes")
     return data
+
+
+def is_jpeg(archive: Archive, name: str) -> bool:
+    """Return whether an image that `clean` kept is a JPEG, according to its first bytes.
+
+    The suffix decides if the file is missing, as with `dvc repro --allow-missing`.
+    """
+    path = Path(archive.filename, name)
+    if archive.zip_file is None and not path.exists():
+        return path.suffix.lower() in OF_JPEGS
+    with files.naming(path):
+        opened = archive.zip_file.open(name) if archive.zip_file else path.open("rb")
+        with opened as file:
+            return file.read(len(JPEG)) == JPEG
 
 
 def _read_listed(archive: Archive, name: str) -> bytes:
