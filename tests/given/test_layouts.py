@@ -16,7 +16,10 @@ from faults import flipped, part
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import pack
 from pawprint.data.sources import fetch
+from pawprint.given import tar
+from pawprint.given.archive import members, open_archive
 from pawprint.given.tar import PADDING
+from pawprint.given.unpacking import unpack
 
 
 def divided(*splits: str) -> list[str]:
@@ -64,6 +67,15 @@ def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, compress, padding)
 
 
 LONG = photo(2) * 20
+
+
+def long_name() -> bytes:
+    """Return a header of a tar with the name of the next one."""
+    entry = tarfile.TarInfo("name")
+    entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 1
+    return entry.tobuf(tarfile.GNU_FORMAT) + b"a".ljust(512, b"\0")
+
+
 DAMAGES = [
     ("cut.tar", "b/2.jpg", LONG, lambda data: part(data, 50), ""),
     ("cut.tar.xz", "b/2.jpg", LONG, lambda data: part(data, 50), ""),
@@ -77,6 +89,7 @@ DAMAGES = [
     ),
     ("zeros at the end.tar", "b/2.jpg", LONG, lambda data: data + bytes(200_000), ""),
     ("bomb.tar.xz", "b/2.jpg", bytes(10**7), bytes, "too many for a file of this size"),
+    ("names.tar", "b/2.jpg", LONG, lambda data: 3000 * long_name() + data, ""),
     ("name.tar", f"a/{70_000 * 'x'}", b"", bytes, "name.tar: a name of 70,002 bytes"),
 ]
 
@@ -92,14 +105,44 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.CHRTYPE])
-def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
-    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
-        entry = tarfile.TarInfo("a/1.jpg")
-        entry.type, entry.linkname = kind, "/etc/passwd"
-        archive.addfile(entry)
-    with refused("Received: a/1.jpg, which is a "):
-        fetch(tmp_path / "photos.tar", tmp_path / "raw")
+@pytest.mark.parametrize("unpacks", [False, True])
+def test_what_is_no_photo_in_a_tar_is_left_out_and_named(tmp_path, monkeypatch, capsys, unpacks):
+    monkeypatch.setattr(tar, "MAX_BYTES", 20_000)
+    source = tarred(tmp_path / "photos.tar", [("a/1.jpg", photo(1)), ("a/film.mp4", bytes(30_000))])
+    with tarfile.open(source, "a") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE):
+            entry = tarfile.TarInfo(f"a/{ord(kind)}.jpg")
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            archive.addfile(entry)
+        archive.addfile(tarfile.TarInfo("a/0.jpg"))
+    (tmp_path / "raw").mkdir()
+    if unpacks:
+        lines = unpack(source, tmp_path / "raw")
+        assert {path.name for path in (tmp_path / "raw/a").iterdir()} == {"1.jpg", "0.jpg"}
+    else:
+        fetch(source, tmp_path / "raw")
+        lines = capsys.readouterr().out.splitlines()
+        with open_archive(tmp_path / "raw") as archive:
+            assert members(archive) == ["a/0.jpg", "a/1.jpg"]
+    assert [line.removeprefix("fetch: ") for line in lines] == [
+        "left out 1 file (more than 20,000 bytes): a/film.mp4",
+        "left out 2 files (link): a/50.jpg, a/49.jpg",
+        "left out 2 files (device or sparse file): a/51.jpg, a/83.jpg",
+    ]
+
+
+@pytest.mark.parametrize("kind", [b"0", b"x", b"L", b"?"])
+def test_tar_with_a_negative_size_ends(tmp_path, kind):
+    """Old versions of tarfile read such an entry without an end, or the whole file at once."""
+    source = tarred(tmp_path / "photos.tar", [("a/1.jpg", photo(1))])
+    entry = tarfile.TarInfo("a/2.jpg")
+    entry.type, entry.size = kind, -10_240
+    header = entry.tobuf(tarfile.GNU_FORMAT)
+    source.write_bytes(source.read_bytes()[:-10_240] + header + bytes(10_240))
+    with refused(": expected a complete tar"):
+        fetch(source, tmp_path / "raw")
+    with pytest.raises(tarfile.ReadError):
+        tar._BoundedFile(source.open("rb"), 512).read(-512)
 
 
 def test_missing_photo_is_named_beside_a_member_without_a_name(tmp_path):
