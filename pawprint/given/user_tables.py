@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -165,17 +164,40 @@ def spellings(path: str) -> tuple[str, ...]:
 def name_likely(path: str, paths: Sequence[str]) -> str:
     """Return a question that suggests up to three `paths` for a wrong path, or "".
 
-    The suggestions have the same file name, except perhaps for the suffix, and most of the same
-    folders. Case, slashes, spaces around names and the Unicode form may differ.
+    The suggestions have the same file name, except perhaps for the suffix, and all folders of the
+    shorter path. Case, slashes, spaces around names and the Unicode form may differ.
     """
     name, *folders = _parts(path)
     parts = {other: _parts(other) for other in paths}
     same = [other for other in paths if parts[other][0] == name]
     same = same or [other for other in paths if _stem(parts[other][0]) in (name, _stem(name))]
-    shared = [len(os.path.commonprefix([parts[each][1:], folders])) for each in same]  # noqa: RUF071
-    most = max(shared, default=0)
-    likely = sorted(repr(each) for each, number in zip(same, shared) if number == most)
+    depth = {
+        other: min(len(parts[other]) - 1, len(folders))
+        for other in same
+        if all(ours == theirs for ours, theirs in zip(folders, parts[other][1:]))
+    }
+    most = max(depth.values(), default=0)
+    likely = sorted(repr(each) for each, number in depth.items() if number == most)
     return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
+
+
+def require_files(
+    where: str, missing: Sequence[tuple[int, str]], expected: str, paths: Iterable[str]
+) -> None:
+    """Raise InputError if files are `missing`, given the line and the path of each row.
+
+    `paths` are those of files that may have been meant.
+    """
+    if missing:
+        line, path = missing[0]
+        which = f"which do not exist ({len(missing):,} lines)"
+        some = name_some((repr(path) for _, path in missing), 3)
+        raise InputError(
+            f"{where}: line {line}: expected {expected}. Received: {some}, "
+            f"{which if missing[1:] else 'which does not exist'}. "
+            f"{printable(f'{name_likely(path, [*paths])} '.lstrip())}"
+            "If an image no longer exists, remove its line."
+        )
 
 
 def _parts(path: str) -> list[str]:
@@ -231,15 +253,16 @@ def read_corrections(
     """Return the rows of labels.csv; unless labels are `exclusive`, with cells of labels.
 
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
-    Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
+    Raises InputError, with the line number, for a label that is not in `labels`, paths that are not
     in `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that
     is not 64 hexadecimal digits, and a cell in HOW other than OF_PAGE or "". Also raises InputError
     if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*dict.fromkeys([*labels, NEITHER])]
-    member_of = {normalize("NFC", name): name for name in members or ()}
-    member_of |= {name: name for name in members or ()}
+    files = [*(members or ())]
+    member_of = {normalize("NFC", name): name for name in files} | dict(zip(files, files))
     corrections: dict[str, Correction] = {}
+    missing: list[tuple[int, str]] = []
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
         name = next(found, row["path"])
@@ -249,11 +272,7 @@ def read_corrections(
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE, line)
         problem = _problem_of_optional_cells(row)
         if members is not None and not pixels and name not in member_of:
-            likely = name_likely(name, [*members])
-            problem = (
-                f"expected a path to a file in fetch.source, such as {min(members, default='')}. "
-                f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
-            )
+            missing.append((line, name))
         elif label != NEITHER and choices is None and any(map(is_reserved, names)):
             problem = (
                 f"expected a class name other than {', '.join(RESERVED)} (in any case), or "
@@ -270,6 +289,8 @@ def read_corrections(
         if problem:
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
+    expected = f"a path to a file in fetch.source, such as {printable(min(files, default=''))}"
+    require_files(str(path), missing, expected, files)
     return [*corrections.values()]
 
 

@@ -208,6 +208,17 @@ def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
         cleaned(source, tmp_path)
 
 
+def test_all_deleted_photos_of_a_table_are_named_at_once(tmp_path):
+    """A photo of the same name in another folder, or with a row of its own, is not suggested."""
+    rows = "".join(f"cat/{number}.jpg,a\n" for number in range(5)) + "dog/1.jpg,b\n1.JPG,b\n"
+    names = ["cat/0.jpg", "dog/1.jpg", "dog/2.jpg", "1.JPG"]
+    files = [("metadata.csv", f"file_name,label\n{rows}".encode()), *photos_of(names).items()]
+    pack(tmp_path / "given.zip", files)
+    with refused("line 3: ", "'cat/1.jpg', 'cat/2.jpg', 'cat/3.jpg' and 1 more", "(4 lines)") as at:
+        cleaned(tmp_path / "given.zip", tmp_path)
+    assert "Did you mean" not in str(at.value) and "remove its line" in str(at.value)
+
+
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
