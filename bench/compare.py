@@ -45,7 +45,7 @@ from pawprint.base.columns import SPLITS
 from pawprint.base.files import read_json
 from pawprint.base.tables import spread
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.params_file import apply_recipe, overlay, set_values
+from pawprint.commands.params_file import flat, recipe_values, set_values
 from pawprint.given.archive import members, open_archive
 from pawprint.given.reading import open_image
 from pawprint.pipeline.params.model import IMAGENET
@@ -66,7 +66,6 @@ OF_PHOTOS = """
 fetch: {source: photos}
 clean: {labels: auto}
 model: {fine_tune_at: null}
-train_finetune: {epochs: null}
 """
 # Seconds per step, `total`, and accuracies named after the step that reaches them.
 Run = dict[str, float]
@@ -131,8 +130,9 @@ def run_pipeline(params: str) -> Run:
 def params_for(size: int, seed: int) -> str:
     """Return the committed params with another seed, and with the script's size and images."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    images = f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}'
-    text = overlay(text, f"{images}\nmodel: {{image_size: {size}, resize: stretch}}")
+    values = {"fetch.source": str(PROJECT / paths.RAW_IMAGES)}
+    values |= {"model.image_size": size, "model.resize": "stretch"}
+    text = set_values(text, values)
     return with_seed(text, seed)
 
 
@@ -146,7 +146,7 @@ def with_seed(params: str, seed: int) -> str:
 
 def with_epochs(params: str, epochs: int) -> str:
     """Return the params with this number of epochs in each phase, using Adam in both."""
-    content = parse_yaml(overlay(params, ADAM), "params.yaml")
+    content = parse_yaml(set_values(params, flat(ADAM)), "params.yaml")
     phases = ("train_extract", "train_finetune")
     values = {f"{name}.epochs": content[name]["epochs"] | {"number": epochs} for name in phases}
     return set_values(params, values)
@@ -170,7 +170,8 @@ def cost_of_changes() -> dict[str, float]:
         run_steps(workspace, "-m", "dvc", "repro")
         seconds = {}
         for name, (change, targets) in CHANGES.items():
-            (workspace / "params.yaml").write_text(overlay(params, change), encoding="utf-8")
+            text = set_values(params, flat(change))
+            (workspace / "params.yaml").write_text(text, encoding="utf-8")
             seconds[name] = run_steps(workspace, "-m", "dvc", "repro", *targets)[0]["total"]
         return seconds
 
@@ -200,7 +201,7 @@ def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.D
                     shutil.copytree(made, Path(folder, "photos"))
                     run_dvc(Path(folder), "add", "--quiet", "photos")
                     params = Path(folder, "params.yaml")
-                    content = overlay(params.read_text(encoding="utf-8"), OF_PHOTOS)
+                    content = set_values(params.read_text(encoding="utf-8"), flat(OF_PHOTOS))
                     params.write_text(content, encoding="utf-8")
                 before = cpu_of_children()
                 seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
@@ -276,7 +277,8 @@ def add_class(workspace: Path, later: Path) -> None:
 def change_param(workspace: Path, later: Path) -> None:
     params = workspace / "params.yaml"
     text = params.read_text(encoding="utf-8")
-    params.write_text(overlay(text, "calibrate: {unknown_quantile: 0.9}"), encoding="utf-8")
+    text = set_values(text, {"calibrate.unknown_quantile": 0.9})
+    params.write_text(text, encoding="utf-8")
 
 
 def commit_all(workspace: Path) -> None:
@@ -298,10 +300,9 @@ def write_lite0(path: Path) -> None:
 
 def compare_embeddings(rounds: int) -> pd.DataFrame:
     """Return seconds and CPU seconds per step, and scores for `validation`, by `name`."""
-    params = apply_recipe(
-        (PROJECT / "params.yaml").read_text(encoding="utf-8"), "efficientnet-lite0"
-    )
-    params = overlay(params, f'fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}')
+    values = recipe_values("efficientnet-lite0")
+    values |= {"fetch.source": str(PROJECT / paths.RAW_IMAGES)}
+    params = set_values((PROJECT / "params.yaml").read_text(encoding="utf-8"), values)
     runs = []
     with tempfile.TemporaryDirectory() as folder:
         network, photos = Path(folder, "lite0.onnx"), Path(folder, "photos")
@@ -317,7 +318,7 @@ def compare_embeddings(rounds: int) -> pd.DataFrame:
             runs.append({"name": "embeddings"} | seconds | cpu | json.loads(line))
             for kernels in ("portable", "native"):
                 (workspace := Path(folder, f"{kernels} {round_}")).mkdir()
-                prepare(workspace, overlay(params, f"hardware: {{kernels: {kernels}}}"))
+                prepare(workspace, set_values(params, {"hardware.kernels": kernels}))
                 before = cpu_of_children()
                 seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
                 cpu = {"CPU": cpu_of_children() - before}

@@ -29,7 +29,7 @@ from bench.compare import correct_label, params_for, write_lite0
 from examples.demo import PROJECT, dvc_environment, prepare
 from pawprint.base import paths
 from pawprint.base.yaml_file import read_yaml
-from pawprint.commands.params_file import apply_recipe, overlay
+from pawprint.commands.params_file import recipe_values, set_values
 from pawprint.given.archive import members, open_archive, read_member
 from pawprint.given.reading import decode
 
@@ -132,9 +132,10 @@ def measure(folder: Path, images: int, options: argparse.Namespace) -> dict[str,
     apart(write_images, archive, options, 0, images)
     cells = {f"{images:,}, script": run_script(archive, folder)} if options.script else {}
     workspace.mkdir()
-    params = apply_recipe(params_for(size, seed=1), "efficientnet-lite0")
-    changes = f"fetch: {{source: {archive}}}\nmodel: {{image_size: {size}}}"
-    prepare(workspace, overlay(params, f"{changes}\nhardware: {{kernels: {options.kernels}}}"))
+    values = recipe_values("efficientnet-lite0")
+    values |= {"fetch.source": str(archive), "model.image_size": size}
+    values |= {"hardware.kernels": options.kernels}
+    prepare(workspace, set_values(params_for(size, seed=1), values))
     cells[f"{images:,}"] = run_stages(workspace)
     correct_label(workspace, folder)
     cells[f"{images:,}, a label"] = {"in all": [*run(workspace, "-m", "dvc", "repro"), 0]}

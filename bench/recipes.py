@@ -11,7 +11,7 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from examples.demo import PROJECT
-from pawprint.commands.params_file import apply_recipe, overlay, recipe_names
+from pawprint.commands.params_file import recipe_names, recipe_values, set_values
 from pawprint.pipeline.params.model import load_params
 
 SEEDS = 3
@@ -26,8 +26,8 @@ def run_recipe(name: str) -> str:
     """Run a recipe to the end with each seed and return its row of the table."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = load_params(PROJECT / "params.yaml").fetch.source
-    same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'
-    params = overlay(apply_recipe(params, name), same_for_all)
+    same_for_all = {"fetch.source": source, "model.alpha": 0.35, "model.image_size": 224}
+    params = set_values(params, recipe_values(name) | same_for_all)
     runs = [run_pipeline(with_seed(params, seed)) for seed in range(1, SEEDS + 1)]
     columns = ([run[key] for run in runs] for key in COLUMNS.values())
     cells = [f"{mean(values):.2%} ({min(values):.2%} to {max(values):.2%})" for values in columns]

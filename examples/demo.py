@@ -29,7 +29,7 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack, replacing, write_text
 from pawprint.base.package import folders_of_code
-from pawprint.commands.params_file import apply_recipe
+from pawprint.commands.params_file import recipe_values, set_values
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.entry import run
 
@@ -220,7 +220,7 @@ def run_sample() -> None:
             f"without {ARCHIVE}. Move this folder."
         )
     write_archive(WORKSPACE / ARCHIVE)
-    prepare(WORKSPACE, apply_recipe(params, "sample"))
+    prepare(WORKSPACE, set_values(params, recipe_values("sample")))
     run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")

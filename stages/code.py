@@ -7,6 +7,7 @@ splits.csv and names of photos. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pawprint.base import paths
@@ -20,6 +21,7 @@ from pawprint.base.package import (
     require_stages,
     script_of,
 )
+from pawprint.base.yaml_file import read_mapping, value_at
 from pawprint.data.sources import list_files
 from pawprint.given.folders import find_layout
 from pawprint.given.metadata_csv import parse_metadata_csv
@@ -43,6 +45,7 @@ def main() -> None:
     if "pawprint/stages" in folders_of_code():  # the package is installed
         require_stages(paths.PIPELINE)
     report("code", [*describe(recorded, write_fingerprints()), *describe_unverified()])
+    report("code", describe_idle(params, read_mapping(paths.PARAMS), recorded))
 
 
 def write_fingerprints() -> dict[str, str]:
@@ -83,6 +86,24 @@ def describe(recorded: Recorded, after: dict[str, str]) -> list[str]:
             stages.setdefault(reason, []).append(stage)
     changes = [f"{', '.join(names)} changed ({reason})" for reason, names in stages.items()]
     return changes or ["no stage's code changed"]
+
+
+def describe_idle(params: Params, content: Mapping, recorded: Recorded) -> list[str]:
+    """Return a line for each param that was edited since the last run, but changes nothing.
+
+    `content` has the params as they are written.
+    """
+    before = recorded.params("train_finetune")
+    idle = {}
+    if before and not params.model.tunes:
+        idle["train_finetune"] = "model.fine_tune_at is null"
+        if params.train_extract.epochs is None:
+            idle["head.dropout"] = "train_extract.epochs and model.fine_tune_at are null"
+    return [
+        f"{name} was edited, but changes nothing, because {reason}"
+        for name, reason in idle.items()
+        if value_at(before, *name.split(".")) != value_at(content, *name.split("."))
+    ]
 
 
 def fetched(source: Path, recorded: Recorded) -> Path:

@@ -21,7 +21,7 @@ from pawprint.base.runtime import write_network
 from pawprint.network.heads import OUTPUTS, HeadWeights, on_features, on_maps
 from pawprint.network.store import StoredExamples, stored_examples, stored_shapes
 from pawprint.pipeline.entry import run_stage
-from pawprint.pipeline.params.model import FineTuningEpochs, Hardware, Head, Model, TrainFinetune
+from pawprint.pipeline.params.model import Hardware, Head, Model, TrainFinetune
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,20 +29,17 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the network, fine-tuned or unchanged."""
-    params = TrainFinetune.load()
-    fine_tune_at, epochs = Model.load().fine_tune_at, params.epochs
     weights = HeadWeights.read(paths.HEAD)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        if fine_tune_at is None or epochs is None:
+        if Model.load().tunes:
+            network, kinds, views, result = train(weights, folder)
+        else:
             shapes = stored_shapes(paths.FEATURES / TRAIN)
             network, kinds = on_features(shapes, weights, Head.load())
             views = weights.views
             write_text(paths.FINETUNE_HISTORY_CSV, f"{','.join(HISTORY)}\n")
-            unset = "model.fine_tune_at" if fine_tune_at is None else "train_finetune.epochs"
-            result = f"{unset} is null, so the head stays as it is"
-        else:
-            network, kinds, views, result = train(weights, params, epochs, folder)
+            result = "model.fine_tune_at is null, so the head stays as it is"
         write_network(network, folder / paths.NETWORK.name, OUTPUTS, kinds)
     write_json(paths.NETWORK_JSON, {"views": views})
     print(f"train_finetune: {result}")
@@ -56,9 +53,7 @@ def learned_views(store: StoredExamples, weights: HeadWeights, history: "pd.Data
     return store.open("train", "cut").shape[1] if history["kept"].any() else weights.views
 
 
-def train(
-    weights: HeadWeights, params: TrainFinetune, epochs: FineTuningEpochs, folder: Path
-) -> tuple[openvino.Model, list[str], int, str]:
+def train(weights: HeadWeights, folder: Path) -> tuple[openvino.Model, list[str], int, str]:
     """Train, and write the Keras model and the HISTORY table.
 
     Returns the network, the kinds of features that it takes, the number of views of an image that
@@ -70,17 +65,18 @@ def train(
     from pawprint.network.hardware import make_deterministic, training_on
     from pawprint.network.keras_model import load_model, parts, save_model, to_openvino
 
+    params = TrainFinetune.load()
     head = Head.load()
     labels: list[str] = read_json(paths.LABELS_JSON)
     split = read_table(paths.TRAIN_VALIDATION_CSV, SPLIT)
     store = stored_examples(paths.FEATURES, split, labels)
-    make_deterministic(epochs.seed)  # also makes dropout in the head reproducible
+    make_deterministic(params.epochs.seed)  # also makes dropout in the head reproducible
     with training_on(Hardware.load()) as precision:
         backbone = load_model(paths.BACKBONE)
         model, first_trained = training.with_head(backbone, Model.load(), weights, head)
-        data = training.open_batches(store, ("cut",), epochs, weights.has_blocks)
+        data = training.open_batches(store, ("cut",), params.epochs, weights.has_blocks)
         is_balanced = params.weight_for(store.classes("train")) is not None
-        phase = training.Phase("train_finetune", epochs, precision, is_balanced)
+        phase = training.Phase("train_finetune", params.epochs, precision, is_balanced)
         # Unfreezes the layers from `first_trained` on; then Keras' `compile` and `fit`.
         optimizer, history, keeper = training.fine_tune(model, first_trained, data, phase)
     save_model(model, folder / paths.TRAINED_MODEL.name, optimizer)

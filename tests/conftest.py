@@ -23,7 +23,7 @@ from examples.demo import draw_dataset, dvc_environment, write_archive
 from pawprint.__main__ import main
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
-from pawprint.commands.params_file import overlay
+from pawprint.commands.params_file import flat, set_values
 from pawprint.data.cleaning import clean
 from pawprint.data.labels import apply_labels
 from pawprint.given.archive import members, open_archive
@@ -68,16 +68,14 @@ OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_
 # epochs, so only the stage `backbone` starts TensorFlow.
 FROZEN = """
 fetch: {source: ../images.zip}
-model: {image_size: 96}
+model: {image_size: 96, fine_tune_at: null}
 augment: {views: 2}
-train_finetune: {epochs: null}
 """
 # The head is trained in epochs too, so that each param can be changed alone.
-TINY = FROZEN.replace(
-    "train_finetune: {epochs: null}",
-    """train_extract: {epochs: {number: 3, keep_best: false}}
-train_finetune: {epochs: {number: 3, learning_rate: 0.001, keep_best: false}}""",
-)
+TINY = f"""{FROZEN.replace(", fine_tune_at: null", "")}
+train_extract: {{epochs: {{number: 3, keep_best: false}}}}
+train_finetune: {{epochs: {{number: 3, learning_rate: 0.001, keep_best: false}}}}
+"""
 
 
 def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
@@ -337,6 +335,11 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], object]) -> Pa
             make(folder)
             made.touch()
     return folder
+
+
+def overlay(params: str, changes: str) -> str:
+    """Change values in the text of params.yaml."""
+    return set_values(params, flat(changes))
 
 
 def change(project: Path, changes: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.classes import SIGNIFICANT, problem_of_labels
+from pawprint.base.classes import problem_of_labels
 from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
@@ -30,7 +30,7 @@ from pawprint.network import trials
 from pawprint.pipeline.params.model import AUTO, PACKAGES, WIDTHS, Params
 from pawprint.pipeline.params.section import Resize, check_content
 from pawprint.scores.series import with_groups
-from pawprint.scores.verdict import NOT_SHOWN, ModelComparison, compare, pair_probabilities
+from pawprint.scores.verdict import ModelComparison, compare, pair_probabilities
 
 MAX_IMAGES = 2000
 SQUARE = 1.05  # maximum ratio of the longer to the shorter side
@@ -181,7 +181,7 @@ class Measured(NamedTuple):
     `probabilities` are `(images, classes)`, with NaN for images without a prediction. `cpu_ms` is
     the CPU time per image over all cores, and `seconds` is a run's feature extraction time for all
     images. `comparison` compares the candidate with the first row, and is None for the first row
-    itself. `is_tested` is False for a size after the end of the sequence of tests.
+    itself.
     """
 
     candidate: Candidate
@@ -191,26 +191,11 @@ class Measured(NamedTuple):
     accuracy: float
     loss: float
     comparison: ModelComparison | None
-    is_tested: bool = True
 
     @property
     def verdict(self) -> str:
         """The verdict of the comparison, or "" for the first row."""
-        if self.comparison is None:
-            return ""
-        return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
-
-
-def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
-    """Return the level of each test, so that chance makes any better in at most SIGNIFICANT.
-
-    Larger image sizes are one family with the level of one candidate, as in `in_sequence`. With a
-    `name`, that candidate is tested alone, but it was chosen from all of them, so the level stays.
-    A size then gets its part of the family's level, because the larger ones are not tested first.
-    """
-    sizes = _sizes(options)
-    level = SIGNIFICANT / max(len(options) - max(len(sizes), 1), 1)
-    return level / len(sizes) if name in [size.name for size in sizes] else level
+        return self.comparison.test.verdict if self.comparison else ""
 
 
 def measure_each(
@@ -218,13 +203,10 @@ def measure_each(
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Yield each candidate with its row or, without one, the reason: no time left, or an error.
 
-    Each is tested at this level (`level_of`). Larger image sizes come last. Raises InputError if
-    the first candidate fails for any reason other than missing weights. The start of each candidate
-    is reported on stderr.
+    Each is tested at this level. Raises InputError if the first candidate fails for any reason
+    other than missing weights. The start of each candidate is reported on stderr.
     """
     end = time.monotonic() + 60 * minutes
-    sizes = _sizes(options)
-    of_sizes: list[Measured] = []
     cpu_ms: dict[str, float] = {}
     first = None
     with open_archive(sample.folder / paths.RAW_ARCHIVES, options[0].params.clean.bits) as archive:
@@ -240,36 +222,7 @@ def measure_each(
                 continue
             row = row_of(option, measured, first, sample, level)
             first = first or row
-            if option in sizes:
-                of_sizes.append(row)
-            else:
-                yield option, row
-    yield from ((row.candidate, row) for row in in_sequence(of_sizes))
-
-
-def _sizes(options: Sequence[Candidate]) -> list[Candidate]:
-    """Return the candidates that are a larger image size than the first candidate's."""
-    today = options[0].params.model.image_size
-    return [
-        option
-        for option in options
-        if option.changes.keys() - {VIEWS} == {"model.image_size"}
-        and option.params.model.image_size > today
-    ]
-
-
-def in_sequence(sizes: Sequence[Measured]) -> list[Measured]:
-    """Return the rows of image sizes, tested from the largest down until one is not better.
-
-    Each test has the full level: as no test follows one that fails, the number of tests needs no
-    correction.
-    """
-    is_open = True
-    rows = []
-    for row in sorted(sizes, key=lambda row: -row.candidate.params.model.image_size):
-        rows.append(row._replace(is_tested=is_open))
-        is_open = is_open and row.verdict == "better"
-    return rows[::-1]
+            yield option, row
 
 
 def row_of(

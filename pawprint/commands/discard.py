@@ -2,14 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError, counted, name_some, printable, without_secrets
-from pawprint.base.files import digest
-from pawprint.base.git import git, try_git, work_tree
+from pawprint.base.git import git, try_git
 from pawprint.base.package import lies_outside
 from pawprint.pipeline.dvc import check_out, require_idle
 from pawprint.pipeline.recorded import Recorded
@@ -53,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("discard: nothing was changed")
             return 1
-    discard(folder, None if arguments.yes else loss)
+    discard(folder, loss.files)
     print(f"discard: restored the run and params from {loss.commit}")
     return 0
 
@@ -65,11 +64,6 @@ INPUTS = (paths.PARAMS, paths.PIPELINE, paths.REQUIREMENTS)
 def has_run(folder: Path) -> bool:
     """Return whether the last commit contains a run."""
     return bool(try_git("ls-tree", "HEAD", "--", paths.LOCK.name, folder=folder))
-
-
-def describe(folder: Path) -> str:
-    """Return text such as `HEAD (1a2b3c4 Classify food)`."""
-    return printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
 
 
 def results(folder: Path) -> list[Path]:
@@ -113,39 +107,31 @@ def to_discard(folder: Path) -> list[str]:
 class Loss(NamedTuple):
     """The changes that `discard` would revert, to be shown beforehand.
 
-    `commit` describes the commit to restore, `diff` contains the changes to INPUTS, without
-    secrets, and `files` contains the hash of each file from `to_discard`, or None if it is missing.
+    `commit` describes the commit to restore, as in `HEAD (1a2b3c4 Classify food)`, `diff` contains
+    the changes to INPUTS, without secrets, and `files` are from `to_discard`.
     """
 
     commit: str
     diff: str
-    files: dict[str, str | None]
+    files: list[str]
 
 
 def read_loss(folder: Path) -> Loss:
     """Return the changes that `discard` would revert now. Raises InputError without a commit."""
-    names = to_discard(folder)
-    top = work_tree(folder) or folder
-    hashes = {name: digest(top / name) if (top / name).is_file() else None for name in names}
     options = ("--no-color", "--no-ext-diff", "--unified=0", "--irreversible-delete")
     text = git("diff", *options, "HEAD", "--", *map(str, INPUTS), folder=folder)
     diff = "".join(f"{printable(without_secrets(line))}\n" for line in text.splitlines())
-    return Loss(describe(folder), diff, hashes)
+    commit = printable(git("log", "-1", "--format=HEAD (%h %s)", folder=folder).strip())
+    return Loss(commit, diff, to_discard(folder))
 
 
-def discard(folder: Path, shown: Loss | None = None) -> None:
-    """Restore the last commit's run: the files of `to_discard`, then the outputs in DVC.
+def discard(folder: Path, names: Sequence[str]) -> None:
+    """Restore the last commit's run: these files, from `to_discard`, then the outputs in DVC.
 
-    Raises InputError during a run, if Git or DVC fails, or if DVC's cache lacks a result. With
-    `shown`, it also raises InputError, and changes nothing, if other changes would be lost now.
+    Other files that have changed since then stay. Raises InputError during a run, if Git or DVC
+    fails, or if DVC's cache lacks a result.
     """
     require_idle(folder)
-    if shown is not None and read_loss(folder) != shown:
-        raise InputError(
-            "discard: cannot discard the run: files or the last commit have changed since the "
-            "list was shown. Check the new list."
-        )
-    names = to_discard(folder)
     tree = {
         *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split("\0")
     }

@@ -96,7 +96,6 @@ SQUARE = 0.01  # fraction outside the central square, up to which images count a
 PARTIAL = ".init.part"
 # What may be in the folder of a new project.
 NEUTRAL = {*OF_SYSTEMS, ".git", ".idea", ".venv", ".vscode", PARTIAL}
-COMMENT = "# Files of the project that other rules ignore\n"
 
 
 def create(
@@ -109,14 +108,14 @@ def create(
     """Create a project with Git and DVC in a new or empty folder.
 
     Returns lines about the classes of the images (if they are known before `fetch`), on the choice
-    of `model.resize`, on empty folders, on the copy of the images, on the rules that `.gitignore`
-    overrides, and on what others lack to install the package. `labels` is AUTO, or the way to read
-    folders for `clean.labels`. `asked` names a table or the column with the labels, for images in
-    another form.
+    of `model.resize`, on empty folders, on the copy of the images, and on what others lack to
+    install the package. `labels` is AUTO, or the way to read folders for `clean.labels`. `asked`
+    names a table or the column with the labels, for images in another form.
 
     The images are copied into the project and tracked with DVC. A YAML file with their URL is
     tracked with Git. Without `images`, the recipe determines them. Raises InputError, and leaves
-    the folder unchanged, if images are missing or the folder is not empty.
+    the folder unchanged, if images are missing, or if the folder is not empty or Git ignores files
+    in it.
     """
     params = default_params(recipe or DEFAULT_RECIPE)
     if images or labels != AUTO:
@@ -143,11 +142,10 @@ def create(
         if not recipe and given.sizes:
             params, choice = _choose_resize(params, left_out(*np.array(given.sizes).T))
             notes += choice
-        rules = _write_project(folder, place, params, path, source)
+        _write_project(folder, place, params, path, source)
         if not is_url:
             track(place, source)
             notes += _describe_copy(path, folder / source) if images else []
-    notes += [f".gitignore overrides this rule: {rule}" for rule in rules]
     if read_text(folder / REQUIREMENTS).startswith("#"):
         notes.append(
             f"Before you share the project, replace the first line of {REQUIREMENTS}: others "
@@ -232,10 +230,10 @@ def _choose_resize(params: str, out: float) -> tuple[str, list[str]]:
     return params, [f"model.resize is crop: {cut}. {advice}"]
 
 
-def _write_project(folder: Path, place: Path, params: str, images: Path, source: str) -> list[str]:
+def _write_project(folder: Path, place: Path, params: str, images: Path, source: str) -> None:
     """Write a project without its images to `place`, which becomes `folder`.
 
-    `source` is its `fetch.source`. Returns the rules of Git that it overrides.
+    `source` is its `fetch.source`.
     """
     changes = {"fetch.source": source}
     copied = [images] if images.suffix in OF_URLS else []
@@ -249,13 +247,12 @@ def _write_project(folder: Path, place: Path, params: str, images: Path, source:
     # This file is written first, because DVC refuses ignored files.
     write_text(place / IGNORE, texts.pop(IGNORE))
     in_git = [*names_in_git(source), *(path.name for path in copied)]
-    rules = override_rules(folder, place, in_git)
+    require_seen(folder if work_tree(folder) else place, in_git)
     make_project(place)
     texts[PARAMS.name] = set_values(params, changes)
     for name, text in (texts | EMPTY_TABLES).items():
         write_text(place / name, text)
     write_state(place)
-    return rules
 
 
 def require_room(folder: Path) -> None:
@@ -310,32 +307,13 @@ def building(folder: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def override_rules(folder: Path, place: Path, names: Iterable[str]) -> list[str]:
-    """Add rules to the .gitignore in `place` so that Git ignores no file with these names there.
-
-    `place` becomes `folder`. Returns the rules that ignored them, as FILE:LINE: PATTERN. Raises
-    InputError for a rule that ignores the folder itself, which no .gitignore can undo.
-    """
-    top = work_tree(folder)
-    inner = os.path.relpath(folder.resolve(), top.resolve()) if top else "."
-    if inner != "." and top and (rules := ignored(top, [inner])):
+def require_seen(folder: Path, names: Iterable[str]) -> None:
+    """Raise InputError, with the rules, if Git ignores files with these names in a folder."""
+    if rules := dict.fromkeys(ignored(folder, names).values()):
         raise InputError(
-            f"{folder}: expected a folder that Git does not ignore. Received: the rule "
-            f"{rules[inner]}. Change the rule, or choose another folder."
+            f"{folder}: expected a folder in which Git ignores no file of the project. Received: "
+            f"{name_some(map(printable, rules))}. Change the rules, or choose another folder."
         )
-    found = ignored(folder if top else place, names)
-    if found:
-        parts = dict.fromkeys(part for name in found for part in _with_parents(name))
-        escaped = (re.sub(r"([^\w./-])", r"\\\1", part) for part in parts)
-        lines = [read_text(place / IGNORE), COMMENT, *(f"!/{part}\n" for part in escaped)]
-        write_text(place / IGNORE, "".join(lines))
-    return list(dict.fromkeys(found.values()))
-
-
-def _with_parents(name: str) -> list[str]:
-    """Return the folders above a file, starting with the outermost, and the file."""
-    *folders, _ = PurePosixPath(name).parents  # the last parent is "."
-    return [*(folder.as_posix() for folder in reversed(folders)), name]
 
 
 def _copy(given: Given, target: Path, put: Callable[[Path, Path], object]) -> None:

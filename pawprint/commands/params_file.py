@@ -3,7 +3,7 @@
 Changes replace values in the text, so that comments, order and all else stay.
 """
 
-import difflib
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,11 +25,12 @@ from pawprint.pipeline.params.section import check_content, describe_param_chang
 # of ten data sets (docs/decisions/01).
 DEFAULT_RECIPE = "efficientnet-lite0"
 RECIPES = PACKAGE / "recipes"
+BYTE_ORDER_MARK = "\ufeff"  # of Notepad; PyYAML does not count it in places
 
 
 def default_params(recipe: str = DEFAULT_RECIPE) -> str:
     """Return the text of `params.yaml` for a new project."""
-    return apply_recipe(template(PARAMS.name), recipe)
+    return set_values(template(PARAMS.name), recipe_values(recipe))
 
 
 def recipe_names() -> list[str]:
@@ -42,102 +43,110 @@ def read_recipe(name: str) -> str:
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def apply_recipe(params: str, name: str) -> str:
-    """Apply a recipe's values to the text of `params.yaml`, replacing earlier values.
+def recipe_values(name: str) -> dict[str, object]:
+    """Return the values of a recipe, keyed like `set_values`.
 
-    A param that this recipe does not set gets its value from `cats-and-dogs`. Params that neither
-    sets, such as seeds, are not changed.
+    A param that this recipe does not set has its value from `cats-and-dogs`. Params that neither
+    sets, such as seeds, are left out.
     """
-    return overlay(overlay(params, read_recipe("cats-and-dogs")), read_recipe(name))
-
-
-def overlay(params: str, changes: str) -> str:
-    """Change values in the text of `params.yaml`. Comments and order stay the same.
-
-    Raises InputError if `changes` has a key that is not in `params.yaml`.
-    """
-    return set_values(params, flat(changes))
+    return flat(read_recipe("cats-and-dogs")) | flat(read_recipe(name))
 
 
 def set_values(params: str, values: Mapping[str, object]) -> str:
-    """Change values by name, such as `model.alpha` or `train_finetune.epochs.seed`.
+    """Change values by name, such as `model.alpha`.
 
-    All other text stays the same. Raises InputError if a name is not in `params.yaml` and is not
-    optional.
+    All other text stays the same. Raises InputError if the text is not YAML, if it lacks a name
+    that is not optional, or if YAML other than one param per line stands in the way.
     """
+    flat(params)
+    text = params.removeprefix(BYTE_ORDER_MARK)
+    text = text if text.endswith("\n") else f"{text}\n"
     for name, value in values.items():
-        params = _set_value(params, name, value)
-    return params
+        text = _set_value(text, name, value)
+        is_set = False
+        with contextlib.suppress(InputError):  # an anchor of another value is gone, for example
+            is_set = flat(text).get(name) == value
+        if not is_set:
+            raise InputError(
+                f"{PARAMS}: cannot set {name}. Write one param per line, as in docs/params.md."
+            )
+    return text
 
 
 def _set_value(params: str, name: str, value: object) -> str:
-    section, _, rest = name.partition(".")
-    key, _, inner = rest.partition(".")
+    keys, found = _find(params, name)
+    is_gone = value is None and is_optional(name)
+    if not found:
+        return params if is_gone else _insert(params, keys, name, value)
+    if is_gone and not keys.flow_style:  # in braces, null means the same
+        return _remove(params, found)
+    return _replace(params, found, value)
+
+
+Pair = tuple[yaml.ScalarNode, yaml.Node]  # a key of a mapping and its value
+
+
+def _find(params: str, name: str) -> tuple[yaml.MappingNode, Pair | None]:
+    """Return the section of a param, and its place there, if any. Raises InputError for no name."""
+    section, _, key = name.partition(".")
     of_section = _child(yaml.compose(params, yaml.CSafeLoader), section)
     keys = of_section[1] if of_section else None
     found = _child(keys, key)
-    if inner:
-        place = f"{section}.{key}"
-        of_param = flat(params).get(place)
-        if not isinstance(of_param, dict):
-            raise InputError(
-                f"cannot set {name}: {place} is not a mapping. Set {place} to a mapping with "
-                f"{inner}."
-            )
-        own = _child(found[1], inner) if found else None
-        found, value = (own, value) if own else (found, of_param | {inner: value})
-    elif not isinstance(keys, yaml.MappingNode) or not (found or is_optional(name)):
-        names = [f"{each}.{param}" for each in Params.model_fields for param in fields_of(each)]
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]}?" if near else "docs/params.md lists all params."
-        raise InputError(f"cannot set {printable(name)}: {PARAMS} has no such key. {hint}")
-    is_gone = value is None and is_optional(name)
-    assert isinstance(keys, yaml.MappingNode)
-    if keys.flow_style and (is_gone or not found):
-        content = parse_mapping(params, str(PARAMS))[section] | {key: value}
-        content = {each: content[each] for each in content if not (is_gone and each == key)}
-        return f"{params[: keys.start_mark.index]}{_dump(content)}{params[keys.end_mark.index :]}"
-    if not found:
-        return params if is_gone else _insert(params, keys, section, key, value)
-    name_node, old = found
-    start, end = name_node.end_mark.index, _end_of(old)
-    if is_gone:
-        return params[: start - name_node.end_mark.column] + params[params.index("\n", end) + 1 :]
-    comment = re.match(r":([ ]+#.*)?", params[start : old.start_mark.index])
-    return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
+    if not isinstance(keys, yaml.MappingNode) or not (found or (is_optional(name) and keys.value)):
+        raise InputError(
+            f"cannot set {printable(name)}: {PARAMS} has no such key. docs/params.md lists all "
+            "params, and `pawprint init --renew` adds them."
+        )
+    return keys, found
 
 
-def _child(keys: yaml.Node | None, name: str) -> tuple[yaml.ScalarNode, yaml.Node] | None:
-    """Return a key of a mapping and its value, or None."""
+def _child(keys: yaml.Node | None, name: str) -> Pair | None:
     pairs = keys.value if isinstance(keys, yaml.MappingNode) else ()
     return next((pair for pair in pairs if pair[0].value == name), None)
 
 
-def _end_of(node: yaml.Node) -> int:
+def _end_of(params: str, node: yaml.Node) -> int:
     """Return the place in the text after the last value in a node, before any comment."""
     while isinstance(node, yaml.CollectionNode) and node.value and not node.flow_style:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
-    return node.end_mark.index
+    return len(params[: node.end_mark.index].rstrip())  # a text in lines of its own ends after them
 
 
-def _insert(params: str, keys: yaml.MappingNode, section: str, key: str, value: object) -> str:
-    """Add a key to a section, in the order of the section's model."""
+def _replace(params: str, found: Pair, value: object) -> str:
+    """Write a value, and the comment beside a key whose value is in the lines below."""
+    start, end = found[0].end_mark.index, _end_of(params, found[1])
+    comment = re.match(r":([ ]+#.*)?", params[start : found[1].start_mark.index])
+    return f"{params[:start]}: {_dump(value)}{comment[1] or '' if comment else ''}{params[end:]}"
+
+
+def _remove(params: str, found: Pair) -> str:
+    """Remove the lines of a param."""
+    start = found[0].start_mark
+    end = params.index("\n", _end_of(params, found[1]))
+    return params[: start.index - start.column] + params[end + 1 :]
+
+
+def _insert(params: str, keys: yaml.MappingNode, name: str, value: object) -> str:
+    """Add a param after those that are before it in the section's model."""
+    section, _, key = name.partition(".")
     names = list(fields_of(section))
-    later = [each for each, _ in keys.value if each.value in names[names.index(key) :]]
-    end = params.index("\n", _end_of(keys)) + 1
-    place = later[0].start_mark.index - later[0].start_mark.column if later else end
-    line = f"{' ' * keys.value[0][0].start_mark.column}{key}: {_dump(value)}\n"
-    return f"{params[:place]}{line}{params[place:]}"
+    earlier = [pair for pair in keys.value if pair[0].value in names[: names.index(key)]]
+    end = _end_of(params, (earlier or keys.value)[-1][1])
+    before = ", "
+    if not keys.flow_style:
+        end = params.index("\n", end)
+        before = "\n" + " " * keys.value[0][0].start_mark.column
+    return f"{params[:end]}{before}{key}: {_dump(value)}{params[end:]}"
 
 
 def _dump(value: object) -> str:
-    """Return a value on one line."""
+    """Return a value on one line, as it may stand in braces, too."""
     text = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, width=10**6, sort_keys=False,
+        [value], Dumper=_Dumper, default_flow_style=True, width=10**6, sort_keys=False,
         allow_unicode=True,
     )  # fmt: skip
-    return text.removesuffix("...\n").strip()
+    return text.strip()[1:-1]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -169,6 +178,11 @@ def flat(text: str) -> dict[str, object]:
     return values
 
 
+def require_valid(text: str) -> None:
+    """Raise InputError, with one line for each wrong key, as the stage `code` does."""
+    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+
+
 def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """Write values to the params.yaml of a project, using the same names as `set_values`.
 
@@ -177,6 +191,6 @@ def set_params(folder: Path, changes: Mapping[str, object]) -> list[str]:
     """
     before = read_text(folder / PARAMS)
     text = set_values(before, changes)
-    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    require_valid(text)
     write_text(folder / PARAMS, text)
     return describe_param_changes(flat(before), flat(text))

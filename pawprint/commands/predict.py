@@ -38,8 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     top = "print the K most probable labels; default: the answer in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    classes_only = "always predict one of the classes, never unknown or unsure"
-    parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "write saliency maps, which mark the regions that matter, into this new folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
     boxes = "label the boxes in this JSON, of photos in one folder, PATH"
@@ -63,8 +61,6 @@ def run(arguments: argparse.Namespace) -> int:
     """
     check_options(arguments)
     predictor = load_predictor(arguments.model or default_model())
-    if arguments.no_unknown:
-        predictor = predictor.with_classes_only()
     content: dict = {}
     pictures: list[Path] = []
     rule = predictor.metadata.crop_rule

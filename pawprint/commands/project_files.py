@@ -21,7 +21,7 @@ from pawprint.base.errors import InputError, name_some, printable
 from pawprint.base.files import digest, read_text, write_json, write_text
 from pawprint.base.git import git, require_committed
 from pawprint.base.paths import PARAMS, PIPELINE, REQUIREMENTS, STATE
-from pawprint.commands.params_file import default_params, flat, is_optional
+from pawprint.commands.params_file import default_params, flat, is_optional, require_valid
 
 
 def locked_versions() -> tuple[list[str], list[str]]:
@@ -114,14 +114,15 @@ def requirements() -> str:
 
 
 def names_in_git(source: str) -> list[str]:
-    """Return the paths of all files of a project that must be in Git.
+    """Return the paths of all files of a project that must be in Git, unlike those of an editor.
 
     This includes files that a run writes. `source` is the source of the images, relative to the
     project.
     """
     outs = [out for stage in package.stages().values() for out in package.outputs_of(stage).items()]
     results = [path for path, options in outs if not options.get("cache", True)]
-    names = [*files(source), *results, ".dvc/.gitignore"]
+    written = [name for name in files(source) if not name.startswith(".vscode/")]
+    names = [*written, *results, ".dvc/.gitignore"]
     names += map(str, (paths.LABELS_CSV, paths.LOCK, paths.PARAMS, paths.SPLITS_CSV, paths.STATE))
     return [*names, source if source.endswith(paths.OF_URLS) else f"{source}.dvc"]
 
@@ -155,8 +156,15 @@ def renew(folder: Path) -> tuple[list[str], str]:
     require_committed(folder, FILES)
     own = {path: read_text(folder / path) for path in FILES}
     params, notes = renewed_params(own[PARAMS], default_params())
-    base = json.loads(read_text(folder / STATE)).get("pipeline")
-    base = own[PIPELINE] if base == digest(folder / PIPELINE) else base  # of 0.6
+    base = json.loads(read_text(folder / STATE)).get("pipeline", "")
+    if "\n" not in base:  # 0.6 kept the hash alone
+        if base != digest(folder / PIPELINE):
+            raise InputError(
+                f"{PIPELINE}: cannot tell your changes from version 0.6's own text. Undo them (see "
+                f"`git log -p {PIPELINE}`), commit, run `pawprint init --renew`, and make them "
+                "again."
+            )
+        base = own[PIPELINE]
     texts = {
         PIPELINE: renewed_pipeline(own[PIPELINE], base, package.pipeline()),
         PARAMS: params,
@@ -177,11 +185,13 @@ def renewed_pipeline(own: str, base: str, new: str) -> str:
         names = ("yours", "before", "new")
         for name, text in zip(names, (own, base, new)):
             write_text(Path(place, name), text)
+        # The status is the number of conflicts. Their style cannot be set outside a repository.
         merged = git("merge-file", "-p", *names, folder=Path(place), passes=range(128))
     if conflicts := re.findall(r"^<<<<<<< yours\n(.*?)^=======$", merged, re.M | re.S):
         lines = [line.strip() for text in conflicts for line in text.splitlines()]
         raise InputError(
-            f"{PIPELINE}: cannot carry over {name_some(map(printable, lines), 20)}, which the new "
+            f"{PIPELINE}: cannot carry over "
+            f"{name_some(map(printable, lines), 20) or 'the removal of lines'}, which the new "
             "version changes, too. Undo these changes, commit, run `pawprint init --renew`, and "
             "make them again."
         )
@@ -206,12 +216,12 @@ def renewed_requirements(own: str, line: str) -> str:
 def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
     """Return the text of a params.yaml with the params that only `new` has, and a line for each.
 
-    They are appended to their section, with their default and comment. A param that no longer
-    exists gets a line. Raises InputError if a section is not written with one param a line.
+    They are appended to their section, with their default and comment. A param that is now wrong,
+    or no longer exists, gets a line. Raises InputError if a section is not written with one param a
+    line.
     """
     values, defaults = flat(own), flat(new)
     added = [name for name in defaults if name not in values and not is_optional(name)]
-    gone = [name for name in values if name not in defaults and not is_optional(name)]
     text = own
     for name, lines in _entries(new):
         if name in added:
@@ -224,7 +234,11 @@ def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
             f"{PARAMS}: cannot add {', '.join(added)}. Write a line for each, as in docs/params.md."
         )
     notes = [f"{PARAMS}: {name}: new" for name in added]
-    return text, notes + [f"{PARAMS}: {name}: no longer exists. Remove it" for name in gone]
+    try:
+        require_valid(text)
+    except InputError as error:
+        notes += str(error).splitlines()
+    return text, notes
 
 
 def _entries(text: str) -> Iterator[tuple[str, str]]:

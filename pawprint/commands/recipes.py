@@ -3,14 +3,11 @@
 import argparse
 from pathlib import Path
 
-import yaml
-
 from pawprint.base.files import read_text, write_text
 from pawprint.base.git import require_committed
 from pawprint.base.paths import PARAMS
-from pawprint.base.yaml_file import parse_mapping
 from pawprint.commands import align
-from pawprint.commands.params_file import apply_recipe, overlay, read_recipe, recipe_names
+from pawprint.commands.params_file import read_recipe, recipe_names, recipe_values, set_values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,18 +48,13 @@ def use_recipe(folder: Path, name: str) -> None:
     InputError if the file would change but has uncommitted changes.
     """
     before = read_text(folder / PARAMS)
-    today = parse_mapping(before, str(PARAMS))
-    after = apply_recipe(before, name)
-    recipe = parse_mapping(after, str(PARAMS))
-    own = {}
-    for section in ("fetch", "weights"):
-        source = recipe[section]["source"]
+    values = recipe_values(name)
+    for section, kept in (("fetch", ("fetch.", "clean.labels")), ("weights", ("weights.",))):
+        source = str(values[f"{section}.source"])
         if source.startswith("pawprint/") and not (folder / source).exists():
-            own[section] = today[section]  # only the repository has the recipe's own
-    if "fetch" in own:
-        own["clean"] = {"labels": today["clean"]["labels"]}
-    if own:
-        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
+            # Only the repository has the recipe's own.
+            values = {key: value for key, value in values.items() if not key.startswith(kept)}
+    after = set_values(before, values)
     if after != before:
         require_committed(folder, [PARAMS])
     write_text(folder / PARAMS, after)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pawprint.base.classes import SIGNIFICANT
 from pawprint.base.errors import InputError, NoWeightsError, counted
 from pawprint.base.package import install_command
 from pawprint.base.yaml_file import parse_yaml
@@ -46,8 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     measured. The first row shows the current params. `difference` is the candidate's log loss minus
     the log loss of the first row, with its interval, if there are enough groups. A candidate is
     only called better or worse if the difference is significant, taking the number of candidates
-    into account. Larger image sizes count as one candidate: they are printed together, and tested
-    from the largest down. The log loss is `cross_validated_loss` of a run, if there are at most
+    into account. The log loss is `cross_validated_loss` of a run, if there are at most
     2,000 training images. `CPU ms` is the CPU time per image. `run s` is the time that the next run
     needs for feature extraction if no features are stored. Both times exclude decoding. The
     features are kept for the next `dvc repro`.
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
             "try: not available for several labels. Edit params.yaml, run `dvc repro`, and use "
             "`pawprint compare`"
         )
-    level = candidates.level_of(options, arguments.use)
+    level = SIGNIFICANT / max(len(options) - 1, 1)  # a candidate of --use was chosen from them
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]
     sample = candidates.draw_sample(folder, options[0].params)

@@ -4,10 +4,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 from PIL import Image
@@ -201,11 +201,6 @@ class Predictor:
                 f"to 1 for more than two labels. Received: {', '.join(outputs)}, with "
                 f"probabilities from {values.min():g} to {values.max():g}, sum {total:g}"
             )
-
-    def with_classes_only(self) -> Self:
-        """Return a predictor that never answers unknown or unsure."""
-        limits = {"unknown_threshold": None, "min_confidence": None}
-        return replace(self, metadata=self.metadata.model_copy(update=limits))
 
 
 def load_predictor(folder: str | Path) -> Predictor:

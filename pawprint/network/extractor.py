@@ -162,7 +162,7 @@ def needs_keras(model: Model, weights: Weights) -> bool:
         return False
     source = weights.source
     has_arrays = source != "none" and Path(source).suffix not in efficientnet_lite.KERAS_FILES
-    return not (model.backbone in PACKAGES and has_arrays and model.fine_tune_at is None)
+    return not (model.backbone in PACKAGES and has_arrays and not model.tunes)
 
 
 def load_extractor(model: Model, weights: Weights) -> Extractor:

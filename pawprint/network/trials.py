@@ -52,7 +52,7 @@ class Sample(NamedTuple):
 
 def is_solved(params: Params) -> bool:
     """Return whether the views of images are only used to fit a head."""
-    return params.train_extract.epochs is None and params.model.fine_tune_at is None
+    return params.train_extract.epochs is None and not params.model.tunes
 
 
 def measure(

@@ -400,7 +400,7 @@ def read_run(read: Reader, name: str) -> Run:
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)
         # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
-        if not is_tuned and (head["epoch"] == 0).all():
+        if not is_tuned and not head["epoch"].any():
             judged = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
             keys = ("threshold", "recall")
             has_thresholds = any(value_at(params, "calibrate", key) for key in keys)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dask
 import pytest
-from conftest import PROJECT, TINY, photo, refused
+from conftest import PROJECT, TINY, overlay, photo, refused
 from distributed import get_worker
 from kills import fingerprint
 from networks import sample_backbone, write_colour_model
@@ -23,7 +23,6 @@ from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.runtime import write_network
 from pawprint.base.threads import map_items
-from pawprint.commands.params_file import overlay
 from pawprint.model.predictor import load_predictor, predict_each
 from pawprint.network.keras_backbone import build_extractor
 from pawprint.network.keras_model import convert, cut_index

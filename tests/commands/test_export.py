@@ -11,7 +11,14 @@ import onnx
 import pandas as pd
 import pytest
 from conftest import PROJECT, refused, sha256, write_files
-from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
+from networks import (
+    PLAIN,
+    colour_model,
+    metadata,
+    sample_backbone,
+    with_classes_only,
+    with_probabilities,
+)
 from tensorflow.lite.python import schema_py_generated as schema
 
 from pawprint.artifacts import Run, read_pixels
@@ -166,7 +173,7 @@ def test_litert_is_read_by_cameras_and_has_the_answers_of_predict(workspace, mon
     described = read_metadata(folder)
     assert (described.activation, described.units) == ("softmax", 2)
     assert (described.unknown_threshold, described.min_confidence) == (None, None)
-    served = load_predictor(paths.SERVED_MODEL).with_classes_only()
+    served = with_classes_only(load_predictor(paths.SERVED_MODEL))
     names = pd.read_csv(paths.SPLIT_CSV)["path"]
     images = [*read_pixels(run_in(Path()), names)]
     probabilities = export_formats.all_outputs(served.run, images)["probability"]

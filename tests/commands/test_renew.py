@@ -1,5 +1,6 @@
 """Test that a project of an earlier version gets new params and stages, and keeps the user's."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,19 @@ def test_missing_params_are_appended_and_no_value_or_comment_changes():
     assert kept == [row for row in own.splitlines() if row]
     assert flat(text) == flat(new) | {"split.columns": 5, "model.resize": "stretch"}
     assert "  fine_tune_at: null  # first layer to fine-tune" in text.split("\n# Random")[0]
-    assert notes == [
+    *added, wrong = notes
+    assert added == [
         "params.yaml: model.fine_tune_at: new",
         *(f"params.yaml: hardware.{name}: new" for name in of_hardware),
-        "params.yaml: split.columns: no longer exists. Remove it",
     ]
+    assert wrong.startswith("params.yaml: split.columns: unknown key. Remove it")
     assert project_files.renewed_params(text, new)[0] == text
+
+
+def test_param_that_is_now_wrong_is_named_with_what_to_write():
+    own = default_params().replace("{number: 5, learning_rate: 0.0002", "null  # {")
+    (note,) = project_files.renewed_params(own, default_params())[1]
+    assert "train_finetune.epochs: " in note and "`fine_tune_at: null`" in note
 
 
 def test_layer_that_the_user_removed_does_not_come_back():
@@ -91,6 +99,32 @@ def test_all_that_a_person_changed_is_carried_over_and_conflicts_are_named(tmp_p
     project_files.renew(tmp_path)  # what was merged is still a person's
     renewed = expected.replace("    # More\n", "").replace("desc: Fetch", "desc: Get")
     assert (tmp_path / "dvc.yaml").read_text() == renewed
+
+
+def test_pipeline_of_a_version_that_kept_a_hash_alone_is_renewed_if_nobody_edited_it(
+    tmp_path, monkeypatch
+):
+    git_init(tmp_path)
+    project(tmp_path, pipeline())
+    digest = hashlib.sha256((tmp_path / "dvc.yaml").read_bytes()).hexdigest()
+    write_json(tmp_path / STATE, {"version": "0.6.0", "pipeline": digest})
+    edited = pipeline().replace("desc: Bring", "desc: Ours")
+    project(tmp_path, edited)
+    monkeypatch.setattr(package, "pipeline", lambda: new)
+    new = pipeline().replace("splits.csv]", "splits.csv, a]")
+    with refused("dvc.yaml: cannot tell your changes", "Undo them", "`pawprint init --renew`"):
+        project_files.renew(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == edited
+    project(tmp_path, pipeline())
+    project_files.renew(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == new
+
+
+def test_merge_needs_no_last_line_break_and_names_what_was_removed():
+    base, merge = "a\nb\nc\n", project_files.renewed_pipeline
+    assert merge("a\nb\nc\nours", base, "A\nb\nc\n") == "A\nb\nc\nours"
+    with refused("cannot carry over the removal of lines, which"):
+        merge("b\nc\n", base, "A\nb\nc\n")
 
 
 def test_only_a_project_is_renewed(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, overlay
 from PIL import Image
 
 from pawprint.__main__ import main
@@ -25,10 +25,9 @@ from pawprint.commands.candidates import (
     Candidate,
     Measured,
     choose,
-    in_sequence,
     row_of,
 )
-from pawprint.commands.params_file import overlay, set_params
+from pawprint.commands.params_file import set_params
 from pawprint.commands.try_ import _choices, describe_choice, tabulate
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.network import trials
@@ -267,10 +266,8 @@ def probabilities_of(of_label: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def measured(
-    losses: list[float], seconds: list[float], sizes: int = 0, groups: int = 400
-) -> list[Measured]:
-    """Return rows for log losses on 400 images each; the last `sizes` are larger image sizes."""
+def measured(losses: list[float], seconds: list[float], groups: int = 400) -> list[Measured]:
+    """Return rows for log losses on 400 images each."""
     table = pd.DataFrame({"label": np.resize(["a", "b"], 400), "group": np.arange(400) % groups})
     sample, rows = trials.Sample(Path(), table, ["a", "b"], None, (400, 0)), []
     params = load_params(PROJECT / "params.yaml")
@@ -278,12 +275,9 @@ def measured(
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = probabilities_of(of_label)
         first: Measured | None = rows[0] if rows else None
-        model = params.model.model_copy(update={"image_size": 32 * (number + 1)})
-        named = Candidate(
-            str(number) if number else TODAY, {}, params.model_copy(update={"model": model})
-        )
+        named = Candidate(str(number) if number else TODAY, {}, params)
         rows.append(row_of(named, (probabilities, 7, cost), first, sample, 0.05))
-    return [*rows[: len(rows) - sizes], *in_sequence(rows[len(rows) - sizes :])]
+    return rows
 
 
 def test_cheapest_of_the_best_is_used():
@@ -328,16 +322,13 @@ def test_photos_of_a_series_that_the_run_has_named_count_as_one(tmp_path, has_ru
     assert row.verdict == (NOT_SHOWN if has_run else "better")
 
 
-def test_sizes_are_tested_from_the_largest_down_until_one_is_not_better():
-    rows = measured([0.50, 0.40, 0.35, 0.345], [9, 15, 25, 45], sizes=3)
-    assert [row.verdict for row in rows] == ["", "better", "better", "better"]
-    assert choose(rows) is rows[2]  # the cheapest within the margin
-    rows = measured([0.50, 0.40, 0.502], [9, 15, 25], sizes=2)
-    assert rows[2].verdict != "better" and rows[1].verdict == NOT_SHOWN
+def test_candidate_with_a_lower_loss_that_is_not_shown_is_named():
+    rows = measured([0.50, 0.40], [9, 15], groups=2)
     last = describe_choice(choose(rows), rows)
     assert last.startswith("1: log loss 0.100 lower, not shown with 400 photos")
     assert "`pawprint try --use 1`" in last
-    assert describe_choice(rows[0], rows[::2]) == "Keep the current params."
+    rows = measured([0.50, 0.502], [9, 15])
+    assert describe_choice(choose(rows), rows) == "Keep the current params."
 
 
 def test_candidate_used_by_name_is_tested_as_one_of_all(tried, made, monkeypatch):

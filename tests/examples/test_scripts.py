@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, encode, environment_of, photo, run, succeed
 from faults import profile_of_swapped_colours
-from networks import COLOURS, LOGITS, metadata, write_colour_model
+from networks import COLOURS, LOGITS, metadata, with_classes_only, write_colour_model
 from PIL import Image
 
 from pawprint.artifacts import Run
@@ -88,7 +88,7 @@ def photos(tmp_path_factory) -> list[Path]:
 
 def predicted(folder: Path, photos: list[Path], *, has_limits: bool = True) -> list[Prediction]:
     predictor = load_predictor(folder)
-    predictor = predictor if has_limits else predictor.with_classes_only()
+    predictor = predictor if has_limits else with_classes_only(predictor)
     return [predictor.predict(predictor.decode(path.read_bytes()).image) for path in photos]
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
-from conftest import PROJECT, refused
+from conftest import PROJECT, overlay, refused
 from networks import model_params, pixels, weights_of
 
 from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.base.runtime import compile_for_cpu, output_shapes, read_network, write_network
 from pawprint.commands.export_formats import keras_model
-from pawprint.commands.params_file import overlay
 from pawprint.model.served_model import join
 from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras

@@ -4,12 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, succeed
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, overlay, refused, succeed
 from networks import model_params, sample_backbone
 
 from pawprint.base import paths
 from pawprint.base.files import digest
-from pawprint.commands.params_file import overlay
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_backbone import load_backbone, weights_sha256
 from pawprint.network.keras_model import load_model

@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, environment_with, run, succeed
+from conftest import OFFLINE, PROJECT, environment_with, overlay, run, succeed
 from pandas.testing import assert_frame_equal
 
 from examples.demo import FOOD, draw_collection, prepare
 from pawprint.base.files import pack, read_json
 from pawprint.base.paths import PROBABILITIES_CSV
-from pawprint.commands.params_file import overlay
 from pawprint.scores.prediction_table import read_probabilities
 
 QEMU, QEMU_ARM = map(shutil.which, ("qemu-x86_64", "qemu-aarch64"))

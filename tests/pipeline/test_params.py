@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import yaml
-from conftest import PROJECT, refused
+from conftest import PROJECT, overlay, refused
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.commands.params_file import overlay, set_values
+from pawprint.commands.params_file import set_values
 from pawprint.pipeline.params.data import Flip
 from pawprint.pipeline.params.model import TrainExtract, load_params
 from pawprint.pipeline.params.section import describe_param_changes
@@ -150,6 +150,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"clean.labels": {"cat": ["a"], "None": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"NA": ["a"], "null": ["b"]}}, None),
         ({f"{TUNING}.reduce_lr_on_plateau": {"factor": 0.2}}, TUNING),
+        ({TUNING: None}, TUNING),
         ({"split.seed": MISSING}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
@@ -227,7 +228,50 @@ def test_comments_after_a_mapping_in_several_lines_stay():
         changed = set_values(params, {"augment.RandomShear": {"factor": 2}})
         comment = factor.removeprefix("1") if "#" in factor else ""
         assert changed == params.replace(layer, f"  RandomShear: {{factor: 2}}{comment}\n")
-        assert overlay(params, "augment:\n  RandomShear:\n    factor: 2\n") == changed
+
+
+ZOOM = "augment.RandomZoom"
+
+
+@pytest.mark.parametrize(
+    ("params", "name", "value", "expected"),
+    [
+        ("split: {seed: 1, group}", "split.group", "a,b", "split: {seed: 1, group: 'a,b'}"),
+        ("split:\n  group:  # why", "split.group", "a", "split:\n  group: a  # why"),
+        ("split:\n  'seed' : 1", "split.seed", 2, "split:\n  'seed': 2"),
+        ("split:\n  group: |\n    a\n\n# b", "split.group", "c", "split:\n  group: c\n\n# b"),
+        ("\ufeffsplit:\n  seed: 1", "split.seed", 2, "split:\n  seed: 2"),  # of Notepad
+        (
+            "augment:\n  views: 1  # a\n  # b\n  seed: 1",
+            ZOOM,
+            2,
+            "augment:\n  views: 1  # a\n  RandomZoom: 2\n  # b\n  seed: 1",
+        ),
+        ("augment: {views: 1}", ZOOM, 2, "augment: {views: 1, RandomZoom: 2}"),
+        (
+            "augment: {RandomZoom: 2,  # b\n  c: 1}",
+            ZOOM,
+            None,
+            "augment: {RandomZoom: null,  # b\n  c: 1}",
+        ),
+        (
+            "augment:\n  views: 1\n  RandomZoom: 2  # a\n# b",
+            ZOOM,
+            None,
+            "augment:\n  views: 1\n# b",
+        ),
+    ],
+)
+def test_value_is_set_whatever_yaml_a_person_wrote(params, name, value, expected):
+    assert set_values(params, {name: value}) == f"{expected}\n"
+
+
+@pytest.mark.parametrize(
+    "section", ["{seed:  # a\n  1}", "\n  ? seed\n  : 1", "{seed: &a 1, b: *a}"]
+)
+def test_value_that_cannot_be_set_is_named(section):
+    with refused("params.yaml: cannot set split.seed. Write one param per line"):
+        set_values(f"split: {section}\n", {"split.seed": 2})
 
 
 def test_key_that_params_lacks_is_named():

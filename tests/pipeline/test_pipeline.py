@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, change, repro, run, succeed
+from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, change, overlay, repro, run, succeed
 from dependencies import opened, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import fingerprint, start
@@ -20,7 +20,7 @@ from pawprint.base.columns import HISTORY
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import parse_yaml
-from pawprint.commands.params_file import apply_recipe, overlay
+from pawprint.commands.params_file import recipe_values, set_values
 from pawprint.given.archive import members, open_archive, read_member
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def test_dvc_shows_metrics_and_plots(tiny_run, tmp_path):
 
 @pytest.mark.slow
 def test_sample_learns_more_in_fine_tuning(tmp_path):
-    prepare(tmp_path, apply_recipe(PARAMS, "sample"))
+    prepare(tmp_path, set_values(PARAMS, recipe_values("sample")))
     write_archive(tmp_path / ARCHIVE)
     repro(tmp_path, "evaluate")
     evaluated = metrics(tmp_path, "evaluate")

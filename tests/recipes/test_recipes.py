@@ -9,7 +9,7 @@ from pawprint.base import paths
 from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export_formats import keras_model
-from pawprint.commands.params_file import apply_recipe, overlay, read_recipe, recipe_names
+from pawprint.commands.params_file import flat, read_recipe, recipe_names, recipe_values, set_values
 from pawprint.network.hardware import keras
 from pawprint.network.store import ITSELF, Shard
 from pawprint.pipeline.params.model import load_params
@@ -31,14 +31,14 @@ def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
     """The params are those of all earlier recipes, applied forwards and backwards."""
     text, path = PARAMS, tmp_path / "params.yaml"
     for name in [*recipe_names(), *reversed(recipe_names())]:
-        text = apply_recipe(text, name)
-        assert text == apply_recipe(PARAMS, name)
+        text = set_values(text, recipe_values(name))
+        assert text == set_values(PARAMS, recipe_values(name))
         path.write_text(text, encoding="utf-8")
         load_params(path)
 
 
 def test_cats_and_dogs_is_what_is_committed_and_names_what_any_recipe_names():
-    assert apply_recipe(PARAMS, "cats-and-dogs") == PARAMS
+    assert set_values(PARAMS, recipe_values("cats-and-dogs")) == PARAMS
     committed = parse_yaml(read_recipe("cats-and-dogs"), "cats-and-dogs")
     for name in recipe_names():
         for section, changes in parse_yaml(read_recipe(name), name).items():
@@ -73,7 +73,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     head, optimizer, trained = MODELS[name]
     pack(tmp_path / "images.zip", draw_dataset(train=10, validation=8))
     workspace = tmp_path / name
-    prepare(workspace, overlay(apply_recipe(PARAMS, name), SMALL))
+    prepare(workspace, set_values(PARAMS, recipe_values(name) | flat(SMALL)))
     repro(workspace, "evaluate")
     params = load_params(workspace / "params.yaml")
     is_tuned = (workspace / paths.TRAINED_MODEL).exists()
@@ -104,7 +104,7 @@ def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
 
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
     params = tmp_path / "params.yaml"
-    params.write_text(overlay(PARAMS, "split: {seed: 7}"), encoding="utf-8")
+    params.write_text(set_values(PARAMS, {"split.seed": 7}), encoding="utf-8")
     git_init(tmp_path)
     commit(tmp_path, "Params")
     printed(tmp_path, "recipes", "use", "filtered-160")

@@ -5,17 +5,17 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, git_project, photos_of, refused, repro, run, write_files
+from conftest import PROJECT, git_project, overlay, photos_of, refused, repro, run, write_files
 
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.base.package import DVC_IGNORE
-from pawprint.commands.params_file import overlay
+from pawprint.base.yaml_file import parse_yaml
 from pawprint.given.decoding.formats import FORMATS
 from pawprint.given.names import SUFFIXES
 from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
-from stages.code import check_tables, describe
+from stages.code import check_tables, describe, describe_idle
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
@@ -118,3 +118,28 @@ def test_stage_that_never_ran_is_no_change_of_code():
     assert describe(after_split, texts) == ["no stage's code changed"]
     edited = texts | {"clean": "3  pawprint/a.py\n"}
     assert describe(after_split, edited)[0].startswith("clean changed")
+
+
+FROZEN = "model: {fine_tune_at: null}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "edit", "names"),
+    [
+        (FROZEN, "train_finetune: {class_weight: null}", ["train_finetune"]),
+        (FROZEN, "head: {dropout: 0.5}", ["head.dropout"]),
+        (FROZEN, "head: {output: logits}", []),
+        (f"{FROZEN}\ntrain_extract: {{epochs: {{}}}}", "head: {dropout: 0.5}", []),
+        ("{}", "train_finetune: {class_weight: null}\nhead: {dropout: 0.5}", []),
+    ],
+)
+def test_edit_that_changes_nothing_is_named_until_it_has_run(tmp_path, changes, edit, names):
+    before = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+    write_files(tmp_path, {"params.yaml": (after := overlay(before, edit))})
+    params, content = load_params(tmp_path / "params.yaml"), parse_yaml(after, "")
+    for text, found in ((before, names), (after, [])):
+        recorded = Recorded("")
+        assert describe_idle(params, content, recorded) == []
+        recorded.stages["train_finetune"] = {"params": {"params.yaml": parse_yaml(text, "")}}
+        lines = describe_idle(params, content, recorded)
+        assert [line.split()[0] for line in lines] == found

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, refused, write_files
+from conftest import PROJECT, encode, overlay, refused, write_files
 from made_up_run import PER_CLASS, images_of, predictions_of, write_run
 from networks import PLAIN, weights_of, write_features
 from PIL import Image
@@ -30,7 +30,6 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
-from pawprint.commands.params_file import overlay
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs, compile_for_stored, run_on_stored

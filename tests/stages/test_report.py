@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, replace, write_files
+from conftest import PROJECT, overlay, replace, write_files
 from made_up_run import write_label_run, write_photos, write_run
 
 from pawprint.artifacts import Run
@@ -27,7 +27,6 @@ from pawprint.base.files import write_json
 from pawprint.base.label_cells import cell_of, labels_in
 from pawprint.base.tables import read_table, write_table
 from pawprint.commands.export_page import facts_of
-from pawprint.commands.params_file import overlay
 from pawprint.model.metadata import read_metadata
 from pawprint.report.pages import describe_score
 from pawprint.scores.metrics import score_of

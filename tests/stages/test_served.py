@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OFFLINE, PROJECT, encode, photo, write_files
+from conftest import OFFLINE, PROJECT, encode, overlay, photo, write_files
 from networks import write_onnx_backbone
 from PIL import Image
 
@@ -16,7 +16,6 @@ from pawprint import load
 from pawprint.base import paths
 from pawprint.base.classes import UNKNOWN
 from pawprint.base.files import write_json
-from pawprint.commands.params_file import overlay
 from pawprint.given.archive import open_archive
 from pawprint.given.reading import decode, open_image
 from pawprint.model.outputs import Outputs, to_probabilities

@@ -22,8 +22,7 @@ from conftest import (
 
 # A tiny run on the project's own photos, with weights in a file of the project.
 SMALL = FROZEN.replace("fetch: {source: ../images.zip}", "").replace(
-    "{image_size: 96}",
-    "{backbone: MobileNetV2, alpha: 0.35, image_size: 96, fine_tune_at: block_11_expand}",
+    "model: {", "model: {backbone: MobileNetV2, alpha: 0.35, "
 )
 SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 

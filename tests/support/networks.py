@@ -1,6 +1,7 @@
 """Small networks and params that several tests use."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from conftest import SAMPLE_WEIGHTS
 from pawprint.base.columns import SERIES
 from pawprint.base.files import digest
 from pawprint.model.metadata import Metadata
+from pawprint.model.predictor import Predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
@@ -177,3 +179,9 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
             path = shard_path(folder / split, number)
             write_shard(path, {"index": index[shard == number]} | part)
     return table
+
+
+def with_classes_only(predictor: Predictor) -> Predictor:
+    """Return a predictor that never answers unknown or unsure."""
+    limits = {"unknown_threshold": None, "min_confidence": None}
+    return replace(predictor, metadata=predictor.metadata.model_copy(update=limits))

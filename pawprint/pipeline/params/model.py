@@ -111,6 +111,11 @@ class Model(section.Section):
     ]
     onnx: Onnx | None
 
+    @property
+    def tunes(self) -> bool:
+        """Whether layers of the backbone are fine-tuned."""
+        return self.fine_tune_at is not None
+
     @model_validator(mode="after")
     def _fits_the_backbone(self) -> Self:
         is_file = self.backbone == ONNX
@@ -121,7 +126,7 @@ class Model(section.Section):
             "alpha": (not is_width, one_of(widths) if widths else "null"),
             "image_size": (self.image_size < smallest, f">= {smallest}"),
             "pooling": (is_file and self.pooling != "average", "average"),
-            "fine_tune_at": (is_file and self.fine_tune_at is not None, "null"),
+            "fine_tune_at": (is_file and self.tunes, "null"),
             "onnx": (
                 (self.onnx is not None) != is_file,
                 "{output: NAME, mean: […], std: […]}" if is_file else "null",
@@ -240,9 +245,17 @@ class TrainExtract(_Phase):
 
 
 class TrainFinetune(_Phase):
-    """The last layers of the backbone: trained in epochs, or not at all if `epochs` is null."""
+    """How to train the last layers of the backbone, if `Model.tunes`."""
 
-    epochs: FineTuningEpochs | None
+    epochs: Annotated[
+        FineTuningEpochs,
+        section.either(
+            (),
+            "epochs, such as {number: 5}. To train no layer of the backbone, keep them, and write "
+            "`fine_tune_at: null` in the section model",
+            lambda epochs: epochs is not None,
+        ),
+    ]
 
 
 def _has_classes(value: object) -> bool:
@@ -311,7 +324,7 @@ class Params(section.Section):
         not_of_several = {
             "head.dense": self.head.dense is not None,
             "train_extract.epochs": self.train_extract.epochs is not None,
-            "model.fine_tune_at": self.model.fine_tune_at is not None,
+            "model.fine_tune_at": self.model.tunes,
             "train_extract.class_weight": self.train_extract.class_weight == "balanced",
             "calibrate.max_error": self.calibrate.max_error is not None,
         }
