@@ -97,8 +97,8 @@ def to_discard(folder: Path) -> list[str]:
         )
     if not has_run(folder):
         raise InputError(
-            f"discard: cannot restore a run: {describe(folder)} has no committed run to go back "
-            "to. To keep this one, run `git add .` and `git commit`."
+            "discard: cannot restore a run: HEAD has no committed run to go back to. To "
+            "keep this one, run `git add .` and `git commit`."
         )
     # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
