@@ -96,10 +96,7 @@ def to_discard(folder: Path) -> list[str]:
             "keep everything, run `git add .` and `git commit`."
         )
     if not has_run(folder):
-        raise InputError(
-            "discard: cannot restore a run: HEAD has no committed run to go back to. To "
-            "keep this one, run `git add .` and `git commit`."
-        )
+        raise InputError("discard: no committed run to go back to. Commit this one to keep it.")
     # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
 

@@ -129,10 +129,7 @@ def names_in_git(source: str) -> list[str]:
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
-OWN_LINE = re.compile(
-    rf"^(# )?{package.DISTRIBUTION.replace('-', '[-_.]')}(\[.*?\])?(?![\w.-]).*$",
-    re.MULTILINE | re.IGNORECASE,
-)
+OWN_LINE = re.compile(r"^(# )?pawprint[-_.]dvc(\[.*?\])?(?![\w.-]).*$", re.M | re.I)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
 ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
 
@@ -203,14 +200,13 @@ def renewed_requirements(own: str, line: str) -> str:
 
     A line that installs the package stays if the new one is a comment.
     """
-    found = sorted(OWN_LINE.finditer(own), key=lambda match: bool(match[1]))  # comments last
-    if not found:
+    found = min(OWN_LINE.finditer(own), key=lambda match: bool(match[1]), default=None)
+    if found is None:
         return f"{line}\n{own}"
-    first = found[0]
-    if line.startswith("#") and not first[1]:
+    if line.startswith("#") and not found[1]:
         return own
-    line = line.replace(package.DISTRIBUTION, f"{package.DISTRIBUTION}{first[2] or ''}", 1)
-    return f"{own[: first.start()]}{line}{own[first.end() :]}"
+    line = line.replace(package.DISTRIBUTION, f"{package.DISTRIBUTION}{found[2] or ''}", 1)
+    return f"{own[: found.start()]}{line}{own[found.end() :]}"
 
 
 def renewed_params(own: str, new: str) -> tuple[str, list[str]]:

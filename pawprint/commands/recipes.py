@@ -18,8 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action, summary in actions.items():
         each = commands.add_parser(action, help=summary)
         each.add_argument("name", choices=recipe_names(), metavar="NAME", help="name of a recipe")
-    help_of_data = "also write its params of fetch, clean and split"
-    each.add_argument("--data", action="store_true", help=help_of_data)
+    each.add_argument("--data", action="store_true", help="also write fetch, clean and split")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -41,9 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.action == "use":
         kept = use_recipe(Path(), arguments.name, arguments.data)
         if kept:
-            why = "--data writes those of fetch, clean and split"
-            why = "the recipe's files are not here" if arguments.data else why
-            print(f"params.yaml: kept your {name_some(kept)}; {why}")
+            todo = "--data also writes fetch, clean and split, if the recipe's files are here"
+            print(f"params.yaml: kept your {name_some(kept)}; {todo}")
         print(f"params.yaml: wrote recipe {arguments.name}. Now run `dvc repro`.")
     else:
         lines = [read_recipe(name).splitlines()[0].removeprefix("# ") for name in recipe_names()]

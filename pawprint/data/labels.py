@@ -117,8 +117,7 @@ def describe_conflicts(images: pd.DataFrame, corrections: list[Correction]) -> I
             each = " and ".join(f"{row.label} in line {row.line} ({row.path})" for row in rows)
             found.append(f"{path} is {each}: {_preferred(rows, path).label} counts")
     if found:
-        some = name_some(map(printable, found))
-        yield f"{LABELS_CSV}: several labels for one photo: {some}. Remove the wrong rows"
+        yield f"{LABELS_CSV}: several labels for a photo: {name_some(found)}. Remove wrong rows"
 
 
 def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -38,8 +38,6 @@ OTHERS = {
 }
 # The suffix of a file in a multi-part archive.
 PART = re.compile(r"\.z?[0-9]{2,3}", re.IGNORECASE)
-JPEG = b"\xff\xd8\xff"  # its first bytes
-OF_JPEGS = (".jpg", ".jpeg", ".jpe", ".jfif")
 IS_UTF8 = 0x800  # a flag of a zip member
 UNICODE_PATH = 0x7075  # a type of extra field in a zip member
 # `fetch` writes one of these two files.
@@ -276,11 +274,10 @@ def is_jpeg(archive: Archive, name: str) -> bool:
     """
     path = Path(archive.filename, name)
     if archive.zip_file is None and not path.exists():
-        return path.suffix.lower() in OF_JPEGS
-    with files.naming(path):
-        opened = archive.zip_file.open(name) if archive.zip_file else path.open("rb")
-        with opened as file:
-            return file.read(len(JPEG)) == JPEG
+        return path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
+    opened = archive.zip_file.open(name) if archive.zip_file else path.open("rb")
+    with files.naming(path), opened as file:
+        return file.read(3) == b"\xff\xd8\xff"
 
 
 def _read_listed(archive: Archive, name: str) -> bytes:

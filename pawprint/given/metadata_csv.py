@@ -76,9 +76,8 @@ def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], byt
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
             else:
                 rows_by_member[member] = _parse_row(cells, member)
-        others = {*filter(None, names)} - {*rows_by_member}
         expected = "a path to a file, relative to the CSV and with / as separator"
-        near = (posixpath.relpath(other, folder or ".") for other in others)
+        near = (posixpath.relpath(n, folder or ".") for n in {*names} - {"", *rows_by_member})
         require_files(where, missing, expected, near)
     return rows_by_member if any(map(is_metadata, names)) else None
 

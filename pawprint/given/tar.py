@@ -149,10 +149,8 @@ def _decompressed(file: BinaryIO) -> BinaryIO:
 
 def _why_left_out(entry: tarfile.TarInfo) -> str:
     """Return why the content of an entry is not read, or "" for a file or a folder."""
-    if entry.issym() or entry.islnk():
-        return "link"
     if entry.issparse() or not (entry.isreg() or entry.isdir()):
-        return "device or sparse file"
+        return "link, device or sparse file"
     return f"more than {MAX_BYTES:,} bytes" if entry.size > MAX_BYTES else ""
 
 

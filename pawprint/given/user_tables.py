@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
@@ -171,13 +172,8 @@ def name_likely(path: str, paths: Sequence[str]) -> str:
     parts = {other: _parts(other) for other in paths}
     same = [other for other in paths if parts[other][0] == name]
     same = same or [other for other in paths if _stem(parts[other][0]) in (name, _stem(name))]
-    depth = {
-        other: min(len(parts[other]) - 1, len(folders))
-        for other in same
-        if all(ours == theirs for ours, theirs in zip(folders, parts[other][1:]))
-    }
-    most = max(depth.values(), default=0)
-    likely = sorted(repr(each) for each, number in depth.items() if number == most)
+    close = [other for other in same if all(map(eq, folders, parts[other][1:]))]
+    likely = sorted(map(repr, close))
     return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
 
 
@@ -186,17 +182,15 @@ def require_files(
 ) -> None:
     """Raise InputError if files are `missing`, given the line and the path of each row.
 
-    `paths` are those of files that may have been meant.
+    One of `paths` may have been meant.
     """
     if missing:
         line, path = missing[0]
-        which = f"which do not exist ({len(missing):,} lines)"
-        some = name_some((repr(path) for _, path in missing), 3)
+        some = name_some((repr(each) for _, each in missing), 3)
+        likely = printable(f"{name_likely(path, [*paths])} ".lstrip())
         raise InputError(
-            f"{where}: line {line}: expected {expected}. Received: {some}, "
-            f"{which if missing[1:] else 'which does not exist'}. "
-            f"{printable(f'{name_likely(path, [*paths])} '.lstrip())}"
-            "If an image no longer exists, remove its line."
+            f"{where}: line {line}: expected {expected}. Received: {some} "
+            f"({counted(len(missing), 'line')}), not found. {likely}Remove rows of deleted images."
         )
 
 

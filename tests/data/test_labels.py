@@ -83,11 +83,6 @@ CORRECTED = {
         [Correction("cats/old.jpg", "dog", pixels_of(1)), Correction("cats/1.jpg", "none")],
         {"cats/1.jpg": "label_none", "cats/1 (1).jpg": "label_none"},
     ),
-    "the path with its pixels before the pixels": (
-        {"cats/1.jpg": 1},
-        [Correction("cats/1.jpg", "dog", pixels_of(1)), page_of("cats/old.jpg", "cat", 1)],
-        {"cats/1.jpg": "dog"},
-    ),
     "a row of a person before one with the pixels": (
         {"cats/1.jpg": 1},
         [Correction("cats/1.jpg", "cat", pixels_of(1)), Correction("cats/1.jpg", "dog")],

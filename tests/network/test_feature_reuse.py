@@ -159,16 +159,16 @@ def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
 def test_file_of_another_format_with_the_same_pixels_and_name_is_computed(tmp_path, monkeypatch):
     """A large JPEG decodes to different pixels than the same photo as a PNG."""
     monkeypatch.setattr(module, "is_jpeg", is_jpeg)
-    names = IMAGES["path"]
-    packed = []
-    for name, first in (("before", JPEG), ("after", encode(Image.new("RGB", (8, 8)), "PNG"))):
-        pack(tmp_path / f"{name}.zip", [(path, JPEG) for path in names[1:]] + [(names[0], first)])
-        packed.append(open_archive(tmp_path / f"{name}.zip"))
-    written(tmp_path / "before", IMAGES, archive=packed[0])
-    more = written(tmp_path / "after", IMAGES, [tmp_path / "before"], archive=packed[1])
-    assert {path for path, _ in more.asked} == {"0.jpg"}
-    again = written(tmp_path / "again", IMAGES, [tmp_path / "after"], archive=packed[1])
-    assert again.asked == []
+    asked = []
+    for number, data in enumerate((JPEG, encode(Image.new("RGB", (8, 8)), "PNG"))):
+        files = dict.fromkeys(IMAGES["path"], JPEG) | {"0.jpg": data}
+        pack(tmp_path / "images.zip", files.items())
+        with open_archive(tmp_path / "images.zip") as archive:
+            more = written(
+                tmp_path / str(number), IMAGES, [tmp_path / "0"][:number], archive=archive
+            )
+        asked.append({path for path, _ in more.asked})
+    assert asked == [{*IMAGES["path"]}, {"0.jpg"}]
 
 
 def test_rows_of_an_earlier_version_are_computed_again(tmp_path):
