@@ -2,8 +2,9 @@
 
 Prints a Markdown row for each recipe (default: all), with the mean and range over three seeds, and
 the median of their seconds. All recipes use the images of `cats-and-dogs`, and MobileNetV2 of
-width 0.35 at 224 px instead of their own network, so the rows differ only in augmentation, head and
-schedule. All of them take about 40 minutes on two cores.
+width 0.35 at 224 px instead of their own network. They are written as with `use --data`, so the
+rows differ in augmentation, head, schedule and fractions. All of them take about 40 minutes on two
+cores.
 """
 
 import argparse

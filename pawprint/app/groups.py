@@ -268,7 +268,7 @@ class Pages:
         If all clusters have been skipped, or all classes rejected, the photos that were skipped
         least often come first.
         """
-        answers = [given.get(pixels) or given.get(path, "") for path, pixels in pool.images]
+        answers = [given.get(path) or given.get(pixels, "") for path, pixels in pool.images]
         labels = np.array([*answers, *pool.known], object)
         place = {image: position for position, image in enumerate(pool.images)}
         refused = {(place[image], label) for image, label in self.refused if image in place}

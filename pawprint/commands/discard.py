@@ -85,8 +85,8 @@ def to_discard(folder: Path) -> list[str]:
     """Return the files to restore, or to remove if the last commit does not contain them.
 
     Names are as in `changed_files`. Photos, the file with which DVC tracks them, labels and splits
-    are excluded. Raises InputError if no commit contains the project, because this would remove all
-    of its files.
+    are excluded. Raises InputError if the last commit lacks the project, because this would remove
+    all of its files, or if it lacks a run, because this one is then the only one.
     """
     git("rev-parse", "--git-dir", folder=folder)  # raises InputError with Git's message
     committed = try_git("ls-tree", "HEAD", "--", *map(str, INPUTS), folder=folder) or ""
@@ -95,6 +95,8 @@ def to_discard(folder: Path) -> list[str]:
             f"discard: cannot restore a run: no commit contains {name_some(map(str, INPUTS))}. To "
             "keep everything, run `git add .` and `git commit`."
         )
+    if not has_run(folder):
+        raise InputError("discard: no committed run to go back to. Commit this one to keep it.")
     # STATE is part of the same upgrade as INPUTS.
     return changed_files(folder, [*results(folder), *INPUTS, paths.STATE])
 

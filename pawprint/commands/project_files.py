@@ -129,7 +129,7 @@ def names_in_git(source: str) -> list[str]:
 
 FILES = (PIPELINE, PARAMS, REQUIREMENTS)
 # The line of the package in requirements.txt, or the comment that stands for it.
-OWN_LINE = re.compile(rf"^(# )?{package.DISTRIBUTION}\b.*$", re.MULTILINE | re.IGNORECASE)
+OWN_LINE = re.compile(r"^(# )?pawprint[-_.]dvc(\[.*?\])?(?![\w.-]).*$", re.M | re.I)
 SECTION = re.compile(r"^(?=\w)", re.MULTILINE)  # of dvc.yaml and params.yaml
 ENTRY = re.compile(r"(?:^  #.*\n)*^  ([\w-]+):.*\n(?:^   .*\n|^\n(?=   ))*", re.MULTILINE)
 
@@ -196,9 +196,17 @@ def renewed_pipeline(own: str, base: str, new: str) -> str:
 
 
 def renewed_requirements(own: str, line: str) -> str:
-    """Return the text of requirements.txt with this line for the package."""
-    renewed, found = OWN_LINE.subn(lambda _: line, own, count=1)
-    return renewed if found else f"{line}\n{own}"
+    """Return the text of requirements.txt with this line for the package, and its extras in `own`.
+
+    A line that installs the package stays if the new one is a comment.
+    """
+    found = min(OWN_LINE.finditer(own), key=lambda match: bool(match[1]), default=None)
+    if found is None:
+        return f"{line}\n{own}"
+    if line.startswith("#") and not found[1]:
+        return own
+    line = line.replace(package.DISTRIBUTION, f"{package.DISTRIBUTION}{found[2] or ''}", 1)
+    return f"{own[: found.start()]}{line}{own[found.end() :]}"
 
 
 def renewed_params(own: str, new: str) -> tuple[str, list[str]]:

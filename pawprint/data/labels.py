@@ -42,11 +42,12 @@ def apply_labels(
     have their columns and order. Each class of the source needs at least one usable image. Images
     that are yet to be labelled have the label "".
 
-    A correction applies to all images with its `pixels_sha256`, whatever their paths. A correction
-    without `pixels_sha256` applies to the image at its path and to all others with the same pixels,
-    unless another correction contains that image's hash. Images `without_label` are rejected
-    unless a correction names their paths. A correction is not applied if no image has its
-    `pixels_sha256`, because the photo was replaced or removed, or if its file is not used.
+    A correction applies to all images with its `pixels_sha256`, or with the pixels of the image at
+    its path. If several apply to an image, a single image's counts more than a page's, then one
+    that names the image's path, then one without a hash, which a person wrote. Images
+    `without_label` are rejected unless a correction names their paths. A correction is not applied
+    if no image has its `pixels_sha256`, because the photo was replaced or removed, or if its file
+    is not used.
 
     If several images have the same pixels, one of them is kept, or none if their labels
     differ. Labelled images are preferred, then images in the archive's test split, then those with
@@ -85,20 +86,39 @@ def apply_labels(
 
 def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
     """Return the labels of images after corrections. See `apply_labels` for the rules."""
-    pixels = dict(zip(images["path"], images["pixels_sha256"]))
-    of_page = {row.image: row.label for row in corrections if row.is_of_page}
-    labels = {row.image: row.label for row in corrections if not row.is_of_page}
-    every_label = of_page | labels
-    label_of_pixels = {pixels[name]: label for name, label in every_label.items() if name in pixels}
+    rows_of = _rows_of(images, corrections)
     right = [
-        labels.get(sha256)
-        or labels.get(path)
-        or every_label.get(sha256)
-        or every_label.get(path)
-        or label_of_pixels.get(sha256, label)
+        _preferred(rows_of[sha256], path).label if sha256 in rows_of else label
         for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
     ]
     return pd.Series(right, images.index, "str")
+
+
+def _rows_of(images: pd.DataFrame, corrections: list[Correction]) -> dict[str, list[Correction]]:
+    """Return the corrections of each image that has any, keyed by `pixels_sha256`."""
+    pixels = dict(zip(images["path"], images["pixels_sha256"]))
+    rows_of: dict[str, list[Correction]] = {}
+    for row in corrections:
+        if sha256 := row.pixels_sha256 or pixels.get(row.path):
+            rows_of.setdefault(sha256, []).append(row)
+    return rows_of
+
+
+def _preferred(rows: list[Correction], path: str) -> Correction:
+    return max(rows, key=lambda row: (not row.is_of_page, row.path == path, not row.pixels_sha256))
+
+
+def describe_conflicts(images: pd.DataFrame, corrections: list[Correction]) -> Iterator[str]:
+    """Yield a line about corrections that give an image of the table IMAGES several labels."""
+    rows_of = _rows_of(images, corrections)
+    found = []
+    for path, sha256 in zip(images["path"], images["pixels_sha256"]):
+        rows = rows_of.pop(sha256, [])  # once for all copies
+        if len({row.label for row in rows}) > 1:
+            each = " and ".join(f"{row.label} in line {row.line} ({row.path})" for row in rows)
+            found.append(f"{path} is {each}: {_preferred(rows, path).label} counts")
+    if found:
+        yield f"{LABELS_CSV}: several labels for a photo: {name_some(found)}. Remove wrong rows"
 
 
 def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

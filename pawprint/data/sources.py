@@ -29,7 +29,7 @@ from pawprint.base.paths import OF_URLS
 from pawprint.base.yaml_file import read_yaml
 from pawprint.given.archive import ZIP, members, open_archive, read_member, what_is, write_list
 from pawprint.given.names import member_name, require_utf8
-from pawprint.given.tar import is_tar, tar_files
+from pawprint.given.tar import describe_left_out, is_tar, tar_files
 from pawprint.pipeline.params.section import Section, Sha256, check_content
 
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
@@ -145,7 +145,10 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
                 return counted(len(listed), "listed file")
             pack(images, ((name, read_bytes(path)) for name, path in found))
         elif is_tar(source):
-            pack(images, tar_files(source))
+            left_out: dict[str, list[str]] = {}
+            pack(images, tar_files(source, left_out))
+            for line in describe_left_out(left_out):
+                print(f"fetch: {line}")
         elif zipfile.is_zipfile(source):
             with open_archive(source):  # raises InputError if the archive is incomplete
                 copy_file(source, images)

@@ -267,6 +267,19 @@ def read_member(archive: Archive, name: str) -> bytes:
     return data
 
 
+def is_jpeg(archive: Archive, name: str) -> bool:
+    """Return whether an image that `clean` kept is a JPEG, according to its first bytes.
+
+    The suffix decides if the file is missing, as with `dvc repro --allow-missing`.
+    """
+    path = Path(archive.filename, name)
+    if archive.zip_file is None and not path.exists():
+        return path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
+    opened = archive.zip_file.open(name) if archive.zip_file else path.open("rb")
+    with files.naming(path), opened as file:
+        return file.read(3) == b"\xff\xd8\xff"
+
+
 def _read_listed(archive: Archive, name: str) -> bytes:
     expected = archive.md5s[name]
     path = Path(archive.filename, name)

@@ -16,7 +16,7 @@ from pawprint.base.columns import CROP_RULE, CROPS, METADATA
 from pawprint.base.errors import InputError, printable
 from pawprint.given.archive import Archive, UnusableImageError, read_member
 from pawprint.given.names import SPLIT_OF_FOLDER, first_split, is_visible
-from pawprint.given.user_tables import csv_rows, name_likely
+from pawprint.given.user_tables import csv_rows, require_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,8 +47,8 @@ def read_metadata_csv(archive: Archive, names: list[str]) -> Rows | None:
 
     Paths are relative to the CSV file's folder. If a row has no split, the innermost folder above
     the image that is named like a split determines the split. Raises InputError, with the line
-    number, for missing columns, an empty file name or label, an image that is missing from the
-    archive or listed twice, and an unknown split.
+    number, for missing columns, an empty file name or label, images that are missing from the
+    archive, an image that is listed twice, and an unknown split.
     """
     return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
 
@@ -67,24 +67,21 @@ def parse_metadata_csv(archive: str, names: list[str], read: Callable[[str], byt
             rows = csv_rows(read(name), where, ("file_name", "label"))
         except UnusableImageError as error:
             raise InputError(f"{where}: {printable(str(error))}") from None
+        missing = []
         for line, row in rows:
             cells = {column: cell.strip() for column, cell in row.items()}
             path = posixpath.join(folder, cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)), "")
-            if problem := _row_problem(cells, member, rows_by_member):
-                if cells["file_name"] and not member:
-                    problem += f" {_advise(cells['file_name'], folder, names)}"
+            if cells["file_name"] and not member:
+                missing.append((line, cells["file_name"]))
+            elif problem := _row_problem(cells, member, rows_by_member):
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
-            rows_by_member[member] = _parse_row(cells, member)
+            else:
+                rows_by_member[member] = _parse_row(cells, member)
+        expected = "a path to a file, relative to the CSV and with / as separator"
+        near = (posixpath.relpath(n, folder or ".") for n in {*names} - {"", *rows_by_member})
+        require_files(where, missing, expected, near)
     return rows_by_member if any(map(is_metadata, names)) else None
-
-
-def _advise(file_name: str, folder: str, names: list[str]) -> str:
-    files = [posixpath.relpath(name, folder or ".") for name in names if name]
-    likely = name_likely(file_name, files)
-    if posixpath.isabs(file_name) or file_name[1:2] == ":":
-        return f"{likely} Write paths below the folder of the CSV, such as cat/1.jpg.".lstrip()
-    return likely or "If the image no longer exists, remove the line."
 
 
 def _parse_row(cells: dict[str, str], member: str) -> CsvRow:
@@ -100,11 +97,6 @@ def _row_problem(cells: dict[str, str], member: str, rows: Rows) -> str | None:
     split = cells.get("split", "")
     if not name or not label:
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
-    if not member:
-        return (
-            "expected a path to a file, relative to the CSV and with / as separator. Received: "
-            f"{name!r}, which does not exist."
-        )
     if member in rows:
         return (
             f"expected each image once. Received: {name!r} again, labelled {label}; it was "

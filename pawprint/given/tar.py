@@ -6,11 +6,11 @@ import lzma
 import struct
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from pawprint.base.errors import InputError, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import open_binary
 from pawprint.given.decoding.limits import MAX_BYTES
 from pawprint.given.names import member_name
@@ -29,6 +29,7 @@ PADDING = 10 * tarfile.RECORDSIZE
 COMPRESSED_PADDING = 2**24  # where damage is found otherwise, and zeros may exceed MAX_RATIO
 BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+    RecursionError,  # of tarfile, in a chain of long names
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ class _BoundedFile:
         return self.file.tell()
 
     def read(self, size: int) -> bytes:
-        self._require(size <= MAX_BYTES, f"{size:,} bytes in one file")
+        self._require(0 <= size <= MAX_BYTES, f"{size:,} bytes in one read")
         self._require(self.file.tell() + size <= self.limit, f"more than {self.limit:,} bytes")
         return self.file.read(size)
 
@@ -77,13 +78,16 @@ def _require_read(error: Exception) -> None:
         raise error
 
 
-def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) for every file in the tar, in its order.
+def tar_files(path: Path, left_out: dict[str, list[str]]) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, bytes) for every file in the tar, in its order, except those left out.
 
-    Raises InputError if the tar is incomplete or damaged, if a file has more than MAX_BYTES, if
-    there are more than MAX_RATIO content bytes per tar byte, if a name is longer than MAX_NAME, or
-    if an entry is a sparse file or is neither a file nor a folder. Names are otherwise checked
-    later, in `read_member`. Raises OSError, with the tar's name, if the tar cannot be read.
+    These are links, devices, sparse files, and files of more than MAX_BYTES, which cannot be
+    photos. Their names are added to `left_out`, keyed by the reason.
+
+    Raises InputError if the tar is incomplete or damaged, if there are more than MAX_RATIO content
+    bytes per tar byte, including those left out, or if a name is longer than MAX_NAME. Names are
+    otherwise checked later, in `read_member`. Raises OSError, with the tar's name, if the tar
+    cannot be read.
     """
     try:
         with open_binary(path) as opened:
@@ -95,13 +99,15 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
             with tarfile.open(fileobj=file, mode="r:") as archive:  # type: ignore[call-overload]
                 while (entry := archive.next()) is not None:
                     archive.members = []  # otherwise tarfile would keep them all
-                    if entry.isdir():
-                        continue
-                    _require_regular(entry)
+                    if archive.offset <= entry.offset:  # `next` would not end
+                        raise tarfile.ReadError("a negative size")
                     name = member_name(entry.name)
                     if (size := len(name.encode())) > MAX_NAME:
                         raise tarfile.ReadError(f"a name of {size:,} bytes")
-                    yield name, archive.extractfile(entry).read()
+                    if why := _why_left_out(entry):
+                        left_out.setdefault(why, []).append(name)
+                    elif not entry.isdir():
+                        yield name, archive.extractfile(entry).read()
                 # tarfile stops at a damaged header without raising an error.
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -141,11 +147,16 @@ def _decompressed(file: BinaryIO) -> BinaryIO:
     return opener(file, "rb") if opener else file
 
 
-def _require_regular(entry: tarfile.TarInfo) -> None:
-    if not entry.isreg() or entry.issparse():
-        kind = "a link" if entry.issym() or entry.islnk() else "a device or a sparse file"
-        raise InputError(
-            f"fetch.source: expected files and folders in the tar. Received: "
-            f"{printable(entry.name)}, which is {kind}. Unpack the tar, replace such entries with "
-            "copies of the files and set fetch.source to the folder."
-        )
+def _why_left_out(entry: tarfile.TarInfo) -> str:
+    """Return why the content of an entry is not read, or "" for a file or a folder."""
+    if entry.issparse() or not (entry.isreg() or entry.isdir()):
+        return "link, device or sparse file"
+    return f"more than {MAX_BYTES:,} bytes" if entry.size > MAX_BYTES else ""
+
+
+def describe_left_out(left_out: Mapping[str, list[str]]) -> list[str]:
+    """Return a line for each reason for which files of an archive are left out."""
+    return [
+        f"left out {counted(len(names), 'file')} ({why}): {name_some(names)}"
+        for why, names in left_out.items()
+    ]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.base.errors import InputError, counted, name_some
+from pawprint.base.errors import InputError
 from pawprint.base.files import writing
 from pawprint.given.archive import (
     Archive,
@@ -21,7 +21,7 @@ from pawprint.given.archive import (
 )
 from pawprint.given.folders import NOT_ON_WINDOWS
 from pawprint.given.names import describe_unsafe, problem_of_name
-from pawprint.given.tar import is_tar, tar_files
+from pawprint.given.tar import describe_left_out, is_tar, tar_files
 
 GB = 10**9
 MAX_GROWTH = 100  # unpacked bytes for each byte of an archive, above 1 GB
@@ -35,8 +35,8 @@ OF_NAMES = {
 def unpack(path: Path, folder: Path) -> list[str]:
     """Write the files of a zip or tar to an empty folder. Return lines about those left out.
 
-    These are files that `read_member` refuses, files whose names this computer cannot write, and
-    all but one of those whose names differ only in case, or not at all.
+    These are files that `read_member` refuses or `tar_files` leaves out, files whose names this
+    computer cannot write, and all but one of those whose names differ only in case, or not at all.
 
     Raises InputError if no image has a safe name, if no file can be unpacked, if less than 1 GB of
     the disk would remain free, if the files have more than 1 GB and MAX_GROWTH times the size of
@@ -61,10 +61,7 @@ def unpack(path: Path, folder: Path) -> list[str]:
         notes = [*filter(None, [archive and describe_encoding(archive)])]
     if problem := describe_unsafe(sorted({*name_of.values()}.union(*left_out.values()))):
         raise InputError(f"{path}: {problem}")
-    notes += [
-        f"left out {counted(len(names), 'file')} ({why}): {name_some(names)}"
-        for why, names in left_out.items()
-    ]
+    notes += describe_left_out(left_out)
     if not any(folder.iterdir()):
         raise InputError(f"{path}: expected images. Received: {'; '.join(notes) or 'no files'}.")
     return notes
@@ -77,7 +74,8 @@ def _usable(
 
     The names of the others are added to `left_out`, keyed by the reason.
     """
-    for name, data in ((name, b"") for name in members(archive)) if archive else tar_files(path):
+    listed = ((name, b"") for name in members(archive)) if archive else tar_files(path, left_out)
+    for name, data in listed:
         try:
             if problem := problem_of_name(name):
                 raise UnusableImageError("unsafe_name", problem)

@@ -3,9 +3,9 @@
 import codecs
 import csv
 import io
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import eq
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unicodedata import normalize
@@ -168,17 +168,33 @@ def spellings(path: str) -> tuple[str, ...]:
 def name_likely(path: str, paths: Sequence[str]) -> str:
     """Return a question that suggests up to three `paths` for a wrong path, or "".
 
-    The suggestions have the same file name, except perhaps for the suffix, and most of the same
-    folders. Case, slashes, spaces around names and the Unicode form may differ.
+    The suggestions have the same file name, except perhaps for the suffix, and all folders of the
+    shorter path. Case, slashes, spaces around names and the Unicode form may differ.
     """
     name, *folders = _parts(path)
     parts = {other: _parts(other) for other in paths}
     same = [other for other in paths if parts[other][0] == name]
     same = same or [other for other in paths if _stem(parts[other][0]) in (name, _stem(name))]
-    shared = [len(os.path.commonprefix([parts[each][1:], folders])) for each in same]  # noqa: RUF071
-    most = max(shared, default=0)
-    likely = sorted(repr(each) for each, number in zip(same, shared) if number == most)
+    close = [other for other in same if all(map(eq, folders, parts[other][1:]))]
+    likely = sorted(map(repr, close))
     return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
+
+
+def require_files(
+    where: str, missing: Sequence[tuple[int, str]], expected: str, paths: Iterable[str]
+) -> None:
+    """Raise InputError if files are `missing`, given the line and the path of each row.
+
+    One of `paths` may have been meant.
+    """
+    if missing:
+        line, path = missing[0]
+        some = name_some((repr(each) for _, each in missing), 3)
+        likely = printable(f"{name_likely(path, [*paths])} ".lstrip())
+        raise InputError(
+            f"{where}: line {line}: expected {expected}. Received: {some} "
+            f"({counted(len(missing), 'line')}), not found. {likely}Remove rows of deleted images."
+        )
 
 
 def _parts(path: str) -> list[str]:
@@ -217,6 +233,7 @@ class Correction(NamedTuple):
     label: str
     pixels_sha256: str = ""
     is_of_page: bool = False  # whether the label was assigned to all images on a page
+    line: int = 0  # in labels.csv
 
     @property
     def image(self) -> str:
@@ -233,29 +250,26 @@ def read_corrections(
     """Return the rows of labels.csv; a label is a cell of this `kind`.
 
     A path matches a member even if the path is in another Unicode form or has surrounding spaces.
-    Raises InputError, with the line number, for a label that is not in `labels`, a path that is not
+    Raises InputError, with the line number, for a label that is not in `labels`, paths that are not
     in `members` if there is no `pixels_sha256`, an image that occurs twice, a `pixels_sha256` that
     is not 64 hexadecimal digits, and a cell in HOW other than OF_PAGE or "". Also raises InputError
     if the file is not such a table. `members` and `labels` are not checked if they are None.
     """
     choices = None if labels is None else [*dict.fromkeys([*labels, NEITHER])]
-    member_of = {normalize("NFC", name): name for name in members or ()}
-    member_of |= {name: name for name in members or ()}
+    files = [*(members or ())]
+    member_of = {normalize("NFC", name): name for name in files} | dict(zip(files, files))
     corrections: dict[str, Correction] = {}
+    missing: list[tuple[int, str]] = []
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
         name = next(found, row["path"])
         names = kind.labels_in(normalize("NFC", row["label"]))
         label = cell_of(names)
         pixels = row.get("pixels_sha256", "")
-        correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE)
+        correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE, line)
         problem = _problem_of_optional_cells(row)
         if members is not None and not pixels and name not in member_of:
-            likely = name_likely(name, [*members])
-            problem = (
-                f"expected a path to a file in fetch.source, such as {min(members, default='')}. "
-                f"Received: {name!r}. {likely or 'If the image no longer exists, remove the line.'}"
-            )
+            missing.append((line, name))
         elif label != NEITHER and choices is None and (wrong := problem_of_names(names)):
             problem = f"{wrong}. Correct it."
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
@@ -269,6 +283,8 @@ def read_corrections(
         if problem:
             raise InputError(f"{path}: line {line}: {printable(problem)}")
         corrections[correction.image] = correction
+    expected = f"a path to a file in fetch.source, such as {printable(min(files, default=''))}"
+    require_files(str(path), missing, expected, files)
     return [*corrections.values()]
 
 

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree import ElementTree
 
@@ -27,7 +27,7 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
 from pawprint.base.labels import UNLABELLED
 from pawprint.base.threads import architecture, map_items, track
-from pawprint.given.archive import Archive
+from pawprint.given.archive import Archive, is_jpeg
 from pawprint.network import store
 from pawprint.network.augmentation import draw_view
 from pawprint.network.store import KINDS, STORED_SPLITS, Kinds, Shard, fits, shard_path
@@ -39,7 +39,7 @@ from pawprint.pipeline.params.data import Augment
 if TYPE_CHECKING:
     from pawprint.network.rows import Read, Row
 
-Key = tuple[bytes, bytes, bytes]  # key of a row: pixels_sha256, suffix, drawn
+Key = tuple[bytes, bool, bytes]  # key of a row: pixels_sha256, is_jpeg, drawn
 
 
 def origin_of(
@@ -100,7 +100,7 @@ def interrupted_shards(folder: Path) -> list[list[str]]:
 def keys_of(index: np.ndarray) -> list[Key]:
     """Return the key of each row. Together with the network, it determines the row."""
     hashes = index["pixels_sha256"].tolist()
-    return list(zip(hashes, index["suffix"].tolist(), map(np.ndarray.tobytes, index["drawn"])))
+    return list(zip(hashes, index["is_jpeg"].tolist(), map(np.ndarray.tobytes, index["drawn"])))
 
 
 def read_whole(
@@ -135,7 +135,8 @@ def _stored_rows(
 ) -> "dict[Key, Row]":
     """Return the rows with these keys in a shard; none if their shapes or precision differ."""
     shard = Shard(path)
-    keys = keys_of(shard.read("index"))
+    index = shard.read("index")
+    keys = keys_of(index) if index.dtype == store.INDEX else []  # not of an earlier version
     if row_keys.isdisjoint(keys):
         return {}
     columns = [shard.read(kind) for kind in kinds]
@@ -284,9 +285,9 @@ class ShardComputer:
         """Return the sorted rows for the images of a task, with the type INDEX."""
         rows = []
         for sha256, path in sorted(task.images):
-            suffix = PurePosixPath(path).suffix.lower().encode()
+            is_of_jpeg = is_jpeg(self.archive, path)
             views = self.views_of(sha256, task.split).items()
-            rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in views]
+            rows += [(sha256.encode(), is_of_jpeg, view, drawn) for view, drawn in views]
         return np.array(rows, store.INDEX)
 
     def size_of(self, images: pd.DataFrame) -> int:

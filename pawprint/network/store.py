@@ -38,11 +38,11 @@ Kinds = dict[str, tuple[int, ...]]  # the shape of a row for each kind
 STORED_SPLITS = (*SPLITS, UNKNOWN, UNLABELLED)
 IMAGES_PER_SHARD = 64  # maximum average, unless this exceeds MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes about a millisecond per file in an output
-# Large images with equal `pixels_sha256` may decode differently in another file format.
-SUFFIX = ("suffix", "S5")
 DETECTOR_IMAGES = 1000  # maximum number of training images for the detector of unknown inputs
 ITSELF = 2**32 - 1  # marks an original training image, a view that training skips
-INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", "<f8", (2, 3))])
+# A large JPEG is decoded to other pixels than a file of another format with its `pixels_sha256`.
+IS_JPEG = ("is_jpeg", "?")
+INDEX = np.dtype([("pixels_sha256", "S64"), IS_JPEG, ("view", "<u4"), ("drawn", "<f8", (2, 3))])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
 # NumPy parses a header as Python code, which sometimes fails in threads before Python 3.11.8 and
 # 3.12.2 (https://github.com/python/cpython/issues/106905).

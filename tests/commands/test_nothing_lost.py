@@ -148,6 +148,14 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
     }
 
 
+def test_discard_keeps_the_only_run(project):
+    succeed("git", "rm", "-q", "--cached", "dvc.lock", cwd=project)
+    succeed("git", "commit", "-qm", "No run", cwd=project)
+    result = run("pawprint", "discard", "--yes", cwd=project)
+    assert result.returncode == 1 and "no committed run to go back to" in result.stderr
+    assert (project / paths.LOCK).exists() and (project / paths.CLASSES_CSV).exists()
+
+
 def test_discard_mends_params_pipeline_and_outputs_that_cannot_be_read(project):
     """For example, a stage was interrupted, and DVC has removed its outputs."""
     (project / paths.PARAMS).unlink()

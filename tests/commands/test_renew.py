@@ -142,6 +142,13 @@ def test_line_of_the_package_is_replaced_and_others_stay(before):
     assert project_files.renewed_requirements(own, line) == f"{line}\n{own}"
 
 
+def test_line_with_which_a_team_installs_the_package_stays():
+    own = "# pawprint-dvc: ours\npawprint_dvc[app] @ git+https://h/p@1\npawprint-dvc-tools==1\n"
+    assert project_files.renewed_requirements(own, "# pawprint-dvc 0.7.0 comes from") == own
+    renewed = own.replace("pawprint_dvc[app] @ git+https://h/p@1", "pawprint-dvc[app]==0.7.0")
+    assert project_files.renewed_requirements(own, "pawprint-dvc==0.7.0") == renewed
+
+
 @pytest.mark.parametrize("state", [{"files": {}}, {"files": {}, "params": {}}])
 def test_project_of_an_earlier_version_is_told_so_in_one_line(tmp_path, state):
     """Its commands do not change it."""

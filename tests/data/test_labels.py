@@ -12,7 +12,7 @@ from PIL import Image
 from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.data.labels import describe_labels, without_duplicates
+from pawprint.data.labels import describe_conflicts, describe_labels, without_duplicates
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode
 from pawprint.given.user_tables import Correction
@@ -79,10 +79,15 @@ CORRECTED = {
         [Correction("birds/1.jpg", "dog"), Correction("birds/4.jpg", "cat", pixels_of(4))],
         {"birds/1.jpg": "dog", "birds/4.jpg": "cat", "birds/5.jpg": "unlabelled"},
     ),
-    "pixels before the path": (
+    "the path before the pixels": (
         {"cats/1.jpg": 1, "cats/1 (1).jpg": 1},
         [Correction("cats/old.jpg", "dog", pixels_of(1)), Correction("cats/1.jpg", "none")],
-        {"cats/1.jpg": "dog", "cats/1 (1).jpg": "duplicate"},
+        {"cats/1.jpg": "label_none", "cats/1 (1).jpg": "label_none"},
+    ),
+    "a row of a person before one with the pixels": (
+        {"cats/1.jpg": 1},
+        [Correction("cats/1.jpg", "cat", pixels_of(1)), Correction("cats/1.jpg", "dog")],
+        {"cats/1.jpg": "dog"},
     ),
     "a row of a person before a label of a page": (
         {"cats/1.jpg": 1, "cats/4.jpg": 4},
@@ -108,6 +113,14 @@ def test_correction_counts_in_any_order_of_the_rows(tmp_path, name):
         found |= dict(zip(rejected["path"], rejected["reason"]))
         found |= dict.fromkeys((f"{path} " for path in not_applied), "not applied")
         assert found == {**expected, "cats/8.jpg": "cat", "dogs/9.jpg": "dog"}
+
+
+def test_rows_that_say_different_things_about_one_photo_are_named_with_their_lines():
+    images = pd.DataFrame({"path": ["a/00.jpg", "a/copy.jpg"], "pixels_sha256": "1"})
+    rows = [Correction("a/old.jpg", "a", "1", line=2), Correction("a/00.jpg", "b", line=5)]
+    (line,) = describe_conflicts(images, rows)
+    assert "a/00.jpg is a in line 2 (a/old.jpg) and b in line 5 (a/00.jpg): b counts" in line
+    assert [*describe_conflicts(images, [rows[0], rows[1]._replace(label="a")])] == []
 
 
 def test_label_that_empties_a_class_is_named_with_its_file(tmp_path):

@@ -16,7 +16,10 @@ from faults import flipped, part
 from pawprint.base.files import pack
 from pawprint.base.labels import UNKNOWN
 from pawprint.data.sources import fetch
+from pawprint.given import tar
+from pawprint.given.archive import members, open_archive
 from pawprint.given.tar import PADDING
+from pawprint.given.unpacking import unpack
 
 
 def divided(*splits: str) -> list[str]:
@@ -64,6 +67,14 @@ def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, compress, padding)
 
 
 LONG = photo(2) * 20
+
+
+def header(kind: bytes, size: int) -> bytes:
+    entry = tarfile.TarInfo("a/2.jpg")
+    entry.type, entry.size = kind, size
+    return entry.tobuf(tarfile.GNU_FORMAT)
+
+
 DAMAGES = [
     ("cut.tar", "b/2.jpg", LONG, lambda data: part(data, 50), ""),
     ("cut.tar.xz", "b/2.jpg", LONG, lambda data: part(data, 50), ""),
@@ -77,6 +88,9 @@ DAMAGES = [
     ),
     ("zeros at the end.tar", "b/2.jpg", LONG, lambda data: data + bytes(200_000), ""),
     ("bomb.tar.xz", "b/2.jpg", bytes(10**7), bytes, "too many for a file of this size"),
+    ("names.tar", "b/2.jpg", b"", lambda data: 3000 * (header(b"L", 1) + bytes(512)) + data, ""),
+    ("size.tar", "b/2.jpg", b"", lambda data: header(b"0", -5120) + data, "a negative size"),
+    ("pax.tar", "b/2.jpg", b"", lambda data: header(b"x", -5120) + data, "-5,120 bytes"),
     ("name.tar", f"a/{70_000 * 'x'}", b"", bytes, "name.tar: a name of 70,002 bytes"),
 ]
 
@@ -92,14 +106,26 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.CHRTYPE])
-def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
-    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
-        entry = tarfile.TarInfo("a/1.jpg")
-        entry.type, entry.linkname = kind, "/etc/passwd"
-        archive.addfile(entry)
-    with refused("Received: a/1.jpg, which is a "):
-        fetch(tmp_path / "photos.tar", tmp_path / "raw")
+def test_what_is_no_photo_in_a_tar_is_left_out_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tar, "MAX_BYTES", 20_000)
+    source = tarred(tmp_path / "photos.tar", [("a/1.jpg", photo(1)), ("a/film.mp4", bytes(30_000))])
+    with tarfile.open(source, "a") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE):
+            entry = tarfile.TarInfo(f"a/{ord(kind)}.jpg")
+            entry.type, entry.linkname = kind, "/etc/passwd"
+            archive.addfile(entry)
+        archive.addfile(tarfile.TarInfo("a/0.jpg"))
+    fetch(source, tmp_path / "raw")
+    lines = [
+        "left out 1 file (more than 20,000 bytes): a/film.mp4",
+        "left out 4 files (link, device or sparse file): a/50.jpg, a/49.jpg, a/51.jpg, a/83.jpg",
+    ]
+    assert capsys.readouterr().out.splitlines() == [f"fetch: {line}" for line in lines]
+    with open_archive(tmp_path / "raw") as archive:
+        assert members(archive) == ["a/0.jpg", "a/1.jpg"]
+    (tmp_path / "photos").mkdir()
+    assert unpack(source, tmp_path / "photos") == lines
+    assert {path.name for path in (tmp_path / "photos/a").iterdir()} == {"1.jpg", "0.jpg"}
 
 
 def test_missing_photo_is_named_beside_a_member_without_a_name(tmp_path):
@@ -107,7 +133,7 @@ def test_missing_photo_is_named_beside_a_member_without_a_name(tmp_path):
         archive.writestr("x", b"1")
         archive.writestr("metadata.csv", "file_name,label\n1.jpg,a\n")
         archive.infolist()[0].filename = ""
-    with refused("metadata.csv: line 2: ", "'1.jpg', which does not exist"):
+    with refused("metadata.csv: line 2: ", "'1.jpg' (1 line), not found"):
         clean_archive(tmp_path / "photos.zip")
 
 
@@ -163,6 +189,17 @@ def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
     source = with_metadata(tmp_path / "photos", text)
     with refused("images.zip: ", message):
         cleaned(source, tmp_path)
+
+
+def test_all_deleted_photos_of_a_table_are_named_at_once(tmp_path):
+    """A photo of the same name in another folder, or with a row of its own, is not suggested."""
+    rows = "".join(f"cat/{number}.jpg,a\n" for number in range(5)) + "dog/1.jpg,b\n1.JPG,b\n"
+    names = ["cat/0.jpg", "dog/1.jpg", "dog/2.jpg", "1.JPG"]
+    files = [("metadata.csv", f"file_name,label\n{rows}".encode()), *photos_of(names).items()]
+    pack(tmp_path / "given.zip", files)
+    with refused("line 3: ", "'cat/1.jpg', 'cat/2.jpg', 'cat/3.jpg' and 1 more", "(4 lines)") as at:
+        cleaned(tmp_path / "given.zip", tmp_path)
+    assert "Did you mean" not in str(at.value) and "Remove rows" in str(at.value)
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

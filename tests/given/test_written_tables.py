@@ -9,7 +9,12 @@ from conftest import refused
 
 from pawprint.app.labelling import read_rows, write_rows
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.given.user_tables import Correction, csv_rows, read_corrections
+from pawprint.given.user_tables import (
+    Correction,
+    csv_rows,
+    name_likely,
+    read_corrections,
+)
 
 EXPECTED = [{"path": "cat/1.jpg", "label": "dög"}, {"path": "cat/2.jpg", "label": "cat"}]
 PLAIN = "path,label\ncat/1.jpg,dög\ncat/2.jpg,cat\n"
@@ -65,14 +70,14 @@ def corrections(folder: Path, path: str, members: set[str]) -> list[Correction]:
 @pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
 def test_label_of_a_photo_in_other_unicode_is_applied(tmp_path, forms):
     written, member = (normalize(form, "käse/ü3.jpg") for form in forms)
-    assert corrections(tmp_path, written, {member}) == [Correction(member, "dog")]
-    assert corrections(tmp_path, f" {written} ", {member}) == [Correction(member, "dog")]
+    assert corrections(tmp_path, written, {member}) == [Correction(member, "dog", line=2)]
+    assert corrections(tmp_path, f" {written} ", {member}) == [Correction(member, "dog", line=2)]
 
 
 def test_photos_whose_names_differ_in_unicode_alone_are_two(tmp_path):
     both = {normalize(form, "ü.jpg") for form in ("NFC", "NFD")}
     for name in both:
-        assert corrections(tmp_path, name, both) == [Correction(name, "dog")]
+        assert corrections(tmp_path, name, both) == [Correction(name, "dog", line=2)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -98,9 +103,10 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     labels = tmp_path / "labels.csv"
     rows = [f"old.jpg,dog,{PIXELS}\n", f"old.jpg,cat,{OTHER}\n", "dogs/4.jpg,none,\n"]
     labels.write_text("".join(["path,label,pixels_sha256\n", *rows]), encoding="utf-8")
-    expected = [Correction("old.jpg", "dog", PIXELS), Correction("old.jpg", "cat", OTHER)]
-    expected += [Correction("dogs/4.jpg", "none")]
-    assert read_corrections(labels, MEMBERS, LABELS) == expected
+    expected = [("old.jpg", "dog", PIXELS), ("old.jpg", "cat", OTHER), ("dogs/4.jpg", "none", "")]
+    found = read_corrections(labels, MEMBERS, LABELS)
+    assert [row[:3] for row in found] == expected
+    assert [row.line for row in found] == [2, 3, 4]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def test_cell_joins_known_labels(tmp_path, cell, label):
     problem = refused("line 2: expected the label", "joined by |", f"Received: {cell!r}")
     with problem if label is None else contextlib.nullcontext():
         (correction,) = read_corrections(table, MEMBERS, LABELS, kind=SEVERAL_LABELS)
-        assert correction == Correction("cats/1.jpg", label)
+        assert correction == Correction("cats/1.jpg", label, line=2)
 
 
 def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):
@@ -128,6 +134,12 @@ def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):
     table.write_text("path,label\ncats/1.jpg,cat|dog\n", encoding="utf-8")
     with refused("line 2: expected the label", "see clean.several_labels"):
         read_corrections(table, MEMBERS, LABELS)
+
+
+@pytest.mark.parametrize("path", ["CATS\\1.jpeg", "C:/photos/cats/1.jpg", "1.jpg", "birds/1.jpg"])
+def test_only_a_close_name_is_suggested(path):
+    likely = "" if path.startswith("birds") else "Did you mean 'cats/1.jpg'?"
+    assert name_likely(path, [*MEMBERS]) == likely
 
 
 @pytest.mark.parametrize("name", ["", "<b>", "Unknown"])
@@ -142,6 +154,7 @@ def test_a_line_without_a_possible_name_is_named_before_the_classes_are_known(tm
     ("text", "message"),
     [
         ("path,label\ncats/9.jpg,dog\n", "line 2: expected a path to a file …'cats/9.jpg'"),
+        ("path,label\n8.jpg,dog\n9.jpg,dog\n", "line 2: …'8.jpg', '9.jpg' (2 lines)"),
         ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each image once"),
         ("path,label,pixels_sha256\ncats/1.jpg,dog,a1\n", "line 2: expected a pixels_sha256…'a1'"),
         ("path,label,how\ncats/1.jpg,dog,pgae\n", "line 2: expected page in the column how…'pgae'"),

@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, environment_with, refused, write_files
+from conftest import JPEG, PROJECT, encode, environment_with, refused, write_files
+from PIL import Image
 
+from pawprint.base.files import pack
+from pawprint.given.archive import is_jpeg, open_archive, write_list
 from pawprint.network import feature_reuse as module
+from pawprint.network import store
 from pawprint.network.augmentation import LAYERS
 from pawprint.network.feature_reuse import ShardComputer, Task, tasks, views_of, write_shards
 from pawprint.network.rows import Row
@@ -44,13 +48,14 @@ def small(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pawprint.network.store.IMAGES_PER_SHARD", 4)
     monkeypatch.setattr("pawprint.given.reading.open_image", lambda archive, path, side: path)
+    monkeypatch.setattr(module, "is_jpeg", lambda archive, path: path.endswith(".jpg"))
 
 
 class Computed(ShardComputer):
     """Computes a row from the image and the view and records what it was asked for."""
 
     def __init__(
-        self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = ()
+        self, augment: Augment = ROTATE, largest: float = 0, themselves: tuple = (), archive=None
     ) -> None:
         self.asked = asked = []
 
@@ -63,7 +68,7 @@ class Computed(ShardComputer):
                 [np.full(shape, value, np.float32) for shape in KINDS.values()] for value in values
             ]
 
-        super().__init__(None, rows_of, KINDS, partial(views_of, augment, 96, themselves))
+        super().__init__(archive, rows_of, KINDS, partial(views_of, augment, 96, themselves))
 
 
 def written(
@@ -151,12 +156,40 @@ def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(
     assert content(tmp_path / "less") == content(tmp_path / "before")
 
 
-def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
+def test_file_of_another_format_with_the_same_pixels_and_name_is_computed(tmp_path, monkeypatch):
     """A large JPEG decodes to different pixels than the same photo as a PNG."""
+    monkeypatch.setattr(module, "is_jpeg", is_jpeg)
+    asked = []
+    for number, data in enumerate((JPEG, encode(Image.new("RGB", (8, 8)), "PNG"))):
+        files = dict.fromkeys(IMAGES["path"], JPEG) | {"0.jpg": data}
+        pack(tmp_path / "images.zip", files.items())
+        with open_archive(tmp_path / "images.zip") as archive:
+            more = written(
+                tmp_path / str(number), IMAGES, [tmp_path / "0"][:number], archive=archive
+            )
+        asked.append({path for path, _ in more.asked})
+    assert asked == [{*IMAGES["path"]}, {"0.jpg"}]
+
+
+def test_rows_of_an_earlier_version_are_computed_again(tmp_path):
     written(tmp_path / "before", IMAGES)
-    changed = IMAGES.assign(path=["0.png", *IMAGES["path"][1:]])
-    more = written(tmp_path / "after", changed, [tmp_path / "before"])
-    assert {path for path, _ in more.asked} == {"0.png"}
+    old = [("suffix", "S5") if field[0] == "is_jpeg" else field for field in store.INDEX.descr]
+    for path in (tmp_path / "before").rglob("*.npy"):
+        columns = {name: Shard(path).read(name) for name in Shard(path).places}
+        columns["index"] = columns["index"].astype(old)
+        store.write_shard(path, columns)
+    assert written(tmp_path / "after", IMAGES, [tmp_path / "before"]).images == len(IMAGES)
+
+
+def test_rows_of_photos_that_are_missing_are_taken_over(tmp_path, monkeypatch):
+    """As with `dvc repro --allow-missing`."""
+    monkeypatch.setattr(module, "is_jpeg", is_jpeg)
+    write_files(tmp_path / "photos", dict.fromkeys(IMAGES["path"], JPEG))
+    write_list(tmp_path, tmp_path / "photos", dict.fromkeys(IMAGES["path"], ""))
+    listed = open_archive(tmp_path)
+    written(tmp_path / "before", IMAGES, archive=listed)
+    shutil.rmtree(tmp_path / "photos")
+    assert written(tmp_path / "after", IMAGES, [tmp_path / "before"], archive=listed).asked == []
 
 
 def test_views_with_the_same_draws_are_taken_over(tmp_path):

@@ -5,23 +5,42 @@ audit hook records every file of the project that a stage opens: if a stage read
 not list, its results could become stale.
 """
 
-import contextlib
+import io
+import json
 import re
+import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import change, photo, replace, repro, succeed
+from conftest import (
+    FROZEN,
+    OFFLINE,
+    change,
+    commit,
+    encode,
+    git_project,
+    photo,
+    photos_of,
+    printed,
+    replace,
+    repro,
+    succeed,
+    write_files,
+)
 from dependencies import recording, surprises
-from kills import fingerprint
+from dvc_yaml import OUTPUTS
+from kills import MADE, fingerprint
+from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, SPLIT
+from pawprint.base.columns import IMAGES, SPLIT, SPLITS
 from pawprint.base.files import pack
 from pawprint.base.tables import read_table
+from pawprint.base.yaml_file import read_yaml
 from pawprint.given.archive import members, open_archive, read_member
-from stages import clean, features
 
 PHOTOS = 81
 CAT, DOG = "drawn/train/cats/cat.0002.jpg", "drawn/train/dogs/dog.0003.jpg"
@@ -159,18 +178,6 @@ def test_edit_runs_decodes_and_embeds_what_it_decides_and_no_more(tiny_copy, nam
     assert count("features: (.*) images computed", printed) == edit.embedded
     for stage in ran:
         assert surprises(project, stage, records / f"{stage}.txt") == set()
-    if 0 < edit.decoded < PHOTOS:
-        check_from_nothing(project)
-
-
-def check_from_nothing(project: Path) -> None:
-    """Check that outputs with reused rows equal those of a run that cannot reuse anything."""
-    before = fingerprint(project, ["data/clean", "data/features"])
-    (project / paths.LOCK).unlink()
-    with contextlib.chdir(project):
-        clean.main()
-        features.main()()
-    assert fingerprint(project, ["data/clean", "data/features"]) == before
 
 
 RESULTS = ["data/outputs", "models/network", "models/served", "plots/predictions.csv"]
@@ -198,3 +205,81 @@ def check_against_forced(project: Path) -> None:
     found = fingerprint(project, RESULTS)
     repro(project, "--force", "evaluate")
     assert fingerprint(project, RESULTS) == found
+
+
+NAMES = [f"{label}/{number:02}.jpg" for label in ("cat", "dog") for number in range(30)]
+# Its sides are so long that a JPEG is decoded at half its size.
+LARGE = encode(Image.open(io.BytesIO(photo(99))).resize((400, 400)))
+
+
+def names_and_formats(project: Path) -> None:
+    """Rename a photo and a folder, add an unlabelled photo, and save one as PNG in its place."""
+    folder = project / "photos"
+    (folder / "cat/03.jpg").rename(folder / "cat/renamed.jpg")
+    (folder / "cat").rename(folder / "kitten")
+    write_files(folder, {"unlabelled/1.jpg": photo(100)})
+    Image.open(io.BytesIO(LARGE)).save(folder / "dog/large.jpg", "PNG")
+
+
+def columns(project: Path) -> None:
+    """Write a table with a split, a group and a site for each photo."""
+    rows = ["file_name,label,split,group,site\n"]
+    for number, path in enumerate(sorted(project.glob("photos/*/*"))):
+        label, split = path.parent.name, (*SPLITS, "train", "train")[number % 5]
+        rows.append(f"{label}/{path.name},{label},{split},{number // 10},{'ab'[number % 2]}\n")
+    write_files(project / "photos", {"metadata.csv": "".join(rows)})
+
+
+def cell_and_row(project: Path) -> None:
+    replace(project / "photos/metadata.csv", "kitten/05.jpg,kitten", "kitten/05.jpg,dog")
+    kept = read_table(project / paths.SPLIT_CSV, SPLIT).set_index("path")["pixels_sha256"]
+    row = f"kitten/gone.jpg,dog,{kept['kitten/06.jpg']}"
+    write_files(project, {"labels.csv": f"path,label,pixels_sha256\n{row}\n"})
+
+
+def recipe(project: Path) -> None:
+    commit(project, "Before the recipe")
+    printed(project, "recipes", "use", "three-classes")
+    change(project, "{train_extract: {class_weight: null}, train_finetune: {epochs: {number: 2}}}")
+
+
+# A param of each section but those of the recipe.
+FIRST = "{clean: {bits: 12}, split: {seed: 2}, calibrate: {max_error: 0.4}}"
+SECOND = "{model: {resize: pad}, hardware: {threads: 1}, augment: {views: 3}, head: {dropout: 0.5}}"
+STEPS = (names_and_formats, columns, cell_and_row, params(FIRST), params(SECOND), recipe)
+
+
+@pytest.mark.slow
+def test_each_edit_gives_what_a_new_project_gives(tmp_path):
+    changes = FROZEN.replace("../images.zip", "photos")
+    project = git_project(tmp_path / "project", f"{changes}{OFFLINE}clean: {{labels: auto}}")
+    write_files(project / "photos", photos_of(NAMES) | {"dog/large.jpg": LARGE})
+    succeed("dvc", "add", "photos", cwd=project)
+    repro(project)
+    commit(project, "First")
+    first = made(project)
+    for number, edit in enumerate(STEPS):
+        edit(project)
+        new = without_results(project, tmp_path / f"new {number}")
+        with ThreadPoolExecutor(2) as pool:
+            [*pool.map(repro, (project, new))]
+        assert made(project) == made(new)
+    succeed("git", "checkout", "-qf", "HEAD~1", cwd=project)
+    succeed("dvc", "checkout", "-q", cwd=project)
+    assert repro(project) == []
+    assert made(project) == first
+
+
+def without_results(project: Path, copy: Path) -> Path:
+    """Return a copy of a project in which nothing can be reused but the pre-trained network."""
+    shutil.copytree(project, copy, symlinks=True)
+    stages = {"backbone": read_yaml(copy / paths.LOCK)["stages"]["backbone"]}
+    results = {path for stage in set(OUTPUTS) - {"backbone"} for path in OUTPUTS[stage]}
+    for path in map(copy.joinpath, (".dvc/cache", ".dvc/tmp", *results)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    (copy / paths.LOCK).write_text(json.dumps({"schema": "2.0", "stages": stages}))
+    return copy
+
+
+def made(project: Path) -> tuple[object, ...]:
+    return read_yaml(project / paths.LOCK), fingerprint(project, MADE[:-1])

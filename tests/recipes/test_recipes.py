@@ -10,6 +10,7 @@ from pawprint.base.files import pack
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands.export_formats import keras_model
 from pawprint.commands.params_file import flat, read_recipe, recipe_names, recipe_values, set_values
+from pawprint.commands.recipes import DATA, use_recipe
 from pawprint.network.hardware import keras
 from pawprint.network.store import ITSELF, Shard
 from pawprint.pipeline.params.model import load_params
@@ -102,16 +103,35 @@ def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
     assert "petimages-224" in result.stderr.splitlines()[-1]
 
 
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipe_keeps_what_describes_data_and_names_what_differs(tmp_path, name):
+    own = {"fetch.source": "photos", "clean.several_labels": True, "clean.bits": 12}
+    text = set_values(PARAMS, own | {"split.test_fraction": 0.3, "clean.rule": "jfif"})
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    git_init(tmp_path)
+    commit(tmp_path, "Params")
+    kept = use_recipe(tmp_path, name)
+    before, after = flat(text), flat((tmp_path / "params.yaml").read_text(encoding="utf-8"))
+    assert all(after[key] == value for key, value in before.items() if key.startswith(DATA))
+    assert {*kept} == {
+        key for key, value in flat(read_recipe(name)).items() if after.get(key) != value
+    }
+
+
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
-    params = tmp_path / "params.yaml"
+    params, use = tmp_path / "params.yaml", ("recipes", "use", "filtered-160")
     params.write_text(set_values(PARAMS, {"split.seed": 7}), encoding="utf-8")
     git_init(tmp_path)
     commit(tmp_path, "Params")
-    printed(tmp_path, "recipes", "use", "filtered-160")
+    assert "kept your split.validation_fraction, split.test" in printed(tmp_path, *use)
     written = params.read_text(encoding="utf-8")
     assert load_params(params).model.image_size == 160
     assert load_params(params).split.seed == 7
     assert written.count("#") == PARAMS.count("#")
+    commit(tmp_path, "Recipe")
+    assert "kept" not in printed(tmp_path, *use, "--data")
+    written = params.read_text(encoding="utf-8")
+    assert load_params(params).split.test_fraction == 0.1
     line = complaint(tmp_path, "recipes", "use", "petimages-224")
     assert line.startswith("params.yaml: cannot overwrite uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
