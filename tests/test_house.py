@@ -34,8 +34,8 @@ EXCEPTIONS = {
         "first_of_bursts left_out make_project track"
     ),
     "export export_formats export_page litert_model": (
-        "HeadWeights IMAGENET ONNX PACKAGES Params describe_score keras "
-        "load_backbone load_model load_params save_model with_features with_head"
+        "HeadWeights IMAGENET KerasNetwork ONNX PACKAGES Params describe_score keras "
+        "load_model load_params save_model with_features with_head"
     ),
     "candidates try_": "AUTO PACKAGES Params Resize WIDTHS check_content trials",
     "groups photos": "USUAL_C data_uri fit_regressions standardise",

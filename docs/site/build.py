@@ -21,6 +21,7 @@ NAVIGATION = {
     "Start": ["tutorial", "install", "costs"],
     "Train": [
         "images",
+        "splits",
         "several-labels",
         "boxes",
         "app",

@@ -25,8 +25,7 @@ from distributed import Client, Future, get_worker, wait
 from distributed.scheduler import KilledWorker
 
 from pawprint.base.errors import InputError, name_some, printable, reason, without_secrets
-from pawprint.base.package import DISTRIBUTION, installed_version
-from pawprint.base.threads import architecture
+from pawprint.base.package import DISTRIBUTION, architecture, installed_version
 
 AHEAD = 1000  # maximum number of tasks submitted ahead
 # Packages that affect the bytes of results, or that serialise functions and results.

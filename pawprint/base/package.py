@@ -1,6 +1,7 @@
-"""Find the package and its version, how others install it, and the files that projects get."""
+"""Find the package, its version and processor, how others install it, and what projects get."""
 
 import json
+import platform
 import re
 import sys
 from collections.abc import Iterable
@@ -86,6 +87,11 @@ def installed_version() -> str | None:
     """Return the package's version, or None in a repository in which it is not installed."""
     package = installed()
     return None if package is None else package.version
+
+
+def architecture() -> str:
+    """Return the processor's architecture, such as x86_64. Another one computes other last bits."""
+    return platform.machine().replace("AMD64", "x86_64")  # Windows has another name
 
 
 def requirement(extras: str = "") -> str | None:

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import os
-import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,11 +32,6 @@ def count_cores() -> int:
         time, period = map(int, CGROUP.read_text("ascii").split())
         cores = min(cores, math.ceil(time / period))
     return cores
-
-
-def architecture() -> str:
-    """Return the processor's architecture, such as x86_64. Another one computes other last bits."""
-    return platform.machine().replace("AMD64", "x86_64")  # Windows has another name
 
 
 AHEAD = 64  # maximum number of results computed ahead of the caller

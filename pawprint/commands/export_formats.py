@@ -30,7 +30,7 @@ from pawprint.model.served_model import is_mirrored
 from pawprint.model.unknown_score import Detector
 from pawprint.network.hardware import keras
 from pawprint.network.heads import HeadWeights
-from pawprint.network.keras_backbone import load_backbone
+from pawprint.network.keras_backbone import KerasNetwork
 from pawprint.network.keras_model import load_model, save_model, with_features
 from pawprint.network.training import with_head
 from pawprint.pipeline.params.model import Params
@@ -148,7 +148,7 @@ def keras_model(folder: Path, params: Params) -> keras.Model:
     if (folder / paths.TRAINED_MODEL).exists():
         return load_model(folder / paths.TRAINED_MODEL)
     if (folder / paths.NO_BACKBONE).exists():
-        network = load_backbone(params.model, params.weights.in_folder(folder))
+        network = KerasNetwork(params.model, params.weights.in_folder(folder)).backbone
     else:
         network = load_model(folder / paths.BACKBONE)
     head = HeadWeights.read(folder / paths.HEAD)

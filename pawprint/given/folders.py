@@ -546,7 +546,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     )
     if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
         yield (
-            f"named like splits but not used as splits: {name_some(unused)}; docs/images.md "
+            f"named like splits but not used as splits: {name_some(unused)}; docs/splits.md "
             "explains which names are used"
         )
     paths = defaultdict(list)

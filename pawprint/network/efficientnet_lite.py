@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,7 +23,8 @@ import openvino
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import digest
 from pawprint.network.openvino_blocks import Maps, block_statistics, choose_ends
-from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model
+from pawprint.network.weights_file import require_source, verified_sha256
+from pawprint.pipeline.params.model import IMAGENET, PACKAGES, Model, Weights
 
 VERSION = "0.1.0"  # of each package
 # Each stage has a kernel size, the stride of its first block, channels, blocks, and an expansion.
@@ -186,29 +187,38 @@ def as_in_keras(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
     ]
 
 
-def build_extractor(model: Model, arrays: Sequence[np.ndarray]) -> tuple[openvino.Model, list[str]]:
-    """Build a network from pixels to features out of the arrays; also return its output names.
+class LiteNetwork:
+    """A network of arrays, of which nothing is fine-tuned."""
 
-    Pixels are uint8 `(batch, size, size, 3)`, and the arrays come from `read_weights`. The float32
-    outputs have the same order and columns as the outputs of `build_extractor` in
-    keras_backbone.py without a cut.
-    """
-    size = model.image_size
-    pixels = operations.parameter([-1, size, size, 3], np.uint8)
-    network = blocks(model.backbone)
-    ends = _block_ends(pixels, network, iter(arrays))
-    last = ends[-1]
-    features = {}
-    if model.features != "last":
-        features["blocks"] = block_statistics(_chosen(network, ends, size))
-    means = operations.reduce_mean(last, [2, 3]).output(0)
-    features["top"] = means
-    if model.pooling != "average":
-        in_rows = operations.transpose(last, [0, 2, 3, 1])
-        width = math.prod(length.get_length() for length in list(last.partial_shape)[1:])
-        features["top"] = operations.reshape(in_rows, [-1, width], False).output(0)
-        features["means"] = means
-    return openvino.Model([*features.values()], [pixels]), [*features]
+    backbone = None
+
+    def __init__(self, model: Model, weights: Weights) -> None:
+        require_source(weights)
+        self.arrays = read_weights(model.backbone, weights.source)
+        self.weights_sha256 = verified_sha256(as_in_keras(self.arrays), model, weights)
+
+    def network(self, model: Model) -> tuple[openvino.Model, list[str]]:
+        """Build the network.
+
+        Its outputs have the same order and columns as the outputs of `build_extractor` in
+        keras_backbone.py without a cut.
+        """
+        size = model.image_size
+        pixels = operations.parameter([-1, size, size, 3], np.uint8)
+        network = blocks(model.backbone)
+        ends = _block_ends(pixels, network, iter(self.arrays))
+        last = ends[-1]
+        features = {}
+        if model.features != "last":
+            features["blocks"] = block_statistics(_chosen(network, ends, size))
+        means = operations.reduce_mean(last, [2, 3]).output(0)
+        features["top"] = means
+        if model.pooling != "average":
+            in_rows = operations.transpose(last, [0, 2, 3, 1])
+            width = math.prod(length.get_length() for length in list(last.partial_shape)[1:])
+            features["top"] = operations.reshape(in_rows, [-1, width], False).output(0)
+            features["means"] = means
+        return openvino.Model([*features.values()], [pixels]), [*features]
 
 
 def _block_ends(

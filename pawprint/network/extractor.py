@@ -16,12 +16,12 @@ from pawprint.base.errors import InputError, printable, reason, silent_stderr
 from pawprint.base.files import read_bytes
 from pawprint.base.runtime import compile_for_cpu
 from pawprint.network import efficientnet_lite
-from pawprint.network.weights_file import FILE, arrays_sha256, onnx_file, require_file, verify
-from pawprint.pipeline.params.model import IMAGENET, ONNX, PACKAGES, Model, Onnx, Weights
+from pawprint.network.weights_file import require_file
+from pawprint.pipeline.params.model import ONNX, PACKAGES, Model, Onnx, Weights
 
 if TYPE_CHECKING:
     from pawprint.network.hardware import keras
-
+    from pawprint.network.keras_backbone import KerasNetwork
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
 # The marker that ONNX Runtime uses for weights at a memory address, from which OpenVINO would read:
@@ -140,6 +140,29 @@ def _require_features(network: openvino.Model, size: int) -> None:
         )
 
 
+class OnnxNetwork:
+    """A network in an ONNX file, which is downloaded if the weights have a URL.
+
+    Raises InputError if it is missing or its hash does not match.
+    """
+
+    weights_sha256 = None
+    backbone = None
+
+    def __init__(self, weights: Weights) -> None:
+        self.path = Path(weights.source)
+        if "://" in weights.source:
+            from pawprint.base.download import download  # slow, and few sources are URLs
+
+            self.path = download(weights.source, weights.sha256, "weights.source")
+        expected = "the path or URL of a file, because model.backbone is onnx"
+        require_file(self.path, weights, expected)
+
+    def network(self, model: Model) -> tuple[openvino.Model, list[str]]:
+        """Read the network, which does not have blocks."""
+        return read_onnx(self.path, model), ["top"]
+
+
 class Extractor(NamedTuple):
     """A network, the names of its outputs, and the hash of its weights (None for an ONNX file).
 
@@ -148,8 +171,8 @@ class Extractor(NamedTuple):
 
     network: openvino.Model
     outputs: list[str]
-    weights_sha256: str | None = None
-    backbone: "keras.Model | None" = None
+    weights_sha256: str | None
+    backbone: "keras.Model | None"
 
 
 def needs_keras(model: Model, weights: Weights) -> bool:
@@ -168,34 +191,27 @@ def needs_keras(model: Model, weights: Weights) -> bool:
 def load_extractor(model: Model, weights: Weights) -> Extractor:
     """Return the extractor for these params.
 
+    Each kind of network is a class. It loads and checks the weights, and then builds the network.
     Raises InputError if the weights are wrong or the params do not fit the backbone.
     """
-    if needs_keras(model, weights):
-        # Importing this module starts TensorFlow, which takes seconds.
-        from pawprint.network.keras_backbone import convert_backbone, weights_sha256
-
-        network, outputs, backbone = convert_backbone(model, weights)
-        extractor = Extractor(network, outputs, weights_sha256(backbone), backbone)
-    elif model.backbone == ONNX:
-        extractor = Extractor(read_onnx(onnx_file(weights), model), ["top"])
-    else:
-        extractor = _of_arrays(model, weights)
-    if model.features == "blocks" and "blocks" not in extractor.outputs:
+    kind = _find_kind(model, weights)
+    network, outputs = kind.network(model)
+    if model.features == "blocks" and "blocks" not in outputs:
         raise InputError(
             f"model.features: expected auto or last, because {model.backbone} does not have any "
             "blocks. Received: blocks"
         )
-    return extractor
+    return Extractor(network, outputs, kind.weights_sha256, kind.backbone)
 
 
-def _of_arrays(model: Model, weights: Weights) -> Extractor:
-    """Build the extractor of an EfficientNet-Lite from the arrays of its weights."""
-    name = model.backbone
-    source, sha256 = weights.source, weights.sha256
-    if source != IMAGENET:
-        require_file(Path(source), sha256, source, FILE)
-    arrays = efficientnet_lite.read_weights(name, source)
-    found = arrays_sha256(efficientnet_lite.as_in_keras(arrays))
-    if source == IMAGENET and sha256:
-        verify(sha256, found, f"the weights {source} for {name}")
-    return Extractor(*efficientnet_lite.build_extractor(model, arrays), found)
+def _find_kind(
+    model: Model, weights: Weights
+) -> "OnnxNetwork | efficientnet_lite.LiteNetwork | KerasNetwork":
+    if model.backbone == ONNX:
+        return OnnxNetwork(weights)
+    if needs_keras(model, weights):
+        # Importing this module starts TensorFlow, which takes seconds.
+        from pawprint.network.keras_backbone import KerasNetwork
+
+        return KerasNetwork(model, weights)
+    return efficientnet_lite.LiteNetwork(model, weights)

@@ -26,7 +26,8 @@ from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
 from pawprint.base.files import md5, md5_of
 from pawprint.base.labels import UNLABELLED
-from pawprint.base.threads import architecture, map_items, track
+from pawprint.base.package import architecture
+from pawprint.base.threads import map_items, track
 from pawprint.given.archive import Archive, is_jpeg
 from pawprint.network import store
 from pawprint.network.augmentation import draw_view

@@ -10,7 +10,7 @@ from pawprint.base.errors import InputError, NoWeightsError, reason
 from pawprint.network import keras_model
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.keras_model import cut_index, first_trained, with_blocks
-from pawprint.network.weights_file import FILE, arrays_sha256, require_file, verify
+from pawprint.network.weights_file import require_source, verified_sha256
 from pawprint.pipeline.params.model import IMAGENET, Model, Weights
 
 
@@ -79,44 +79,29 @@ def _weights_problem(
     return NoWeightsError(f"no weights on this computer: {message}")
 
 
-def load_backbone(model: Model, weights: Weights) -> keras.Model:
-    """Return an application with its weights.
+class KerasNetwork:
+    """A backbone that Keras builds.
 
-    `weights.sha256` is the hash of a file. For the sources `imagenet` and `none`, it is either None
-    or the expected `weights_sha256`. Raises InputError if a hash does not match or the file is
-    missing, and for the same reasons as `application`.
+    `weights.sha256` is the hash of a file. For the sources `imagenet`, which Keras downloads to its
+    cache, and `none`, it is either None or the expected `weights_sha256`. Raises InputError if a
+    hash does not match or the file is missing, and for the same reasons as `application`.
     """
-    options = (model.backbone, model.alpha, model.image_size)
-    source, sha256 = weights.source, weights.sha256
-    if source not in (IMAGENET, "none"):
-        require_file(Path(source), sha256, source, FILE)
-        return application(*options, Path(source))
-    network = application(*options, IMAGENET if source == IMAGENET else None)
-    if sha256:
-        verify(sha256, weights_sha256(network), f"the weights {source} for {model.backbone}")
-    return network
 
+    def __init__(self, model: Model, weights: Weights) -> None:
+        make_deterministic(seed=0)
+        require_source(weights)
+        source = None if weights.source == "none" else weights.source
+        self.backbone = application(model.backbone, model.alpha, model.image_size, source)
+        self.weights_sha256 = verified_sha256(self.backbone.get_weights(), model, weights)
 
-def weights_sha256(network: keras.Model) -> str:
-    """Return the `arrays_sha256` of a network's weights in the order of `get_weights`."""
-    return arrays_sha256(network.get_weights())
-
-
-def convert_backbone(
-    model: Model, weights: Weights
-) -> tuple[openvino.Model, list[str], keras.Model]:
-    """Return the extractor for these params, the names of its outputs, and the backbone.
-
-    For `imagenet`, Keras downloads the weights to its cache. Raises InputError if the params do not
-    fit the backbone, and for the same reasons as `load_backbone`.
-    """
-    make_deterministic(seed=0)
-    backbone = load_backbone(model, weights)
-    first = first_trained(model, backbone)
-    cut = None if first is None else cut_index(backbone, first)
-    whole = backbone if model.features == "last" else with_blocks(backbone)
-    built, outputs = build_extractor(model.backbone, whole, model.pooling, cut)
-    return keras_model.convert(built), outputs, backbone
+    def network(self, model: Model) -> tuple[openvino.Model, list[str]]:
+        """Build the network, with the maps at the cut if layers are fine-tuned."""
+        backbone = self.backbone
+        first = first_trained(model, backbone)
+        cut = None if first is None else cut_index(backbone, first)
+        whole = backbone if model.features == "last" else with_blocks(backbone)
+        built, outputs = build_extractor(model.backbone, whole, model.pooling, cut)
+        return keras_model.convert(built), outputs
 
 
 def build_extractor(

@@ -8,13 +8,20 @@ import numpy as np
 
 from pawprint.base.errors import InputError, without_secrets
 from pawprint.base.files import digest, pointer_at
-from pawprint.pipeline.params.model import Weights
+from pawprint.pipeline.params.model import IMAGENET, Model, Weights
 
-FILE = "imagenet, none or a path to a file"  # the expected values of the source
+WITHOUT_FILE = (IMAGENET, "none")  # sources whose arrays have the expected hash
 
 
-def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
-    """Raise InputError if the file `source` is missing or its hash does not match."""
+def require_source(weights: Weights) -> None:
+    """Raise InputError if the source is a file that is missing or whose hash does not match."""
+    if weights.source not in WITHOUT_FILE:
+        require_file(Path(weights.source), weights, "imagenet, none or a path to a file")
+
+
+def require_file(path: Path, weights: Weights, expected: str) -> None:
+    """Raise InputError if the file of the weights is missing or its hash does not match."""
+    source = weights.source
     if found := pointer_at(path):
         raise InputError(f"weights.source: {source}: expected {expected}. Received: {found}.")
     if not path.is_file():
@@ -22,24 +29,15 @@ def require_file(path: Path, sha256: str | None, source: str, expected: str) -> 
             f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
             "not a file."
         )
-    verify(sha256, digest(path), source)
+    _verify(weights, digest(path), source)
 
 
-def onnx_file(weights: Weights) -> Path:
-    """Return the path of the ONNX file for these weights, downloading it if they have a URL.
-
-    Raises InputError if it is missing or its hash does not match.
-    """
-    source = weights.source
-    sha256 = weights.sha256
-    path = Path(source)
-    if "://" in source:
-        from pawprint.base.download import download  # slow, and few sources are URLs
-
-        path = download(source, sha256, "weights.source")
-    expected = "the path or URL of a file, because model.backbone is onnx"
-    require_file(path, sha256, source, expected)
-    return path
+def verified_sha256(arrays: Iterable[np.ndarray], model: Model, weights: Weights) -> str:
+    """Return the `arrays_sha256`. Raises InputError if the params expect another one."""
+    found = arrays_sha256(arrays)
+    if weights.source in WITHOUT_FILE and weights.sha256:
+        _verify(weights, found, f"the weights {weights.source} for {model.backbone}")
+    return found
 
 
 def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
@@ -54,10 +52,10 @@ def arrays_sha256(arrays: Iterable[np.ndarray]) -> str:
     return found.hexdigest()
 
 
-def verify(expected: str | None, actual: str, name: str) -> None:
+def _verify(weights: Weights, actual: str, name: str) -> None:
     """Raise InputError if the hash of the weights called `name` is not the expected one."""
-    if expected != actual:
+    if weights.sha256 != actual:
         raise InputError(
-            f"weights.sha256: expected the hash of {name}. Received: {expected or 'null'}, but the "
-            f"actual hash is {actual}. Set this hash if these are the right weights."
+            f"weights.sha256: expected the hash of {name}. Received: {weights.sha256 or 'null'}, "
+            f"but the actual hash is {actual}. Set this hash if these are the right weights."
         )

@@ -19,12 +19,7 @@ from pawprint.network.efficientnet_lite import VARIANTS, packaged_file
 from pawprint.network.extractor import load_extractor, needs_keras
 from pawprint.network.hardware import keras
 from pawprint.network.heads import OUTPUTS, HeadWeights, on_features
-from pawprint.network.keras_backbone import (
-    application,
-    build_extractor,
-    load_backbone,
-    weights_sha256,
-)
+from pawprint.network.keras_backbone import KerasNetwork, application, build_extractor
 from pawprint.network.keras_model import (
     cut_index,
     first_trained,
@@ -32,6 +27,7 @@ from pawprint.network.keras_model import (
     preprocessing,
     with_blocks,
 )
+from pawprint.network.weights_file import arrays_sha256
 from pawprint.pipeline.params.model import PACKAGES, Head, Model, Weights, load_params
 from stages import backbone as stage
 
@@ -87,7 +83,7 @@ def test_features_of_frozen_layers_are_those_of_keras(name, size, pooling, featu
     extractor = load_extractor(model, PUBLISHED)
     assert extractor.backbone is None
     backbone = application(name, None, size, "imagenet")
-    assert extractor.weights_sha256 == weights_sha256(backbone)
+    assert extractor.weights_sha256 == arrays_sha256(backbone.get_weights())
     with in_float64():
         exact = application(name, None, size, "imagenet")
         whole = exact if features == "last" else with_blocks(exact)
@@ -106,11 +102,11 @@ def test_features_of_frozen_layers_are_those_of_keras(name, size, pooling, featu
 def test_weights_are_those_of_the_package_wherever_its_file_lies_and_give_the_same_bytes(tmp_path):
     path, of_keras = tmp_path / "elsewhere.bin", tmp_path / "saved.weights.h5"
     path.symlink_to(packaged_file(NAME))
-    network = load_backbone(frozen(), PUBLISHED)
-    network.save_weights(of_keras)
+    network = KerasNetwork(frozen(), PUBLISHED)
+    network.backbone.save_weights(of_keras)
     of_file, saved = (Weights(source=str(each), sha256=digest(each)) for each in (path, of_keras))
     for weights in (of_file, saved):
-        assert weights_sha256(load_backbone(frozen(), weights)) == weights_sha256(network)
+        assert KerasNetwork(frozen(), weights).weights_sha256 == network.weights_sha256
     written = set()
     for weights in (PUBLISHED, of_file):
         extractor = load_extractor(frozen(), weights)
@@ -163,7 +159,7 @@ def test_package_with_another_file_is_refused(tmp_path, monkeypatch):
     (info / "RECORD").write_text(f"{file},,\n")
     monkeypatch.syspath_prepend(tmp_path)
     with refused(f"{tmp_path / file}: expected weights for {NAME}", VARIANTS[NAME].sha256):
-        load_backbone(frozen(), PUBLISHED)
+        KerasNetwork(frozen(), PUBLISHED)
 
 
 def write_params(fine_tune_at: str) -> None:

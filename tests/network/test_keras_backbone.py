@@ -10,8 +10,9 @@ from networks import model_params, sample_backbone
 from pawprint.base import paths
 from pawprint.base.files import digest
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.keras_backbone import load_backbone, weights_sha256
+from pawprint.network.keras_backbone import KerasNetwork
 from pawprint.network.keras_model import load_model
+from pawprint.network.weights_file import arrays_sha256
 from pawprint.pipeline.params.model import Weights
 from stages import backbone
 
@@ -24,16 +25,16 @@ def test_no_weights_are_random_ones_that_are_always_the_same():
     for _ in range(2):
         keras.utils.clear_session()  # as in a new process
         make_deterministic(0)
-        network = load_backbone(NETWORK, Weights(source="none", sha256=None))
-        hashes.append(weights_sha256(network))
+        network = KerasNetwork(NETWORK, Weights(source="none", sha256=None))
+        hashes.append(network.weights_sha256)
     assert hashes[0] == hashes[1]
-    assert network.get_layer("Conv1").kernel.numpy().std() > 0
+    assert network.backbone.get_layer("Conv1").kernel.numpy().std() > 0
 
 
 @pytest.mark.parametrize("sha256", [None, "f" * 64])
 def test_file_needs_its_hash_which_the_message_gives(sha256):
     with refused("weights.sha256: expected ", SAMPLE_SHA256):
-        load_backbone(NETWORK, Weights(source=str(SAMPLE_WEIGHTS), sha256=sha256))
+        KerasNetwork(NETWORK, Weights(source=str(SAMPLE_WEIGHTS), sha256=sha256))
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
@@ -48,13 +49,13 @@ def test_file_that_holds_no_weights_is_named(tmp_path, content, parts):
     file = tmp_path / "weights.h5"
     file.write_text(content)
     with refused(*parts):
-        load_backbone(NETWORK, Weights(source=str(file), sha256=digest(file)))
+        KerasNetwork(NETWORK, Weights(source=str(file), sha256=digest(file)))
 
 
 def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
     for source in ("no/such.h5", "https://me:secret@example.org/weights.h5"):
         with refused("weights.source: expected imagenet, none or ") as error:
-            load_backbone(NETWORK, Weights.model_construct(source=source, sha256=None))
+            KerasNetwork(NETWORK, Weights.model_construct(source=source, sha256=None))
         assert "secret" not in str(error.value)
 
 
@@ -69,7 +70,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size(keras_home, m
     monkeypatch.chdir(keras_home)
     backbone.main()
     expected = sample_backbone()
-    assert f"set weights.sha256: {weights_sha256(expected)}" in capsys.readouterr().out
+    assert f"set weights.sha256: {arrays_sha256(expected.get_weights())}" in capsys.readouterr().out
     written = load_model(paths.BACKBONE)
     assert written.input_shape == (None, 150, 150, 3)
     for weight, of_file in zip(written.get_weights(), expected.get_weights(), strict=True):
@@ -79,7 +80,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size(keras_home, m
 def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(keras_home):
     """For this width, there are only weights for 224 pixels."""
     with refused("_1.4_224_no_top.h5", "models/ of KERAS_HOME") as error:
-        load_backbone(NETWORK.model_copy(update={"alpha": 1.4, "image_size": 160}), IMAGENET)
+        KerasNetwork(NETWORK.model_copy(update={"alpha": 1.4, "image_size": 160}), IMAGENET)
     assert "secret" not in str(error.value)
     assert not [path for path in (keras_home / "models").rglob("*") if path.is_file()]
 

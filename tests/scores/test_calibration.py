@@ -60,13 +60,16 @@ def test_rules_do_not_depend_on_the_last_bits_of_logits():
 
 
 @pytest.mark.parametrize("copies", [1, 4])
-@pytest.mark.parametrize(("temperature", "low", "high"), [(1.0, 0, 0.08), (2.0, 0.95, 1)])
+@pytest.mark.parametrize(
+    ("temperature", "draws", "low", "high"),
+    [pytest.param(1.0, 100, 0, 0.08, marks=pytest.mark.slow), (2.0, 5, 1, 1)],
+)
 def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
-    temperature, low, high, copies
+    temperature, draws, low, high, copies
 ):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 6, (788, 1))
-    drawn = (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int)
+    drawn = (rng.random((draws, 788)) < expit(logits[:, 0] / temperature)).astype(int)
     groups = np.arange(788).repeat(copies)
     applied = [
         significant_temperature(actual[groups], logits[groups], groups) != 1 for actual in drawn
@@ -144,6 +147,7 @@ def drawn(rng: np.random.Generator, classes: int, number: int) -> Logits:
     return Logits(actual, logits, np.zeros(number))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "recall"), [(2, 0.95), (5, 0.8), (5, 0.95)])
 def test_named_class_is_never_found_less_often_and_as_often_as_promised(classes, recall):
     """With few images, a higher threshold may seem to be better."""
@@ -200,6 +204,7 @@ def draw(rng: np.random.Generator, images: int) -> tuple[np.ndarray, np.ndarray]
     return expit(margin), rng.random(images) < error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [100, 500, 5000])
 def test_more_than_the_error_allowed_is_wrong_in_a_tenth_of_the_draws_at_most(images):
     rng = np.random.default_rng(images)

@@ -27,6 +27,7 @@ def test_bootstrap_interval_of_many_values_is_that_of_the_normal_distribution():
     assert mean_interval(values) == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1, 4])
 def test_interval_of_the_area_holds_it_as_often_as_it_says(gap):
     rng, is_positive, held = np.random.default_rng(0), np.arange(212) % 2 == 1, []
@@ -38,6 +39,7 @@ def test_interval_of_the_area_holds_it_as_often_as_it_says(gap):
     assert np.mean(held) >= 0.92
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "recalls", "weights", "alike"),
     [

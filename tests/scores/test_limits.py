@@ -124,24 +124,24 @@ def drawn_run(
 
 
 @pytest.mark.parametrize(
-    ("images", "errors", "low", "high"),
+    ("images", "errors", "draws", "low", "high"),
     [
-        ([100] * 3, [0.1] * 3, 0, 0.05),
-        ([50] * 10, [0.2] * 10, 0, 0.05),
-        ([50] * 20, [0.2] * 20, 0, 0.05),
-        ([50] * 10, [0.3] + [0.1] * 9, 0.6, 1),
-        ([200] * 9 + [8], [0.3] + [0.1] * 9, 0.9, 1),
+        *(
+            pytest.param([n] * classes, [error] * classes, 60, 0, 0.05, marks=pytest.mark.slow)
+            for n, classes, error in ((100, 3, 0.1), (50, 10, 0.2), (50, 20, 0.2))
+        ),
+        ([50] * 10, [0.3] + [0.1] * 9, 10, 0.6, 1),
+        ([200] * 9 + [8], [0.3] + [0.1] * 9, 10, 0.9, 1),  # beside a tiny one
     ],
-    ids=["3 alike", "10 alike", "20 alike", "a weak one", "a weak one beside a tiny one"],
 )
-def test_worst_of_classes_that_are_alike_is_due_to_chance(images, errors, low, high):
+def test_worst_of_classes_that_are_alike_is_due_to_chance(images, errors, draws, low, high):
     run, rng = run_of(), np.random.default_rng(0)
-    runs = [drawn_run(run, rng, images, errors) for _ in range(60)]
+    runs = [drawn_run(run, rng, images, errors) for _ in range(draws)]
     weak = [limits.weak_class(each) for each in runs]
     shown = [each.sentence for each in weak if each.size.is_shown]
     if low:
         shown = [sentence for sentence in shown if sentence.startswith("A recall of 0 ")]
-    assert 60 * low <= len(shown) <= 60 * high
+    assert draws * low <= len(shown) <= draws * high
     confused = [limits.confused_classes(each) for each in runs]
     assert sum(each.size.is_shown for each in confused if each) <= 3
 
@@ -219,6 +219,7 @@ def test_class_of_files_of_its_own_is_known_by_them(name, seen, values):
         assert bool(of_crops) == (is_found and name != "width")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("classes", "groups", "photos"), [(2, 12, 1), (2, 11, 5), (50, 12, 1)])
 def test_files_that_tell_a_class_by_chance_are_not_a_shortcut(classes, groups, photos):
     rng, run, known = np.random.default_rng(0), run_of(), 0

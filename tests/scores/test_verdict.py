@@ -44,6 +44,7 @@ def test_interval_holds_the_true_difference_as_often_as_it_says():
     assert 0.94 <= np.mean(held) <= 0.998
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("runs", "of_group"),
     [(1, 5), *(pytest.param(runs, 1, marks=pytest.mark.extended) for runs in (1, 4))],
