@@ -61,7 +61,7 @@ def apply_labels(
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
     detail = detail.mask(is_none, f"its label in labels.csv is {NEITHER}")
     reason = np.where(is_none, "label_none", UNLABELLED)
-    without_label = images.assign(path=images["path"].map(printable), reason=reason, detail=detail)
+    without_label = images.assign(reason=reason, detail=detail)
     usable, duplicates = without_duplicates(images.assign(label=labels)[detail == ""])
     known = {*considered["path"], *considered["pixels_sha256"]}
     why = dict(zip(rejected["path"], rejected["detail"]))
@@ -125,7 +125,7 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     detail = labels + of + twin["path"] + ", " + twin_labels
     rejected = pd.DataFrame(
         {
-            "path": images["path"][is_rejected].map(printable),
+            "path": images["path"][is_rejected],
             "label": images["label"][is_rejected],
             "reason": np.where(is_contradictory, "contradictory", "duplicate")[is_rejected],
             "detail": detail[is_rejected].map(printable),
@@ -168,7 +168,8 @@ def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame) -> Iterator[st
         both = cell_of([*labels_in(label), *labels_in(detail.rpartition(", ")[2])])
         yield (
             f"{counted(len(copies), 'photo')} with copies that have other labels: left out. Add a "
-            f"row with the right labels to {LABELS_CSV}, such as {path},{both} if all are right"
+            f"row with the right labels to {LABELS_CSV}, such as {printable(path)},{both} if all "
+            "are right"
         )
     if len(usable) and all(len(labels_in(cell)) == 1 for cell in usable["label"] if cell):
         yield (
