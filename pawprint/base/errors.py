@@ -78,16 +78,7 @@ def _shorten(line: str, length: int) -> str:
 
 def printable(name: str) -> str:
     r"""Escape control characters and invisible ones in a name, such as a newline as `\n`."""
-    return _ESCAPED.sub(_escape, name)
-
-
-def storable(name: str) -> str:
-    """Escape control characters in a name for a table. Otherwise, it still matches the file's."""
-    return CONTROL_CHARACTERS.sub(_escape, name)
-
-
-def _escape(match: re.Match) -> str:
-    return match[0].encode("unicode_escape").decode()
+    return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def name_some(names: Iterable[str], most: int = 5) -> str:
