@@ -47,6 +47,8 @@ from pawprint.given.user_tables import (
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean, Split
 from pawprint.pipeline.params.model import Model
+from pawprint.pipeline.params.section import describe_param_changes
+from pawprint.pipeline.recorded import Recorded
 
 
 def main() -> None:
@@ -95,6 +97,7 @@ def main() -> None:
         describe_groups(rows),
         "" if params.group else describe_single(rows.assign(label=by_stratum["label"])),
         *(f"{paths.SPLITS_CSV}: {line}" for line in describe_kept_splits(rows, kept_splits)),
+        describe_unused(params) if kept_splits else "",
     ]
     report("split", lines)
 
@@ -154,6 +157,15 @@ def describe_divided(near_duplicates: pd.DataFrame, pairs: int) -> str:
     """Return a line about pairs of near-duplicates in different splits, or "" without any."""
     found = f"{len(near_duplicates):,} near-duplicates, {counted(pairs, 'pair')} of them"
     return f"{found} in different splits; see {paths.NEAR_DUPLICATES_CSV}" if pairs else ""
+
+
+def describe_unused(params: Split) -> str:
+    """Return a line about params that have changed, but move no image in splits.csv, or ""."""
+    before = Recorded().params("split").get("split")
+    now = params.model_dump(include={"seed", "validation_fraction", "test_fraction"})
+    changed = describe_param_changes(before, before | now) if isinstance(before, dict) else []
+    what = f"no image in {paths.SPLITS_CSV} moves. To draw the splits again, remove its rows"
+    return f"split.{', split.'.join(changed)}: {what}" if changed else ""
 
 
 def describe_left_out(images: pd.DataFrame) -> str:

@@ -299,7 +299,7 @@ def show_label_suspects() -> None:
     )
     if row is not None:
         with explain_errors():
-            st.image(photos.large(row["path"]), row["path"])
+            st.image(photos.large(row["path"]), photos.plain(row["path"]))
 
 
 def show_unlabelled() -> None:

@@ -233,17 +233,23 @@ def _parse_json(content: bytes) -> Any:
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def pack(path: Path, contents: Iterable[tuple[str, bytes]], appends: bool = False) -> None:
-    """Write (member name, bytes) pairs to a zip in the given order, or append them to a file's end.
+def pack(path: Path, contents: Iterable[tuple[str, bytes | Path]], appends: bool = False) -> None:
+    """Write (member name, bytes or file) pairs to a zip in this order, or append them to its end.
 
-    Members are not compressed, because images already are. A name may occur twice.
+    Members are not compressed, because images already are. A name may occur twice. Only a part of a
+    file is in memory at once.
     """
     with warnings.catch_warnings(), zipfile.ZipFile(path, "a" if appends else "w") as archive:
         warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects such members
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
             member.create_system = 3  # always Unix, so that all systems write the same bytes
-            archive.writestr(member, data)
+            if isinstance(data, bytes):
+                archive.writestr(member, data)
+                continue
+            member.file_size = data.stat().st_size  # from 2 GB, the member needs another header
+            with open_binary(data) as file, naming(path), archive.open(member, "w") as out:
+                out.writelines(_parts_of(file, data))
 
 
 def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:

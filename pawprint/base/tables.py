@@ -35,6 +35,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
                 keep_default_na=False,
                 index_col=False,
                 encoding="utf-8",
+                lineterminator="\n",  # otherwise, a carriage return in a cell ends the row
             )
         if list(frame) != list(columns):
             raise ValueError(f"the columns {', '.join(map(str, frame))}")

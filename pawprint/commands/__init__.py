@@ -17,6 +17,7 @@ from pawprint.base.errors import printable
 from pawprint.base.files import writing
 
 TABLE = "table"  # the format for people
+BY_ROW = ("csv", "jsonl")  # formats that write each row as soon as it is ready
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
@@ -50,7 +51,8 @@ def open_output(path: Path | None, form: str) -> Iterator[TextIO]:
     """Create the file of --output, or return standard output, for text in a format.
 
     Each line is written as soon as it is printed, in UTF-8; only a table on standard output has the
-    terminal's encoding. Raises InputError if the file exists or cannot be written.
+    terminal's encoding. If the block fails, a file of rows that are complete one by one is kept.
+    Raises InputError if the file exists or cannot be written.
     """
     if path is None:
         if form != TABLE and isinstance(sys.stdout, io.TextIOWrapper):
@@ -59,8 +61,15 @@ def open_output(path: Path | None, form: str) -> Iterator[TextIO]:
             )
         yield sys.stdout
         return
-    with writing(path), path.open("x", 1, encoding="utf-8", newline="\n") as file:
-        yield file
+    with writing(path):
+        opened = path.open("x", 1, encoding="utf-8", newline="\n")
+        try:
+            with opened as file:
+                yield file
+        except BaseException:
+            if form not in BY_ROW or not path.stat().st_size:
+                path.unlink()
+            raise
 
 
 def align(rows: Iterable[Sequence[str]]) -> str:

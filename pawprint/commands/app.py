@@ -9,7 +9,9 @@ import sys
 from pawprint.base.errors import InputError
 from pawprint.base.package import PACKAGE, install_command, python_in
 
-LOCAL = ("127.0.0.1", "localhost", "::1")  # see server.allowedHosts in app/.streamlit/config.toml
+LOCAL = ("127.0.0.1", "localhost", "::1")  # a page of the web may have a name that leads here
+# On the command line, because variables and other config.toml take precedence over the app's own.
+PRIVATE = ("address=127.0.0.1", "enableCORS=true", "enableXsrfProtection=true")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +36,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not importlib.util.find_spec("streamlit"):
         raise InputError(f"app: streamlit is not installed. Run `{install_command('app')}`.")
     command = [*python_in(), "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
-    command.append(f"--server.port={arguments.port}")
-    if arguments.allow_host:
-        command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
-        # A proxy may send its own name only in the Origin header.
-        command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
-    else:
+    command += [f"--server.{option}" for option in (f"port={arguments.port}", *PRIVATE)]
+    command += [f"--server.allowedHosts={name}" for name in (*LOCAL, *arguments.allow_host)]
+    # A proxy may send its own name only in the Origin header.
+    command += [f"--server.corsAllowedOrigins=https://{name}" for name in arguments.allow_host]
+    if not arguments.allow_host:
         print("To allow another host name, such as a proxy's: pawprint app --allow-host NAME")
         sys.stdout.flush()  # execv would discard the buffer
     if os.name == "posix":

@@ -26,6 +26,7 @@ from pawprint.given.label_choice import Cells, describe_several, find_labels
 from pawprint.given.label_readings import Asked
 from pawprint.given.metadata_csv import FILE_NAME, metadata_csv
 
+OF_CROPS = {"confidence", CROPS}  # columns that this command adds
 QUALITY = 98  # of the JPEGs, with all colours
 
 
@@ -79,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     photos, _, notes = read_boxes(arguments.boxes, folder, arguments.threshold)
     rule = AS_IS if arguments.as_is else f"square {round(arguments.margin, 3)}"
     cells_of, unused = _cells_of(arguments, photos)
+    columns = {column.lower() for cells in cells_of.values() for column in cells}
+    unused += [f"the table's {each} is in own_{each}" for each in sorted(columns & OF_CROPS)]
     rows: dict[str, Cells] = {}
     taken: list[Cells] = []
     failed: dict[str, list[str]] = defaultdict(list)
@@ -164,7 +167,8 @@ def _crop_photo(
     # With --labels, folders are classes, not locations.
     cells = {"group": photo.file, "location": "" if arguments.labels else photo.site, "label": ""}
     for given in (photo.cells, of_table):
-        cells |= {column.lower(): cell for column, cell in given.items() if cell}
+        named = {column.lower(): cell for column, cell in given.items() if cell}
+        cells |= {f"own_{each}" if each in OF_CROPS else each: cell for each, cell in named.items()}
     is_asked = arguments.table or arguments.label or arguments.labels
     rows = {}
     for box, crop in zip(photo.boxes, crops):

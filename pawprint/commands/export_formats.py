@@ -13,12 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from packaging.version import Version
 
 from pawprint.artifacts import Run, open_run, read_pixels
 from pawprint.base import paths
 from pawprint.base.errors import InputError, name_some, printable, reason, silent_stderr
-from pawprint.base.files import replacing, write_text
+from pawprint.base.files import OF_SYSTEMS, replacing, write_text
 from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.base.runtime import CORES
 from pawprint.base.threads import track
@@ -35,7 +34,6 @@ from pawprint.network.keras_model import load_model, save_model, with_features
 from pawprint.network.training import with_head
 from pawprint.pipeline.params.model import Params
 
-WRITES_LITERT = Version("3.13")  # minimum Keras version
 Arrays = dict[str, np.ndarray]  # keyed by name
 TOLERANCE = 1e-3  # maximum difference from the outputs of the served model
 HALF_TOLERANCE = 0.002  # the same with 16-bit weights
@@ -185,11 +183,6 @@ def write_litert(
     its `size` is not the model's own, the check compares it with Keras, because other pixels have
     other outputs.
     """
-    if Version(keras.__version__) < WRITES_LITERT:
-        raise InputError(
-            f"litert: expected Keras {WRITES_LITERT} or later. Received: {keras.__version__}. Run "
-            f"`pip install 'keras>={WRITES_LITERT}'`."
-        )
     served = trained.run.metadata
     labels = served.labels
     expected = trained.expected["probability"]
@@ -271,8 +264,9 @@ def exporting(folder: Path, metadata: Metadata) -> Iterator[Path]:
         except Exception as error:  # a converter may raise any exception
             raise InputError(f"{folder}: cannot convert the model: {reason(error)}") from None
         write_metadata(new, metadata)
-        for path in sorted(folder.rglob("[!.]*")):  # skip the hidden files of file managers
-            if path.is_file() and not (new / path.relative_to(folder)).exists():
+        for path in sorted(folder.rglob("*")):
+            is_new = path.is_file() and not (new / path.relative_to(folder)).exists()
+            if is_new and path.name not in OF_SYSTEMS:
                 raise InputError(
                     f"{printable(str(path))}: cannot replace {folder}, because export did not "
                     "write this file. Move it to another folder."

@@ -28,6 +28,7 @@ from pawprint.given.label_choice import NOTHING, with_table
 from pawprint.given.label_readings import OF_BLANKS, OF_ZEROS, Asked
 from pawprint.given.label_tables import label_files
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
+from pawprint.given.names import is_image_name
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.pipeline.dvc import make_project, track
 
@@ -144,6 +145,7 @@ def create(
                 given = stack.enter_context(open_given(path, place))
                 reading_of_folders = parse_mapping(params, "")["clean"]["labels"]
                 given, notes = find_classes(given, reading_of_folders, asked)
+            notes += _offer_above(path.resolve()) if WITHOUT_CLASSES in notes else []
             if not is_url:
                 _copy(given, place / source, copy_file if given.path == path else Path.rename)
         params = set_values(params, {"clean.several_labels": not given.kind.exclusive})
@@ -213,6 +215,15 @@ def find_classes(
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
+
+
+def _offer_above(folder: Path) -> list[str]:
+    """Return a line about the folder above, if folders beside this one contain images, too."""
+    beside = folder.parent.glob("[!.]*/*") if folder.is_dir() else ()
+    names = printable(folder.name), printable(str(folder.parent))
+    line = "If {} is one of several classes, use the folder above: --images {}".format(*names)
+    is_beside = any(is_image_name(file.name) and file.parent != folder for file in beside)
+    return [line] if is_beside else []
 
 
 def describe_several(layout: Layout) -> str:

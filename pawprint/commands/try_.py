@@ -20,6 +20,7 @@ from pawprint.base.yaml_file import parse_yaml
 from pawprint.commands import candidates
 from pawprint.commands.params_file import set_params
 from pawprint.network import trials
+from pawprint.pipeline.dvc import require_idle
 from pawprint.scores.intervals import SIGNIFICANT
 from pawprint.scores.verdict import describe_difference, describe_verdict
 
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --use fast
     """
     folder = Path()
+    require_idle(folder)  # `features` deletes the folder in which this command writes
     candidates.require_images(folder)
     options = candidates.candidates_of(folder, _choices(arguments))
     if options[0].params.clean.several_labels:

@@ -11,7 +11,7 @@ from functools import partial
 import pandas as pd
 
 from pawprint.base.columns import DECODED, IMAGES, REJECTED
-from pawprint.base.errors import counted, printable
+from pawprint.base.errors import CONTROL_CHARACTERS, counted, printable
 from pawprint.base.threads import map_in_threads, map_items, track
 from pawprint.data.rejected import NO_CLASS, NOT_LISTED, NOT_NAMED
 from pawprint.given.archive import (
@@ -43,7 +43,7 @@ def clean(
     Each file except metadata.csv is in exactly one of them. Files whose names do not look like
     image names are rejected, unless metadata.csv lists them. Files that share a name are all
     rejected. Labels are the source's: a class, UNKNOWN or "". Paths are names in the archive; in
-    the second table, they are made printable.
+    the second table, names with control characters are escaped.
 
     `rule` is "decodes" or "jfif", as in `clean.rule`. A file with a row in `known`, the IMAGES
     table of an earlier run, is not decoded again; `code` identifies the code that decodes.
@@ -129,7 +129,8 @@ def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
         return function(name)
     except UnusableImageError as unusable:
         detail = printable(unusable.detail)
-        return {"path": printable(name), "reason": unusable.reason, "detail": detail}
+        path = printable(name) if CONTROL_CHARACTERS.search(name) else name
+        return {"path": path, "reason": unusable.reason, "detail": detail}
 
 
 def describe_bits(images: pd.DataFrame, bits: int | None) -> str:

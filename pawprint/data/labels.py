@@ -63,7 +63,7 @@ def apply_labels(
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
     detail = detail.mask(is_none, f"its label in labels.csv is {NEITHER}")
     reason = np.where(is_none, "label_none", UNLABELLED)
-    without_label = images.assign(path=images["path"].map(printable), reason=reason, detail=detail)
+    without_label = images.assign(reason=reason, detail=detail)
     usable, duplicates = without_duplicates(images.assign(label=labels)[detail == ""])
     known = {*considered["path"], *considered["pixels_sha256"]}
     why = dict(zip(rejected["path"], rejected["detail"]))
@@ -146,7 +146,7 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     detail = labels + of + twin["path"] + ", " + twin_labels
     rejected = pd.DataFrame(
         {
-            "path": images["path"][is_rejected].map(printable),
+            "path": images["path"][is_rejected],
             "label": images["label"][is_rejected],
             "reason": np.where(is_contradictory, "contradictory", "duplicate")[is_rejected],
             "detail": detail[is_rejected].map(printable),
@@ -191,7 +191,8 @@ def _rows_of_copies(rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
     copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
     labels: dict[str, set[str]] = {}
     first: dict[str, str] = {}  # of the copies, keyed by each
-    for path, label, detail in zip(copies["path"], copies["label"], copies["detail"]):
+    paths = copies["path"].map(printable)
+    for path, label, detail in zip(paths, copies["label"], copies["detail"]):
         twin = detail.rpartition(", ")[0].rpartition(" with the pixels of ")[2]
         name = first.get(path) or first.get(twin) or path
         first |= {path: name, twin: first.get(twin, name)}

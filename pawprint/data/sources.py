@@ -143,7 +143,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
                 listed = {name: tracked[name] for name, _ in found if name in tracked}
                 write_list(partial, source, listed)
                 return counted(len(listed), "listed file")
-            pack(images, ((name, read_bytes(path)) for name, path in found))
+            pack(images, found)
         elif is_tar(source):
             left_out: dict[str, list[str]] = {}
             pack(images, tar_files(source, left_out))

@@ -452,7 +452,8 @@ def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Coun
     return (
         f"{archive}: expected the first and the last folder above each image to give the same "
         f"class. Received: two classes for {printable('/'.join(example))!r}: "
-        f"{' and '.join(readings)}. Set one in params.yaml, or use `pawprint init --labels`."
+        f"{' and '.join(readings)}. Choose one: for a new project, add --labels outer or "
+        "--labels inner; in a project, set clean.labels in params.yaml."
     )
 
 

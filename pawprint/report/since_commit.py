@@ -6,7 +6,7 @@ import pandas as pd
 
 from pawprint.base import paths
 from pawprint.base.columns import REJECTED, SPLIT, UNKNOWN_IMAGES
-from pawprint.base.errors import InputError, counted, hide_secrets, name_some, printable
+from pawprint.base.errors import InputError, counted, hide_secrets, name_some
 from pawprint.base.files import md5, parse_file
 from pawprint.pipeline.params.section import describe_param_changes
 from pawprint.pipeline.recorded import LastCommit
@@ -44,14 +44,13 @@ def describe_changes(before: Images, after: Images) -> str:
     )
     gone, added, kept = (both[both["side"] == side] for side in ("left_only", "right_only", "both"))
     rejected = after.rejected["path"][~after.rejected["path"].isin(before.rejected["path"])]
-    names = gone["path_old"].map(printable)  # printable, as in REJECTED
-    label_of = dict(zip(names, gone["label_old"]))
+    label_of = dict(zip(gone["path_old"], gone["label_old"]))
     lost = pd.Series([label_of.get(path, "not counted before") for path in rejected], dtype=object)
     moved = kept[(kept[["split_old", "split"]] != "").all(axis=1)]
     parts = (
         _count("label", "corrected", _arrows(kept["label_old"], kept["label"])),
         _count("photo", "added", added["label"]),
-        _count("photo", "removed", gone["label_old"][~names.isin(rejected)]),
+        _count("photo", "removed", gone["label_old"][~gone["path_old"].isin(rejected)]),
         _count("file", "rejected", lost),
         _count("photo", "moved", _arrows(moved["split_old"], moved["split"])),
     )

@@ -94,6 +94,7 @@ def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(pr
     page = opened("page_label", "show")
     assert [button.label for button in page.button] == [photos.plain("none: add sea?")]
     press(page, photos.plain("none: add sea"))
+    assert page.get("image")[-1].proto.imgs[0].caption == photos.plain(FIRST)
     assert not (project / paths.LABELS_CSV).exists()
 
 

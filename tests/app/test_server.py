@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import PROJECT
+from conftest import PROJECT, write_files
 from servers import served
 
 HANDSHAKE = {
@@ -47,8 +47,14 @@ WITH_NAME += [(host, f"https://{NAME}", 101) for host in (NAME, "localhost:8501"
 @pytest.mark.parametrize(
     ("options", "answers"), [((), ANSWERS), (("--allow-host", NAME), WITH_NAME)]
 )
-def test_only_this_computer_and_pages_under_its_names_reach_the_app(tmp_path, options, answers):
+def test_only_this_computer_and_pages_under_its_names_reach_the_app(
+    tmp_path, monkeypatch, options, answers
+):
     """A website may have a name that resolves to this computer: DNS rebinding."""
+    opening = {"ADDRESS": "0.0.0.0", "ALLOWED_HOSTS": "evil.example", "ENABLE_CORS": "false"}
+    for name, value in opening.items():  # as people set them for their own apps
+        monkeypatch.setenv(f"STREAMLIT_SERVER_{name}", value)
+    write_files(tmp_path, {".streamlit/config.toml": '[server]\naddress = "0.0.0.0"\n'})
     config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
     assert "gatherUsageStats = false" in config.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").touch()

@@ -20,6 +20,7 @@ def table(path: str = "a.jpg", images: int = 1, probability: float = 0.5) -> pd.
 
 def test_table_is_read_as_written_with_the_dtypes_of_its_columns(tmp_path):
     rows = pd.concat([table('a "b", c\n.jpg'), table(" кот.jpg "), table("NA", 0, 1.0)])
+    rows = pd.concat([rows, table("a\rb"), table("\r\nb\r")])
     for written in (rows, rows[:0]):
         write_table(tmp_path / "new" / "rows.csv", written, COLUMNS)
         found = read_table(tmp_path / "new" / "rows.csv", COLUMNS)

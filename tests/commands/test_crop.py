@@ -292,7 +292,8 @@ def test_table_adds_to_what_the_photos_have_and_its_labels_come_first(tmp_path):
     of_photo = {"width": 400, "height": 300, "seq_id": "s", "location": "l"}
     images = [{"id": name, "file_name": name} | of_photo for name in names]
     boxes = [{"image_id": name, "category_id": 7, "bbox": [100, 150, 50, 75]} for name in names]
-    table = "File,species,Group,Location\n0.jpg,owl,g,\n1.jpg,owl,,x\n2.jpg,fox; owl,,\n"
+    table = "File,species,Group,Location,Confidence\n0.jpg,owl,g,,sure\n1.jpg,owl,,x\n"
+    table += "2.jpg,fox; owl,,\n"
     table += "3.jpg,fox,,\ndeleted.jpg,fox,,\n"
     coco = json.dumps(COCO | {"images": images, "annotations": boxes})
     write_files(tmp_path, {"coco.json": coco, "t.csv": table})
@@ -302,6 +303,9 @@ def test_table_adds_to_what_the_photos_have_and_its_labels_come_first(tmp_path):
     rows = [[*row.values()][:3] for row in rows_of(tmp_path / "crops").values()]
     expected = [["g", "l", "owl"], ["s", "x", "owl"], ["s", "l", "unlabelled"], ["s", "l", "fox"]]
     assert rows == expected
+    first, *_ = rows_of(tmp_path / "crops").values()
+    assert (first["own_confidence"], first["confidence"]) == ("sure", "")
+    assert "the table's confidence is in own_confidence" in text
 
 
 def read(folder: Path, text: str) -> tuple[list[Photo], list[str]]:

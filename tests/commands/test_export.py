@@ -291,12 +291,14 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path, bias, difference):
     assert not any((tmp_path / paths.EXPORT).iterdir())
 
 
-def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
+@pytest.mark.parametrize("name", ["notes.txt", ".env"])
+def test_files_that_export_did_not_write_are_not_deleted(tmp_path, name):
     model = trained(with_probabilities(colour_model(32)), tmp_path, (BLACK,))
+    folder = tmp_path / paths.EXPORT / "keras"
+    write_files(folder, {".DS_Store": "of a file manager"})
     for _ in range(2):  # the second export replaces the first one
         export_formats.write_keras(model)
-    folder = tmp_path / paths.EXPORT / "keras"
-    notes, before = folder / "notes.txt", (folder / "model.keras").stat().st_mtime_ns
+    notes, before = folder / name, (folder / "model.keras").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: cannot replace "):
         export_formats.write_keras(model)

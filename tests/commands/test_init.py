@@ -180,6 +180,13 @@ def test_photos_in_a_dvc_repository_become_those_of_a_project(tmp_path, images):
     assert any(str(registry / ".dvcignore") in note for note in notes)
 
 
+def test_folder_of_one_class_is_told_from_a_folder_of_photos(tmp_path, images):
+    above = "use the folder above: --images "
+    assert any(f"{above}{images}" in note for note in create(tmp_path / "p", images / "cat"))
+    alone = write_files(tmp_path / "alone" / "photos", photos_of(["0.jpg", "1.jpg"]))
+    assert not any(above in note for note in create(tmp_path / "q", alone))
+
+
 def test_links_to_photos_are_copied_unless_they_lead_back(tmp_path, images):
     registry = tmp_path / "registry"
     registry.mkdir()

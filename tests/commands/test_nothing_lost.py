@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from conftest import (
     commit,
+    complaint,
     photo,
     photos_of,
     printed,
@@ -25,6 +26,7 @@ from conftest import (
     write_files,
 )
 from dvc.repo import Repo
+from dvc.rwlock import rwlock
 
 from pawprint.app.labelling import write_rows
 from pawprint.base import paths
@@ -32,7 +34,7 @@ from pawprint.base.files import is_link_of_dvc, write_text
 from pawprint.commands import discard as last_commit
 from pawprint.commands.discard import run as run_discard
 from pawprint.commands.keep_splits import keep_splits
-from stages import fetch
+from stages import fetch, split
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(20)]
 SPLIT = "dvc", "repro", "-q", "split"
@@ -184,6 +186,23 @@ def test_discard_during_another_command_of_dvc_changes_nothing(project):
     with Repo() as repo, repo.lock, refused("a `dvc` is running"):
         last_commit.discard(Path(), last_commit.to_discard(Path()))
     assert changed(project) == " M params.yaml\n"
+
+
+def test_try_during_a_stage_of_a_run_writes_nothing(project):
+    out = str(project / "data")
+    with Repo() as repo, rwlock(repo.tmp_dir, repo.fs, "features", [], [out], False):
+        assert "a `dvc` is running" in complaint(project, "try")
+    assert not paths.INTERRUPTED_FEATURES.exists()
+
+
+def test_param_that_moves_no_image_of_splits_csv_is_named_with_what_to_do(project, capsys):
+    printed(project, "keep-splits")
+    split.main()
+    assert "seed" not in capsys.readouterr().out
+    replace(project / paths.PARAMS, "  seed: 1", "  seed: 2")
+    split.main()
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "seed" in line]
+    assert "split.seed: 1 → 2: no image in splits.csv moves" in line and "remove its rows" in line
 
 
 def test_app_discards_a_run_after_it_has_shown_what_is_lost(project):

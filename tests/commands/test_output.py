@@ -79,13 +79,24 @@ def test_file_is_utf_8_whatever_the_terminal_is_and_never_replaced(folder, tmp_p
 
 
 @posix
-@pytest.mark.parametrize("target", [">full.csv", "--output new.csv", ">/dev/full"])
-def test_full_disk_is_one_line(folder, target):
+@pytest.mark.parametrize(
+    ("blocks", "target", "kept"),
+    [
+        (1, ">full.csv", "full.csv"),
+        (1, "--output new.csv", "new.csv"),
+        (0, "--output none.csv", ""),
+        (1, "--format json --output new.json", ""),
+        (1, ">/dev/full", ""),
+    ],
+)
+def test_full_disk_is_one_line_and_rows_that_are_done_stay(folder, blocks, target, kept):
     # -B: the limit would also cut off modules that Python compiles. -u: rows are written singly.
     python = f"{sys.executable} -uB"
-    limited = f"ulimit -f 1; {python} -m pawprint predict photos --format csv {target}"
+    limited = f"ulimit -f {blocks}; {python} -m pawprint predict photos --format csv {target}"
+    before = {*folder.iterdir()}
     result = run("bash", "-c", limited, cwd=folder, PYTHONPATH=str(PROJECT))
     assert result.returncode == 1 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert [path.name for path in {*folder.iterdir()} - before] == ([kept] if kept else [])
 
 
 COMMAND = """

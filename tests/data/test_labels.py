@@ -123,6 +123,17 @@ def test_rows_that_say_different_things_about_one_photo_are_named_with_their_lin
     assert [*describe_conflicts(images, [rows[0], rows[1]._replace(label="a")])] == []
 
 
+def test_rejected_file_keeps_the_invisible_characters_of_its_name(tmp_path):
+    names = [f"cats/{kind}\u200e.jpg" for kind in ("copy", "damaged", "none", "one")]
+    contents = [photo(1), b"damaged", photo(2), photo(1)]
+    others = [("cats/8.jpg", photo(8)), ("dogs/9.jpg", photo(9))]
+    pack(tmp_path / "images.zip", [*zip(names, contents), *others])
+    given = [Correction(names[1], "dog"), Correction(names[2], "none")]
+    _, rejected, not_applied = clean_archive(tmp_path / "images.zip", corrections=given)
+    assert rejected["path"].tolist() == names[:3]
+    assert not_applied == {names[1]: rejected["detail"].iloc[1]}
+
+
 def test_label_that_empties_a_class_is_named_with_its_file(tmp_path):
     archive = tmp_path / "images.zip"
     pack(archive, [("cats/8.jpg", photo(8)), ("dogs/9.jpg", photo(9))])

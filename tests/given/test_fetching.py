@@ -1,11 +1,13 @@
 import hashlib
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from conftest import refused, sha256, write_files
 
+from pawprint.base.files import pack
 from pawprint.data.sources import fetch
 from pawprint.given.archive import (
     UnusableImageError,
@@ -21,6 +23,21 @@ def test_source_that_is_not_there_is_named_without_its_token(tmp_path):
     with refused("fetch.source: ", "Received: ", "which does not exist") as error:
         fetch(Path(url), tmp_path / "raw")
     assert "correct-horse" not in str(error.value)
+
+
+def test_large_file_beside_photos_is_packed_in_parts(tmp_path):
+    folder = write_files(tmp_path / "photos", {"cat/1.jpg": "cat"})
+    with (folder / "video.mp4").open("wb") as video:
+        video.truncate(2**25)
+    tracemalloc.start()
+    fetch(folder, tmp_path / "raw")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**24
+    contents = [("cat/1.jpg", b"cat"), ("video.mp4", bytes(2**25))]
+    pack(tmp_path / "whole.zip", contents)
+    packed = (tmp_path / "raw" / "images.zip").read_bytes()
+    assert packed == (tmp_path / "whole.zip").read_bytes()
 
 
 @pytest.fixture

@@ -116,6 +116,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.backbone": "ResNet50"}, "model"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.fine_tune_at": None}, None),
+        ({"model.fine_tune_at": "Auto"}, "model.fine_tune_at"),
         (ONNX_FILE | {"model.fine_tune_at": 0}, "model"),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
         ({"model.backbone": "EfficientNetB0", "model.alpha": None, **FILE}, "weights.source"),

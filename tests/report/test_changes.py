@@ -23,7 +23,7 @@ AFTER = [
 UNKNOWN = [("unknown/2.jpg", "unknown", "", "d")]
 REJECTED = [
     ("dog/2.jpg", "truncated", "image data are missing"),
-    ("cat/3\\u202e.jpg", "label_none", "its label in labels.csv is none"),
+    ("cat/3\u202e.jpg", "label_none", "its label in labels.csv is none"),
     ("cat/2 (1).jpg", "duplicate", "of cat/renamed.jpg"),
 ]
 EXPECTED = (

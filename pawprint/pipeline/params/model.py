@@ -90,7 +90,7 @@ class Onnx(section.Section):
 def _may_be_layer(layer: object) -> bool:
     if type(layer) is int:
         return abs(layer) < 2**31
-    return type(layer) is str and layer != ""
+    return layer == AUTO or (type(layer) is str and layer.lower() not in ("", AUTO, "none"))
 
 
 class Model(section.Section):

@@ -161,7 +161,9 @@ def check_content(kind: type[Kind], content: object, path: Path, inside: list[st
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        lines = (printable(_line(problem, kind, inside)) for problem in error.errors())
+        # First, misspelt keys with what they should be. The right keys are also missing.
+        problems = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        lines = (printable(_line(problem, kind, inside)) for problem in problems)
         raise InputError("\n".join(f"{path}: {line}" for line in lines)) from None
 
 
