@@ -198,7 +198,7 @@ class Measured(NamedTuple):
         """The verdict of the comparison, or "" for the first row."""
         if self.comparison is None:
             return ""
-        return self.comparison.test.verdict if self.is_tested else NOT_SHOWN
+        return self.comparison.verdict if self.is_tested else NOT_SHOWN
 
 
 def level_of(options: Sequence[Candidate], name: str | None = None) -> float:
