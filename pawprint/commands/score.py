@@ -14,8 +14,10 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.folds import find, join_keys
 from pawprint.base.labels import ONE_CLASS, RESERVED, UNKNOWN, UNLABELLED, LabelKind, cell_of
 from pawprint.base.tables import read_table
+from pawprint.base.yaml_file import read_mapping
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates
 from pawprint.data.near_duplicates import near_duplicates
@@ -39,6 +41,7 @@ from pawprint.scores import metrics
 from pawprint.scores.calibration import decide
 
 MOST_WRONG = 20  # in a table
+NEAR = 8  # distance of near-duplicates without a project, as in new ones
 TRAINED_ON = "in the training images, or near-duplicates of them"
 
 
@@ -62,9 +65,10 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     """Return the scores that `evaluate` computes, for the labelled photos in a folder.
 
     Copies count once, or not at all if their labels differ. Photos that trained the project's last
-    run, and their near-duplicates, are left out. In intervals, photos with the same `group` in
-    metadata.csv count as one. Photos labelled UNKNOWN show none of the classes. Raises InputError
-    if no photo of a class remains.
+    run, and their near-duplicates, are left out. In intervals, photos that are not independent
+    count as one, as in a run: near-duplicates, those with the same `group` in metadata.csv or by
+    `split.group`, and those of a series that the run has named. Photos labelled UNKNOWN show none
+    of the classes. Raises InputError if no photo of a class remains.
     """
     metadata = predictor.metadata
     photos = find_photos(project, folder, metadata.labels, metadata.kind)
@@ -84,7 +88,7 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
         not_classes = f"with labels that are not classes of the model ({name_some(names)})"
         left_out[not_classes] = len(others)
     left_out |= copies["reason"].value_counts().to_dict() | {TRAINED_ON: int(is_known.sum())}
-    images = images[~is_known]
+    images = _with_groups(images[~is_known], project)
     is_of_class = images["label"] != UNKNOWN
     if not is_of_class.any():
         counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
@@ -181,6 +185,27 @@ def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
     return is_known | images["perceptual_hash"].isin(near)
 
 
+def _with_groups(images: pd.DataFrame, project: Path) -> pd.DataFrame:
+    """Return the images with a `group` that is the same if they are not independent."""
+    distance, expressions = NEAR, []
+    if (project / paths.PARAMS).exists():
+        params = Split.load(path=project / paths.PARAMS)
+        distance, expressions = params.near_duplicate_distance, [params.group]
+    if (project / paths.CROSS_VALIDATION_JSON).exists():
+        choices = read_mapping(project / paths.CROSS_VALIDATION_JSON)
+        if choices.get("series") in ("series", "finer_series"):  # those that paths tell
+            expressions.append(str(choices["series_from"]))
+    joined = list(range(len(images)))
+    for first, second, _ in near_duplicates(images["perceptual_hash"], distance).to_numpy():
+        joined[find(joined, second)] = find(joined, first)
+    near = [find(joined, place) for place in range(len(images))]
+    groups = join_keys(images["group"], images["path"].iloc[near].set_axis(images.index))
+    for expression in filter(None, expressions):
+        matched = images["path"].str.extract(expression, expand=False)
+        groups = join_keys(groups, matched.fillna(""))
+    return images.assign(group=groups)
+
+
 def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
     return np.array([prediction.unknown_score for prediction in images["prediction"]], float)
 
@@ -206,7 +231,8 @@ def run(arguments: argparse.Namespace) -> int:
     The photos are in folders named after the classes, or listed in a metadata.csv. The scores and
     their intervals are computed like those of a run, which are in plots/scores.csv. The training
     images of the project in the current folder and their near-duplicates are left out, and copies
-    count once; stderr has the numbers. The table ends with the first photos whose class is wrong;
+    count once; stderr has the numbers. In intervals, near-duplicates of each other, a group and a
+    series count as one, as in a run. The table ends with the first photos whose class is wrong;
     JSON has all of them.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.

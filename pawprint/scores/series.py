@@ -113,9 +113,15 @@ def _example(series: pd.Series) -> str:
 
 
 def _are_enough(groups: pd.Series, images: pd.DataFrame) -> bool:
-    """Return whether most classes have a group for each split. Images without one are their own."""
-    numbers = groups.fillna(images["path"]).groupby(images["label"]).nunique()
-    return (numbers >= len(SPLITS)).mean() > 0.5
+    """Return whether most classes, and two or more, have a group for each split.
+
+    A group counts for the class that most of its images have. Images without one are their own.
+    """
+    own = groups.fillna(images["path"])
+    label_of = images["label"].groupby(own).agg(lambda labels: labels.mode()[0])
+    numbers = label_of.value_counts().reindex(images["label"].unique(), fill_value=0)
+    have_each = numbers >= len(SPLITS)
+    return have_each.mean() > 0.5 and have_each.sum() > 1
 
 
 def tabulate_curve(

@@ -1,10 +1,20 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint_here, printed, refused, write_files
+from conftest import (
+    complaint,
+    encode,
+    pawprint_here,
+    photo,
+    photos_of,
+    printed,
+    refused,
+    write_files,
+)
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image
@@ -76,6 +86,28 @@ def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(h
     counts = {UNLABELLED: 1, "contradictory": 2, "duplicate": 1, TRAINED_ON: len(training) + 1}
     assert result.left_out == counts
     assert row_of(result, "accuracy")["images"] == 7
+
+
+def test_frames_of_an_animal_count_as_one_in_intervals(here, tmp_path, monkeypatch):
+    """The frames of each of ten animals differ in compression."""
+    files = {}
+    for number in range(10):
+        animal = Image.open(io.BytesIO(photo(5000 + number)))
+        for frame in range(20):
+            name = f"{('cat', 'dog')[number % 2]}/{number}_{frame}.jpg"
+            files[name] = encode(animal, quality=50 + 2 * frame)
+    row = row_of(scored(write_files(tmp_path / "frames", files)), "accuracy")
+    assert row["images"] == 200
+    right = round(row["value"] * 10)
+    assert (row["low"], row["high"]) == pytest.approx(fraction_interval(right, 10), abs=0.02)
+    names = [f"{label}/{n}_{n % 10}.jpg" for label in ("cat", "dog") for n in range(40)]
+    folder = write_files(tmp_path / "names", photos_of(names))
+    alone = row_of(scored(folder), "accuracy")
+    shutil.copytree(Path(), tmp_path / "project")
+    set_params(tmp_path / "project", {"split.group": "_([0-9])[.]jpg"})
+    monkeypatch.chdir(tmp_path / "project")
+    row = row_of(scored(folder), "accuracy")
+    assert row["high"] - row["low"] > 1.3 * (alone["high"] - alone["low"])
 
 
 def test_labels_that_are_not_classes_are_named(here, tmp_path):

@@ -124,6 +124,10 @@ def test_column_with_several_labels_a_value_and_the_fewest_values_is_measured():
     assert column == "site" and (values == columns["site"].astype(str)).all()
     assert find_crossed(images.assign(group=values), cells)[0] == "day"  # already kept together
     assert find_crossed(images, cells[cells["column"].isin(["flash", "photo", "lesion"])])[0] == ""
+    cells["value"] = cells["value"].mask(cells["value"] == "1", "0")  # now of half of the images
+    assert find_crossed(images, cells)[0] == "site"
+    cells["value"] = cells["value"].mask(cells["value"] == "2", "0")
+    assert find_crossed(images, cells)[0] != "site"
 
 
 def test_photos_of_one_camera_two_seconds_apart_are_a_burst_and_numbers_alone_are_none():
