@@ -120,7 +120,7 @@ def test_image_unlike_those_of_training_is_unknown(workspace):
     assert unknown["label"] == "unknown"
     assert known["unknown_score"] < 0.25 < unknown["unknown_score"]
     _, unknown = printed(workspace, *command, "--no-unknown", "--top", "2").splitlines()
-    assert unknown.split() == ["dog", "88.1%", "cat", "11.9%", "green.png"]
+    assert unknown.split() == ["dog,", "cat", "88.1%", "11.9%", "green.png"]
 
 
 def test_prediction_imports_no_package_of_training(workspace):
