@@ -21,7 +21,7 @@ from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.label_rows import join_labels
-from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
+from pawprint.scores.prediction_table import parse_judged, with_image
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import (
     ModelComparison,
@@ -425,7 +425,7 @@ def read_run(read: Reader, name: str) -> Run:
         run = run._replace(split=with_groups(split, choices), choices=choices)
         # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
         if not is_tuned and not head["epoch"].any():
-            judged = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+            judged = read(paths.CROSS_VALIDATION_CSV, parse_judged)[list(PREDICTED_CLASSES)]
             keys = ("threshold", "recall")
             has_thresholds = any(value_at(params, "calibrate", key) for key in keys)
             tables[TRAINING] = judged.assign(predicted="") if has_thresholds else judged
@@ -454,8 +454,3 @@ def _parse(content: bytes) -> pd.DataFrame:
     if predictions.empty:
         raise ValueError("expected a table with at least one row. Received: none")
     return predictions
-
-
-def _parse_judged(content: bytes) -> pd.DataFrame:
-    """Return the PREDICTED_CLASSES table for training images, from a table of judged ones."""
-    return judged_predictions(parse_judged(content))[list(PREDICTED_CLASSES)]

@@ -176,6 +176,32 @@ def test_photos_of_a_group_count_as_one_in_intervals(here, tmp_path):
     assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8)]
 
 
+def test_photos_with_each_value_of_a_further_column_are_compared_with_the_others(here, tmp_path):
+    """At night, the labels are swapped, so that most photos are wrong."""
+    images = new("cat", 30) | new("dog", 30)
+    names = [*images]
+    is_night = [number % 3 == 0 for number in range(len(names))]
+    labels = [
+        ("cat", "dog")[name.startswith("cat") == night] for name, night in zip(names, is_night)
+    ]
+    rows = [
+        f"{n},{label},{'night' if night else 'day'}"
+        for n, label, night in zip(names, labels, is_night)
+    ]
+    folder = write_files(
+        tmp_path, images | {"metadata.csv": "\n".join(["file_name,label,light", *rows])}
+    )
+    result = scored(folder)
+    night, day = result.slices
+    assert (night.column, night.value, day.value) == ("light", "night", "day")
+    wrong = {path for path in result.wrong["path"] if is_night[names.index(path)]}
+    assert night.photos == sum(is_night) and night.right == 1 - len(wrong) / night.photos
+    assert night.p_value < 0.05 < day.p_value
+    assert "light: night" in printed(Path.cwd(), "score", str(folder))
+    record = json.loads(printed(Path.cwd(), "score", str(folder), "--format", "json"))
+    assert [each["value"] for each in record["slices"]] == ["night", "day"]
+
+
 def test_images_in_a_folder_called_unknown_show_none_of_the_classes(here, tmp_path):
     green = np.zeros((8, 8, 3), np.uint8) + np.array([20, 220, 20], np.uint8)
     images = new("cat", 4) | {"unknown/green.png": encode(Image.fromarray(green), "PNG")}

@@ -23,7 +23,7 @@ from pawprint.scores.compared_runs import (
     read_run,
 )
 from pawprint.scores.label_rows import split_labels
-from pawprint.scores.prediction_table import list_errors
+from pawprint.scores.prediction_table import judged_predictions
 from pawprint.scores.verdict import MARGIN, NO_USE
 
 LABELS = ["cat", "dog"]
@@ -393,7 +393,7 @@ def test_tables_of_a_run_count_marks_of_known_images_and_take_a_tie_as_right():
     assert [*run.tables[TRAINING]["predicted"]] == ["dog"]
     contents[paths.PARAMS] = "calibrate: {recall: {dog: 0.9}}"
     assert [*read_run(read, "run").tables[TRAINING]["predicted"]] == [""]
-    assert list_errors(tie, {}).empty
+    assert not judged_predictions(tie)["wrong"].any()
 
 
 def of_labels(run: Run) -> Run:

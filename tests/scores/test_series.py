@@ -36,11 +36,6 @@ def test_images_of_a_series_that_matters_are_not_independent_and_else_those_of_a
     assert with_groups(images, {"series": "series"})["group"].nunique() == 2
     images["series"] = ["1", "1", "2"]
     assert with_groups(images, {"series": "series"})["group"].nunique() == 1
-    images["group"] = images["path"]
-    assert (
-        with_groups(images, {"crossed": "series", "C": 1})["group"].tolist()
-        == images["path"].tolist()
-    )
 
 
 def test_fall_of_few_images_or_of_those_not_judged_is_not_told():
@@ -138,12 +133,12 @@ def test_expression_is_offered_only_if_it_makes_a_group_for_each_split(rows, wel
         "group_from": "",
     }
     choices["finer_series_from"] = "^([^/]+/[A-Z][0-9]+_)"
-    line = describe_series(images, 0.9, choices, "series")
+    line = describe_series(images, 0.9, choices)
     assert "Will new photos" in line and ("add photos" in line) == (rows < 3)
     expression = re.search("split.group: '(.*)'", line)
     assert bool(expression) == bool(offered) == ("use_archive_split" in line)
     burst = choices | {"series": "burst"}
     images["burst"] = images["series"]
-    assert "split.group" not in describe_series(images, 0.9, burst, "series")
+    assert "split.group" not in describe_series(images, 0.9, burst)
     if expression:
         assert images["path"].str.extract(expression[1])[0][0] == f"a/{offered}"
