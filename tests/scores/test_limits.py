@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.base.labels import SEVERAL_LABELS
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
