@@ -20,9 +20,10 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.classes import NEITHER, UNKNOWN
+from pawprint.base.classes import UNKNOWN
 from pawprint.base.errors import InputError
 from pawprint.base.files import parse_file, read_json, write_json
+from pawprint.base.label_cells import encode, names_one
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
@@ -78,10 +79,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Outputs]) -> Metadata:
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    has_label = split["label"][split["split"] == columns.TRAIN] != NEITHER
+    cells = split["label"][split["split"] == columns.TRAIN]
     kind: type[Metadata] = Metadata if exclusive else LabelMetadata
     metadata = kind(
-        at_least_one=None if exclusive else bool(has_label.all()),
+        at_least_one=None if exclusive else names_one(encode(cells, labels)),
         labels=labels,
         image_size=size,
         resize=Model.load().resize,
@@ -130,7 +131,8 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Outputs], metadata: Met
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
-    suspects = find_suspects(tables, near_duplicates, exclusive=metadata.exclusive)
+    group_of = split.set_index("path")["group"]
+    suspects = find_suspects(tables, near_duplicates, group_of, exclusive=metadata.exclusive)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
@@ -188,9 +190,16 @@ def describe_decisions(scores: pd.DataFrame, metadata: Metadata) -> Iterator[str
 
 
 def find_suspects(
-    tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame, *, exclusive: bool
+    tables: dict[str, pd.DataFrame],
+    near_duplicates: pd.DataFrame,
+    group_of: pd.Series,
+    *,
+    exclusive: bool,
 ) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
+    """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split.
+
+    `group_of` has the group of each path.
+    """
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
@@ -199,7 +208,9 @@ def find_suspects(
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    every = pd.concat(judged)
+    every = every.assign(group=every["path"].map(group_of))
+    return list_suspects(every, reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.base.classes import NEITHER, log_losses
+from pawprint.base.classes import log_losses
 from pawprint.base.columns import (
     PROBABILITIES,
     PROBABILITY,
@@ -21,7 +21,7 @@ from pawprint.base.columns import (
     predicted_labels,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.label_cells import decode, encode, named_labels
+from pawprint.base.label_cells import decode, encode, named_labels, names_one
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 
@@ -135,7 +135,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     JUDGED_LABELS table, labels are named as by a model without thresholds.
     """
     if labels := predicted_labels(judged):
-        at_least_one = bool((judged["label"] != NEITHER).all())
+        at_least_one = names_one(encode(judged["label"], labels))
         named = named_labels(probabilities_in(judged), at_least_one)
         table = with_image(judged).assign(actual=judged["label"], predicted=decode(named, labels))
         return with_confidence(table, exclusive=False)

@@ -1,8 +1,19 @@
 """Several labels of an image in one cell."""
 
+import numpy as np
 import pandas as pd
+import pytest
 
-from pawprint.base.label_cells import cell_of, decode, encode, labels_in, one_per_label, strata
+from pawprint.base.label_cells import (
+    cell_of,
+    decode,
+    encode,
+    labels_in,
+    named_labels,
+    names_one,
+    one_per_label,
+    strata,
+)
 
 LABELS = ["sea", "sunset", "trees"]
 
@@ -26,3 +37,26 @@ def test_the_rarest_label_sorts_an_image() -> None:
     expected = ["sea", "trees", "none", "sunset", "sunset"]  # 3 sea, 2 sunset, 2 trees
     assert strata(cells).to_dict() == dict(zip(range(1, 6), expected))
     assert strata(cells[:0]).empty
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "cells"),
+    [
+        ({}, ["sea", "sea", "sunset"]),
+        ({1: 0.05}, ["sea|sunset", "sea|sunset", "sunset"]),  # takes no photo from sea
+        ({0: 0.9}, ["none", "none", "sunset"]),  # sea is below its own threshold
+        ({0: 0.9, 1: 0.9}, ["none"] * 3),
+        ({0: 0.25, 1: 0.7}, ["sea", "sea", "none"]),
+    ],
+)
+def test_no_threshold_is_overruled_by_naming_at_least_one_label(thresholds, cells) -> None:
+    probabilities = np.array([[0.45, 0.06], [0.30, 0.20], [0.2, 0.6]])
+    named = named_labels(probabilities, True, thresholds)
+    assert decode(named, LABELS[:2]).tolist() == cells
+
+
+def test_one_photo_without_a_label_among_hundreds_does_not_switch_the_rule() -> None:
+    shown = np.ones((602, 2), bool)
+    for none, is_named in ((0, True), (1, True), (3, True), (4, False)):
+        shown[:none] = False
+        assert names_one(shown) == is_named
