@@ -58,6 +58,7 @@ def main() -> None:
     """Write the pictures, the model card, the page and the limits, and print the result."""
     run = read_results()
     images = with_groups(run.images, run.training).merge(run.files[OF_FILE])
+    in_epochs = bool(run.finetune["kept"].any() or run.extract["epoch"].any())
     alike = describe_alike(count_labels(run.images["label"], run.exclusive))
     limits = find_limits(
         RunData(
@@ -69,12 +70,14 @@ def main() -> None:
             run.to_review,
             run.metadata,
             alike,
+            in_epochs,
         )
     )
     with open_archive(paths.RAW_ARCHIVES, Clean.load().bits) as archive:
         pictures = draw(archive, run)
         thresholds = run.metadata["thresholds"]
-        errors = run.errors_in(list_errors(run.judged, run.predictions, thresholds))
+        judged = run.judged[:0] if in_epochs else run.judged
+        errors = run.errors_in(list_errors(judged, run.predictions, thresholds))
         gallery = pages.show_errors(archive, errors, run.names)
     for name, picture in pictures.items():
         with replacing(paths.PLOTS / name) as partial_file:

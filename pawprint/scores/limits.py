@@ -31,6 +31,10 @@ COUNTED = {  # keyed by `exclusive`
     True: "each class weighted equally",
     False: "where an error is a wrong label: the one that a line names, or any",
 }
+OF_REGRESSION = (
+    " Too few images and series are measured by a logistic regression on frozen features, not by "
+    "this model, which was trained in epochs."
+)
 NO_SIZE = "No single limit causes half an error per 100 images: see the photos of errors, if any."
 
 
@@ -41,7 +45,8 @@ class RunData(NamedTuple):
     of `with_confidence` keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
     is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json, and
     `metadata` contains the keys of `Metadata`. `question` asks about classes whose names seem to
-    mean the same, or is "".
+    mean the same, or is "". If the model was trained `in_epochs`, `judged`, `learning_curve` and
+    `choices` are of a logistic regression on frozen features, not of the model.
     """
 
     images: pd.DataFrame
@@ -52,11 +57,13 @@ class RunData(NamedTuple):
     to_review: pd.DataFrame
     metadata: Mapping
     question: str = ""
+    in_epochs: bool = False
 
     @property
     def held_out(self) -> pd.DataFrame:
         """Return the result of `every_prediction`, with the column `group`."""
-        every = every_prediction(self.judged, self.predictions, self.metadata["thresholds"])
+        judged = self.judged[:0] if self.in_epochs else self.judged
+        every = every_prediction(judged, self.predictions, self.metadata["thresholds"])
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 
@@ -109,7 +116,7 @@ def find_limits(run: RunData) -> Limits:
     sized = rank_limits(run)
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
     heading = HEADING.format(COUNTED[run.metadata["exclusive"]]) if sized else NO_SIZE
-    return Limits(heading, question + sized, others)
+    return Limits(heading + OF_REGRESSION * run.in_epochs, question + sized, others)
 
 
 def rank_limits(run: RunData) -> list[Limit]:
