@@ -14,7 +14,7 @@ plots/labels_to_review.csv, and the predictions that Git keeps, plots/prediction
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -23,7 +23,7 @@ import pandas as pd
 from pawprint.base import columns, paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import parse_file, read_json, write_json
-from pawprint.base.labels import NEITHER, UNKNOWN, LabelKind
+from pawprint.base.labels import UNKNOWN, LabelKind, names_one
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
@@ -79,8 +79,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Logits]) -> Metadata:
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    has_one = bool((split["label"][split["split"] == columns.TRAIN] != NEITHER).all())
-    of_kind = Metadata if clean.kind.exclusive else partial(LabelMetadata, at_least_one=has_one)
+    shown = clean.kind.encode(split["label"][split["split"] == columns.TRAIN], labels)
+    of_kind: Callable[..., Metadata] = Metadata
+    if not clean.kind.exclusive:
+        of_kind = partial(LabelMetadata, at_least_one=names_one(shown))
     metadata = of_kind(
         labels=labels,
         image_size=size,
@@ -130,7 +132,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Meta
     write_table(paths.SCORES_CSV, scores, columns.SCORES)
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
-    suspects = find_suspects(tables, near_duplicates, metadata.kind)
+    suspects = find_suspects(tables, near_duplicates, split, metadata.kind)
     write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
@@ -188,9 +190,15 @@ def describe_decisions(scores: pd.DataFrame, metadata: Metadata) -> Iterator[str
 
 
 def find_suspects(
-    tables: dict[str, pd.DataFrame], near_duplicates: pd.DataFrame, kind: LabelKind
+    tables: dict[str, pd.DataFrame],
+    near_duplicates: pd.DataFrame,
+    split: pd.DataFrame,
+    kind: LabelKind,
 ) -> pd.DataFrame:
-    """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split."""
+    """Return the LABELS_TO_REVIEW table; `tables` has PROBABILITIES by split.
+
+    `split` is the SPLIT table.
+    """
     judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
@@ -199,7 +207,9 @@ def find_suspects(
         judged.append(of_split.assign(split=name))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    every = pd.concat(judged)
+    every = every.assign(group=every["path"].map(split.set_index("path")["group"]))
+    return list_suspects(every, reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

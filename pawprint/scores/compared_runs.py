@@ -14,9 +14,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
+from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some
-from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, UNKNOWN, UNSURE, LabelKind
+from pawprint.base.labels import (
+    MAX_NONE,
+    ONE_CLASS,
+    SEVERAL_LABELS,
+    UNKNOWN,
+    UNSURE,
+    LabelKind,
+    names_one,
+)
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
@@ -67,6 +75,14 @@ class Run(NamedTuple):
     labels: Set[str] = frozenset()
     label_kind: LabelKind = ONE_CLASS
     splitting: Mapping[str, object] = {}
+
+    @property
+    def names_one(self) -> bool:
+        """Whether at least one label is named for every photo, if that is known."""
+        if self.label_kind.exclusive or self.split is None:
+            return False
+        cells = self.split["label"][self.split["split"] == TRAIN]
+        return names_one(self.label_kind.encode(cells, sorted(self.label_kind.names_in(cells))))
 
     def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
         """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
@@ -176,13 +192,25 @@ class ComparedRun(NamedTuple):
         verdict = self.classes or describe_verdict(old, new, self.comparison, self.kind)
         if self.classes and self.verdict == "worse":
             verdict += " Significantly more of the other photos are wrong."
-        verdict += _describe_choices(self.old.choices, self.new.choices)
+        verdict += _describe_choices(self.old.choices, self.new.choices) + self.rule
         if BESIDE not in self.pairs:
             return [verdict]
         row = self.table.iloc[-1]
         scores = ", ".join(f"{name} {cell}" for name, cell in row[2:].items() if cell)
         images = counted(len(self.pairs[BESIDE]), "test image")
         return [verdict, f"Beside it, and deciding nothing, {images}: {scores}."]
+
+    @property
+    def rule(self) -> str:
+        """A sentence if only one of the runs names at least one label for every photo, or ""."""
+        runs = self.old, self.new
+        names = [run.name for run in runs if run.names_one]
+        if len(names) != 1 or any(run.split is None for run in runs):
+            return ""
+        return (
+            f" Only {names[0]} names at least one label for every photo, because at most "
+            f"{MAX_NONE:.1%} of its training photos have none: this alone changes what is right."
+        )
 
     @property
     def classes(self) -> str:

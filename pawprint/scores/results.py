@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pawprint.base.columns import TRAIN
 from pawprint.base.labels import LabelKind
 from pawprint.scores.label_rows import NOT, split_labels
 from pawprint.scores.prediction_table import every_prediction
@@ -46,9 +47,21 @@ class Results(NamedTuple):
         return self.label_kind.exclusive
 
     @property
+    def in_epochs(self) -> bool:
+        """Whether the model was trained in epochs.
+
+        Predictions of training images, the learning curve and `choices` are then of a logistic
+        regression on frozen features.
+        """
+        return bool(self.finetune["kept"].any() or self.extract["epoch"].any())
+
+    @property
     def held_out(self) -> pd.DataFrame:
-        """The result of `every_prediction`, with the column `group`."""
-        every = every_prediction(self.predictions, self.metadata["thresholds"])
+        """The result of `every_prediction` of this model, with the column `group`."""
+        of_model = self.predictions
+        if self.in_epochs:
+            of_model = {name: table for name, table in of_model.items() if name != TRAIN}
+        every = every_prediction(of_model, self.metadata["thresholds"])
         groups = every["path"].map(self.images.set_index("path")["group"])
         return every.assign(group=groups.fillna(every["path"]))
 

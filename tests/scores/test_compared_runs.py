@@ -414,6 +414,8 @@ def test_runs_of_several_labels_are_compared_by_photos_with_every_label_right():
     # One changed label is never better or worse.
     changed = compared(relabelled(of_labels(run_of(loss=0.198)), "b"), old)
     assert changed.verdict == NO_USE
+    none = new._replace(split=new.split.assign(label="none"))
+    assert "Only old names at least one label" in compared(none, old).sentences[0]
     with pytest.raises(InputError, match="only in old can a photo have several labels"):
         compared(run_of(), old)
 

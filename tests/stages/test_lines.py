@@ -257,6 +257,6 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, ONE_CLASS)
+        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, split, ONE_CLASS)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]

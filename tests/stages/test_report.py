@@ -86,6 +86,22 @@ def other(workspace, tmp_path) -> Path:
     return shutil.copytree(workspace, tmp_path / "workspace")
 
 
+def test_figures_of_a_model_that_was_trained_in_epochs_name_the_model_that_they_are_of(other):
+    """The history has epochs. Folds, and so the curve and series, are of a regression."""
+    write_json(other / paths.CROSS_VALIDATION_JSON, {"C": 3000, "views": 1, "blocks": 0})
+    _, page = reports(other)
+    limits = (other / paths.LIMITS).read_text(encoding="utf-8")
+    assert "measured by a logistic regression on frozen features" in limits
+    assert "The logistic regression uses C" not in page
+    assert "This model was trained in epochs." in page
+    history = read_table(other / paths.EXTRACT_HISTORY_CSV, HISTORY)[:1].assign(epoch=0)
+    write_table(other / paths.EXTRACT_HISTORY_CSV, history, HISTORY)
+    none = read_table(other / paths.FINETUNE_HISTORY_CSV, HISTORY)[:0]
+    write_table(other / paths.FINETUNE_HISTORY_CSV, none, HISTORY)
+    assert "The logistic regression uses C" in reports(other)[1]
+    assert "regression" not in (other / paths.LIMITS).read_text(encoding="utf-8")
+
+
 def test_bytes_do_not_depend_on_the_name_of_the_folder(both, workspace, other):
     assert workspace.name != other.name and both == reports(other, SECRETS)
 
