@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, overlay
+from conftest import (
+    PROJECT,
+    SAMPLE_SHA256,
+    SAMPLE_WEIGHTS,
+    commit,
+    encode,
+    git_init,
+    overlay,
+    succeed,
+)
 from PIL import Image
 
 from pawprint.__main__ import main
@@ -73,6 +82,7 @@ def made(tmp_path_factory) -> Path:
     (folder / "params.yaml").write_text(text)
     shutil.copy(PROJECT / "requirements.txt", folder)
     git_init(folder)
+    succeed("dvc", "init", "-q", cwd=folder)
     commit(folder, "Project")
     return folder
 
