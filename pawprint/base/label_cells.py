@@ -139,7 +139,7 @@ def names_one(actual: np.ndarray) -> bool:
 
     `actual` is as from `encode`.
     """
-    return bool((~actual.any(axis=1)).mean() <= MAX_NONE)
+    return bool((~actual.any(axis=1)).sum() <= MAX_NONE * len(actual))
 
 
 def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:

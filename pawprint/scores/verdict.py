@@ -6,6 +6,7 @@ and of each model `predicted` and `loss`, with the suffix `_old` for the old mod
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -123,9 +124,8 @@ def compare(
     `by_errors`, the test is of the main score: a few losses say nothing about rare errors.
     """
     wholes = [pd.concat(sets.values(), ignore_index=True) for sets in runs]
-    p_values = [
-        p_value_of_errors(whole, exclusive) if by_errors else p_value_of(whole) for whole in wholes
-    ]
+    p_value_by = partial(p_value_of_errors, exclusive) if by_errors else p_value_of
+    p_values = [p_value_by(whole) for whole in wholes]
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
@@ -143,7 +143,7 @@ def p_value_of(pairs: pd.DataFrame) -> float:
     return intervals.paired_test(_differences(pairs), pairs["group"].to_numpy())
 
 
-def p_value_of_errors(pairs: pd.DataFrame, exclusive: bool) -> float:
+def p_value_of_errors(exclusive: bool, pairs: pd.DataFrame) -> float:
     """Return the p-value for the hypothesis that two models have the same main score."""
     strata = pd.Series(headline_strata(pairs["actual"].to_numpy(), exclusive)[1], pairs.index)
     right, was = (pairs[each] == pairs["actual"] for each in ("predicted", "predicted_old"))
@@ -215,7 +215,8 @@ def describe_verdict(old: str, new: str, compared: ModelComparison, kind: str) -
     losses = f"log loss {compared.new:.4f}, was {compared.old:.4f}"
     if compared.all_right:
         surer = new if compared.new < compared.old else old
-        found = f"both are right {images}, and {surer} is surer ({losses})"
+        surely = f", and {surer} is surer" if compared.new != compared.old else ""
+        found = f"both are right {images}{surely} ({losses})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {found}."
     if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points} ({interval}), {images}."
