@@ -285,7 +285,7 @@ def names_one(shown: np.ndarray) -> bool:
     It is if at most MAX_NONE of the training images, whose labels are bool `(images, labels)`, show
     none.
     """
-    return bool((~shown.any(axis=1)).mean() <= MAX_NONE)
+    return bool((~shown.any(axis=1)).sum() <= MAX_NONE * len(shown))
 
 
 def _log_losses(of_truth: np.ndarray) -> np.ndarray:

@@ -76,14 +76,6 @@ class Run(NamedTuple):
     label_kind: LabelKind = ONE_CLASS
     splitting: Mapping[str, object] = {}
 
-    @property
-    def names_one(self) -> bool:
-        """Whether at least one label is named for every photo, if that is known."""
-        if self.label_kind.exclusive or self.split is None:
-            return False
-        cells = self.split["label"][self.split["split"] == TRAIN]
-        return names_one(self.label_kind.encode(cells, sorted(self.label_kind.names_in(cells))))
-
     def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
         """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
         are_shown = names.map(lambda name: not labels.isdisjoint(self.label_kind.labels_in(name)))
@@ -145,13 +137,10 @@ class ComparedRun(NamedTuple):
         old, new = self.old.splitting, self.new.splitting
         if old == new or self.have_same_photos:
             return ""
-        changed = sorted(
-            f"split.{key}" for key in old.keys() | new.keys() if old.get(key) != new.get(key)
-        )
-        names = self.old.name, self.new.name
+        changed = sorted(f"split.{key}" for key in new if old.get(key) != new[key])
         return (
-            f"No verdict on {names[1]} and {names[0]}: {name_some(changed)} differs, so they are "
-            "trained and tested on other photos. Other splits are no improvement."
+            f"No verdict on {self.new.name} and {self.old.name}: {name_some(changed)} differs, so "
+            "they are trained and tested on other photos. Other splits are no improvement."
         )
 
     @property
@@ -203,9 +192,14 @@ class ComparedRun(NamedTuple):
     @property
     def rule(self) -> str:
         """A sentence if only one of the runs names at least one label for every photo, or ""."""
-        runs = self.old, self.new
-        names = [run.name for run in runs if run.names_one]
-        if len(names) != 1 or any(run.split is None for run in runs):
+        names = []
+        for run in (self.old, self.new):
+            if run.label_kind.exclusive or run.split is None:
+                return ""
+            cells = run.split["label"][run.split["split"] == TRAIN]
+            if names_one(run.label_kind.encode(cells, [*run.label_kind.names_in(cells)])):
+                names.append(run.name)
+        if len(names) != 1:
             return ""
         return (
             f" Only {names[0]} names at least one label for every photo, because at most "
@@ -444,10 +438,7 @@ def read_run(read: Reader, name: str) -> Run:
         params = parse_mapping(read(paths.PARAMS, bytes.decode), f"{name}: {paths.PARAMS}")
         epochs = len(head) if _has_chosen(params, "train_extract") else 1
         epochs += len(tuned) if is_tuned and _has_chosen(params, "train_finetune") else 0
-        splitting = value_at(params, "split")
-        run = run._replace(
-            epochs=epochs, splitting=splitting if isinstance(splitting, dict) else {}
-        )
+        run = run._replace(epochs=epochs, splitting=params.get("split") or {})
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)

@@ -217,7 +217,8 @@ def describe_verdict(old: str, new: str, compared: ModelComparison, kind: str) -
     losses = f"log loss {compared.new:.4f}, was {compared.old:.4f}"
     if compared.all_right:
         surer = new if compared.new < compared.old else old
-        found = f"both are right {images}, and {surer} is surer ({losses})"
+        surely = f", and {surer} is surer" if compared.new != compared.old else ""
+        found = f"both are right {images}{surely} ({losses})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {found}."
     if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points} ({interval}), {images}."

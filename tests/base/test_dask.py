@@ -9,8 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dask
 import pytest
+
+pytest.importorskip("distributed", reason="install the `dask` extra")
+
+import dask
 from conftest import PROJECT, TINY, overlay, photo, refused
 from distributed import get_worker
 from kills import fingerprint

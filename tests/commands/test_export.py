@@ -7,9 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pandas as pd
 import pytest
+
+pytest.importorskip("onnx", reason="install the `export` extra")
+
+import onnx
 from conftest import PROJECT, refused, sha256, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, unlimited, with_probabilities
 from tensorflow.lite.python import schema_py_generated as schema

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+
+pytest.importorskip("hypothesis", reason="install the `dev` extra")
+
 from conftest import refused
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st

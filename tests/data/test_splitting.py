@@ -4,6 +4,9 @@ from random import Random
 
 import pandas as pd
 import pytest
+
+pytest.importorskip("hypothesis", reason="install the `dev` extra")
+
 from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st

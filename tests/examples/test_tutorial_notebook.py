@@ -1,7 +1,10 @@
 """Test the notebook examples/tutorial.ipynb as Jupyter runs it."""
 
-import nbformat
 import pytest
+
+pytest.importorskip("nbformat", reason="install the `dev` extra")
+
+import nbformat
 from conftest import PROJECT
 from notebook import TUTORIAL, run_notebook, texts
 

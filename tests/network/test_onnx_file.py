@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+
+pytest.importorskip("onnx", reason="install the `export` extra")
+
+import onnx
 from conftest import refused
 from onnx_files import IMAGES, MEANS, SIZE, VECTOR, params_of, write
 

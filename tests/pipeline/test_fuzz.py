@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("hypothesis", reason="install the `dev` extra")
+
 from conftest import PROJECT, clean_archive, tarred
 from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, REASONS, write_archive, zipped
 from hypothesis import HealthCheck, given, settings

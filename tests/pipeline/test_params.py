@@ -5,6 +5,9 @@ import math
 
 import numpy as np
 import pytest
+
+pytest.importorskip("hypothesis", reason="install the `dev` extra")
+
 import yaml
 from conftest import PROJECT, overlay, refused
 from hypothesis import HealthCheck, assume, given, settings

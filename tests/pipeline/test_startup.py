@@ -5,6 +5,9 @@ import sys
 import venv
 
 import pytest
+
+pytest.importorskip("onnx", reason="install the `export` extra")
+
 from conftest import PROJECT, change, run, succeed
 from dvc_yaml import STAGES
 from onnx_files import IMAGES, MEANS, VECTOR, write
