@@ -1,8 +1,12 @@
+from collections import Counter
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from pawprint.base.columns import LABELS_TO_REVIEW
-from pawprint.scores.label_review import judge, list_suspects
+from pawprint.network.cross_validation import Examples, cross_validate
+from pawprint.scores.label_review import judge, list_suspects, without_weights
 
 
 def suspects(
@@ -56,3 +60,32 @@ def test_both_of_near_duplicates_with_different_labels_stand_first_pair_by_pair(
     table = suspects(label, of_two, ("4.jpg",), pairs)
     assert "4.jpg" not in table["path"].tolist()
     assert "1.jpg" in table["path"].tolist()
+
+
+def found_with(class_weight: str | None, seed: int) -> int:
+    """Return how many of 12 wrong labels are listed, of classes with 200, 20 and 20 images."""
+    rng = np.random.default_rng(seed)
+    true = np.repeat([0, 1, 2], [200, 20, 20])
+    features = 0.33 * rng.normal(size=(3, 60))[true] + rng.normal(size=(240, 60))
+    wrong = rng.choice(240, 12, replace=False)
+    actual = true.copy()
+    actual[wrong] = (true[wrong] + rng.integers(1, 3, 12)) % 3
+    features = {False: features[:, None].astype(np.float32)}
+    keys = np.array([f"{number:02x}" for number in rng.permutation(240)])
+    examples = Examples(features, actual, keys, keys, ["a", "b", "c"], class_weight)
+    images = pd.DataFrame({"path": keys, "label": np.array(examples.labels)[actual]})
+    probabilities = cross_validate(examples).probabilities
+    judged = judge(images.assign(pixels_sha256=keys), probabilities, examples.labels)
+    if class_weight:
+        judged = without_weights(judged, Counter(judged["label"]))
+    listed = list_suspects(judged.assign(split="train"))
+    return int(listed["path"].isin(keys[wrong]).sum())
+
+
+@pytest.mark.slow
+def test_wrong_labels_are_found_with_class_weights_as_without():
+    found = {
+        weight: np.mean([found_with(weight, seed) for seed in range(20)])
+        for weight in (None, "balanced")
+    }
+    assert found["balanced"] >= found[None] > 7
