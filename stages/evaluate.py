@@ -7,13 +7,15 @@ cross-validation for training images and to the model for all others. Images who
 gave or confirmed one by one are not listed. Reads data/outputs/, images.csv, labels.json and
 near_duplicates.csv and unknown.csv in data/split/, data/cross_validation.csv and .json, labels.csv,
 data/clean/metadata.csv, models/extractor/, models/network/ and models/network.json. Params:
-`calibrate`, `clean.bits`, `clean.several_labels`, `model.resize`. Writes models/served/,
+`calibrate`, `clean.bits`, `clean.several_labels`, `model.fine_tune_at`, `model.resize`, and
+`class_weight` of `train_extract` and `train_finetune`. Writes models/served/,
 data/probabilities.csv of test images, data/probabilities_validation.csv, metrics/evaluate.json,
 plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv,
 plots/labels_to_review.csv, and the predictions that Git keeps, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -36,10 +38,10 @@ from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
-from pawprint.pipeline.params.model import Calibrate, Model, problem_of_threshold
+from pawprint.pipeline.params.model import Calibrate, Model, load_params, problem_of_threshold
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
-from pawprint.scores.label_review import judge, list_suspects
+from pawprint.scores.label_review import judge, list_suspects, without_weights
 from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import (
     parse_judged,
@@ -205,6 +207,13 @@ def find_suspects(
         labels = columns.predicted_labels(table)
         of_split = judge(images, probabilities_in(table), labels, kind)
         judged.append(of_split.assign(split=name))
+    if kind.exclusive:
+        of_training = split["label"][split["split"] == columns.TRAIN]
+        params = load_params()
+        last = params.train_finetune if params.model.tunes else params.train_extract
+        for number, phase in enumerate([params.train_extract] + [last] * len(tables)):
+            if phase.weight_for(of_training) == "balanced":
+                judged[number] = without_weights(judged[number], Counter(of_training))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     every = pd.concat(judged)

@@ -1,6 +1,6 @@
 """Find labels that may be wrong, given a model's probabilities for images it has not seen."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,20 @@ def judge(
         probability=probabilities[rows, actual],
         likely_probability=others.max(axis=1),
     )
+
+
+def without_weights(judged: pd.DataFrame, images: Mapping[str, int]) -> pd.DataFrame:
+    """Return a JUDGED table as if all training images, and not all classes, had weighed the same.
+
+    `images` has the number of training images of each class. The odds of the label and of the
+    likely class change. The other classes together count as one of average size, which is exact if
+    there are none.
+    """
+    average = sum(images.values()) / len(images)
+    label = judged["probability"] * judged["label"].map(images) / average
+    likely = judged["likely_probability"] * judged["likely"].map(images) / average
+    total = label + likely + (1 - judged["probability"] - judged["likely_probability"])
+    return judged.assign(probability=label / total, likely_probability=likely / total)
 
 
 def list_suspects(

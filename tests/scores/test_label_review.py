@@ -1,8 +1,13 @@
+from collections import Counter
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from pawprint.base.columns import LABELS_TO_REVIEW
-from pawprint.scores.label_review import judge, list_suspects
+from pawprint.base.labels import SEVERAL_LABELS
+from pawprint.network.cross_validation import Examples, cross_validate
+from pawprint.scores.label_review import judge, list_suspects, without_weights
 
 
 def suspects(
@@ -62,7 +67,7 @@ def suspects_of_labels(cells: list[str], probabilities: np.ndarray, **columns: o
     """Return the paths and the suggestions for photos that can show sea and sun."""
     paths = [f"{number}.jpg" for number in range(len(cells))]
     images = pd.DataFrame({"path": paths, "label": cells, "pixels_sha256": paths})
-    judged = judge(images, probabilities, ["sea", "sun"], exclusive=False)
+    judged = judge(images, probabilities, ["sea", "sun"], SEVERAL_LABELS)
     pairs = (("0.jpg", "1.jpg"), ("1.jpg", "0.jpg"))
     table = list_suspects(judged.assign(**{"split": "validation"} | columns), ("1.jpg",), pairs)
     return (table["path"].str[:-4] + " " + table["likely"]).tolist()
@@ -84,3 +89,32 @@ def test_a_label_of_one_group_alone_is_not_listed_because_no_fold_has_learned_it
     groups = np.array([*"abccde"])
     found = suspects_of_labels(cells, probabilities, split="train", group=groups)
     assert "2 remove sun" not in found
+
+
+def found_with(class_weight: str | None, seed: int) -> int:
+    """Return how many of 12 wrong labels are listed, of classes with 200, 20 and 20 images."""
+    rng = np.random.default_rng(seed)
+    true = np.repeat([0, 1, 2], [200, 20, 20])
+    features = 0.33 * rng.normal(size=(3, 60))[true] + rng.normal(size=(240, 60))
+    wrong = rng.choice(240, 12, replace=False)
+    actual = true.copy()
+    actual[wrong] = (true[wrong] + rng.integers(1, 3, 12)) % 3
+    features = {False: features[:, None].astype(np.float32)}
+    keys = np.array([f"{number:02x}" for number in rng.permutation(240)])
+    examples = Examples(features, actual, keys, keys, ["a", "b", "c"], class_weight)
+    images = pd.DataFrame({"path": keys, "label": np.array(examples.labels)[actual]})
+    probabilities = cross_validate(examples).probabilities
+    judged = judge(images.assign(pixels_sha256=keys), probabilities, examples.labels)
+    if class_weight:
+        judged = without_weights(judged, Counter(judged["label"]))
+    listed = list_suspects(judged.assign(split="train"))
+    return int(listed["path"].isin(keys[wrong]).sum())
+
+
+@pytest.mark.slow
+def test_wrong_labels_are_found_with_class_weights_as_without():
+    found = {
+        weight: np.mean([found_with(weight, seed) for seed in range(20)])
+        for weight in (None, "balanced")
+    }
+    assert found["balanced"] >= found[None] > 7

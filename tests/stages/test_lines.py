@@ -257,6 +257,21 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     alike = [("1.jpg", "cat/train0.jpg", "cat", "test", "1.jpg", "1.jpg", 3)]
     alike = pd.DataFrame(alike, columns=list(NEAR_DUPLICATES))
     with contextlib.chdir(folder):
-        suspects = evaluate.find_suspects({"test": tabulate(images, easy)}, alike, split, ONE_CLASS)
+        tables = {"test": tabulate(images, easy)}
+        suspects = evaluate.find_suspects(tables, alike, images, ONE_CLASS)
     assert suspects["path"].tolist() == ["cat/train0.jpg", "0.jpg"]
     assert suspects["contradicts"].tolist() == ["1.jpg", ""]
+
+
+def test_class_weights_do_not_hide_labels_to_review(folder):
+    """Where c0 has ten times as many images as c1, odds of 2 to 3 are odds of 1 to 15."""
+    rows = [("a.jpg", "c1", "c0", 0.4, 0.6, "a"), ("b.jpg", "c0", "c1", 0.05, 0.55, "b")]
+    write_table(folder / paths.CROSS_VALIDATION_CSV, pd.DataFrame(rows, columns=[*JUDGED]), JUDGED)
+    (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")
+    alike = pd.DataFrame(columns=[*NEAR_DUPLICATES])
+    listed = {}
+    with contextlib.chdir(folder):
+        for largest in (200, 20):
+            split = images_of({"c0": largest, "c1": 20, "c2": 20}).assign(split="train")
+            listed[largest] = evaluate.find_suspects({}, alike, split, ONE_CLASS)["path"].tolist()
+    assert listed == {200: ["a.jpg"], 20: ["b.jpg"]}
