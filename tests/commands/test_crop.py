@@ -18,7 +18,7 @@ from conftest import (
     write_files,
 )
 from networks import write_colour_model
-from pages import blocks, commands
+from pages import follow, steps
 from PIL import ExifTags, Image
 
 from pawprint.base.columns import METADATA
@@ -485,12 +485,10 @@ def test_every_command_of_the_page_works_and_prints_what_it_shows(tmp_path):
     write_files(tmp_path, texts | {"new.json": md({"a.jpg": [found()]}), "new/a.jpg": scene()})
     write_files(tmp_path / "photos", photos_of(names))
     page = (PROJECT / "docs" / "boxes.md").read_text(encoding="utf-8")
-    folder = tmp_path
-    for _, text in blocks(page):
-        for command, lines in commands(text):
-            if command.startswith("pawprint predict"):
-                folder = tmp_path / "species"
-                write_colour_model(folder / SERVED_MODEL, crop_rule=SQUARE)
-            result = pawprint_here(folder, *command.split()[1:])
-            assert result.returncode == 0 and {*lines} <= {*result.stdout.splitlines()}, command
+    for command, lines, folder in follow(steps(page), tmp_path, {}):
+        if command.startswith("pawprint predict"):
+            folder = tmp_path / "species"
+            write_colour_model(folder / SERVED_MODEL, crop_rule=SQUARE)
+        result = pawprint_here(folder, *command.split()[1:])
+        assert result.returncode == 0 and {*lines} <= {*result.stdout.splitlines()}, command
     validate(json.loads((tmp_path / "labelled.json").read_text()))

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 from conftest import (
     PROJECT,
-    SAMPLE_WEIGHTS,
     change,
     commit,
     replace,
-    set_author,
     succeed,
     write_files,
 )
 from installed import NO_NETWORK, SMALL, Installed
-from pages import blocks, commands
+from pages import blocks, commands, follow
 
 from examples.demo import draw_picture
 from pawprint.base.files import md5_of_folder
@@ -31,15 +29,11 @@ REMOTE = "/mnt/team/food"
 PREDICT = "pawprint predict PHOTO.jpg"
 
 
-def typed(text: str) -> list[str]:
-    """Return the commands of a page or a section that are run."""
-    return [
-        command
-        for language, block in blocks(text)
-        if language == "console"
-        for command, _ in commands(block)
-        if not command.startswith(NOT_RUN)
-    ]
+def typed(text: str) -> list[tuple[str, list[str]]]:
+    """Return the commands of a page or a section that are run, with the lines below them."""
+    consoles = (block for language, block in blocks(text) if language == "console")
+    both = (step for block in consoles for step in commands(block))
+    return [step for step in both if not step[0].startswith(NOT_RUN)]
 
 
 COMMANDS = typed(PAGE)
@@ -100,18 +94,10 @@ def finished(installed, tmp_path_factory) -> Path:
     (root / "PHOTO.jpg").write_bytes(draw_picture("dog", 11))
     write_files(root / "given" / "photos", drawn(1, 17))
     write_files(root / "given" / "new", drawn(17, 18))
-    folder, ran = root, []
-    for command in COMMANDS:
-        if command.startswith("cd "):
-            folder /= command.removeprefix("cd ")
-            set_author(folder)
-            shutil.copy(SAMPLE_WEIGHTS, folder)
-            change(folder, SMALL)
-            continue
+    ran = []
+    for command, _, folder in follow(COMMANDS, root, {"food": SMALL}):
         if command == "dvc repro" and ran[-1].startswith("pawprint try"):
             change(folder, "calibrate: {temperature: false}")
-        if command == "pawprint discard":  # `discard` asks for confirmation
-            command += " --yes"
         command = command.replace(REMOTE, (root / "remote").as_posix())
         away = NO_NETWORK | {"KERAS_HOME": str(root / "keras")}
         place = root if command == PREDICT else folder  # it is for any folder
@@ -139,7 +125,8 @@ def project(installed, finished) -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
 def test_commands_of_every_page_work_in_a_new_project(installed, project, tmp_path, section):
-    if "git merge other" in SECTIONS[section]:  # branches with results that Git cannot merge
+    typed_here = [command for command, _ in SECTIONS[section]]
+    if "git merge other" in typed_here:  # branches with results that Git cannot merge
         for branch in (("-b", "other"), ("-",)):
             succeed("git", "checkout", "-q", *branch, cwd=project)
             with (project / "dvc.lock").open("a", encoding="utf-8") as lock:
@@ -148,13 +135,8 @@ def test_commands_of_every_page_work_in_a_new_project(installed, project, tmp_pa
     write_files(tmp_path / "registry" / "photos", drawn(1, 3))
     write_files(tmp_path / "flower_photos", drawn(1, 17))
     write_files(project.parent / "may_labelled", drawn(20, 22))
-    is_new = {"cd food", "cd flowers"} & {*SECTIONS[section]}
-    folder = tmp_path if is_new else project
-    for command in SECTIONS[section]:
-        if command.startswith("cd "):
-            folder /= command.removeprefix("cd ")
-            set_author(folder)
-            continue
+    start = tmp_path if {"cd food", "cd flowers"} & {*typed_here} else project
+    for command, _, folder in follow(SECTIONS[section], start, {}):
         command = re.sub(r"git@host:team/\w+\.git", str(project.parent / "food.git"), command)
         command = command.replace("git merge other", "git merge other || true")
         shell = ("sh", "-c", command.replace("dvc exp show", "dvc exp show --csv"))

@@ -2,12 +2,11 @@
 
 import io
 import json
-import shutil
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, change, encode, set_author, succeed, write_files
-from installed import NO_NETWORK, SMALL
-from pages import blocks, commands
+from conftest import PROJECT, encode, succeed, write_files
+from installed import NO_NETWORK
+from pages import follow, steps
 from PIL import Image
 
 from examples.demo import draw_picture
@@ -40,20 +39,13 @@ def side_by_side(number: int, shown: str) -> bytes:
 
 @pytest.mark.slow
 def test_every_command_works_and_an_export_names_the_same_labels(landscapes, tmp_path):
-    folder, away = tmp_path, {"KERAS_HOME": str(tmp_path / "keras")} | NO_NETWORK
-    for language, text in blocks(PAGE):
-        for command, lines in commands(text) if language == "console" else ():
-            if command.startswith("cd "):
-                folder /= command.removeprefix("cd ")
-                set_author(folder)
-                shutil.copy(SAMPLE_WEIGHTS, folder)
-                change(folder, SMALL)
-                continue
-            printed = succeed("sh", "-c", command, cwd=folder, **away).splitlines()
-            if command.startswith("pawprint init"):
-                assert printed[: len(lines)] == lines
-            if command.startswith("pawprint predict"):  # the numbers depend on the network
-                assert [*map(words, printed)] == [*map(words, lines)]
+    away = {"KERAS_HOME": str(tmp_path / "keras")} | NO_NETWORK
+    for command, lines, folder in follow(steps(PAGE), tmp_path, {"views": FROZEN}):
+        printed = succeed("sh", "-c", command, cwd=folder, **away).splitlines()
+        if command.startswith("pawprint init"):
+            assert printed[: len(lines)] == lines
+        if command.startswith("pawprint predict"):  # the numbers depend on the network
+            assert [*map(words, printed)] == [*map(words, lines)]
     listed = succeed("pawprint", "predict", "photos", "--format", "jsonl", cwd=folder, **away)
     labels = {row["path"]: row["label"] for row in map(json.loads, listed.splitlines())}
     assert {*labels.values()} >= {"sea", "sunset", "sea|sunset"}

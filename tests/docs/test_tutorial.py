@@ -9,16 +9,14 @@ training and the machine determine the others. A small network replaces the page
 published weights; see SUBSTITUTE.
 """
 
-import shutil
-
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, change, set_author
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, change
 from installed import NO_NETWORK
-from pages import blocks, commands
+from pages import follow, steps
 
 from pawprint.base import paths
 
-PAGE = PROJECT / "docs" / "tutorial.md"
+PAGE = (PROJECT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ", "cd ..")
 SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
@@ -33,30 +31,16 @@ def counted(lines: list[str]) -> set[str]:
 
 @pytest.mark.extended
 def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path):
-    folder = tmp_path
-    (folder / "pawprint-dvc").symlink_to(PROJECT)
-    for language, text in blocks(PAGE.read_text(encoding="utf-8")):
-        if language == "yaml":
-            change(folder, text)
-        elif language == "csv":
+    (tmp_path / "pawprint-dvc").symlink_to(PROJECT)
+    away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}
+    typed = (step for step in steps(PAGE) if not step[0].startswith(INSTALLATION))
+    for command, lines, folder in follow(typed, tmp_path, {"food": SUBSTITUTE}):
+        if command == "yaml":
+            change(folder, *lines)
+        elif command == "csv":
             with (folder / paths.LABELS_CSV).open("a", encoding="utf-8") as file:
-                file.write(text)
+                file.writelines(lines)
         else:
-            assert language == "console"
-            for command, lines in commands(text):
-                if command.startswith(INSTALLATION):
-                    continue
-                if command.startswith("cd "):
-                    folder = (folder / command.removeprefix("cd ")).resolve(strict=True)
-                    if (folder / ".git").exists():
-                        set_author(folder)
-                    if command == "cd food":
-                        shutil.copy(SAMPLE_WEIGHTS, folder)
-                        change(folder, SUBSTITUTE)
-                else:
-                    if command == "pawprint discard":  # `discard` asks for confirmation
-                        command += " --yes"
-                    shell = ("sh", "-c", f"exec 2>&1; {command}")
-                    away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}
-                    printed = installed.succeed(*shell, cwd=folder, **away)
-                    assert counted(printed.splitlines()) >= counted(lines), command
+            shell = ("sh", "-c", f"exec 2>&1; {command}")
+            printed = installed.succeed(*shell, cwd=folder, **away)
+            assert counted(printed.splitlines()) >= counted(lines), command

@@ -24,12 +24,7 @@ from pawprint.network.cross_validation import (
     open_examples,
     standardise,
 )
-from pawprint.network.logistic_regression import (
-    EXACT,
-    _ColumnSpace,
-    fit_exactly,
-    fit_regressions,
-)
+from pawprint.network.logistic_regression import EXACT, _ColumnSpace, fit_exactly, fit_regressions
 from pawprint.network.new_head import NewHead, solve
 from pawprint.network.store import stored_examples
 

@@ -32,6 +32,7 @@ def holds(test: LossTest, difference: float) -> bool:
     return test.low <= difference <= test.high
 
 
+@pytest.mark.slow
 def test_interval_holds_the_true_difference_as_often_as_it_says():
     """The new run agrees with the old one, except on a tenth of the images."""
     rng = np.random.default_rng(0)
