@@ -240,7 +240,7 @@ def cell_and_row(project: Path) -> None:
 def recipe(project: Path) -> None:
     commit(project, "Before the recipe")
     printed(project, "recipes", "use", "three-classes")
-    change(project, "{train_extract: {class_weight: null}, train_finetune: {epochs: {number: 2}}}")
+    change(project, "{train_extract: {class_weight: null}, train_finetune: {epochs: {number: 1}}}")
 
 
 # A param of each section but those of the recipe.
