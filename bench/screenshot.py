@@ -1,7 +1,7 @@
 """Create the screenshot in README: `python -m bench.screenshot FOLDER`.
 
 FOLDER is a project in which `dvc repro` has finished. The screenshot shows the top of its report in
-Chromium and, below a line, the first photos of errors. The SHA-256 of the report's texts is stored
+Chromium and, below a line, the first photos. The SHA-256 of the report's texts is stored
 in the file, so that a test can detect a screenshot of an outdated page.
 """
 
@@ -20,7 +20,8 @@ from examples.demo import PROJECT
 from pawprint.base import paths
 
 TEMPLATES = ["report.html", "sentences.txt"]
-MODULES = ["report/pages.py", "scores/limits.py", "scores/metrics.py", "base/labels.py"]
+MODULES = ["report/charts.py", "report/pages.py", "report/photos.py", "scores/limits.py"]
+MODULES += ["scores/metrics.py", "scores/slices.py", "base/labels.py"]
 KEY = "SHA-256 of the report's texts"  # key in the metadata of the file
 PICTURE = PROJECT / "docs/report.png"
 WIDTH = 1100  # in pixels

@@ -116,10 +116,13 @@ def answer(outputs, model):
 def cell(values, model):
     """Return the labels of a photo that can show several, such as "sea|sunset", or "none"."""
     pairs = [*zip(model["labels"], values)]
-    named = [label for label, value in pairs if value >= model["thresholds"].get(label, 0.5)]
-    if model["at_least_one"] and not named:
-        named = [max(pairs, key=lambda pair: pair[1])[0]]
-    return "|".join(named) or "none"
+    own = model["thresholds"]
+    named = {label for label, value in pairs if value >= own.get(label, 0.5)}
+    has_any = any(value >= max(own.get(label, 0.5), 0.5) for label, value in pairs)
+    label, value = max(pairs, key=lambda pair: pair[1])
+    if model["at_least_one"] and not has_any and value >= own.get(label, 0):
+        named.add(label)
+    return "|".join(sorted(named)) or "none"
 
 
 def one_label(values, model):

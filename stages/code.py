@@ -7,12 +7,13 @@ splits.csv and names of photos. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError, hide_secrets
-from pawprint.base.files import md5, replacing, write_json, write_text
+from pawprint.base.files import md5, replacing, write_text
 from pawprint.base.package import (
     STAGES,
     folders_of_code,
@@ -60,7 +61,8 @@ def write_fingerprints() -> dict[str, str]:
             write_text(folder / f"{name}.txt", text)
         # `plot` shows all params. Listed in dvc.lock, they would be a tenth of its lines, which DVC
         # parses and writes again after each stage.
-        write_json(folder / paths.SHOWN_PARAMS.name, shown_params())
+        text = json.dumps(shown_params(), indent=2, ensure_ascii=False)  # not rounded
+        write_text(folder / paths.SHOWN_PARAMS.name, f"{text}\n")
     return {stage: texts[stage] for stage in stages}
 
 

@@ -16,7 +16,7 @@ plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,7 @@ import pandas as pd
 from pawprint.base import columns, paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import parse_file, read_json, write_json
-from pawprint.base.labels import NEITHER, UNKNOWN, LabelKind
+from pawprint.base.labels import UNKNOWN, LabelKind, names_one
 from pawprint.base.runtime import image_size_of, read_network
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
@@ -81,8 +81,10 @@ def write_model(split: pd.DataFrame, outputs: dict[str, Logits]) -> Metadata:
     groups = split.loc[split["split"] == "validation", "group"].to_numpy()
     network = join(read_network(paths.EXTRACTOR), read_network(paths.NETWORK))
     size = image_size_of(network)
-    has_one = bool((split["label"][split["split"] == columns.TRAIN] != NEITHER).all())
-    of_kind = Metadata if clean.kind.exclusive else partial(LabelMetadata, at_least_one=has_one)
+    shown = clean.kind.encode(split["label"][split["split"] == columns.TRAIN], labels)
+    of_kind: Callable[..., Metadata] = Metadata
+    if not clean.kind.exclusive:
+        of_kind = partial(LabelMetadata, at_least_one=names_one(shown))
     metadata = of_kind(
         labels=labels,
         image_size=size,
@@ -214,7 +216,9 @@ def find_suspects(
                 judged[number] = without_weights(judged[number], Counter(of_training))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    return list_suspects(pd.concat(judged), reviewed, [*zip(rows["path"], rows["contradicts"])])
+    every = pd.concat(judged)
+    every = every.assign(group=every["path"].map(split.set_index("path")["group"]))
+    return list_suspects(every, reviewed, [*zip(rows["path"], rows["contradicts"])])
 
 
 if __name__ == "__main__":

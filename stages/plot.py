@@ -1,90 +1,61 @@
 """Draw figures and pages in the last stage, so that changing a colour does not retrain anything.
 
-Writes the figures, the model card, and one HTML page that works offline. Reads labels.csv, tables
-in data/, data/clean/, data/split/ and plots/, data/cross_validation.json, data/raw/archives/,
-models/network.json, models/served/, and all params in data/code/params.json. Writes
-docs/model_card.md, plots/limits.txt, pictures of the data and the results in plots/, and
-plots/report.html, which shows photos. Prints which photos, labels, splits, params and code differ
-from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
+Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, data/cross_validation.json,
+data/raw/archives/, models/network.json, models/served/, and all params in data/code/params.json.
+Writes docs/model_card.md, plots/limits.txt, curves in plots/figures/, and plots/report.html, one
+page that works offline and shows photos. Prints which photos, labels, splits, params and code
+differ from the last commit, and whether the model is better, according to Git and DVC's cache. Run:
 `python -m stages.plot`
 """
 
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 
 from pawprint.base import columns, paths
-from pawprint.base.files import md5, parse_file, read_json, replacing, write_text
-from pawprint.base.imbalance import HEADLINES
+from pawprint.base.files import md5, parse_file, read_bytes, read_json, replacing, write_text
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.data.rejected import describe_files
 from pawprint.data.splitting import divided_groups
 from pawprint.data.unusual import find_unusual
-from pawprint.given.archive import Archive, open_archive
+from pawprint.given.archive import open_archive
 from pawprint.given.folders import describe_alike
 from pawprint.given.user_tables import LABEL_COLUMNS, read_csv_rows
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.params.data import Augment, Clean
-from pawprint.report import charts, pages
-from pawprint.report.pictures import (
-    draw_near_duplicates,
-    draw_samples,
-    draw_unusual,
-    encode,
-    render,
-)
-from pawprint.report.results import Results
+from pawprint.report import charts, corrections, pages, photos
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
-from pawprint.scores.limits import Limits, RunData, find_limits
-from pawprint.scores.prediction_table import (
-    list_errors,
-    parse_judged,
-    read_probabilities,
-    with_confidence,
-)
+from pawprint.scores.limits import find_limits
+from pawprint.scores.metrics import recalls_of
+from pawprint.scores.prediction_table import parse_judged, read_probabilities, with_confidence
+from pawprint.scores.results import Results
 from pawprint.scores.series import with_groups
+from pawprint.scores.slices import describe_sites, score_slices
 
 # Columns of IMAGES that come from the file.
-OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash"]
+OF_FILE = ["path", "width", "height", "brightness", "colour", "perceptual_hash", "camera"]
 
 
 def main() -> None:
-    """Write the pictures, the model card, the page and the limits, and print the result."""
+    """Write the figures, the model card, the page and the limits, and print the result."""
     run = read_results()
-    images = with_groups(run.images, run.choices).merge(run.files[OF_FILE])
-    alike = describe_alike(run.label_kind.count(run.images["label"]))
-    limits = find_limits(
-        RunData(
-            images,
-            run.judged,
-            run.predictions,
-            run.curve,
-            run.choices,
-            run.to_review,
-            run.metadata,
-            alike,
-        )
-    )
-    with open_archive(paths.RAW_ARCHIVES, Clean.load(path=paths.SHOWN_PARAMS).bits) as archive:
-        pictures = draw(archive, run)
-        thresholds = run.metadata["thresholds"]
-        errors = run.errors_in(list_errors(run.judged, run.predictions, thresholds))
-        gallery = pages.show_errors(archive, errors, run.names)
-    for name, picture in pictures.items():
-        with replacing(paths.PLOTS / name) as partial_file:
-            partial_file.write_bytes(picture)
+    limits = find_limits(run)
     both = values_of_both(run)
     write_text(paths.MODEL_CARD, pages.fill(pages.MODEL_CARD, **both))
-    write_text(
-        paths.REPORT,
-        pages.fill(pages.REPORT, **both, **values_of_page(run, both, limits, gallery, pictures)),
-    )
+    steps = pages.next_steps(limits)
+    strips = {photos.tag_of(run.names, *step.shows) for step in steps if step.shows}
+    augment = Augment.load(path=paths.SHOWN_PARAMS)
+    with open_archive(paths.RAW_ARCHIVES, Clean.load(path=paths.SHOWN_PARAMS).bits) as archive:
+        shown = photos.show(archive, run, strips)
+        views = photos.show_views(archive, run, augment) if augment.draws else []
+    page = values_of_page(run, shown) | {"limits": limits, "steps": steps, "views": views}
+    page["training"] = pages.uri_of(write_figures(run), "png")
+    write_text(paths.REPORT, pages.fill(pages.REPORT, **both, **page))
     write_text(paths.LIMITS, limits.text)
-    print(run.sentence)
+    print(pages.describe_run(run.scores, run.predictions["test"]["actual"]))
     now = images_of(run.images, run.unknown, run.rejected)
     for line in describe_since_commit(now, run.params):
         print(line)
@@ -94,32 +65,39 @@ def main() -> None:
 def read_results() -> Results:
     """Read the results of the stages before this one."""
     metadata = read_metadata(paths.SERVED_MODEL)
-    images = read_table(paths.SPLIT_CSV, columns.SPLIT)
+    choices = read_json(paths.CROSS_VALIDATION_JSON)
+    split = with_groups(read_table(paths.SPLIT_CSV, columns.SPLIT), choices)
     files = read_table(paths.IMAGES_CSV, columns.IMAGES)
-    files = files[files["path"].isin(images["path"])]
-    return Results(
+    images = split.merge(files[OF_FILE])
+    predictions = {columns.TRAIN: parse_file(paths.CROSS_VALIDATION_CSV, parse_judged)}
+    for name, path in paths.PROBABILITIES_CSV.items():
+        table = read_probabilities(path)
+        predictions[name] = with_confidence(table, kind=metadata.kind)
+    run = Results(
         params=read_json(paths.SHOWN_PARAMS),
         metadata=metadata.model_dump(),
         label_kind=metadata.kind,
-        choices=read_json(paths.CROSS_VALIDATION_JSON),
+        choices=choices,
         scores=read_table(paths.SCORES_CSV, columns.SCORES),
         images=images,
-        files=files,
-        unusual=find_unusual(files),
         unknown=read_table(paths.UNKNOWN_CSV, columns.UNKNOWN_IMAGES),
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
+        unusual=find_unusual(files[files["path"].isin(images["path"])]),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
         to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),
-        judged=parse_file(paths.CROSS_VALIDATION_CSV, parse_judged),
         extract=read_table(paths.EXTRACT_HISTORY_CSV, columns.HISTORY),
         finetune=read_table(paths.FINETUNE_HISTORY_CSV, columns.HISTORY),
         curve=read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         decided=read_table(paths.DECIDED_CSV, columns.DECIDED),
-        predictions={
-            name: with_confidence(read_probabilities(path), metadata.kind)
-            for name, path in paths.PROBABILITIES_CSV.items()
-        },
+        reliability=read_table(paths.RELIABILITY_CSV, columns.RELIABILITY),
+        predictions=predictions,
+        question=describe_alike(metadata.kind.count(images["label"])),
     )
+    # The values of photos: cells of metadata.csv, and the camera.
+    tags = read_table(paths.METADATA_CSV, columns.METADATA)
+    cameras = images[images["camera"] != ""].rename(columns={"camera": "value"})
+    tags = pd.concat([tags, cameras.assign(column="camera (EXIF)")[[*tags]]])
+    return run._replace(slices=score_slices(tags, run.held_out, run.label_kind))
 
 
 def values_of_both(run: Results) -> dict:
@@ -140,64 +118,50 @@ def values_of_both(run: Results) -> dict:
     }
 
 
-def values_of_page(
-    run: Results, both: dict, limits: Limits, gallery: dict, pictures: dict[str, bytes]
-) -> dict:
-    """Return further values for the page than `both`, with links to photos in the gallery.
-
-    `pictures` are the contents of files, by their names.
-    """
+def values_of_page(run: Results, shown: list[photos.Photo]) -> dict:
+    """Return further values for the page than `values_of_both`, keyed by name."""
     test = run.predictions["test"]
-    ids = gallery["ids"]
-    uri_of = {
-        Path(name).stem: pages.uri_of_file(picture, Path(name).suffix)
-        for name, picture in pictures.items()
-    }
+    labels = run.metadata["labels"]
+    top = pages.headline(run.scores, test["actual"])
+    precisions = run.scores.query("score == 'precision' and split == 'test'").set_index("label")
+    to_review = [photo.path for photo in shown if "review" in photo.tags]
     return {
-        "result": run.sentence,
-        "limits": limits,
-        "gallery": gallery,
-        "errors_id": partial(pages.errors_id, run.names),
-        "class_links": pages.link_classes(both["of_classes"], run.names, ids),
-        "matrix": pages.link_matrix(test, run.names, ids) if run.exclusive else [],
-        "confused": pages.link_pairs(run.errors_in(test), run.names, ids),
-        "most_confident": pages.describe_decided(run.decided),
-        "picture": uri_of.__getitem__,
+        "headline": top,
+        "warnings": pages.warn(run.scores, top),
+        "photos": shown,
+        "titles": photos.TITLES,
+        "filters": sorted({tag for photo in shown for tag in photo.tags}),
+        "tag_of": partial(photos.tag_of, run.names),
+        "to_copy": corrections.rows_to_copy(read_bytes(paths.LABELS_CSV), run, to_review),
+        "recalls": recalls_of(run.scores).reindex(labels),
+        "precisions": precisions.reindex(labels),
+        "matrix": pages.confusions(test, labels) if run.exclusive else None,
+        "confused": pages.confused_pairs(run.errors_in(test)),
+        "new_sites": describe_sites(run.choices) if "sites" in run.choices else "",
+        "more": charts.draw_learning_curve(run) if len(run.curve) > 1 else None,
+        "probabilities": charts.draw_reliability(run),
+        "decided_sentence": pages.describe_decided(run.decided),
         "data_md5": md5(paths.SPLIT_CSV),
     }
 
 
-def draw(archive: Archive, run: Results) -> dict[str, bytes]:
-    """Return the contents of the pictures by file name."""
-    test = run.predictions["test"]
-    metadata = run.metadata
-    reliability = read_table(paths.RELIABILITY_CSV, columns.RELIABILITY)
-    by_stratum = run.images.assign(stratum=run.label_kind.strata(run.images["label"]))
-    train = by_stratum.merge(run.files[OF_FILE])
-    train = train[train["split"] == columns.TRAIN]
-    held_out = pd.concat([run.predictions["validation"], test], ignore_index=True)
-    right = HEADLINES["accuracy" if run.exclusive else "exact"]
-    figures = {
-        "learning_curves": charts.draw_learning_curves(run.extract, run.finetune, run.curve, right),
-        "classes": charts.draw_classes(run.scores, metadata["labels"]),
-        "reliability": charts.draw_reliability(reliability),
-    }
-    drawn = {f"{name}.png": render(figure) for name, figure in figures.items()} | {
-        "predictions.jpg": charts.draw_predictions(archive, test),
-        "errors.jpg": charts.draw_errors(archive, held_out),
-        "labels_to_review.jpg": charts.draw_labels_to_review(archive, run.to_review, run.exclusive),
-        "augmented.jpg": charts.draw_augmented(
-            archive,
-            train,
-            Augment.load(path=paths.SHOWN_PARAMS),
-            metadata["image_size"],
-            metadata["resize"],
-        ),
-        "samples.jpg": draw_samples(archive, train),
-        "near_duplicates.jpg": draw_near_duplicates(archive, run.near_duplicates),
-        "unusual.jpg": draw_unusual(archive, run.unusual),
-    }
-    return {name: encode(picture, Path(name).suffix) for name, picture in drawn.items()}
+def write_figures(run: Results) -> bytes:
+    """Write the page's curves as pictures, and return and write one of a training in epochs.
+
+    A fitted head has no epochs, and does without Matplotlib, which takes long to import.
+    """
+    training = b""
+    with replacing(paths.FIGURES) as folder:
+        folder.mkdir()
+        charts.draw_reliability(run).write(folder / "probabilities.svg")
+        if len(run.curve) > 1:
+            charts.draw_learning_curve(run).write(folder / "learning_curve.svg")
+        if len(run.extract) + len(run.finetune) > 1:
+            from pawprint.report.figures import draw_training
+
+            training = draw_training(run)
+            (folder / "training.png").write_bytes(training)
+    return training
 
 
 if __name__ == "__main__":

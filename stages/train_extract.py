@@ -19,7 +19,7 @@ from pawprint.base.columns import HISTORY, LEARNING_CURVE, SPLIT, columns_of_jud
 from pawprint.base.errors import InputError, counted
 from pawprint.base.files import read_json, replacing, write_json, write_text
 from pawprint.base.folds import FOLDS
-from pawprint.base.labels import SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import SEVERAL_LABELS, LabelKind, kind_of
 from pawprint.base.tables import read_table, write_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.network.cross_validation import (
@@ -28,6 +28,7 @@ from pawprint.network.cross_validation import (
     cross_validate,
     cross_validate_as,
     learning_curve,
+    leave_each_out,
     open_examples,
 )
 from pawprint.network.new_head import NewHead, learn_head
@@ -42,6 +43,13 @@ from pawprint.scores.series import (
     significant,
     tabulate_curve,
     with_groups,
+)
+from pawprint.scores.slices import (
+    MIN_PHOTOS,
+    SITES,
+    describe_sites,
+    new_site_interval,
+    score_sites,
 )
 
 
@@ -69,12 +77,13 @@ def main() -> None:
         halved[in_curve] = fits[sorted(fits)[-2:][0]]
     by_strata = images.assign(label=examples.strata)
     by_series = compare_series(by_strata, examples, cross_validation, halved)
+    new_sites = measure_sites(by_strata, examples, cross_validation)
     groups = with_groups(images, by_series)["group"].to_numpy()
     curve = tabulate_curve(examples.actual[in_curve], groups[in_curve], fits)
     head.weights.write(paths.HEAD)
     write_to_tune()
     write_json(paths.EXTRACT_METRICS, metrics)
-    write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series)
+    write_json(paths.CROSS_VALIDATION_JSON, choices(cross_validation) | by_series | new_sites)
     judged = judge(images[is_predicted], probabilities, store.labels, kind)
     write_table(paths.CROSS_VALIDATION_CSV, judged, columns_of_judged(judged))
     write_table(paths.EXTRACT_HISTORY_CSV, head.history, HISTORY)
@@ -83,8 +92,10 @@ def main() -> None:
     result = describe_head(head, accuracy, len(probabilities))
     alone = images["label"][~is_predicted] if kind.exclusive else labels_of_one_group(images)
     report("train_extract", [result, *describe_not_predicted(alone)])
-    told = [key for key in ("series", "crossed") if key in by_series]
-    report("train_extract", [describe_series(by_strata, accuracy, by_series, key) for key in told])
+    if "series" in by_series:
+        report("train_extract", [describe_series(by_strata, accuracy, by_series)])
+    if new_sites:
+        report("train_extract", [describe_sites(new_sites)])
 
 
 def open_store(split: pd.DataFrame, kind: LabelKind) -> StoredExamples:
@@ -152,16 +163,14 @@ def compare_series(
 
     The training images are cross-validated again with each series in one fold. If a class has fewer
     series than there are folds, these fits learn from fewer images. They are then compared with
-    `halved`, the probabilities of fits to half of the images. Groups join series, but not the few
-    values of `crossed`, where a single group, such as near-duplicates at two sites, may join all.
+    `halved`, the probabilities of fits to half of the images.
     """
     compared = {}
     origins = {name: origin for name, origin in read_mapping(paths.SERIES_JSON).items() if origin}
     group_from = origins.pop("group", "")
+    origins.pop("crossed", "")  # `measure_sites` leaves out each
     for name in origins:
         groups = with_groups(images, {"series": name})["group"]
-        if name == "crossed":
-            groups = images[name].where(images[name] != "", images["group"])
         in_series = examples._replace(groups=groups.to_numpy())
         apart = cross_validate_as(cross_validation, in_series).probabilities
         are_few = groups.groupby(images["label"]).nunique().min() < FOLDS
@@ -170,13 +179,37 @@ def compare_series(
     entries: dict[str, str | float] = {}
     for name in reversed(significant(compared)):  # of several, the lowest accuracy is told
         entries["group_from"] = group_from
-        key = "crossed" if name == "crossed" else "series"
-        entries[key] = name
-        entries[f"{key}_from"] = origins[name]
-        entries[f"accuracy_by_{key}"] = compared[name].accuracy
+        entries["series"] = name
+        entries["series_from"] = origins[name]
+        entries["accuracy_by_series"] = compared[name].accuracy
     if entries.get("series") == "series" and "finer_series" in origins:
         entries["finer_series_from"] = origins["finer_series"]
     return entries
+
+
+def measure_sites(images: pd.DataFrame, examples: Examples, settings: CrossValidation) -> dict:
+    """Return the entries of data/cross_validation.json about new sites, or {}.
+
+    The sites are the values of `crossed`, or else the groups, if there are few. Each is predicted
+    by a fit to the others, whatever near-duplicates join them.
+    """
+    crossed = read_mapping(paths.SERIES_JSON).get("crossed", "")
+    values = images["crossed" if crossed else "group"]
+    counts = values[values != ""].value_counts()
+    names = counts.index[counts >= MIN_PHOTOS]
+    if len(names) < 2 or len(counts) > max(SITES):
+        return {}
+    places = pd.Index(names).get_indexer(values)
+    probabilities = leave_each_out(examples, settings, places)
+    is_predicted = ~np.isnan(probabilities).any(axis=1)
+    actual = examples.actual
+    kind = kind_of(actual)
+    right = kind.are_right(actual[is_predicted], probabilities[is_predicted], actual)
+    sites = score_sites(values[is_predicted], right, images["group"][is_predicted])
+    if len(sites) < 2:
+        return {}
+    entries = {"sites_from": crossed or "group", "sites": [site._asdict() for site in sites]}
+    return entries | ({"new_site": new_site_interval(sites)} if len(sites) in SITES else {})
 
 
 if __name__ == "__main__":

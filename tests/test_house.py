@@ -37,7 +37,7 @@ EXCEPTIONS = {
         "HeadWeights IMAGENET KerasNetwork ONNX PACKAGES Params describe_score keras "
         "load_model load_params save_model with_features with_head"
     ),
-    "candidates try_": "AUTO PACKAGES Params Resize WIDTHS check_content trials",
+    "candidates try_": "AUTO PACKAGES Params Resize WIDTHS check_content require_idle trials",
     "groups photos": "USUAL_C data_uri fit_regressions standardise",
     "check compare discard page_run": (
         "Code Recorded WORKSPACE check_out find_changed is_running read_revision require_idle"

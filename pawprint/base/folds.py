@@ -73,8 +73,8 @@ def join_keys(one: pd.Series, other: pd.Series) -> pd.Series:
 
     A group has the name of its first text, so that it keeps its rank if others get another key.
     """
-    # The same text may mean different things in both keys; no path contains a NUL.
-    one = one.mask((one != "") & one.isin(other), "\0" + one)
+    # The same text may mean different things in both keys. A NUL would be lost, except in Arrow.
+    one = one.mask((one != "") & one.isin(other), "\1" + one)
     codes, texts = pd.concat([one, other]).factorize(sort=True)
     of_one, of_other = np.split(codes, 2)
     joined = list(range(len(texts)))

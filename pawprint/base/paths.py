@@ -77,4 +77,4 @@ RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")
 DECIDED_CSV = Path("plots/decided.csv")
 SCORES_CSV = Path("plots/scores.csv")
-PLOTS = Path("plots")
+FIGURES = Path("plots/figures")  # curves as pictures

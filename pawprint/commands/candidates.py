@@ -195,7 +195,7 @@ class Measured(NamedTuple):
     @property
     def verdict(self) -> str:
         """The verdict of the comparison, or "" for the first row."""
-        return self.comparison.test.verdict if self.comparison else ""
+        return self.comparison.verdict if self.comparison else ""
 
 
 def measure_each(

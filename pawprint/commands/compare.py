@@ -12,7 +12,7 @@ from pawprint.commands.check import require_reproduced
 from pawprint.pipeline.dvc import WORKSPACE, read_revision
 from pawprint.pipeline.recorded import Recorded
 from pawprint.scores.compared_runs import COMPARED, ComparedRun, Run, compare_runs, read_run
-from pawprint.scores.verdict import MARGIN
+from pawprint.scores.verdict import FLOOR, MARGIN
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json"), default="text", help=output)
     parser.add_argument("--gate", action="store_true", help=gate)
     parser.epilog = (
-        "If two runs differ in photos or labels, a run only counts as better or worse if the log "
-        f"loss differs by {MARGIN:.0%}."
+        f"A run only counts as better or worse if the log loss differs by {MARGIN:.0%} and {FLOOR}."
     )
 
 
@@ -46,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     estimate for new photos. Images that are missing from a run, or have a different label or split
     in it, are left out and counted. Images are matched by their pixels, not by their paths. If
     classes differ, a run is only worse if significantly more images of the common ones are wrong.
+    If the params of `split` differ, there is no verdict, and `--gate` fails.
 
     Examples:
       pawprint compare HEAD

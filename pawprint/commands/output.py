@@ -14,34 +14,20 @@ from pawprint.model.predictor import OF_BOXES
 
 
 def print_table(rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO) -> None:
-    """Print the `top` labels of each image, by default one, when all images are done."""
-    number = min(top or 1, len(labels))
+    """Print the answer for each image, or the `top` labels, when all images are done."""
     lines = []
     for row in rows:
-        pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
-        if row["label"] == UNSURE:
-            pairs[0] = (f"{UNSURE} ({pairs[0][0]})", pairs[0][1])
-        elif row["label"] not in labels:  # unknown, or an error
-            pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
-        error = f"  ({row['error']})" if row["error"] else ""
-        lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
-    print(align(lines), file=file)
-
-
-def print_label_table(
-    rows: Iterable[dict], labels: list[str], top: int | None, file: TextIO
-) -> None:
-    """Print the labels of each image that can show several, or the `top` most probable ones."""
-    lines = []
-    for row in rows:
-        named = [] if row["label"] in ("", UNKNOWN) else SEVERAL_LABELS.labels_in(row["label"])
-        pairs = dict([*row["probabilities"].items()][: top or len(named)])
+        answer = row["label"]
+        named = [answer] if answer in labels else SEVERAL_LABELS.labels_in(answer)
+        is_answer = bool(named) and {*named} <= {*labels}
+        number = top or (len(named) if is_answer else int(answer == UNSURE))
+        pairs = dict([*row["probabilities"].items()][:number])
         names = ", ".join(pairs)
-        if not named:  # the probable labels are no answer
-            names = f"{row['label']} ({names})" if names else row["label"]
+        if not is_answer:  # the probable labels are no answer
+            names = f"{answer} ({names})" if names else answer
         error = f"  ({row['error']})" if row["error"] else ""
-        values = " ".join(f"{value:.1%}" for value in pairs.values())
-        lines.append([names or "-", values or "-", f"{row['path']}{error}"])
+        values = " ".join(f"{value:.1%}" for value in pairs.values()) or "-"
+        lines.append([names or "-", values.rjust(6), f"{row['path']}{error}"])
     print(align(lines), file=file)
 
 

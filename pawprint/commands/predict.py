@@ -9,7 +9,7 @@ from pathlib import Path
 from pawprint.base.columns import CROPS
 from pawprint.base.errors import InputError
 from pawprint.commands import add_format, add_model, add_threshold, count, open_output
-from pawprint.commands.output import FORMATS, print_label_table, print_megadetector
+from pawprint.commands.output import FORMATS, print_megadetector
 from pawprint.given.boxes import read_boxes, rules_of
 from pawprint.model.predictor import (
     WITHOUT_RULE,
@@ -80,8 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
         rows = list(rows)
     with open_output(arguments.output, arguments.format) as file:
         formats = FORMATS | {MEGADETECTOR: partial(print_megadetector, content)}
-        if not predictor.metadata.exclusive:
-            formats["table"] = print_label_table
         formats[arguments.format](rows, predictor.metadata.labels, arguments.top, file)
     if pictures:
         write_saliency(predictor, images, rows, pictures)

@@ -73,7 +73,6 @@ IGNORED = """\
 /data/
 /dvc_plots/
 /models/
-/plots/*.jpg
 /plots/report.html
 __pycache__/
 """

@@ -12,10 +12,12 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, SPLIT, TRAIN
+from pawprint.base.columns import IMAGES, METADATA, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
+from pawprint.base.folds import find, join_keys
 from pawprint.base.labels import ONE_CLASS, RESERVED, UNKNOWN, UNLABELLED, LabelKind, cell_of
 from pawprint.base.tables import read_table
+from pawprint.base.yaml_file import read_mapping
 from pawprint.commands import add_format, add_model, align, open_output
 from pawprint.data.labels import without_duplicates
 from pawprint.data.near_duplicates import near_duplicates
@@ -37,18 +39,21 @@ from pawprint.pipeline.params.data import Clean, Split
 from pawprint.report.pages import describe_score
 from pawprint.scores import metrics
 from pawprint.scores.calibration import decide
+from pawprint.scores.slices import Slice, score_slices
 
 MOST_WRONG = 20  # in a table
+NEAR = 8  # distance of near-duplicates without a project, as in new ones
+SLICE_COLUMNS = ["photos with", "photos", "right", "same classes elsewhere", "p"]
 TRAINED_ON = "in the training images, or near-duplicates of them"
 
 
 class Scored(NamedTuple):
     """The result of `score`.
 
-    `scores` has the SCORES columns after `split`. `wrong` has the `path`, `label` and `predicted`
-    class of each photo whose class is not its label. `left_out` counts photos by reason, with the
-    words of `clean`. `failed` has the rows of `predict_each` with an error. `has_training` says
-    whether photos were compared with the project's training images.
+    `scores` has the SCORES columns after `split`, and `slices` are from `score_slices`. `wrong` has
+    the `path`, `label` and `predicted` class of each photo whose class is not its label. `left_out`
+    counts photos by reason, with the words of `clean`. `failed` has the rows of `predict_each` with
+    an error. `has_training` says whether photos were compared with the project's training images.
     """
 
     scores: pd.DataFrame
@@ -56,15 +61,17 @@ class Scored(NamedTuple):
     left_out: dict[str, int]
     failed: list[dict]
     has_training: bool
+    slices: list[Slice]
 
 
 def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     """Return the scores that `evaluate` computes, for the labelled photos in a folder.
 
     Copies count once, or not at all if their labels differ. Photos that trained the project's last
-    run, and their near-duplicates, are left out. In intervals, photos with the same `group` in
-    metadata.csv count as one. Photos labelled UNKNOWN show none of the classes. Raises InputError
-    if no photo of a class remains.
+    run, and their near-duplicates, are left out. In intervals, photos that are not independent
+    count as one, as in a run: near-duplicates, those with the same `group` in metadata.csv or by
+    `split.group`, and those of a series that the run has named. Photos labelled UNKNOWN show none
+    of the classes. Raises InputError if no photo of a class remains.
     """
     metadata = predictor.metadata
     photos = find_photos(project, folder, metadata.labels, metadata.kind)
@@ -84,7 +91,7 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
         not_classes = f"with labels that are not classes of the model ({name_some(names)})"
         left_out[not_classes] = len(others)
     left_out |= copies["reason"].value_counts().to_dict() | {TRAINED_ON: int(is_known.sum())}
-    images = images[~is_known]
+    images = _with_groups(images[~is_known], project)
     is_of_class = images["label"] != UNKNOWN
     if not is_of_class.any():
         counts = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
@@ -100,7 +107,13 @@ def score(project: Path, predictor: Predictor, folder: Path) -> Scored:
     groups = np.append(unknown["group"], predictions.groups)
     rows = metrics.measure_unknown(of_unknown, of_known, metadata.unknown_threshold, groups)
     scores = pd.concat([scores, rows], ignore_index=True) if len(rows) else scores
-    return Scored(scores, wrong[~predictions.is_right], left_out, failed, has_training)
+    every = known.assign(actual=known["label"], wrong=~predictions.is_right)
+    cells = [
+        (path, *cell) for path, of in zip(known["path"], known["further"]) for cell in of.items()
+    ]
+    tags = pd.DataFrame(cells, columns=list(METADATA))
+    slices = score_slices(tags, every, metadata.kind)
+    return Scored(scores, wrong[every["wrong"]], left_out, failed, has_training, slices)
 
 
 def _with_likely(name: str, labels: list[str]) -> str:
@@ -114,11 +127,11 @@ def find_photos(
     """Return the images in a folder and its subfolders, sorted by path.
 
     The columns are `path`, relative to the folder; `label`, which is one of the model's `labels`,
-    UNKNOWN or None; `named`, the label in metadata.csv, the folder in its place, or ""; and
-    `group`, from metadata.csv or the image alone. Folders of classes have the names in
-    `clean.labels` of the project, or are named after the labels. With several labels, a
-    label is a cell of them, in metadata.csv. Raises InputError without the folder, or if no image
-    has a label.
+    UNKNOWN or None; `named`, the label in metadata.csv, the folder in its place, or ""; `group`,
+    from metadata.csv or the image alone; and `further`, a dict of its other cells. Folders of
+    classes have the names in `clean.labels` of the project, or are named after the labels. With
+    several labels, a label is a cell of them, in metadata.csv. Raises InputError without the
+    folder, or if no image has a label.
     """
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
@@ -136,6 +149,7 @@ def find_photos(
     photos = pd.DataFrame({"path": images, "label": [place.label or None for place in places]})
     photos["named"] = [_named(each, is_outer) for each in folders]
     photos["group"] = [(name in listed and listed[name].group) or f"/{name}" for name in images]
+    photos["further"] = [listed[name].further if name in listed else {} for name in images]
     known = ", ".join(labels)
     expected = f"images in folders named {known}, or a metadata.csv with these labels"
     if not kind.exclusive:
@@ -181,6 +195,27 @@ def _are_trained_on(images: pd.DataFrame, project: Path) -> pd.Series:
     return is_known | images["perceptual_hash"].isin(near)
 
 
+def _with_groups(images: pd.DataFrame, project: Path) -> pd.DataFrame:
+    """Return the images with a `group` that is the same if they are not independent."""
+    distance, expressions = NEAR, []
+    if (project / paths.PARAMS).exists():
+        params = Split.load(path=project / paths.PARAMS)
+        distance, expressions = params.near_duplicate_distance, [params.group]
+    if (project / paths.CROSS_VALIDATION_JSON).exists():
+        choices = read_mapping(project / paths.CROSS_VALIDATION_JSON)
+        if choices.get("series") in ("series", "finer_series"):  # those that paths tell
+            expressions.append(str(choices["series_from"]))
+    joined = list(range(len(images)))
+    for first, second, _ in near_duplicates(images["perceptual_hash"], distance).to_numpy():
+        joined[find(joined, second)] = find(joined, first)
+    near = [find(joined, place) for place in range(len(images))]
+    groups = join_keys(images["group"], images["path"].iloc[near].set_axis(images.index))
+    for expression in filter(None, expressions):
+        matched = images["path"].str.extract(expression, expand=False)
+        groups = join_keys(groups, matched.fillna(""))
+    return images.assign(group=groups)
+
+
 def _unknown_scores(images: pd.DataFrame) -> np.ndarray:
     return np.array([prediction.unknown_score for prediction in images["prediction"]], float)
 
@@ -206,8 +241,10 @@ def run(arguments: argparse.Namespace) -> int:
     The photos are in folders named after the classes, or listed in a metadata.csv. The scores and
     their intervals are computed like those of a run, which are in plots/scores.csv. The training
     images of the project in the current folder and their near-duplicates are left out, and copies
-    count once; stderr has the numbers. The table ends with the first photos whose class is wrong;
-    JSON has all of them.
+    count once; stderr has the numbers. In intervals, near-duplicates of each other, a group and a
+    series count as one, as in a run. Photos with each value in a further column of metadata.csv,
+    such as site, are compared with the same classes elsewhere. The table ends with the first photos
+    whose class is wrong; JSON has all of them.
 
     Files that cannot be used are listed on stderr, and the exit status is 1.
 
@@ -235,6 +272,8 @@ def _table(scored: Scored) -> str:
     scores = scored.scores
     titles = scores["score"].str.replace("_", " ") + " " + scores["label"]
     table = align(zip(titles, scores.apply(describe_score, axis=1)))
+    if scored.slices:
+        table += f"\n\n{align([SLICE_COLUMNS, *map(_slice_row, scored.slices)])}"
     if scored.wrong.empty:
         return table
     shown = scored.wrong.head(MOST_WRONG).map(printable)
@@ -243,9 +282,18 @@ def _table(scored: Scored) -> str:
     return f"{table}\n\n{photos} with a wrong prediction (--format json has all):\n{rows}"
 
 
+def _slice_row(each: Slice) -> list[str]:
+    interval = f"{each.right:.1%}, {each.low:.1%} to {each.high:.1%}"
+    elsewhere = "" if np.isnan(each.elsewhere) else f"{each.elsewhere:.1%}"
+    name = printable(f"{each.column}: {each.value}")
+    return [name, str(each.photos), interval, elsewhere, f"{each.p_value:.3f}"]
+
+
 def _json(scored: Scored) -> str:
     scores = scored.scores.astype(object)
     errors = [{"path": row["path"], "error": row["error"]} for row in scored.failed]
     record = {"scores": scores.where(scores.notna(), None).to_dict("records"), "errors": errors}
     record |= {"left_out": scored.left_out, "wrong": scored.wrong.to_dict("records")}
+    slices = pd.DataFrame(scored.slices, columns=Slice._fields).astype(object)
+    record["slices"] = slices.where(slices.notna(), None).to_dict("records")
     return json.dumps(record, indent=2)

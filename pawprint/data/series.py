@@ -26,6 +26,7 @@ WORDS = "aug|augmented|edited|original"
 MARK = rf"(?:[ _-]?\([+-][0-9.]+\)|[ _-](?:{WORDS})[_-]?[0-9]*|\.rf\.[0-9A-Za-z]+)"
 BURST = pd.Timedelta(seconds=2)  # between two photos of one camera
 VALUES = range(3, 21)  # numbers of sites or devices that are measured
+ENOUGH = 5  # for an interval of the score at a new one
 MARKED = rf"{MARK}\.[^./]+$"
 WITHOUT_MARK = rf"(?:[^/]+/)*[^/]+?){MARK}*\.[^./]+$"
 
@@ -77,16 +78,19 @@ def find_metadata_series(images: pd.DataFrame, metadata: pd.DataFrame) -> Found:
 def find_crossed(images: pd.DataFrame, metadata: pd.DataFrame) -> Found:
     """Return the column, such as site or camera, whose few values mostly have several labels.
 
-    Among several such columns, it is the one with the fewest values.
+    Among several such columns, it is the one with the fewest values, if possible ENOUGH. Without a
+    value that most of the images have, few are left to learn from.
     """
     found = {}
     for name, values in _values_in_columns(images, metadata).items():
         numbers = images.groupby(values)[["label", "group"]].nunique()
         has_labels = (numbers["label"] > 1).mean() > 0.5
         is_divided = (numbers["group"] > 1).any() and values.notna().mean() >= MIN_FRACTION
-        if len(numbers) in VALUES and has_labels and is_divided:
+        is_even = 2 * values.value_counts().max() <= len(values)
+        if len(numbers) in VALUES and has_labels and is_divided and is_even:
             found[name] = values.fillna("")
-    name = min(found, key=lambda name: found[name].nunique(), default="")
+    numbers_of = {name: values[values != ""].nunique() for name, values in found.items()}
+    name = min(found, key=lambda name: (numbers_of[name] < ENOUGH, numbers_of[name]), default="")
     return (name, found[name]) if name else ("", pd.Series("", images.index))
 
 

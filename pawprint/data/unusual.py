@@ -59,7 +59,7 @@ def describe_unusual(found: pd.DataFrame) -> str:
         f"{number:,} {looks}" for looks, number in found["looks"].value_counts().items()
     )
     images = "1 image stands" if len(found) == 1 else f"{len(found):,} images stand"
-    return f"{images} out: {counts}; see plots/unusual.jpg"
+    return f"{images} out: {counts}; see plots/report.html"
 
 
 def describe_dark(images: pd.DataFrame) -> str:

@@ -91,7 +91,8 @@ def find_labels(
             f"Received: {'; '.join([*reasons, *shown]) or 'no table'}. Choose others with --table "
             "FILE or --label COLUMN."
         )
-    return _label(_choose(readings, asked, given), given, asked.skips)
+    chosen = _choose(readings, asked, given)
+    return _label(chosen, given, asked.skips) if chosen.table.files else None  # the folders
 
 
 def _choose(readings: list[Reading], asked: Asked, given: Given) -> Reading:

@@ -59,8 +59,8 @@ class Metadata(Section):
     If labels do not exclude each other, `exclusive` is false. Otherwise, it is missing in the file,
     as is `at_least_one`. The model then returns the probability of each label, `(1, labels)`, and
     these do not sum to 1. A label is named from its threshold on, by default 0.5. With
-    `at_least_one`, the most probable label is named if no other is. The prediction is a cell such
-    as "sea|sunset", or NEITHER.
+    `at_least_one`, the most probable label is named, too, as in `named_labels`. The prediction is a
+    cell such as "sea|sunset", or NEITHER.
 
     `model` identifies a served model by a hash of its network and rules. Its exports contain the
     same value. An export records its source: `data_md5`

@@ -315,6 +315,22 @@ def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> 
     return next(_predict_folds(examples, folds, images, cross_validation, (cross_validation.C,)))
 
 
+def leave_each_out(
+    examples: Examples, cross_validation: CrossValidation, places: np.ndarray
+) -> np.ndarray:
+    """Predict the images of each place, such as a site, by a fit to at most MAX_COMPARED others.
+
+    `places`, int64 `(images,)`, are numbered from 0, and -1 stands for an image that is learned
+    and not predicted. Returns float32 `(images, classes)`, with NaN for missing predictions.
+    """
+    folds = Folds(places, _sample(examples, _folds(examples).learned, MAX_COMPARED))
+    images = np.flatnonzero(places >= 0)
+    (found,) = _predict_folds(examples, folds, images, cross_validation, (cross_validation.C,))
+    probabilities = np.full((len(places), examples.classes), np.nan, np.float32)
+    probabilities[images] = found.probabilities
+    return probabilities
+
+
 def _predict_folds(
     examples: Examples,
     folds: Folds,

@@ -155,7 +155,8 @@ class Recorded:
 
     def files(self, md5: object) -> dict[str, object]:
         """Return the MD5 of each file in a folder, keyed by path, given the MD5 of the folder."""
-        return _hashes_by("relpath", self.json(md5))
+        is_folder = is_md5(md5) and md5.endswith(".dir")
+        return _hashes_by("relpath", self.json(md5)) if is_folder else {}
 
 
 def original_of(folder: Path) -> Path:

@@ -1,217 +1,131 @@
-"""Draw learning curves, the scores of classes, and reliability diagrams.
+"""Draw curves as SVG, in the colours of the page."""
 
-Also draw photos with their predictions, and the views of a photo. `pawprint.base.columns` describes
-the tables.
-scikit-learn's displays are not used, because importing scikit-learn takes longer than drawing all
-charts. Charts for many classes grow in height or leave out numbers, so that their text stays
-legible.
-"""
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from collections.abc import Iterator
-from functools import partial
-
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from PIL import Image
+from markupsafe import Markup
 
-from pawprint.base.columns import PREDICTED
-from pawprint.base.errors import name_in_folder
-from pawprint.base.paths import LABELS_TO_REVIEW_CSV
-from pawprint.base.tables import spread
-from pawprint.given.archive import Archive
-from pawprint.given.decoding.jpeg import decoded_side
-from pawprint.given.reading import open_image
-from pawprint.network.augmentation import draw_view
-from pawprint.network.views import apply, resize
-from pawprint.pipeline.params.data import Augment
-from pawprint.pipeline.params.section import Resize
-from pawprint.report.pictures import (
-    GREY,
-    MAX_TITLE,
-    Cell,
-    draw_first,
-    photo_grid,
-    reader,
-    shorten,
-    use_fonts,
-)
-from pawprint.scores.prediction_table import rank_predictions
+from pawprint.base.columns import TRAIN
+from pawprint.base.files import read_text, write_text
+from pawprint.base.folds import FOLDS
+from pawprint.base.imbalance import HEADLINES
+from pawprint.report import templates
+from pawprint.scores.intervals import fraction_interval, independent_images
+from pawprint.scores.results import Results
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart:
-# https://jfly.uni-koeln.de/color/
-BLUE = "#0072B2"
-ORANGE = "#E69F00"
-RED = "#D55E00"
-MAX_LABEL = 28  # maximum length of a label beside its bars
-MAX_DRAWN = 100  # maximum number of classes
-VIEWS = 12  # maximum number of augmented views in the picture
-# Maximum number of photos per picture.
-PREDICTIONS = 12
-ERRORS_SHOWN = 12  # number of errors, and of unconfident correct predictions
-MAX_TO_REVIEW = 24
-MAX_TITLE_LABEL = 16  # maximum length of a label in front of a probability
-NAME_END = 15  # characters kept at the end of a file's name, such as _0004.JPG-0.jpg
+STYLE = Path(templates.__file__).with_name("chart.css")
+WIDTH, HEIGHT = 240, 120  # of the drawn area
+LEAST = 0.1  # height of an axis of fractions, so that noise looks like noise
+Point = tuple[float, float]
+Bar = tuple[float, float, float]
 
 
-def draw_learning_curves(
-    head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame, title: str
-) -> Figure:
-    """Draw accuracy and loss by epoch for both phases (HISTORY tables), and a LEARNING_CURVE.
+class Figure(NamedTuple):
+    """A chart with a title and a sentence."""
 
-    `title` is that of the score in the column `accuracy` of the latter. Fine-tuning continues the
-    epoch count. A logistic regression head is drawn at epoch 0; without fine-tuning, epochs are
-    left out.
+    title: str
+    text: str
+    drawing: Markup
+
+    def write(self, path: Path) -> None:
+        """Write the chart as a file with the page's colours."""
+        style = Markup("<style>{}</style></svg>").format(Markup(read_text(STYLE)))
+        write_text(path, self.drawing.replace("</svg>", style))
+
+
+class Chart(NamedTuple):
+    """A chart of lines, with CSS classes. Points have an x in [0, 1] and a y between the `ends`.
+
+    `ticks` are texts below an x. `bars` are intervals: an x
+    and two ends. `dots` are points and areas, as fractions of all.
     """
-    before = max(head["epoch"], default=0)
-    history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
-    names = ("accuracy", "loss") if len(history) > 1 else ()
-    figure = Figure(figsize=(4.5 * len(names) + 4.5, 3.6))
-    axes = figure.subplots(1, len(names) + 1)
-    *by_epoch, by_images = np.atleast_1d(axes)
-    for axis, name in zip(by_epoch, names):
-        series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
-        for column, (colour, label) in series.items():
-            axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
-        if len(head) and len(finetune):
-            style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
-            axis.axvline(before + 0.5, label="fine-tuning starts", **style)
-        axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    by_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
-    if len(curve):
-        by_images.set_xscale("log", base=2)
-        by_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
-        by_images.minorticks_off()
-    by_images.set_ylim(top=min(by_images.get_ylim()[1], 1.005))  # a perfect curve is at the top
-    by_images.set(title="Cross-validation", xlabel="Training images", ylabel=title.capitalize())
-    if by_epoch:
-        handles, labels = by_epoch[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
+
+    ends: Point
+    ticks: Sequence[tuple[float, str]]
+    lines: Sequence[tuple[str, Sequence[Point]]] = ()
+    bars: Sequence[Bar] = ()
+    dots: Sequence[Bar] = ()
+
+    def place(self, x: float, value: float) -> Point:
+        """Return where a point is drawn."""
+        low, high = self.ends
+        return round(WIDTH * x, 1), round(HEIGHT * (high - value) / (high - low), 1)
+
+    def path(self, kind: str, *points: Point) -> Markup:
+        """Return a line through these points."""
+        steps = "L".join("{},{}".format(*self.place(*point)) for point in points)
+        return Markup('<path class="{}" d="M{}"/>').format(kind, steps)
+
+    def draw(self) -> Markup:
+        """Return the chart as an SVG."""
+        parts = [self.path("axis", (0, end), (1, end)) for end in self.ends]
+        parts += [self.path("interval", (x, start), (x, end)) for x, start, end in self.bars]
+        parts += [self.path(kind, *points) for kind, points in self.lines]
+        for x, value, area in self.dots:
+            circle = Markup('<circle class="dot" cx="{}" cy="{}" r="{:.1f}"/>')
+            parts.append(circle.format(*self.place(x, value), 3 + 9 * area**0.5))
+        text = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
+        for end in self.ends:
+            parts.append(text.format(-6, self.place(0, end)[1] + 4, "end", f"{end:.0%}"))
+        for x, tick in self.ticks:
+            anchor = "end" if x == 1 else "middle" if x else "start"
+            parts.append(text.format(WIDTH * x, HEIGHT + 18, anchor, tick))
+        box = f"-42 -12 {WIDTH + 56} {HEIGHT + 36}"
+        start = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="{}">').format(box)
+        return start + Markup("").join(parts) + Markup("</svg>")
 
 
-def draw_classes(scores: pd.DataFrame, labels: list[str]) -> Figure:
-    """Draw the recall and precision of each class or label on the test split, with their intervals.
+def _even(values: pd.Series) -> list[Point]:
+    """Return points at even distances."""
+    return [(number / max(len(values) - 1, 1), value) for number, value in enumerate(values)]
 
-    `scores` is a SCORES table. At most MAX_DRAWN classes are drawn: the ones with the lowest
-    recall.
+
+def _fractions(lowest: float) -> Point:
+    """Return the ends of an axis of fractions up to 1: a multiple of LEAST high."""
+    return max(0.0, 1 - LEAST * (1 + (1 - lowest) // LEAST)), 1.0
+
+
+def curve_intervals(run: Results) -> list[Point]:
+    """Return the interval of each accuracy in the learning curve; images in a group count as one.
+
+    All fits predict about the same images, of which each fold leaves a fifth out.
     """
-    use_fonts(labels)
-    of_labels = scores[(scores["split"] == "test") & scores["label"].isin(labels)]
-    recalls = of_labels[of_labels["score"] == "recall"].set_index("label")["value"]
-    worst = recalls.reindex(labels).sort_values(kind="stable").index[:MAX_DRAWN]
-    names = [name for name in labels if name in worst][::-1]  # the first is at the top
-    figure = Figure(figsize=(7.5, 1.6 + 0.4 * len(names)))
-    axis = figure.subplots()
-    for score, colour, offset in (("recall", BLUE, 0.2), ("precision", ORANGE, -0.2)):
-        rows = of_labels[of_labels["score"] == score].set_index("label").reindex(names)
-        places = np.arange(len(names)) + offset
-        axis.barh(places, rows["value"].fillna(0), 0.36, color=colour, label=score)
-        low, high = rows[["low", "high"]].astype(float).to_numpy().T
-        axis.hlines(places, low, high, GREY, linewidth=1.5)
-    for place, name in enumerate(names):
-        if name not in recalls:
-            axis.text(0.01, place, "no test photo", va="center", color=GREY, fontsize=9)
-    axis.set_yticks(range(len(names)), [shorten(name, MAX_LABEL) for name in names])
-    ends = (-0.6, len(names) - 0.4)
-    axis.set(xlim=(0, 1), ylim=ends, xlabel="Fraction, with its interval")
-    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    if len(labels) > MAX_DRAWN:
-        title = f"The {MAX_DRAWN} of {len(labels):,} classes with the lowest recall"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return figure
+    groups = run.images.loc[run.images["split"] == TRAIN, "group"].to_numpy()
+    images = max(run.curve["images"]) / (1 - 1 / FOLDS)
+    independent = max(1, round(images * independent_images(groups) / len(groups)))
+    rights = [round(accuracy * independent) for accuracy in run.curve["accuracy"]]
+    return [fraction_interval(min(right, independent), independent) for right in rights]
 
 
-def draw_reliability(reliability: pd.DataFrame) -> Figure:
-    """Draw reliability diagrams for the validation and test splits.
+def draw_learning_curve(run: Results) -> Figure:
+    """Draw the cross-validated accuracy by the number of photos in a fit, with intervals."""
+    points = _even(run.curve["accuracy"])
+    bars = [(x, *ends) for (x, _), ends in zip(points, curve_intervals(run))]
+    ticks = [(x, f"{images:,}") for (x, _), images in zip(points, run.curve["images"])]
+    ticks[-1] = (1, f"{ticks[-1][1]} photos")
+    ends = _fractions(min(low for _, low, _ in bars))
+    right = HEADLINES["accuracy" if run.exclusive else "exact"].capitalize()
+    text = f"{right} in cross-validation, with intervals: {points[-1][1]:.1%} with the most photos."
+    drawing = Chart(ends, ticks, [("line", points)], bars).draw()
+    return Figure("More photos", text, drawing)
 
-    The area of a point grows with the number of images in its bin, and a vertical line shows the
-    interval of the fraction. scikit-learn's CalibrationDisplay shows neither, although most bins of
-    an accurate model contain few images. `reliability` is a RELIABILITY table.
+
+def draw_reliability(run: Results) -> Figure:
+    """Draw the observed fraction by the predicted probability on test photos.
+
+    The area of a dot grows with the number of photos in its bin.
     """
-    label = reliability["label"].iloc[0]
-    use_fonts([label])
-    fraction = "correct predictions" if label == PREDICTED else label
-    figure = Figure(figsize=(8, 4.2))
-    axes = figure.subplots(1, 2)
-    for axis, split in zip(axes, ("validation", "test")):
-        bins = reliability[reliability["split"] == split]
-        x = bins["probability"]
-        area = 20 + 400 * bins["images"] / bins["images"].sum()
-        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
-        axis.vlines(x, bins["low"], bins["high"], BLUE, linewidth=1)
-        axis.scatter(x, bins["fraction"], area, color=BLUE)
-        axis.set(title=split.capitalize(), aspect="equal")
-        axis.set(xlabel=f"Mean probability of {label}", ylabel=f"Fraction of {fraction}")
-    return figure
-
-
-def draw_augmented(
-    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, resize_by: Resize
-) -> Image.Image:
-    """Draw the first training image's views as they are used in training.
-
-    `train` is a table with the columns `path` and `pixels_sha256`.
-    """
-    first = train.iloc[0]
-    photo = open_image(archive, first["path"], decoded_side(image_size))
-    pixels = resize(photo, image_size, resize_by)
-    cells = []
-    for number in range(min(augment.views, VIEWS)):
-        view = draw_view(augment, first["pixels_sha256"], number, image_size)
-        is_original = number == 0 and augment.keep_original
-        title = f"view {number}: original" if is_original else f"view {number}"
-        cells.append((partial(Image.fromarray, apply(pixels, view)), title, GREY))
-    return photo_grid({"The views of one training image": cells})
-
-
-def draw_predictions(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw evenly spaced images from a table of `with_confidence`, the same for every model."""
-    rows = spread(predictions, PREDICTIONS)
-    title = f"Test images ({len(rows):,} of {len(predictions):,})"
-    return photo_grid({title: _cells(archive, rows)})
-
-
-def draw_errors(archive: Archive, predictions: pd.DataFrame) -> Image.Image:
-    """Draw the most confident errors and the least confident correct predictions.
-
-    `predictions` is a table of `with_confidence`.
-    """
-    ranked = rank_predictions(predictions)
-    wrong = ranked[ranked["wrong"]]
-    errors = wrong.head(ERRORS_SHOWN)
-    rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
-    unsure = rest.head(ERRORS_SHOWN)
-    first = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
-    second = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
-    return photo_grid({first: _cells(archive, errors), second: _cells(archive, unsure)})
-
-
-def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, exclusive: bool) -> Image.Image:
-    """Draw the first images in LABELS_TO_REVIEW: row, place, label, its probability and a reason.
-
-    The reason is the most probable other label, or a near-duplicate with a different label. Unless
-    labels are `exclusive`, what to change takes the place of the former, and its probability that
-    of the label's.
-    """
-    rows = suspects.head(MAX_TO_REVIEW)
-    titles = []
-    for number, row in enumerate(rows.itertuples(), 1):
-        place = shorten(f"{number}. {name_in_folder(row.path)}", MAX_TITLE, NAME_END)
-        label = shorten(row.label, MAX_TITLE_LABEL)
-        other = f"≈ {name_in_folder(row.contradicts)}" if row.contradicts else ""
-        other = shorten(other, MAX_TITLE, NAME_END)
-        lines = [f"{label} {row.probability:.1%}", other or f"perhaps {row.likely}"]
-        if not exclusive:
-            lines = [label, f"{row.likely}? {1 - row.probability:.1%}", other]
-        titles.append("\n".join(filter(None, [place, *lines])))
-    heading = f"Rows of {LABELS_TO_REVIEW_CSV.as_posix()}"
-    return draw_first(archive, heading, rows, len(suspects), titles, RED)
-
-
-def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
-    for row in predictions.itertuples():
-        title = f"{shorten(row.predicted, MAX_TITLE_LABEL)} {row.confidence:.0%}"
-        title += f"\n✗ {row.mistake}" if row.wrong else ""
-        yield reader(archive, row.path), title, RED if row.wrong else BLUE
+    bins = run.reliability[run.reliability["split"] == "test"]
+    x = bins["probability"]
+    bars = [*zip(x, bins["low"], bins["high"])]
+    dots = [*zip(x, bins["fraction"], bins["images"] / bins["images"].sum())]
+    lines = [("mark", [(0.0, 0.0), (1.0, 1.0)])]
+    drawing = Chart((0, 1), [(0, "0%"), (1, "100% probability")], lines, bars, dots).draw()
+    label = run.reliability["label"].iloc[0]
+    text = (
+        f"Observed fraction by the probability of {label} on test photos, with intervals; a dot's "
+        "area grows with its photos. Calibrated probabilities lie on the dashed line."
+    )
+    return Figure("Probabilities", text, drawing)

@@ -1,27 +1,24 @@
 """Fill in the templates of the model card and the report."""
 
 import base64
+import io
 import re
-from collections import defaultdict
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
 from pawprint.base.labels import UNKNOWN
 from pawprint.data.splitting import FEW
-from pawprint.given.archive import Archive
-from pawprint.given.decoding.jpeg import decoded_side
-from pawprint.given.reading import open_image
 from pawprint.report import templates
-from pawprint.report.pictures import encode
 from pawprint.scores.intervals import CONFIDENCE
+from pawprint.scores.limits import Limit, Limits
 from pawprint.scores.metrics import (
     CATALOGUE,
     PERCENT,
@@ -30,7 +27,6 @@ from pawprint.scores.metrics import (
     recalls_of,
     score_of,
 )
-from pawprint.scores.prediction_table import with_image
 
 MODEL_CARD = Path(templates.__file__).with_name("model_card.md")
 REPORT = MODEL_CARD.with_name("report.html")
@@ -51,6 +47,7 @@ def fill(template: Path, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"literal": literal, "code": code}
+    environment.tests["has"] = lambda values, value: value in values
     environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
     return environment.get_template(template.name).render(values)
 
@@ -67,95 +64,126 @@ def code(value: object) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
-def data_uri(picture: Image.Image) -> str:
-    """Return an image as a data URI."""
-    return uri_of_file(encode(picture, ".jpg"), ".jpg")
+def data_uri(image: Image.Image, quality: int = 85) -> str:
+    """Return an image as the data URI of a JPEG."""
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=quality)
+    return uri_of(data.getvalue(), "jpeg")
 
 
-def uri_of_file(content: bytes, suffix: str) -> str:
-    """Return the content of a .jpg or .png file as a data URI."""
-    kind = {".jpg": "jpeg", ".png": "png"}[suffix]
+def uri_of(content: bytes, kind: str) -> str:
+    """Return the content of an image file of this kind, such as png, as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-THUMBNAIL = 160  # maximum size of a photo, in pixels
-PHOTOS_PER_PAIR = 8  # the most confident errors are shown
-MAX_PHOTOS = 160  # about 1 MB in total
+MAX_STEPS = 4
+
+
+def next_steps(limits: Limits) -> list[Limit]:
+    """Return what to do next, at most MAX_STEPS limits: what is sure comes before what may not be.
+
+    A question comes first, and labels to review before what may be due to chance.
+    """
+    chance = [limit for limit in limits.sized if limit.size and not limit.size.is_shown]
+    sure = [limit for limit in limits.sized if limit not in chance]
+    return [*sure, *limits.others, *chance][:MAX_STEPS]
+
+
 MAX_MATRIX = 12  # with more classes, MAX_PAIRS pairs are listed instead
 MAX_PAIRS = 20
 
 
-def errors_id(labels: list[str], *classes: str) -> str:
-    """Return the HTML id of the photos of a class's errors, or of a class predicted as another."""
-    return "-".join(["errors", *(str(labels.index(name)) for name in classes)])
+def confusions(test: pd.DataFrame, labels: list[str]) -> pd.DataFrame | None:
+    """Return the numbers of test photos by true class (rows) and predicted class (columns).
 
-
-def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> dict:
-    """Return template values for the photos of `errors`, including the `ids` to choose from.
-
-    PHOTOS_PER_PAIR photos are shown for each pair of classes, starting with the most frequent
-    pairs. A photo with several rows is shown once.
-    """
-    pairs = errors.groupby(["actual", "predicted"])
-    size = pairs["path"].transform("size")
-    rows = errors[pairs.cumcount() < PHOTOS_PER_PAIR].assign(size=size)
-    rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
-    rows = with_image(rows)
-    ids_of: dict[str, list[str]] = defaultdict(list)
-    for path, *pair in rows[["path", "actual", "predicted"]].itertuples(index=False):
-        ids_of[path] += [errors_id(labels, *classes) for classes in (pair, pair[:1], pair[1:])]
-    photos = []
-    for row in rows.drop_duplicates("path").head(MAX_PHOTOS).itertuples():
-        image = open_image(archive, row.path, decoded_side(THUMBNAIL))
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        photos.append((data_uri(image), ids_of[row.path], row))
-    return {
-        "photos": photos,
-        "ids": sorted({name for _, ids, _ in photos for name in ids}),
-        "errors": errors["path"].nunique(),
-    }
-
-
-def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return the confusion matrix's rows for a PROBABILITIES table, or [] for many classes.
-
-    Errors link to their photos, if these are shown.
+    For many classes, return None.
     """
     if len(labels) > MAX_MATRIX:
-        return []
-    rows = []
+        return None
     matrix = pd.crosstab(test["actual"], test["predicted"])
-    matrix = matrix.reindex(index=labels, columns=labels, fill_value=0)
-    cell = Markup('<div class="share" style="--share: {:.2f}">{}</div>')  # its part of the row
-    for actual, counts in matrix.iterrows():
-        of = max(counts.sum(), 1)
-        links = [_link(number, labels, ids, actual, label) for label, number in counts.items()]
-        rows.append(
-            [actual, *(cell.format(number / of, link) for number, link in zip(counts, links))]
-        )
-    return rows
+    return matrix.reindex(index=labels, columns=labels, fill_value=0)
 
 
-def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[list]:
-    """Return rows for the most confused pairs in a PROBABILITIES table, with links to photos."""
+def confused_pairs(test: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Return the most confused pairs: the true class, the predicted one, and the photos."""
     wrong = test[test["actual"] != test["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size()
     pairs = pairs.sort_values(ascending=False, kind="stable").head(MAX_PAIRS)
-    return [[*pair, _link(images, labels, ids, *pair)] for pair, images in pairs.items()]
+    return [(*pair, int(photos)) for pair, photos in pairs.items()]
 
 
-def link_classes(rows: pd.DataFrame, labels: list[str], ids: list[str]) -> pd.DataFrame:
-    """Return the table from `class_rows`, with a link for each class that has photos of errors."""
-    kind = rows.columns[0]
-    links = [_link(label, labels, ids, label) for label in rows[kind]]
-    return rows.assign(**{kind: pd.Series(links, rows.index, object)})
+class Headline(NamedTuple):
+    """The main score on test photos, with its interval, and what always giving one answer gets.
+
+    `right` of the `photos` are right, and `named` is the commonest answer.
+    """
+
+    score: str
+    value: float
+    low: float
+    high: float
+    right: int
+    photos: int
+    named: str
+    baseline: float
 
 
-def _link(text: object, labels: list[str], ids: list[str], *classes: str) -> object:
-    """Link a class or a number of errors to their photos, unless none is shown."""
-    target = errors_id(labels, *classes)
-    is_linked = text and target in ids
-    return Markup('<a href="#{}">{}</a>').format(target, text) if is_linked else text
+def headline(scores: pd.DataFrame, actual: pd.Series) -> Headline:
+    """Return the headline; `scores` is a SCORES table, and `actual` has each test photo's cell."""
+    of_all = "exact" if (scores["score"] == "exact").any() else "accuracy"
+    name = of_all if of_all == "exact" else headline_of(scores)
+    score = score_of(scores, "test", name)
+    fractions = actual.value_counts(normalize=True)
+    is_mean = name == "mean_recall"
+    return Headline(
+        name,
+        score["value"],
+        score["low"],
+        score["high"],
+        round(score_of(scores, "test", of_all)["value"] * len(actual)),
+        len(actual),
+        str(fractions.idxmax()),
+        1 / len(recalls_of(scores)) if is_mean else fractions.max(),
+    )
+
+
+def warn(scores: pd.DataFrame, top: Headline) -> list[str]:
+    """Return sentences if the model is not shown to be better, and on classes never recognised."""
+    sentences = ["The model has not been shown to be better"] if top.low <= top.baseline else []
+    recalls = recalls_of(scores)["value"]
+    if never := [*recalls.index[recalls == 0]]:
+        verb = "found" if top.score == "exact" else "recognised"
+        sentences.append(f"Never {verb}: {name_some(never)}")
+    return sentences
+
+
+def describe_run(scores: pd.DataFrame, actual: pd.Series) -> str:
+    """Describe how many test photos are right, compared with always giving the commonest answer.
+
+    If the classes are imbalanced, the balanced accuracy is described as well; with several labels,
+    how many are found. The text mentions if the model has not been shown to be better, and lists
+    what is never recognised. The arguments are as in `headline`.
+    """
+    top = headline(scores, actual)
+    whole = score_of(scores, "test", "exact" if top.score == "exact" else "accuracy")
+    right = f"{whole['value']:.1%}"
+    interval = f"({100 * CONFIDENCE:g}% interval {whole['low']:.1%} to {whole['high']:.1%})"
+    if top.score == "exact":
+        text = f"{right} of {top.photos:,} test photos with every label right {interval}; always "
+        sentences = [f"{text}naming {printable(top.named)}: {top.baseline:.1%}"]
+    else:
+        counts = actual.value_counts()
+        is_one = (counts == counts.max()).sum() == 1
+        named = f"{printable(top.named)}, the largest class," if is_one else "one class"
+        text = f"Correct on {top.right:,} of {top.photos:,} test photos: {right} {interval}"
+        of_one = f"Always predicting {named} gets {counts.max() / top.photos:.1%}"
+        if top.score == "mean_recall":
+            text += f"; {top.value:.1%} on average over the classes"
+            of_one += f", and {top.baseline:.1%} on average"
+        sentences = [text, of_one]
+    for _, row in scores.query("split == 'test' and score in ['found', 'named_right']").iterrows():
+        sentences.append(f"{CATALOGUE[row['score']].title.capitalize()}: {fraction(row)}")
+    return f"{'. '.join([*sentences, *warn(scores, top)])}."
 
 
 MOST = 0.9  # a sentence reports the error for this fraction of images
@@ -190,65 +218,6 @@ def fraction(score: pd.Series) -> str:
     if images < ROUGH:
         return f"{value:.0%} ({correct} of {images})"
     return f"{value:.2%} ({correct}/{images})"
-
-
-def describe_result(scores: pd.DataFrame) -> str:
-    """Describe how many test photos are correct, compared with always predicting one class.
-
-    If the classes are imbalanced, the balanced accuracy is described as well. The text mentions if
-    the model has not been shown to be better than always predicting the largest class, and lists
-    classes that are never recognised. `scores` is the SCORES table.
-    """
-    whole = score_of(scores, "test", "accuracy")
-    images = whole["images"]
-    low = whole["low"]
-    recalls = recalls_of(scores)
-    counts = recalls["images"]
-    largest = counts.index[counts == counts.max()]
-    named = f"{printable(largest[0])}, the largest class," if len(largest) == 1 else "one class"
-    baseline = counts.max() / images
-    text = (
-        f"Correct on {round(whole['value'] * images):,} of {images:,} test photos: "
-        f"{whole['value']:.1%} ({100 * CONFIDENCE:g}% interval {low:.1%} to {whole['high']:.1%})"
-    )
-    of_one = f"Always predicting {named} gets {baseline:.1%}"
-    if headline_of(scores) != "accuracy":
-        mean = score_of(scores, "test", "mean_recall")
-        low = mean["low"]
-        baseline = 1 / len(recalls)
-        text += f"; {mean['value']:.1%} on average over the classes"
-        of_one += f", and {baseline:.1%} on average"
-    sentences = [text, of_one]
-    if low <= baseline:
-        sentences.append("The model has not been shown to be better")
-    if never := [*recalls.index[recalls["value"] == 0]]:
-        sentences.append(f"Never recognised: {name_some(never)}")
-    return f"{'. '.join(sentences)}."
-
-
-def describe_exact(scores: pd.DataFrame, actual: pd.Series) -> str:
-    """Describe how many test photos have every label right, and how many labels are found.
-
-    `scores` is the SCORES table, and `actual` contains each test photo's cell of labels, whose
-    commonest could be named for every photo.
-    """
-    whole = score_of(scores, "test", "exact")
-    fractions = actual.value_counts(normalize=True)
-    named, baseline = fractions.idxmax(), fractions.max()
-    text = (
-        f"{whole['value']:.1%} of {whole['images']:,} test photos with every label right "
-        f"({100 * CONFIDENCE:g}% interval {whole['low']:.1%} to {whole['high']:.1%}); always "
-        f"naming {printable(named)}: {baseline:.1%}"
-    )
-    sentences = [text]
-    if whole["low"] <= baseline:
-        sentences.append("The model has not been shown to be better")
-    for _, row in scores.query("split == 'test' and score in ['found', 'named_right']").iterrows():
-        sentences.append(f"{CATALOGUE[row['score']].title.capitalize()}: {fraction(row)}")
-    recalls = recalls_of(scores)["value"]
-    if never := [*recalls.index[recalls == 0]]:
-        sentences.append(f"Never found: {name_some(never)}")
-    return f"{'. '.join(sentences)}."
 
 
 def describe_decided(decided: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pawprint.base.columns import DECIDED
 from pawprint.base.errors import InputError
-from pawprint.base.labels import ONE_CLASS, kind_of
+from pawprint.base.labels import MAX_NONE, ONE_CLASS, SEVERAL_LABELS, kind_of
 from pawprint.base.rounding import significant
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Logits
@@ -36,6 +36,7 @@ DIGITS = 4  # significant digits of a temperature
 PRECISION = 1e-6  # of its logarithm
 LEVEL = 0.1  # maximum probability that the error of decided images exceeds the limit
 STEPS = 20  # number of steps in the curve of decided images and in the sequence of tests
+NEARLY_ALL = f"at least {1 - MAX_NONE:.1%} of the training photos have a label"
 CONFIDENCE_DIGITS = 4  # number of digits in a confidence, as in `pawprint predict`
 ERRORS = np.arange(1, 1000) / 1000  # candidates for the smallest possible error
 
@@ -135,10 +136,16 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.n
     of which it has or not, unless they exclude each other.
 
     The test is Wilks', The Large-Sample Distribution of the Likelihood Ratio, 1938
-    (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`.
+    (https://doi.org/10.1214/aoms/1177732360), with the design effect of the `groups`, `(images,)`,
+    and of images whose labels are easy or hard together: the variance of the images' slopes,
+    divided by the sum of their labels' variances.
     """
     weight = independent_images(groups) / len(groups)
     if not kind_of(actual).exclusive:
+        slopes = logits * (actual - SEVERAL_LABELS.to_probabilities(logits))
+        slopes -= slopes.mean()
+        together = np.sum(slopes.sum(axis=1) ** 2)
+        weight *= min(1.0, np.sum(slopes**2) / together) if together else 1.0
         actual, logits = actual.ravel().astype(int), logits.reshape(-1, 1)
     temperature = fit_temperature(actual, logits, weight)
     before = ONE_CLASS.losses(actual, ONE_CLASS.to_probabilities(logits)).sum()
@@ -289,9 +296,11 @@ def describe_rules(
         )
     before = predict(metadata.model_copy(update={"thresholds": {}}), validation, groups)
     if metadata.at_least_one:
-        yield "every training photo has a label, so the most probable is named if none reaches 0.5"
+        own = ", unless it is below its own threshold" if metadata.thresholds else ""
+        yield f"{NEARLY_ALL}, so the most probable is named if none reaches 0.5{own}"
     elif not metadata.exclusive:
-        yield "labels are named from 0.5 on, or none at all, because some training photos have none"
+        few = f"more than {MAX_NONE:.1%} of the training photos have none"
+        yield f"labels are named from 0.5 on, or none at all, because {few}"
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)

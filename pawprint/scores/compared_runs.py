@@ -14,17 +14,24 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT
+from pawprint.base.columns import CLASSES, HISTORY, PREDICTED_CLASSES, SCORES, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some
-from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, UNKNOWN, UNSURE, LabelKind
+from pawprint.base.labels import (
+    MAX_NONE,
+    ONE_CLASS,
+    SEVERAL_LABELS,
+    UNKNOWN,
+    UNSURE,
+    LabelKind,
+    names_one,
+)
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
 from pawprint.scores.label_rows import join_labels
-from pawprint.scores.prediction_table import judged_predictions, parse_judged, with_image
+from pawprint.scores.prediction_table import parse_judged, with_image
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import (
-    MARGIN,
     ModelComparison,
     compare,
     describe_verdict,
@@ -37,6 +44,7 @@ HELD_OUT = ("validation", "test")
 BESIDE = "test"  # decides nothing, because whoever keeps the better run would choose by it
 IDENTICAL = "identical"
 OTHER_CLASSES = "classes differ"
+OTHER_SPLITS = "splits differ"
 COMPARED = 0.9  # minimum fraction of the older run's held-out images, for `compare --gate`
 
 
@@ -53,6 +61,7 @@ class Run(NamedTuple):
     numbers of held-out images labelled unknown and unsure, such as "3 and 0", or "" if they are not
     known. `missing` explains why data are missing, or is "". `labels` contains all classes, or none
     if they are not known, and `label_kind` says whether a photo can show several of them.
+    `splitting` is the section `split` of the params, or {}.
     """
 
     name: str
@@ -65,6 +74,15 @@ class Run(NamedTuple):
     missing: str = ""
     labels: Set[str] = frozenset()
     label_kind: LabelKind = ONE_CLASS
+    splitting: Mapping[str, object] = {}
+
+    @property
+    def names_one(self) -> bool:
+        """Whether at least one label is named for every photo, if that is known."""
+        if self.label_kind.exclusive or self.split is None:
+            return False
+        cells = self.split["label"][self.split["split"] == TRAIN]
+        return names_one(self.label_kind.encode(cells, sorted(self.label_kind.names_in(cells))))
 
     def shows(self, names: pd.Series, labels: Set[str]) -> pd.Series:
         """Return whether each of these classes, or cells of labels, is one of `labels`, bool."""
@@ -111,25 +129,49 @@ class ComparedRun(NamedTuple):
         return bool(are_same and (every["loss"] == every["loss_old"]).all())
 
     @property
-    def margin(self) -> float:
-        """MARGIN if photos, labels or sets differ, else 0."""
-        return 0.0 if _have_same_photos(self.old, self.new) else MARGIN
+    def have_same_photos(self) -> bool:
+        """Whether both runs have the same images with the same labels in the same sets.
+
+        A renamed file counts as the same image. If a table is missing, both must have the same MD5.
+        """
+        runs = self.old, self.new
+        rows = [run.places.sort_values("image", ignore_index=True) for run in runs]
+        are_known = all(run.split is not None for run in runs)
+        return rows[0].equals(rows[1]) and (are_known or runs[0].split_md5 == runs[1].split_md5)
+
+    @property
+    def splits(self) -> str:
+        """A sentence if the photos are split by other params, which no verdict can judge, or ""."""
+        old, new = self.old.splitting, self.new.splitting
+        if old == new or self.have_same_photos:
+            return ""
+        changed = sorted(
+            f"split.{key}" for key in old.keys() | new.keys() if old.get(key) != new.get(key)
+        )
+        names = self.old.name, self.new.name
+        return (
+            f"No verdict on {names[1]} and {names[0]}: {name_some(changed)} differs, so they are "
+            "trained and tested on other photos. Other splits are no improvement."
+        )
 
     @property
     def marked(self) -> str:
         """The end of a sentence if, of the same photos, more or fewer are marked, or ""."""
         new, old = self.new.marked, self.old.marked
         differ = f", but not as many are labelled unknown and unsure: {new} (was {old})"
-        return "" if self.margin or new == old or "" in (new, old) else differ
+        are_other = new != old and "" not in (new, old) and self.have_same_photos
+        return differ if are_other else ""
 
     @property
     def verdict(self) -> str:
-        """IDENTICAL, or the test's verdict, given the margin; if classes differ, see the class."""
+        """IDENTICAL, OTHER_SPLITS or the test's verdict; if classes differ, see the class."""
+        if self.splits:
+            return OTHER_SPLITS
         if self.classes:
             return "worse" if self.comparison.test.verdict == "worse" else OTHER_CLASSES
         if self.are_identical and not self.marked:
             return IDENTICAL
-        return self.comparison.verdict(self.margin)
+        return self.comparison.verdict
 
     @property
     def table(self) -> pd.DataFrame:
@@ -141,21 +183,34 @@ class ComparedRun(NamedTuple):
     def sentences(self) -> list[str]:
         """The verdict and, if runs that differ have common test images, these images' scores."""
         old, new = self.old.name, self.new.name
+        if self.splits:
+            return [self.splits]
         if self.are_identical and not self.classes:
             number = sum(map(len, self.pairs.values()))
             found = f"identical on all {number:,} images{self.marked}"
             return [f"The predictions of {old} and {new} are {found}."]
-        test = self.comparison, self.kind, self.margin
-        verdict = self.classes or describe_verdict(old, new, *test)
+        verdict = self.classes or describe_verdict(old, new, self.comparison, self.kind)
         if self.classes and self.verdict == "worse":
             verdict += " Significantly more of the other photos are wrong."
-        verdict += _describe_choices(self.old.choices, self.new.choices)
+        verdict += _describe_choices(self.old.choices, self.new.choices) + self.rule
         if BESIDE not in self.pairs:
             return [verdict]
         row = self.table.iloc[-1]
         scores = ", ".join(f"{name} {cell}" for name, cell in row[2:].items() if cell)
         images = counted(len(self.pairs[BESIDE]), "test image")
         return [verdict, f"Beside it, and deciding nothing, {images}: {scores}."]
+
+    @property
+    def rule(self) -> str:
+        """A sentence if only one of the runs names at least one label for every photo, or ""."""
+        runs = self.old, self.new
+        names = [run.name for run in runs if run.names_one]
+        if len(names) != 1 or any(run.split is None for run in runs):
+            return ""
+        return (
+            f" Only {names[0]} names at least one label for every photo, because at most "
+            f"{MAX_NONE:.1%} of its training photos have none: this alone changes what is right."
+        )
 
     @property
     def classes(self) -> str:
@@ -217,8 +272,11 @@ class ComparedRun(NamedTuple):
 
     @property
     def passes(self) -> bool:
-        """Whether a run passes the gate: not worse, on at least COMPARED of held-out images."""
-        return self.verdict != "worse" and self._is_whole
+        """Whether a run passes the gate: not worse, on at least COMPARED of held-out images.
+
+        A run without a verdict does not pass.
+        """
+        return self.verdict not in ("worse", OTHER_SPLITS) and self._is_whole
 
     @property
     def gate(self) -> str:
@@ -232,7 +290,8 @@ class ComparedRun(NamedTuple):
                 f"{line}, more than {1 - COMPARED:.0%}. They may be the hard ones, so the gate "
                 "fails: look at the images left out and decide."
             )
-        return line if self.passes else f"{line}. The gate fails, because {self.new.name} is worse."
+        why = OTHER_SPLITS if self.splits else f"{self.new.name} is worse"
+        return line if self.passes else f"{line}. The gate fails, because {why}."
 
 
 def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
@@ -241,9 +300,10 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     Each run is tested once, on all images together that decide: validation images and, if all runs
     have scored them, training images in folds. Images in the same group of `old` are not
     independent; if the data of `old` are missing, each image is its own group. If a set has no
-    common images, all its images are left out. The best of more epochs is lower by chance, so the
-    level of the test is divided by the ratio of the numbers of epochs. Raises InputError if the
-    runs have fewer than two classes or no validation images in common, or differ in `label_kind`.
+    common images, all its images are left out. The loss of the best of more epochs is lower by
+    chance, and without a rare error it is lower the surer the model is, so errors then decide.
+    Raises InputError if the runs have fewer than two classes or no validation images in common, or
+    differ in `label_kind`.
     """
     runs = [old, *new]
     if len({run.label_kind for run in runs}) > 1:
@@ -262,11 +322,12 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     if TRAINING in deciding[0]:
         kind += " and training images (in folds)"
     epochs = [run.epochs for run in runs]
+    by_errors = min(epochs) < max(epochs)
     if max(epochs) > 1:
-        kind += ", which have also chosen the epoch"
-    confidence = 1 - (1 - CONFIDENCE) * min(epochs) / max(epochs)
+        kind += ", which have also chosen the epoch" + ", so errors decide" * by_errors
     results = []
-    each = zip(new, common, compare(deciding, confidence, old.label_kind), classes[1:])
+    compared = compare(deciding, CONFIDENCE, old.label_kind, by_errors=by_errors)
+    each = zip(new, common, compared, classes[1:])
     for run, of_run, comparison, labels in each:
         if BESIDE in of_run:
             name = f"{BESIDE} (decides nothing)"
@@ -345,17 +406,6 @@ def _pair(
     return pairs.assign(group=[groups.get(image, image) for image in pairs["image"]])
 
 
-def _have_same_photos(old: Run, new: Run) -> bool:
-    """Return whether two runs have the same images with the same labels in the same sets.
-
-    A renamed file counts as the same image. If a table is missing, both runs must have the same
-    MD5.
-    """
-    rows = [run.places.sort_values("image", ignore_index=True) for run in (old, new)]
-    are_known = old.split is not None and new.split is not None
-    return rows[0].equals(rows[1]) and (are_known or old.split_md5 == new.split_md5)
-
-
 def _describe_choices(old: Mapping[str, object], new: Mapping[str, object]) -> str:
     """Return a sentence that names choices of cross-validation that differ, such as C, or ""."""
     known = [name for name in ("C", "blocks", "views") if name in old and name in new]
@@ -394,13 +444,16 @@ def read_run(read: Reader, name: str) -> Run:
         params = parse_mapping(read(paths.PARAMS, bytes.decode), f"{name}: {paths.PARAMS}")
         epochs = len(head) if _has_chosen(params, "train_extract") else 1
         epochs += len(tuned) if is_tuned and _has_chosen(params, "train_finetune") else 0
-        run = run._replace(epochs=epochs)
+        splitting = value_at(params, "split")
+        run = run._replace(
+            epochs=epochs, splitting=splitting if isinstance(splitting, dict) else {}
+        )
         split = read(paths.SPLIT_CSV, partial(parse_table, columns=SPLIT))
         choices = read(paths.CROSS_VALIDATION_JSON, json.loads)
         run = run._replace(split=with_groups(split, choices), choices=choices)
         # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
         if not is_tuned and not head["epoch"].any():
-            judged = read(paths.CROSS_VALIDATION_CSV, _parse_judged)
+            judged = read(paths.CROSS_VALIDATION_CSV, parse_judged)[list(PREDICTED_CLASSES)]
             keys = ("threshold", "recall")
             has_thresholds = any(value_at(params, "calibrate", key) for key in keys)
             tables[TRAINING] = judged.assign(predicted="") if has_thresholds else judged
@@ -429,8 +482,3 @@ def _parse(content: bytes) -> pd.DataFrame:
     if predictions.empty:
         raise ValueError("expected a table with at least one row. Received: none")
     return predictions
-
-
-def _parse_judged(content: bytes) -> pd.DataFrame:
-    """Return the PREDICTED_CLASSES table for training images, from a table of judged ones."""
-    return judged_predictions(parse_judged(content))[list(PREDICTED_CLASSES)]

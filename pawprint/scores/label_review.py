@@ -71,8 +71,10 @@ def list_suspects(
     them by `pixels_sha256`, or by path in composed Unicode.
 
     If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea",
-    and `probability` is that of what the cell `label` says about sea. Of the rows without a
-    contradiction, those to add and those to remove take turns.
+    and `probability` is that of what the cell `label` says about sea. Of the images without a
+    contradiction, those whose first row adds and those whose first row removes take turns. The
+    rows of an image stand together, because all of them change its one cell. An image in `judged`
+    may have a `group`.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
@@ -94,8 +96,11 @@ def list_suspects(
     if not labels:
         return suspects
     kind = suspects["likely"].str.startswith("add ")
-    turn = suspects.groupby(kind).cumcount().where(suspects["contradicts"] == "", -1)
-    return suspects.iloc[turn.argsort(kind="stable")]
+    is_first = ~suspects["path"].duplicated() & (suspects["contradicts"] == "")
+    turn = is_first.groupby(kind).cumsum().where(is_first)
+    turn = turn.groupby(suspects["path"]).transform("first").fillna(0)
+    place = pd.factorize(suspects["path"])[0]
+    return suspects.iloc[np.lexsort((place, turn))]
 
 
 def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
@@ -113,9 +118,11 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
         (probabilities < MAX_OF_LABEL) & of_surplus,
         (probabilities > MIN_OF_MISSING) & of_missing,
     )
-    # A fold without the only training image of a label has not learned it.
+    # A fold without the only training image or group of a label has not learned it.
+    groups = judged["group" if "group" in judged else "path"].to_numpy()
     trained = (judged["split"] == "train").to_numpy()[:, None] & has
-    is_listed &= ~(trained & (trained.sum(axis=0) == 1))
+    alone = [len(np.unique(groups[column])) == 1 for column in trained.T]
+    is_listed &= ~(trained & alone)
     other = pd.Index(judged["path"]).get_indexer(judged["contradicts"])
     is_listed |= (other >= 0)[:, None] & (has != has[other])
     image, label = np.nonzero(is_listed)

@@ -5,7 +5,7 @@ OTHERS a function for each limit without a size. If a limit does not apply, its 
 None.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -13,15 +13,24 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.base.errors import counted
+from pawprint.base.columns import TRAIN
+from pawprint.base.errors import counted, printable
 from pawprint.base.labels import NEITHER
 from pawprint.base.tables import training_images
-from pawprint.scores.intervals import CONFIDENCE, extend_to_zero, largest_excess, linear_interval
-from pawprint.scores.label_rows import split_labels
-from pawprint.scores.prediction_table import every_prediction, judged_predictions
+from pawprint.scores.intervals import (
+    CONFIDENCE,
+    SIGNIFICANT,
+    extend_to_zero,
+    largest_excess,
+    linear_interval,
+)
+from pawprint.scores.label_rows import NOT, split_labels
+from pawprint.scores.results import Results
 from pawprint.scores.series import describe_series
+from pawprint.scores.slices import describe_sites, describe_slice
 
 MIN_ERRORS = 0.5  # per 100 images
+ERRORS, REVIEW = "errors", "review"  # filters of photos
 TIE = 1e-6  # weight of the errors in one direction, if no two classes are confused in both
 HEADING = (
     "Errors per 100 images that the model was not trained on, {}, with "
@@ -31,34 +40,11 @@ COUNTED = {  # keyed by `exclusive`
     True: "each class weighted equally",
     False: "where an error is a wrong label: the one that a line names, or any",
 }
+OF_REGRESSION = (
+    " Too few images and series are measured by a logistic regression on frozen features, not by "
+    "this model, which was trained in epochs."
+)
 NO_SIZE = "No single limit causes half an error per 100 images: see the photos of errors, if any."
-
-
-class RunData(NamedTuple):
-    """A run and its data.
-
-    `images` has the columns SPLIT and IMAGES. `judged` is a JUDGED table, `predictions` are tables
-    of `with_confidence` keyed by split, `learning_curve` is a LEARNING_CURVE table, and `to_review`
-    is a LABELS_TO_REVIEW table. `choices` is the content of data/cross_validation.json, and
-    `metadata` contains the keys of `Metadata`. `question` asks about classes whose names seem to
-    mean the same, or is "".
-    """
-
-    images: pd.DataFrame
-    judged: pd.DataFrame
-    predictions: dict[str, pd.DataFrame]
-    learning_curve: pd.DataFrame
-    choices: Mapping
-    to_review: pd.DataFrame
-    metadata: Mapping
-    question: str = ""
-
-    @property
-    def held_out(self) -> pd.DataFrame:
-        """Return the result of `every_prediction`, with the column `group`."""
-        every = every_prediction(self.judged, self.predictions, self.metadata["thresholds"])
-        groups = every["path"].map(self.images.set_index("path")["group"])
-        return every.assign(group=groups.fillna(every["path"]))
 
 
 class Size(NamedTuple):
@@ -81,12 +67,13 @@ class Size(NamedTuple):
 class Limit(NamedTuple):
     """A sentence about a limit. `size` is None if the size is unknown.
 
-    `confused` contains the true and predicted class for the photos behind the limit, if any.
+    `shows` are the photos behind the limit, if any: REVIEW, or ERRORS and the class that they show,
+    and perhaps the class that is predicted.
     """
 
     sentence: str
     size: Size | None = None
-    confused: tuple[str, str] | None = None
+    shows: tuple[str, ...] = ()
 
 
 class Limits(NamedTuple):
@@ -103,30 +90,30 @@ class Limits(NamedTuple):
         return "".join(f"{line}\n" for line in (self.heading, *lines))
 
 
-def find_limits(run: RunData) -> Limits:
+def find_limits(run: Results) -> Limits:
     """Return the model's limits, with a heading."""
     others = [limit for find in OTHERS if (limit := find(run))]
     sized = rank_limits(run)
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
-    heading = HEADING.format(COUNTED[run.metadata["exclusive"]]) if sized else NO_SIZE
-    return Limits(heading, question + sized, others)
+    heading = HEADING.format(COUNTED[run.exclusive]) if sized else NO_SIZE
+    return Limits(heading + OF_REGRESSION * run.in_epochs, question + sized, others)
 
 
-def rank_limits(run: RunData) -> list[Limit]:
+def rank_limits(run: Results) -> list[Limit]:
     """Return the limits that cause MIN_ERRORS or more, starting with the most errors.
 
     Limits that may be due to chance come last.
     """
-    found = [limit for find in SIZED[run.metadata["exclusive"]] if (limit := find(run))]
+    found = [limit for find in SIZED[run.exclusive] if (limit := find(run))]
     ranked = [(limit.size, limit) for limit in found if limit.size]
     ranked = [(size, limit) for size, limit in ranked if size.errors >= MIN_ERRORS]
     ranked.sort(key=lambda pair: (pair[0].is_shown, pair[0].errors), reverse=True)
     return [limit for _, limit in ranked]
 
 
-def more_images(run: RunData) -> Limit | None:
+def more_images(run: Results) -> Limit | None:
     """Return the limit "too few images", based on the last doubling of the training images."""
-    curve = run.learning_curve
+    curve = run.curve
     if len(curve) < 2:
         return None
     size = Size(*(100 * curve[["gain", "low", "high"]].iloc[-1].astype(float)))
@@ -138,7 +125,7 @@ def more_images(run: RunData) -> Limit | None:
     )
 
 
-def confused_classes(run: RunData) -> Limit | None:
+def confused_classes(run: Results) -> Limit | None:
     """Return the limit for the two classes that are confused most, in both directions.
 
     At least three classes are required. The direction with fewer errors counts twice, because the
@@ -164,11 +151,11 @@ def confused_classes(run: RunData) -> Limit | None:
         f"Distinguishing {second} from {first} as well as other classes are distinguished "
         f"{size}: add images that show the difference, or make them one class.",
         size,
-        (second, first),
+        (ERRORS, second, first),
     )
 
 
-def weak_class(run: RunData) -> Limit | None:
+def weak_class(run: Results) -> Limit | None:
     """Return the limit for the class with the clearest excess of errors, by `largest_excess`."""
     return _weakest(
         run.held_out,
@@ -177,7 +164,7 @@ def weak_class(run: RunData) -> Limit | None:
     )
 
 
-def weak_label(run: RunData, where: str, expected: str, sentence: str) -> Limit | None:
+def weak_label(run: Results, where: str, expected: str, sentence: str) -> Limit | None:
     """Return the limit for the label that is missed, or named wrongly, most often.
 
     `where` and `expected` are columns of `split_labels`: where one has the label, the other should.
@@ -186,7 +173,10 @@ def weak_label(run: RunData, where: str, expected: str, sentence: str) -> Limit 
     rows = split_labels(every)
     rows = rows[(rows[where] == rows["label"]) & (rows["label"] != NEITHER)]
     rows = rows.assign(actual=rows["label"], wrong=rows[expected] != rows["label"])
-    return _weakest(rows, sentence, len(every))
+    limit = _weakest(rows, sentence, len(every))
+    if limit and where == "predicted":
+        limit = limit._replace(shows=(ERRORS, f"{NOT}{limit.shows[1]}"))
+    return limit
 
 
 def _weakest(every: pd.DataFrame, sentence: str, photos: int | None = None) -> Limit | None:
@@ -207,13 +197,14 @@ def _weakest(every: pd.DataFrame, sentence: str, photos: int | None = None) -> L
     size = Size(size.errors, *extend_to_zero(size[1:], p_value < 1 - CONFIDENCE))
     rights = 1 - every.groupby("actual")["wrong"].mean()
     own, rest = rights[weak], rights.drop(weak).mean()
-    return Limit(sentence.format(weak=weak, size=size, own=own, rest=rest, images=images), size)
+    text = sentence.format(weak=weak, size=size, own=own, rest=rest, images=images)
+    return Limit(text, size, (ERRORS, weak))
 
 
 def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     """Return by how much the errors on some images exceed the mean error on other images.
 
-    Classes are weighted equally. `every` is a table like `RunData.held_out`. `times`, `(images,)`,
+    Classes are weighted equally. `every` is a table like `Results.held_out`. `times`, `(images,)`,
     is the weight of an error, or 0 for `others`.
     """
     ends = -1 / others, float(times.max())
@@ -225,23 +216,40 @@ def _excess(every: pd.DataFrame, times: pd.Series, others: int) -> Size:
     return Size(100 * errors, 100 * low, 100 * high)
 
 
-def labels_to_review(run: RunData) -> Limit | None:
+def labels_to_review(run: Results) -> Limit | None:
     """Return the limit for labels that look wrong."""
     if run.to_review.empty:
         return None
     return Limit(
         f"{counted(len(run.to_review), 'label')} may be wrong: look at the photos in "
-        "plots/labels_to_review.csv, and correct labels.csv."
+        "plots/labels_to_review.csv, and correct labels.csv.",
+        shows=(REVIEW,),
     )
 
 
-def divided_series(run: RunData, key: str = "series") -> Limit | None:
-    """Return the limit for photo series that are divided between several splits."""
-    if key not in run.choices:
+def weak_slice(run: Results) -> Limit | None:
+    """Return the limit for the site, camera and so on that costs most, if one is shown to."""
+    shown = [each for each in run.slices if each.p_value < SIGNIFICANT]
+    if not shown:
         return None
-    learned = run.images[run.images["split"] == "train"]
-    is_right = ~judged_predictions(run.judged)["wrong"]
-    return Limit(describe_series(learned, is_right.mean(), run.choices, key))
+    worst = max(shown, key=lambda each: each.share * each.lost[0])
+    size = Size(*(100 * worst.share * end for end in worst.lost))
+    photos = f"photos with {printable(worst.column)} = {printable(worst.value)}"
+    return Limit(f"Being as good on {photos} as elsewhere {size}: {describe_slice(worst)}", size)
+
+
+def new_sites(run: Results) -> Limit | None:
+    """Return the limit for photos of sites that the model has not seen."""
+    return Limit(describe_sites(run.choices)) if "new_site" in run.choices else None
+
+
+def divided_series(run: Results) -> Limit | None:
+    """Return the limit for photo series that are divided between several splits."""
+    if "series" not in run.choices:
+        return None
+    learned = run.images[run.images["split"] == TRAIN]
+    is_right = ~run.predictions[TRAIN]["wrong"]
+    return Limit(describe_series(learned, is_right.mean(), run.choices))
 
 
 MAX_IMAGES = 1000  # maximum number of training images to examine
@@ -255,13 +263,13 @@ OF_SIZE = ("width", "height", "aspect ratio")  # a crop has the size of its box
 GREY = 5  # maximum colour of a grey image, such as one by infrared light; JPEG adds about 1
 
 
-def shortcut(run: RunData) -> Limit | None:
+def shortcut(run: Results) -> Limit | None:
     """Return the limit for the class that a range of one file property tells best from the others.
 
     The model may recognise such a class from the way its photos were made. Each group counts once.
     Cells of labels are not classes.
     """
-    if not run.metadata["exclusive"]:
+    if not run.exclusive:
         return None
     table = training_images(run.images, MAX_IMAGES).drop_duplicates("group")
     label = table["label"].to_numpy()
@@ -327,14 +335,14 @@ SURPLUS = (
 )
 missed_label = partial(weak_label, where="actual", expected="predicted", sentence=MISSED)
 surplus_label = partial(weak_label, where="predicted", expected="actual", sentence=SURPLUS)
-Finders = tuple[Callable[[RunData], Limit | None], ...]
+Finders = tuple[Callable[[Results], Limit | None], ...]
 SIZED: dict[bool, Finders] = {  # keyed by `exclusive`
-    True: (confused_classes, weak_class, more_images),
-    False: (missed_label, surplus_label, more_images),
+    True: (confused_classes, weak_class, weak_slice, more_images),
+    False: (missed_label, surplus_label, weak_slice, more_images),
 }
 OTHERS: Finders = (
     labels_to_review,
     shortcut,
     divided_series,
-    partial(divided_series, key="crossed"),
+    new_sites,
 )

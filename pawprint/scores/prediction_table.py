@@ -14,13 +14,14 @@ import pandas as pd
 from pawprint.base.columns import (
     PROBABILITIES,
     PROBABILITY,
+    TRAIN,
     UNKNOWN_SCORE,
     columns_of_judged,
     columns_of_numbers,
     predicted_labels,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.labels import NEITHER, ONE_CLASS, SEVERAL_LABELS, LabelKind
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind, names_one
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 
@@ -39,8 +40,8 @@ def parse_probabilities(content: bytes) -> pd.DataFrame:
 
 
 def parse_judged(content: bytes) -> pd.DataFrame:
-    """Parse a JUDGED table, or JUDGED_LABELS and probabilities, like `parse_table`."""
-    return parse_table(content, columns_of_judged(_header(content)))
+    """Parse a JUDGED table, or JUDGED_LABELS and probabilities, for `judged_predictions`."""
+    return judged_predictions(parse_table(content, columns_of_judged(_header(content))))
 
 
 def _header(content: bytes) -> list[str]:
@@ -113,18 +114,18 @@ def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def every_prediction(
-    judged: pd.DataFrame, predictions: dict[str, pd.DataFrame], thresholds: Mapping[str, float]
+    predictions: Mapping[str, pd.DataFrame], thresholds: Mapping[str, float] = {}
 ) -> pd.DataFrame:
     """Return each image's prediction by a model that was not trained on the image.
 
-    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `mistake`, `split` and
-    `pixels_sha256`. Training images are in the JUDGED table, and `predictions` contains a table of
-    `with_confidence` for each split. If the model has `thresholds`, which the models of folds have
-    not, training images are left out.
+    The columns are `path`, `actual`, `predicted`, `confidence`, `wrong`, `mistake`, `split`, `loss`
+    and `pixels_sha256`. `predictions` contains, for each split, a table of `with_confidence`, or
+    for training images of `judged_predictions`. If the model has `thresholds`, which the models of
+    folds have not, training images are left out.
     """
-    training = judged_predictions(judged[:0] if thresholds else judged).assign(split="train")
-    held_out = [table.assign(split=name) for name, table in predictions.items()]
-    return pd.concat([training, *held_out], ignore_index=True, join="inner")
+    known = [name for name in predictions if not (thresholds and name == TRAIN)]
+    tables = [predictions[name].assign(split=name) for name in known]
+    return pd.concat(tables, ignore_index=True, join="inner")
 
 
 def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
@@ -134,7 +135,7 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     JUDGED_LABELS table, labels are named as by a model without thresholds.
     """
     if labels := predicted_labels(judged):
-        at_least_one = bool((judged["label"] != NEITHER).all())
+        at_least_one = names_one(SEVERAL_LABELS.encode(judged["label"], labels))
         named = SEVERAL_LABELS.predict(probabilities_in(judged), at_least_one=at_least_one)
         predicted = SEVERAL_LABELS.decode(named, labels)
         table = with_image(judged).assign(actual=judged["label"], predicted=predicted)
@@ -148,15 +149,3 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
         mistake="label: " + judged["label"],
         loss=ONE_CLASS.losses(np.zeros(len(judged), int), judged[["probability"]].to_numpy()),
     )
-
-
-def list_errors(
-    judged: pd.DataFrame, predictions: dict[str, pd.DataFrame], thresholds: Mapping[str, float] = {}
-) -> pd.DataFrame:
-    """Return the wrong predictions from `every_prediction`, most confident first.
-
-    The arguments and columns are as in `every_prediction`.
-    """
-    table = every_prediction(judged, predictions, thresholds)
-    wrong = table[table["wrong"]].drop(columns="wrong")
-    return wrong.sort_values("confidence", ascending=False, kind="stable")

@@ -21,7 +21,7 @@ def with_groups(images: pd.DataFrame, choices: Mapping) -> pd.DataFrame:
 
     If series matter, images that share a series or a group are in one `group`. `choices` is the
     content of data/cross_validation.json; its entry `series`, if any, is the column of SPLIT that
-    matters. Its entry `crossed` makes no groups: a few sites are too few for an interval.
+    matters.
     """
     if "series" not in choices:
         return images
@@ -66,23 +66,24 @@ def significant(compared: Mapping[str, Comparison]) -> list[str]:
     return sorted(told, key=lambda name: compared[name].accuracy)
 
 
-def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key: str) -> str:
+def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping) -> str:
     """Return a sentence about the effect of series on the cross-validated accuracy.
 
     `images` is a SPLIT table, and `choices` is the content of data/cross_validation.json with its
-    entries for `key`, which is `series` or `crossed`. If the entry `group_from` is not "", it names
-    the table that has a column `group`, and the advice is to add the series to this column.
+    entries for series. If the entry `group_from` is not "", it names the table that has a column
+    `group`, and the advice is to add the series to this column.
     """
-    series = images[choices[key]]
+    name = choices["series"]
+    series = images[name]
     groups = series.where(series != "")
     example = _example(series)
-    origin = printable(choices[f"{key}_from"])
-    if choices[key] == "burst":
+    origin = printable(choices["series_from"])
+    if name == "burst":
         named = f"bursts of one camera, such as from {example} on"
         advice = "copy the column burst of data/split/images.csv to a column group of metadata.csv"
-    elif choices[key] in ("series", "finer_series"):
+    elif name in ("series", "finer_series"):
         named = f"series, which file names suggest, such as {example}"
-        groups = images["path"].str.extract(choices[f"{key}_from"], expand=False)
+        groups = images["path"].str.extract(choices["series_from"], expand=False)
         advice = f"set split.group: '{origin}'"
     else:
         named = f"values of {origin} in metadata.csv, such as {example}"
@@ -90,20 +91,20 @@ def describe_series(images: pd.DataFrame, accuracy: float, choices: Mapping, key
     if choices["group_from"]:
         advice = (
             f"give its photos the same text in the column group of {choices['group_from']}, as in "
-            f"the column {choices[key]} of data/split/images.csv"
+            f"the column {name} of data/split/images.csv"
         )
     tail = ", and if the archive has its own splits, set split.use_archive_split: false"
     remedy = f"To keep each in one split, {advice}{tail}"
     if not _are_enough(groups, images):
         remedy = "They are too few to keep each in one split: add photos of new ones"
-        is_path = choices[key] == "series" and not choices["group_from"]
+        is_path = name == "series" and not choices["group_from"]
         finer = is_path and choices.get("finer_series_from")
         if finer and _are_enough(images["path"].str.extract(finer, expand=False), images):
             parts = f"their parts, such as {_example(images['finer_series'])}, together"
             remedy += f". To keep {parts}, set split.group: '{printable(finer)}'{tail}"
     return (
         f"Will new photos come from new {named}? If so, expect to be right on "
-        f"{choices[f'accuracy_by_{key}']:.1%} instead of {accuracy:.1%}: the first is "
+        f"{choices['accuracy_by_series']:.1%} instead of {accuracy:.1%}: the first is "
         f"cross-validated with each of these in one fold. {remedy}."
     )
 
@@ -113,9 +114,15 @@ def _example(series: pd.Series) -> str:
 
 
 def _are_enough(groups: pd.Series, images: pd.DataFrame) -> bool:
-    """Return whether most classes have a group for each split. Images without one are their own."""
-    numbers = groups.fillna(images["path"]).groupby(images["label"]).nunique()
-    return (numbers >= len(SPLITS)).mean() > 0.5
+    """Return whether most classes, and two or more, have a group for each split.
+
+    A group counts for the class that most of its images have. Images without one are their own.
+    """
+    own = groups.fillna(images["path"])
+    label_of = images["label"].groupby(own).agg(lambda labels: labels.mode()[0])
+    numbers = label_of.value_counts().reindex(images["label"].unique(), fill_value=0)
+    have_each = numbers >= len(SPLITS)
+    return have_each.mean() > 0.5 and have_each.sum() > 1
 
 
 def tabulate_curve(

@@ -16,11 +16,11 @@ from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.scores import intervals
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
-# The smallest useful difference between models for different photos or labels, as a fraction of the
-# old log loss. Even one additional photo changes the loss by 0.2%, which a paired test detects.
+# The smallest useful difference, as a fraction of the old log loss. A paired test detects smaller
+# ones: even one additional photo changes the loss by 0.2%.
 # docs/decisions/29 shows how often irrelevant changes and real losses are called better or worse.
 MARGIN = 0.03
-FLOOR = 0.001  # smallest useful difference of the log loss for a nearly perfect model
+FLOOR = 0.005  # smallest useful difference of the log loss for a nearly perfect model
 NOT_SHOWN = "no difference shown"
 NO_USE = "no practical difference"
 
@@ -61,7 +61,7 @@ class ModelComparison(NamedTuple):
 
     Each row in `sets` describes a set of images: its name, the number of images, lists of both
     models' main scores (see `headline_strata`) and log losses, and the difference between the
-    latter, with an interval for this set alone.
+    latter, with an interval for this set alone. `all_right` says that neither model is wrong.
     """
 
     images: int
@@ -69,16 +69,17 @@ class ModelComparison(NamedTuple):
     new: float
     test: LossTest
     sets: list[dict]
+    all_right: bool = False
 
-    def verdict(self, margin: float = 0.0) -> str:
-        """Return the test's verdict, or NO_USE for a significant difference below a margin.
+    @property
+    def verdict(self) -> str:
+        """The test's verdict, or NO_USE for a difference that nobody would notice.
 
-        `margin`, such as MARGIN, is the fraction of the old log loss that `test.difference` must
-        reach. If `margin` is set, the difference must also reach FLOOR.
+        It is less than MARGIN of the old log loss or FLOOR, or neither model is wrong.
         """
         is_shown = self.test.verdict in ("better", "worse")
-        is_small = abs(self.test.difference) < max(margin * self.old, FLOOR if margin else 0)
-        return NO_USE if is_shown and is_small else self.test.verdict
+        is_small = abs(self.test.difference) < max(MARGIN * self.old, FLOOR)
+        return NO_USE if self.all_right or (is_shown and is_small) else self.test.verdict
 
     def tabulate(self) -> pd.DataFrame:
         """Return a text table: for each set, both models' scores and their difference."""
@@ -113,28 +114,43 @@ def compare(
     runs: Sequence[Mapping[str, pd.DataFrame]],
     confidence: float = intervals.CONFIDENCE,
     label_kind: LabelKind = ONE_CLASS,
+    *,
+    by_errors: bool = False,
 ) -> list[ModelComparison]:
     """Compare pairs of models, each given as a table for each set of images, by name.
 
     Each pair is tested once, on all of its images (`paired_test`). The probability of at least one
     wrong verdict is at most `1 - confidence` over all pairs: `holm` determines the levels for tests
-    and intervals. With several labels, a prediction is right if all of them are.
+    and intervals. With several labels, a prediction is right if all of them are. With `by_errors`,
+    the test is of the main score: a few losses say nothing about rare errors.
     """
     wholes = [pd.concat(sets.values(), ignore_index=True) for sets in runs]
-    p_values = [p_value_of(whole) for whole in wholes]
+    p_values = [
+        p_value_of_errors(whole, label_kind) if by_errors else p_value_of(whole) for whole in wholes
+    ]
     compared = []
     levels = intervals.holm(p_values, 1 - confidence)
     for sets, whole, p_value, level in zip(runs, wholes, p_values, levels):
         rows = [set_row(*each, confidence, label_kind) for each in sets.items()]
         old, new = (float(whole[key].to_numpy().mean()) for key in ("loss_old", "loss"))
         test = difference_in(whole, 1 - level, p_value, label_kind)
-        compared.append(ModelComparison(len(whole), old, new, test, rows))
+        named = whole[["predicted_old", "predicted"]]
+        all_right = bool(named.eq(whole["actual"], axis=0).all(axis=None))
+        compared.append(ModelComparison(len(whole), old, new, test, rows, all_right))
     return compared
 
 
 def p_value_of(pairs: pd.DataFrame) -> float:
     """Return the p-value for the hypothesis that two models have the same mean log loss."""
     return intervals.paired_test(_differences(pairs), pairs["group"].to_numpy())
+
+
+def p_value_of_errors(pairs: pd.DataFrame, label_kind: LabelKind) -> float:
+    """Return the p-value for the hypothesis that two models have the same main score."""
+    strata = pd.Series(headline_strata(pairs["actual"].to_numpy(), label_kind)[1], pairs.index)
+    right, was = (pairs[each] == pairs["actual"] for each in ("predicted", "predicted_old"))
+    changes = (right.astype(float) - was) / strata.groupby(strata).transform("size")
+    return intervals.paired_test(changes.to_numpy(), pairs["group"].to_numpy())
 
 
 def _differences(pairs: pd.DataFrame) -> np.ndarray:
@@ -187,28 +203,29 @@ def difference_in(
     return LossTest(difference, low, high, confidence, p_value, right, of_right)
 
 
-def describe_verdict(
-    old: str, new: str, compared: ModelComparison, kind: str, margin: float = 0.0
-) -> str:
+def describe_verdict(old: str, new: str, compared: ModelComparison, kind: str) -> str:
     """Return a sentence: whether `new` is better than `old`, by how much, and on how many images.
 
-    `kind` names the images, such as "validation images". `ModelComparison.verdict` explains
-    `margin`.
+    `kind` names the images, such as "validation images".
     """
     test = compared.test
-    verdict = compared.verdict(margin)
+    verdict = compared.verdict
     images = f"on {compared.images:,} {kind}"
     low, high = (f"{100 * end:+.1f}" for end in test.of_right)
     points = f"between {low} and {high} points of {test.right}"
     interval = f"{100 * test.confidence:.3g}% interval"
+    losses = f"log loss {compared.new:.4f}, was {compared.old:.4f}"
+    if compared.all_right:
+        surer = new if compared.new < compared.old else old
+        found = f"both are right {images}, and {surer} is surer ({losses})"
+        return f"{NO_USE.capitalize()} between {old} and {new}: {found}."
     if verdict == NOT_SHOWN:
         return f"{NOT_SHOWN.capitalize()} between {old} and {new}: {points} ({interval}), {images}."
     if verdict == "equal":
         return f"{old} and {new} are equal within a point: {points} ({interval}), {images}."
-    losses = f"log loss {compared.new:.4f}, was {compared.old:.4f}"
     if verdict == NO_USE:
         change = f"{test.difference / compared.old:+.1%}" if compared.old else "from 0"
-        needs = f"photos or labels differ, so better or worse requires {margin:.0%} and {FLOOR}"
+        needs = f"better or worse requires {MARGIN:.0%} and {FLOOR}"
         found = f"{losses} ({change}; {needs}), {points} ({interval})"
         return f"{NO_USE.capitalize()} between {old} and {new}: {found}, {images}."
     found = f"{losses} (a difference of {test.low:+.4f} to {test.high:+.4f}), {points}"

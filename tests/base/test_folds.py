@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up_examples import sha256_of
 
-from pawprint.base.folds import FOLDS, draw_folds, draw_places
+from pawprint.base.folds import FOLDS, draw_folds, draw_places, join_keys
 from pawprint.model.unknown_score import fit_with_scores
 from pawprint.network import cross_validation as validation
 
@@ -132,3 +132,9 @@ def test_folds_of_the_detector_depend_on_photos_not_on_their_order():
     features = np.random.default_rng(1).exponential(1, (60, 20))
     scores = fit_with_scores(features, keys)[1]
     np.testing.assert_allclose(fit_with_scores(features[order], keys[order])[1], scores[order])
+
+
+def test_a_text_that_both_keys_have_joins_nothing():
+    with pd.option_context("mode.string_storage", "python"):  # as without pyarrow
+        column, matched = pd.Series(["5", "6", ""]), pd.Series(["", "5", "5"])
+        assert join_keys(column, matched).nunique() == 2

@@ -17,7 +17,7 @@ from conftest import PROJECT, pawprint, photo, run, write_files
 from networks import write_colour_model
 
 from pawprint.commands import open_output
-from pawprint.commands.output import FORMATS, print_label_table
+from pawprint.commands.output import FORMATS
 
 LABELS = ["cat", "dog"]
 NAMES = [f"猫/ü {number}.jpg" for number in range(9)]
@@ -48,7 +48,7 @@ def test_row_is_written_before_the_next_one_is_computed(tmp_path, monkeypatch, f
 
 def test_probable_labels_of_a_photo_without_any_are_no_answer(capsys):
     answers = [row(name) | {"label": name} for name in ("cat", "none", "unknown")]
-    print_label_table(answers, LABELS, 1, sys.stdout)
+    FORMATS["table"](answers, LABELS, 1, sys.stdout)
     shown = [line.rsplit(maxsplit=2)[0] for line in capsys.readouterr().out.splitlines()]
     assert shown == ["cat", "none (cat)", "unknown (cat)"]
 

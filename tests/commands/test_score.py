@@ -1,10 +1,20 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint_here, printed, refused, write_files
+from conftest import (
+    complaint,
+    encode,
+    pawprint_here,
+    photo,
+    photos_of,
+    printed,
+    refused,
+    write_files,
+)
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image
@@ -78,6 +88,28 @@ def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(h
     assert row_of(result, "accuracy")["images"] == 7
 
 
+def test_frames_of_an_animal_count_as_one_in_intervals(here, tmp_path, monkeypatch):
+    """The frames of each of ten animals differ in compression."""
+    files = {}
+    for number in range(10):
+        animal = Image.open(io.BytesIO(photo(5000 + number)))
+        for frame in range(20):
+            name = f"{('cat', 'dog')[number % 2]}/{number}_{frame}.jpg"
+            files[name] = encode(animal, quality=50 + 2 * frame)
+    row = row_of(scored(write_files(tmp_path / "frames", files)), "accuracy")
+    assert row["images"] == 200
+    right = round(row["value"] * 10)
+    assert (row["low"], row["high"]) == pytest.approx(fraction_interval(right, 10), abs=0.02)
+    names = [f"{label}/{n}_{n % 10}.jpg" for label in ("cat", "dog") for n in range(40)]
+    folder = write_files(tmp_path / "names", photos_of(names))
+    alone = row_of(scored(folder), "accuracy")
+    shutil.copytree(Path(), tmp_path / "project")
+    set_params(tmp_path / "project", {"split.group": "_([0-9])[.]jpg"})
+    monkeypatch.chdir(tmp_path / "project")
+    row = row_of(scored(folder), "accuracy")
+    assert row["high"] - row["low"] > 1.3 * (alone["high"] - alone["low"])
+
+
 def test_labels_that_are_not_classes_are_named(here, tmp_path):
     labels = {"1.png": "cat", "2.png": "owl", "3.png": "unlabelled"}
     files = {name: coloured("cat", number) for number, name in enumerate(labels, 1000)}
@@ -142,6 +174,32 @@ def test_photos_of_a_group_count_as_one_in_intervals(here, tmp_path):
     accuracy = row_of(grouped, "accuracy")
     right = round(8 * accuracy["value"])
     assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8)]
+
+
+def test_photos_with_each_value_of_a_further_column_are_compared_with_the_others(here, tmp_path):
+    """At night, the labels are swapped, so that most photos are wrong."""
+    images = new("cat", 30) | new("dog", 30)
+    names = [*images]
+    is_night = [number % 3 == 0 for number in range(len(names))]
+    labels = [
+        ("cat", "dog")[name.startswith("cat") == night] for name, night in zip(names, is_night)
+    ]
+    rows = [
+        f"{n},{label},{'night' if night else 'day'}"
+        for n, label, night in zip(names, labels, is_night)
+    ]
+    folder = write_files(
+        tmp_path, images | {"metadata.csv": "\n".join(["file_name,label,light", *rows])}
+    )
+    result = scored(folder)
+    night, day = result.slices
+    assert (night.column, night.value, day.value) == ("light", "night", "day")
+    wrong = {path for path in result.wrong["path"] if is_night[names.index(path)]}
+    assert night.photos == sum(is_night) and night.right == 1 - len(wrong) / night.photos
+    assert night.p_value < 0.05 < day.p_value
+    assert "light: night" in printed(Path.cwd(), "score", str(folder))
+    record = json.loads(printed(Path.cwd(), "score", str(folder), "--format", "json"))
+    assert [each["value"] for each in record["slices"]] == ["night", "day"]
 
 
 def test_images_in_a_folder_called_unknown_show_none_of_the_classes(here, tmp_path):

@@ -112,10 +112,11 @@ def test_column_whose_values_have_several_photos_of_one_class_suggests_series():
     assert find_metadata_series(images, pd.DataFrame(columns=list(METADATA)))[0] == ""
 
 
-def test_column_with_several_labels_a_value_and_the_fewest_values_is_measured():
+def test_column_with_several_labels_a_value_and_the_fewest_values_from_five_on_is_measured():
     images = table([f"{n}" for n in range(40)])
     number = pd.Series(range(120))
-    columns = {"day": number % 7, "site": number % 4, "flash": number % 2, "photo": number % 60}
+    columns = {"day": number % 7, "site": number % 5, "camera": number % 3}
+    columns |= {"flash": number % 2, "photo": number % 60}
     cells = pd.concat(
         pd.DataFrame({"path": images["path"], "column": name, "value": values.astype(str)})
         for name, values in (columns | {"lesion": number // 8}).items()
@@ -123,7 +124,13 @@ def test_column_with_several_labels_a_value_and_the_fewest_values_is_measured():
     column, values = find_crossed(images, cells)
     assert column == "site" and (values == columns["site"].astype(str)).all()
     assert find_crossed(images.assign(group=values), cells)[0] == "day"  # already kept together
+    others = cells[~cells["column"].isin(["day", "site"])]
+    assert find_crossed(images, others)[0] == "camera"  # three are not enough, but all there is
     assert find_crossed(images, cells[cells["column"].isin(["flash", "photo", "lesion"])])[0] == ""
+    cells["value"] = cells["value"].mask(cells["value"] == "1", "0")  # now of half of the images
+    assert find_crossed(images, cells)[0] == "site"
+    cells["value"] = cells["value"].mask(cells["value"] == "2", "0")
+    assert find_crossed(images, cells)[0] != "site"
 
 
 def test_photos_of_one_camera_two_seconds_apart_are_a_burst_and_numbers_alone_are_none():

@@ -14,7 +14,7 @@ from dependencies import opened, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import fingerprint, start
 
-from examples.demo import ARCHIVE, prepare, write_archive
+from examples.demo import ARCHIVE, draw_dataset, prepare, write_archive
 from pawprint.base import paths
 from pawprint.base.columns import HISTORY
 from pawprint.base.files import pack
@@ -104,6 +104,34 @@ def test_stage_imports_what_its_work_needs(tiny_copy, stage, unused):
     code = f"import sys; from stages import {stage} as stage; stage.main(); print(*sys.modules)"
     *_, imported = succeed("python", "-c", code, cwd=tiny_copy).splitlines()
     assert not unused & set(imported.split())
+
+
+RUN_STAGES = """
+import importlib, sys
+import pandas
+pandas.options.mode.string_storage = sys.argv[1]
+for name in sys.argv[2:]:
+    if finish := importlib.import_module(f"stages.{name}").main():
+        finish()
+"""
+
+
+def test_strings_in_arrow_as_with_the_extras_change_no_byte(tiny_copy):
+    """Each photo has a group of metadata.csv and of split.group, some with the same text."""
+    pytest.importorskip("pyarrow", reason="install the `app` extra")
+    photos = [*draw_dataset(train=20, validation=0)]
+    rows = [
+        f"{name},{Path(name).name[:3]},{n % 14:02},{n % 3}" for n, (name, _) in enumerate(photos)
+    ]
+    table = "\n".join(["file_name,label,group,camera", *rows]).encode()
+    pack(tiny_copy.parent / "images.zip", [*photos, ("metadata.csv", table)])
+    change(tiny_copy, 'clean: {labels: auto}\nsplit: {group: "00([0-9]+)[.]"}')
+    stages = [name for name in STAGES if name not in ("code", "backbone")]
+    made = []
+    for storage in ("python", "pyarrow"):
+        succeed("python", "-c", RUN_STAGES, storage, *stages, cwd=tiny_copy)
+        made.append(fingerprint(tiny_copy, sorted(set().union(*map(OUTPUTS.get, stages)))))
+    assert made[0] == made[1]
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, ndtr
 from scipy.stats import norm
 
 from pawprint.base.errors import InputError
@@ -262,3 +262,31 @@ def test_labels_have_one_temperature_and_each_its_own_recall():
     found = sigmoid(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
     assert found[is_shown[:, 1]].mean() == pytest.approx(0.9, abs=0.01)
     assert fit(logits=OF_THREE)[0] == 1
+
+
+def changed_in(true: float, images: int, labels: int, shared: float, draws: int) -> float:
+    """Return the fraction of draws with a temperature, if the labels of an image share a part."""
+    rng = np.random.default_rng(1)
+    changed = 0
+    for _ in range(draws):
+        logits = rng.normal(0, 2, (images, labels))
+        probability = expit(logits / true)
+        luck = rng.normal(size=(images, 1)), rng.normal(size=(images, labels))
+        luck = ndtr(np.sqrt(shared) * luck[0] + np.sqrt(1 - shared) * luck[1])
+        is_likely = luck < np.maximum(probability, 1 - probability)
+        actual = is_likely == (probability >= 0.5)
+        changed += significant_temperature(actual, logits, np.arange(images)) != 1
+    return changed / draws
+
+
+def test_temperature_of_labels_that_are_hard_together_is_found():
+    assert changed_in(2, 100, 5, 0.5, draws=20) >= 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("images", "labels", "shared"),
+    [(60, 5, 0), (60, 5, 0.5), (100, 20, 0), (100, 20, 0.3), (100, 20, 0.6), (100, 20, 0.9)],
+)
+def test_calibrated_labels_that_are_hard_together_seldom_get_a_temperature(images, labels, shared):
+    assert changed_in(1, images, labels, shared, draws=200) <= 0.07

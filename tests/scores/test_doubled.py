@@ -93,7 +93,6 @@ def test_limits_of_copies_are_those_of_the_photos():
     copies = (images["path"] + ["", "copy"] * len(run.images)).tolist()
     both = run._replace(
         images=images.assign(path=copies),
-        judged=pd.concat([run.judged, run.judged.assign(path=run.judged["path"] + "copy")]),
         predictions={
             name: pd.concat([table, table.assign(path=table["path"] + "copy")])
             for name, table in run.predictions.items()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pawprint.base.columns import LABELS_TO_REVIEW
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.network.cross_validation import Examples, cross_validate
 from pawprint.scores.label_review import judge, list_suspects, without_weights
 
@@ -89,3 +90,31 @@ def test_wrong_labels_are_found_with_class_weights_as_without():
         for weight in (None, "balanced")
     }
     assert found["balanced"] >= found[None] > 7
+
+
+def suspects_of_labels(cells: list[str], probabilities: np.ndarray, **columns: object) -> list[str]:
+    """Return the paths and the suggestions for photos that can show sea and sun."""
+    paths = [f"{number}.jpg" for number in range(len(cells))]
+    images = pd.DataFrame({"path": paths, "label": cells, "pixels_sha256": paths})
+    judged = judge(images, probabilities, ["sea", "sun"], SEVERAL_LABELS)
+    pairs = (("0.jpg", "1.jpg"), ("1.jpg", "0.jpg"))
+    table = list_suspects(judged.assign(**{"split": "validation"} | columns), ("1.jpg",), pairs)
+    return (table["path"].str[:-4] + " " + table["likely"]).tolist()
+
+
+def test_rows_of_a_photo_stand_together_and_contradictions_take_no_turn():
+    cells = ["sea|sun", "sea", "none", "sea", "none", "sea", "sea", "sun", "sea", "sun"]
+    surely = [[0.5, 0.5], [0.5, 0.5], [0.94, 0.8], [0.01, 0.99], [0.93, 0.1], [0.03, 0.1]]
+    usual = [[0.9, 0.1], [0.1, 0.9]] * 2
+    assert suspects_of_labels(cells, np.array(surely + usual)) == [
+        *("0 remove sun", "3 remove sea", "3 add sun", "2 add sea", "2 add sun"),
+        *("5 remove sea", "4 add sea"),
+    ]
+
+
+def test_a_label_of_one_group_alone_is_not_listed_because_no_fold_has_learned_it():
+    cells = ["none", "none", "sun", "sun", "sea", "sea"]
+    probabilities = np.array([[0.1, 0.1]] * 6)
+    groups = np.array([*"abccde"])
+    found = suspects_of_labels(cells, probabilities, split="train", group=groups)
+    assert "2 remove sun" not in found

@@ -5,20 +5,22 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageOps
 
-from pawprint.base.labels import SEVERAL_LABELS
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS
 from pawprint.given.decoding.content import measure_colour, perceptual_hash
 from pawprint.scores import limits
 from pawprint.scores.label_review import judge, list_suspects
-from pawprint.scores.limits import RunData, find_limits, rank_limits
+from pawprint.scores.limits import find_limits, rank_limits
 from pawprint.scores.metrics import Predictions
-from pawprint.scores.prediction_table import tabulate, with_confidence
+from pawprint.scores.prediction_table import judged_predictions, tabulate, with_confidence
+from pawprint.scores.results import Results
 
 LABELS = ["a", "b", "c", "d"]
 NUMBERS = {"train": 288, "validation": 96, "test": 96}
 SEPARATE = 4 * np.eye(4)
 ALIKE = SEPARATE.copy()
 ALIKE[0, 1] = ALIKE[1, 0] = 4
-METADATA = {"exclusive": True, "thresholds": {}, "crop_rule": None}
+METADATA = {"thresholds": {}, "crop_rule": None}
+OF_LIMITS = Results(*[None] * len(Results._fields))._replace(choices={}, question="", slices=())
 WITH_THRESHOLDS = METADATA | {"thresholds": {"a": 0.3}}
 
 
@@ -27,7 +29,7 @@ def run_of(
     portions: tuple = (1 / 4, 1 / 4, 1 / 4, 1 / 4),
     gain: float = 0.02,
     seed: int = 0,
-) -> RunData:
+) -> Results:
     """Return a run whose probabilities are calibrated.
 
     `centres` are logits `(classes, classes)` by the true class.
@@ -48,21 +50,29 @@ def run_of(
         images["colour"] = 30.0
         parts.append(images)
         judged[split] = judge(images, probabilities, LABELS)
-        if split != "train":
+        if split == "train":
+            predictions[split] = judged_predictions(judged[split])
+        else:
             predicted = probabilities.argmax(axis=1), LABELS, images["path"].to_numpy()
             table = tabulate(images, Predictions(actual, probabilities, *predicted))
             predictions[split] = with_confidence(table)
-    tables = pd.concat(parts, ignore_index=True), judged["train"], predictions
     curve = pd.DataFrame({"images": [115, 230], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.04, high=curve["gain"] + 0.04)
     to_review = list_suspects(pd.concat(judged.values()))
-    return RunData(*tables, curve, {}, to_review, METADATA)
+    return OF_LIMITS._replace(
+        label_kind=ONE_CLASS,
+        images=pd.concat(parts, ignore_index=True),
+        predictions=predictions,
+        curve=curve,
+        to_review=to_review,
+        metadata=METADATA,
+    )
 
 
 DRAWS = 3
 
 
-def first_of(run: RunData) -> str:
+def first_of(run: Results) -> str:
     return rank_limits(run)[0].sentence
 
 
@@ -97,7 +107,8 @@ def test_with_thresholds_only_predictions_that_follow_them_count():
     run = run_of(ALIKE)
     every, of_model = run.held_out, run._replace(metadata=WITH_THRESHOLDS).held_out
     assert (every["split"] == "train").sum() == NUMBERS["train"]
-    pd.testing.assert_frame_equal(of_model, every[every["split"] != "train"].reset_index(drop=True))
+    held_out = every[every["split"] != "train"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_model[[*every]], held_out)
     few = {name: table[table["actual"].isin(["a", "b"])] for name, table in run.predictions.items()}
     first = rank_limits(run._replace(metadata=WITH_THRESHOLDS, predictions=few))[0]
     assert first.sentence.startswith(("A recall of a ", "A recall of b ", "Twice"))  # no pair
@@ -110,8 +121,8 @@ def test_limits_without_half_an_error_are_left_out():
 
 
 def drawn_run(
-    run: RunData, rng: np.random.Generator, images: list[int], errors: list[float]
-) -> RunData:
+    run: Results, rng: np.random.Generator, images: list[int], errors: list[float]
+) -> Results:
     """Return a run with these images and error rates; an error is any other class, at random."""
     label, classes = np.repeat(np.arange(len(images)), images), len(images)
     likely = (label + rng.integers(1, classes, len(label))) % classes
@@ -120,7 +131,7 @@ def drawn_run(
     table = table.assign(label=label.astype(str), group=table["path"], pixels_sha256=table["path"])
     judged = table.assign(likely=likely.astype(str), likely_probability=0.5)
     judged["probability"] = np.where(is_wrong, 0.2, 0.8)
-    return run._replace(images=table, judged=judged, predictions={})
+    return run._replace(images=table, predictions={"train": judged_predictions(judged)})
 
 
 @pytest.mark.parametrize(
@@ -159,16 +170,12 @@ def test_two_classes_count_as_confused_only_in_both_directions():
     run = run_of()
     assert limits.confused_classes(run_of(centres=ALIKE)).size.errors > 5
     predictions = {
-        split: table.assign(predicted=np.where(table["actual"] == "b", "a", table["actual"]))
+        split: table.assign(
+            predicted=table["actual"].replace("b", "a"), wrong=table["actual"] == "b"
+        )
         for split, table in run.predictions.items()
     }
-    is_b = run.judged["label"] == "b"
-    judged = run.judged.assign(
-        likely=np.where(is_b, "a", "c"),
-        probability=np.where(is_b, 0.1, 0.8),
-        likely_probability=np.where(is_b, 0.8, 0.1),
-    )
-    one_way = run._replace(predictions=predictions, judged=judged)
+    one_way = run._replace(predictions=predictions)
     assert limits.confused_classes(one_way).size.errors < 0.5
     assert limits.weak_class(one_way).sentence.startswith("A recall of b ")
 
@@ -247,7 +254,7 @@ def test_colour_is_the_distance_of_the_channels():
         assert measure_colour(np.full((48, 64, 3), colour, np.uint8)) == distance
 
 
-def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
+def label_run(missed: float, surplus: float, seed: int = 0) -> Results:
     """Return a run with labels a to d; of these, a is missed, and b named, this often."""
     rng = np.random.default_rng(seed)
     has = rng.random((400, 4)) < 0.6
@@ -260,10 +267,13 @@ def label_run(missed: float, surplus: float, seed: int = 0) -> RunData:
     probabilities = np.where(has ^ is_wrong, 0.9, 0.1)
     said = Predictions(has, probabilities, has ^ is_wrong, LABELS, np.array(names))
     table = with_confidence(tabulate(images, said), kind=SEVERAL_LABELS)
-    judged = judge(images[:0], probabilities[:0], LABELS, kind=SEVERAL_LABELS)
-    curve, to_review = run_of().learning_curve, pd.DataFrame()
-    metadata = METADATA | {"exclusive": False}
-    return RunData(images, judged, {"test": table}, curve, {}, to_review, metadata)
+    return run_of()._replace(
+        images=images,
+        predictions={"test": table},
+        to_review=pd.DataFrame(),
+        metadata=METADATA,
+        label_kind=SEVERAL_LABELS,
+    )
 
 
 def test_label_that_is_missed_or_named_wrongly_most_often_is_the_first_limit():

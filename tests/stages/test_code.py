@@ -7,15 +7,17 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, git_project, overlay, photos_of, refused, repro, run, write_files
 
+from pawprint.base import paths
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.base.package import DVC_IGNORE
 from pawprint.base.yaml_file import parse_yaml
 from pawprint.given.decoding.formats import FORMATS
 from pawprint.given.names import SUFFIXES
+from pawprint.pipeline.params.data import Split
 from pawprint.pipeline.params.model import load_params
 from pawprint.pipeline.recorded import Recorded
-from stages.code import check_tables, describe, describe_idle
+from stages.code import check_tables, describe, describe_idle, write_fingerprints
 
 NAMES = [f"{label}/{number}.jpg" for label in ("cat", "dog") for number in range(3)]
 TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels_sha256,split\n"}
@@ -138,3 +140,11 @@ def test_edit_that_changes_nothing_is_named_until_it_has_run(tmp_path):
             recorded.stages["train_finetune"] = {"params": {"params.yaml": parse_yaml(text, "")}}
             lines = describe_idle(params, content, recorded)
             assert [line.split()[0] for line in lines] == found
+
+
+def test_params_that_the_page_shows_are_not_rounded(tmp_path, monkeypatch):
+    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    write_files(tmp_path, {"params.yaml": overlay(text, "split: {test_fraction: 0.1666666667}")})
+    monkeypatch.chdir(tmp_path)
+    write_fingerprints()
+    assert Split.load(path=paths.SHOWN_PARAMS) == Split.load()

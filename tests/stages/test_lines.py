@@ -102,7 +102,7 @@ def trained(folder: Path, table: pd.DataFrame, origins: dict, capsys) -> list[st
 
 
 @pytest.mark.parametrize(("tracks", "has_column"), [(40, False), (6, True)])
-@pytest.mark.parametrize("column", [*SERIES, None])
+@pytest.mark.parametrize("column", [*set(SERIES) - {"crossed"}, None])
 def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
     folder, capsys, tracks, has_column, column
 ):
@@ -116,8 +116,7 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
     of_track = np.tile(track.astype(str), 2)  # of training and validation
     table["group"] = table["path"] if column else of_track
     origins = {"series": "^([0-9]+)_", "finer_series": "^([0-9]+)-"}
-    origins |= {"metadata_series": "clip", "burst": "EXIF", "crossed": "site"}
-    key = "crossed" if column == "crossed" else "series"
+    origins |= {"metadata_series": "clip", "burst": "EXIF"}
     named = "copy the column burst" if column == "burst" else origins.get(column)
     if column:
         table[column] = of_track
@@ -125,18 +124,47 @@ def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alik
         if has_column:
             origins["group"] = "metadata.csv"
             named = f"in the column group of metadata.csv, as in the column {column}"
-    if column == "crossed":
-        table.loc[::frames, "group"] = "alike"  # near-duplicates at all sites
     printed = trained(folder, table, origins if column else {}, capsys)
-    lines = [line for line in printed if "Will new photos" in line]
+    lines = [line for line in printed if "come from new" in line]
     choices = read_json(folder / paths.CROSS_VALIDATION_JSON)
-    assert choices.get(key) == column and (f"accuracy_by_{key}" in choices) == bool(column)
+    assert choices.get("series") == column and ("accuracy_by_series" in choices) == bool(column)
     assert [named in line for line in lines] == [True] * bool(column)
-    # A few sites are no groups of the intervals.
     groups = with_groups(table, choices)["group"]
-    assert (groups == table["group"]).all() == (column in ("crossed", None))
+    assert (groups == table["group"]).all() == (column is None)
     curve = read_table(folder / paths.LEARNING_CURVE_CSV, LEARNING_CURVE)
-    assert (curve["high"] - curve["low"] < 0.1).any() == (column == "crossed")
+    assert (curve["high"] - curve["low"] > 0.1).any()
+
+
+@pytest.mark.parametrize(("sites", "column"), [(8, "crossed"), (8, "group"), (4, "crossed")])
+def test_training_leaves_each_site_out_and_says_what_to_expect_at_a_new_one(
+    folder, capsys, sites, column
+):
+    """At site 0, the feature that tells the classes apart elsewhere means the opposite."""
+    photos = 30
+    site = np.repeat(np.arange(sites), photos)
+    labels = np.arange(len(site)) % 2
+    signs = np.where(site == 0, -1, 1) * (2 * labels - 1)
+    top = np.random.default_rng(0).normal(size=(len(site), 5))
+    top[:, 0] += 5 * signs
+    table = write_features(folder / paths.FEATURES, labels, top=top[:, None])
+    table["group"] = table["path"]
+    table[column] = np.tile(site.astype(str), 2)
+    if column == "crossed":
+        table.loc[::photos, "group"] = "alike"  # near-duplicates at all sites are no groups
+    table.loc[1, column] = table.loc[1, "path"] if column == "group" else ""  # at none
+    origins = {"crossed": "site"} if column == "crossed" else {}
+    printed = trained(folder, table, origins, capsys)
+    choices = read_json(folder / paths.CROSS_VALIDATION_JSON)
+    worst, *others = choices["sites"]
+    assert (worst["name"], worst["photos"]) == ("0", photos - 1) and worst["right"] < 0.1
+    assert len(others) == sites - 1 and all(each["right"] > 0.7 for each in others)
+    assert [each["photos"] for each in others] == [photos] * (sites - 1)
+    assert choices["sites_from"] == {"crossed": "site", "group": "group"}[column]
+    (line,) = [line for line in printed if "come from another" in line]
+    assert ("new_site" in choices) == (sites == 8) == ("about one new one in 9" in line)
+    if sites == 8:
+        low, high = choices["new_site"]
+        assert low < 0.2 and high == 1 and f"Expect {low:.0%} to 100%" in line
 
 
 @pytest.mark.parametrize("is_like_the_image", [True, False])

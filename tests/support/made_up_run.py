@@ -17,6 +17,7 @@ from pawprint.base.columns import (
     LABELS_TO_REVIEW,
     LEARNING_CURVE,
     MEASURES,
+    METADATA,
     NEAR_DUPLICATES,
     PREDICTED,
     REJECTED,
@@ -120,7 +121,8 @@ def write_run(
     `splits` are the splits of two near-duplicates.
     """
     labels = list(numbers)
-    history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
+    history = pd.DataFrame({name: [1, 2] for name in HISTORY})
+    history = history.assign(accuracy=0.95, validation_accuracy=0.9)
     curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
     curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
     copies = pd.DataFrame({name: split_of(numbers)["path"][:2] for name in NEAR_DUPLICATES})
@@ -134,6 +136,7 @@ def write_run(
         (paths.SCORES_CSV, scores_of(labels), SCORES),
         (paths.SPLIT_CSV, split_of(numbers), SPLIT),
         (paths.IMAGES_CSV, images_of(numbers), IMAGES),
+        (paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA),
         (paths.REJECTED_CSV, rejected, REJECTED),
         (paths.UNKNOWN_CSV, pd.DataFrame(columns=list(UNKNOWN_IMAGES)), UNKNOWN_IMAGES),
         (paths.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),

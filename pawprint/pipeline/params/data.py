@@ -152,6 +152,11 @@ class Augment(section.Section):
     RandomZoom: Zoom | None = None
     seed: section.Seed
 
+    @property
+    def draws(self) -> bool:
+        """Whether training images have other views than the original."""
+        return self.views > 1 or not self.keep_original
+
     def mirrors(self, views: int) -> bool:
         """Return whether training on the first `views` of each image mirrors images left to right.
 

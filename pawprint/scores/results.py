@@ -1,19 +1,24 @@
 """Hold the results of a run that the report shows, of classes or of several labels per photo."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from pawprint.base.columns import TRAIN
 from pawprint.base.labels import LabelKind
-from pawprint.report import pages
 from pawprint.scores.label_rows import NOT, split_labels
+from pawprint.scores.prediction_table import every_prediction
+from pawprint.scores.slices import Slice
 
 
 class Results(NamedTuple):
-    """What the templates show of a run: its params, metadata and tables, named as in the templates.
+    """What the limits and the templates show of a run: its params, metadata and tables.
 
-    `choices` is the content of data/cross_validation.json, and `unusual` is from `find_unusual`.
-    `predictions` are tables of `with_confidence` keyed by split.
+    `choices` is the content of data/cross_validation.json. `images` has the columns SPLIT, with
+    the groups of `with_groups`, and IMAGES. `predictions` are keyed by split, as in
+    `every_prediction`, `unusual` is from `find_unusual`, and `slices` are from `score_slices`.
+    `question` asks about classes whose names seem to mean the same, or is "".
     """
 
     params: dict
@@ -22,18 +27,19 @@ class Results(NamedTuple):
     choices: dict
     scores: pd.DataFrame
     images: pd.DataFrame
-    files: pd.DataFrame
     unknown: pd.DataFrame
     rejected: pd.DataFrame
     unusual: pd.DataFrame
     near_duplicates: pd.DataFrame
     to_review: pd.DataFrame
-    judged: pd.DataFrame
     extract: pd.DataFrame
     finetune: pd.DataFrame
     curve: pd.DataFrame
     decided: pd.DataFrame
+    reliability: pd.DataFrame
     predictions: dict[str, pd.DataFrame]
+    question: str
+    slices: Sequence[Slice] = ()
 
     @property
     def exclusive(self) -> bool:
@@ -41,11 +47,23 @@ class Results(NamedTuple):
         return self.label_kind.exclusive
 
     @property
-    def sentence(self) -> str:
-        """A sentence about the test photos."""
-        if self.exclusive:
-            return pages.describe_result(self.scores)
-        return pages.describe_exact(self.scores, self.predictions["test"]["actual"])
+    def in_epochs(self) -> bool:
+        """Whether the model was trained in epochs.
+
+        Predictions of training images, the learning curve and `choices` are then of a logistic
+        regression on frozen features.
+        """
+        return bool(self.finetune["kept"].any() or self.extract["epoch"].any())
+
+    @property
+    def held_out(self) -> pd.DataFrame:
+        """The result of `every_prediction` of this model, with the column `group`."""
+        of_model = self.predictions
+        if self.in_epochs:
+            of_model = {name: table for name, table in of_model.items() if name != TRAIN}
+        every = every_prediction(of_model, self.metadata["thresholds"])
+        groups = every["path"].map(self.images.set_index("path")["group"])
+        return every.assign(group=groups.fillna(every["path"]))
 
     @property
     def names(self) -> list[str]:
