@@ -102,7 +102,7 @@ def trained(folder: Path, table: pd.DataFrame, origins: dict, capsys) -> list[st
 
 
 @pytest.mark.parametrize(("tracks", "has_column"), [(40, False), (6, True)])
-@pytest.mark.parametrize("column", [*set(SERIES) - {"crossed"}, None])
+@pytest.mark.parametrize("column", [*sorted({*SERIES} - {"crossed"}), None])
 def test_training_asks_whether_new_photos_are_from_new_series_if_frames_are_alike(
     folder, capsys, tracks, has_column, column
 ):
