@@ -188,7 +188,7 @@ def ask_discard(loss: discard.Loss) -> None:
         with st.expander(counted(len(loss.files), "file")):
             st.code("\n".join(loss.files), language=None, wrap_lines=True)
         if st.button("Discard", key="discard", type="primary"):
-            discard.discard(HERE, loss.files)
+            discard.discard(HERE, loss)
             st.rerun()
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             print("discard: nothing was changed")
             return 1
-    discard(folder, loss.files)
+    discard(folder, loss)
     print(f"discard: restored the run and params from {loss.commit}")
     return 0
 
@@ -122,13 +122,19 @@ def read_loss(folder: Path) -> Loss:
     return Loss(commit, diff, to_discard(folder))
 
 
-def discard(folder: Path, names: Sequence[str]) -> None:
-    """Restore the last commit's run: these files, from `to_discard`, then the outputs in DVC.
+def discard(folder: Path, shown: Loss) -> None:
+    """Restore the last commit's run: the files that were shown, then the outputs in DVC.
 
-    Other files that have changed since then stay. Raises InputError during a run, if Git or DVC
-    fails, or if DVC's cache lacks a result.
+    Raises InputError, before anything changes, during a run or if INPUTS have changed since then.
+    Also raises InputError if Git or DVC fails, or if DVC's cache lacks a result.
     """
     require_idle(folder)
+    names = shown.files
+    if read_loss(folder).diff != shown.diff:
+        raise InputError(
+            "discard: nothing was changed, because params or other inputs have changed since the "
+            "list was shown. Discard again."
+        )
     tree = {
         *git("ls-tree", "-r", "-z", "--name-only", "--full-tree", "HEAD", folder=folder).split("\0")
     }

@@ -114,7 +114,7 @@ def test_params_are_shown_as_a_diff_and_a_no_changes_nothing(project, monkeypatc
     assert changed(project) == ""
 
 
-def test_file_that_changes_while_the_command_asks_is_kept(project, monkeypatch):
+def test_params_that_change_while_the_command_asks_are_kept(project, monkeypatch):
     def answer(_: str) -> str:
         replace(project / paths.PARAMS, "  views: 1", "  views: 2")
         return "y"
@@ -122,8 +122,9 @@ def test_file_that_changes_while_the_command_asks_is_kept(project, monkeypatch):
     (project / "metrics/classes.csv").write_text("shown")
     monkeypatch.setattr(sys, "stdin", Terminal)
     monkeypatch.setattr("builtins.input", answer)
-    assert run_discard(Namespace(yes=False)) == 0
-    assert changed(project) == " M params.yaml\n"
+    with refused("discard: nothing was changed"):
+        run_discard(Namespace(yes=False))
+    assert changed(project) == " M metrics/classes.csv\n M params.yaml\n"
     assert "  views: 2" in (project / paths.PARAMS).read_text()
 
 
@@ -139,7 +140,7 @@ def test_discard_leaves_what_no_stage_writes(project, is_staged):
     if is_staged:
         succeed("git", "add", "-A", cwd=project)
     (project / paths.SPLIT_METRICS).write_text("{}")  # perhaps after it was staged
-    last_commit.discard(Path(), last_commit.to_discard(Path()))
+    last_commit.discard(Path(), last_commit.read_loss(Path()))
     assert not (project / paths.SPLIT_METRICS).exists()
     assert (project / "plots/mine.csv").read_text() == "c\n"
     assert (project / "metrics/notes.txt").read_text() == "b\n"
@@ -165,7 +166,7 @@ def test_discard_mends_params_pipeline_and_outputs_that_cannot_be_read(project):
     split = (project / paths.SPLIT_CSV).read_bytes()
     (project / paths.SPLIT_CSV).write_bytes(b"half")
     shutil.rmtree(project / "data/clean")
-    last_commit.discard(Path(), last_commit.to_discard(Path()))
+    last_commit.discard(Path(), last_commit.read_loss(Path()))
     assert changed(project) == ""
     assert (project / paths.SPLIT_CSV).read_bytes() == split
     assert (project / paths.IMAGES_CSV).exists()
@@ -176,7 +177,7 @@ def test_discard_names_what_the_cache_lacks(project):
     (project / paths.SPLIT_CSV).unlink()
     shutil.rmtree(project / ".dvc/cache")
     with refused(str(paths.SPLIT_CSV), "dvc pull dvc.yaml", "dvc repro"):
-        last_commit.discard(Path(), last_commit.to_discard(Path()))
+        last_commit.discard(Path(), last_commit.read_loss(Path()))
     assert changed(project) == ""  # params are restored anyway
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)
 
@@ -184,7 +185,7 @@ def test_discard_names_what_the_cache_lacks(project):
 def test_discard_during_another_command_of_dvc_changes_nothing(project):
     replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     with Repo() as repo, repo.lock, refused("a `dvc` is running"):
-        last_commit.discard(Path(), last_commit.to_discard(Path()))
+        last_commit.discard(Path(), last_commit.read_loss(Path()))
     assert changed(project) == " M params.yaml\n"
 
 

@@ -252,8 +252,8 @@ class TrainFinetune(_Phase):
         FineTuningEpochs,
         section.either(
             (),
-            "epochs, such as {number: 5}. To train no layer of the backbone, keep them, and write "
-            "`fine_tune_at: null` in the section model",
+            "epochs, such as {number: 5}. To train no layer of the backbone, write them all the "
+            "same, and `fine_tune_at: null` in the section model",
             lambda epochs: epochs is not None,
         ),
     ]
