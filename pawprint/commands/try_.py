@@ -59,9 +59,9 @@ def run(arguments: argparse.Namespace) -> None:
       pawprint try --use fast
     """
     folder = Path()
-    require_idle(folder)  # `features` deletes the folder in which this command writes
     candidates.require_images(folder)
     options = candidates.candidates_of(folder, _choices(arguments))
+    require_idle(folder)  # `features` deletes the folder in which this command writes
     if options[0].params.clean.several_labels:
         raise InputError(
             "try: not available for several labels. Edit params.yaml, run `dvc repro`, and use "

@@ -176,7 +176,7 @@ def test_discard_names_what_the_cache_lacks(project):
     replace(project / paths.PARAMS, "  views: 1", "  views: 2")
     (project / paths.SPLIT_CSV).unlink()
     shutil.rmtree(project / ".dvc/cache")
-    with refused(str(paths.SPLIT_CSV), "dvc pull dvc.yaml", "dvc repro"):
+    with refused(str(paths.SPLIT_CSV.parent), "dvc pull dvc.yaml", "dvc repro"):
         last_commit.discard(Path(), last_commit.read_loss(Path()))
     assert changed(project) == ""  # params are restored anyway
     assert len(list((project / "photos").rglob("*.jpg"))) == len(NAMES)

@@ -101,7 +101,7 @@ def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(pr
     changed = set(succeed("git", "diff", "--name-only", cwd=project).split())
     assert changed == {".pawprint.json", "dvc.yaml", "params.yaml", "requirements.txt"}
     assert said.endswith(f"{succeed('git', 'diff', cwd=project).rstrip()}\n")
-    assert "+  columns: 4  # of photos" in said and "seed" not in said
+    assert "+  columns: 4  # of photos" in said and "seed: 2" not in said
     assert "+    desc: Pack the images" in said
     assert "    cmd: echo ours\n" in (project / "dvc.yaml").read_text()
     assert "+# pawprint-dvc 9." in said

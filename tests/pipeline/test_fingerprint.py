@@ -183,13 +183,16 @@ def test_code_is_parsed_again_only_for_an_edit_or_another_installed_version(tmp_
     repository = tmp_path / "copy"
     for folder in ("pawprint", "stages"):
         shutil.copytree(PROJECT / folder, repository / folder)
+    shutil.copy(PROJECT / "params.yaml", repository)
 
     def written(**environment: str) -> dict[str, str]:
         code = "import ast; from pawprint.pipeline import fingerprint; from stages import code"
         if environment.pop("KEPT", ""):  # nothing is parsed, and no distribution is looked up
             code += "; ast.parse = fingerprint.distributions = None"
         succeed("python", "-c", f"{code}; code.write_fingerprints()", cwd=repository, **environment)
-        return {path.stem: path.read_text("utf-8") for path in (repository / CODE_FOLDER).iterdir()}
+        return {
+            path.stem: path.read_text("utf-8") for path in (repository / CODE_FOLDER).glob("*.txt")
+        }
 
     first = written()
     assert written(KEPT="1") == first

@@ -134,7 +134,7 @@ EDITS = {
     "comments": Edit(comments, ""),
     "temperature": Edit(params("calibrate: {temperature: false}"), "evaluate plot"),
     "cleaning": Edit(module("data/cleaning.py"), "clean", targets=("split",)),
-    "label": Edit(label, "split train_extract train_finetune predict evaluate plot"),
+    "label": Edit(label, "split train_extract predict evaluate plot"),
     "labels that move photos": Edit(more_labels, "split features", targets=FEATURES),
     "photos": Edit(photos, "fetch clean split features", 2, 2, FEATURES),
     "decoder": Edit(
@@ -186,16 +186,14 @@ RESULTS = ["data/outputs", "models/network", "models/served", "plots/predictions
 @pytest.mark.slow
 def test_model_is_that_of_a_fresh_run_whether_it_was_tuned_before_or_not(tiny_copy):
     """Without fine-tuning, a label skips the stage train_finetune."""
-    project, untuned = tiny_copy, params("model: {fine_tune_at: null}")
-    untuned(project)
-    assert "train_finetune" in repro(project)
+    project = tiny_copy
     label(project)
     assert "train_finetune" not in repro(project)
     change(project, "model: {fine_tune_at: 54}")
     assert "train_finetune" in repro(project)
     replace(project / paths.LABELS_CSV, f"{CAT},dog", f"{DOG},cat")
     check_against_forced(project)
-    untuned(project)
+    change(project, "model: {fine_tune_at: null}")
     check_against_forced(project)
 
 

@@ -1,11 +1,13 @@
 """Test that a second photo of each thing, with the same outcome, makes no number more certain."""
 
 import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PROJECT
 from made_up_run import write_run
 from test_limits import run_of
 
@@ -63,6 +65,7 @@ def evaluated(folder: Path, copies: int) -> tuple[Metadata, list[pd.DataFrame]]:
     write_run(folder, {"ant": 1, "bee": 1}, pd.DataFrame(columns=list(REJECTED)))
     write_table(folder / paths.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     (folder / paths.LABELS_CSV).write_text(EMPTY_TABLES[paths.LABELS_CSV], encoding="utf-8")
+    shutil.copy(PROJECT / paths.PARAMS, folder)
     numbers = {"train": 9, "validation": 60, "test": 50, UNKNOWN: 30}
     made = {name: outputs_of(name, images, copies) for name, images in numbers.items()}
     outputs = {name: each for name, (_, each) in made.items()}

@@ -20,7 +20,10 @@ SEPARATE = 4 * np.eye(4)
 ALIKE = SEPARATE.copy()
 ALIKE[0, 1] = ALIKE[1, 0] = 4
 METADATA = {"thresholds": {}, "crop_rule": None}
-OF_LIMITS = Results(*[None] * len(Results._fields))._replace(choices={}, question="", slices=())
+FITTED = {"extract": pd.DataFrame({"epoch": [0]}), "finetune": pd.DataFrame({"kept": []})}
+OF_LIMITS = Results(*[None] * len(Results._fields))._replace(
+    choices={}, question="", slices=(), **FITTED
+)
 WITH_THRESHOLDS = METADATA | {"thresholds": {"a": 0.3}}
 
 

@@ -5,12 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_examples import sha256_of
 
-from pawprint.base import paths
-from pawprint.base.files import write_json
-from pawprint.data.series import find_crossed
-from pawprint.network.cross_validation import Examples, cross_validate, learning_curve
 from pawprint.scores.series import (
     Comparison,
     compare_folds,
@@ -18,7 +13,6 @@ from pawprint.scores.series import (
     significant,
     with_groups,
 )
-from stages.train_extract import compare_series
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
@@ -65,58 +59,15 @@ def test_several_tests_at_once_are_corrected():
     assert significant({"series": alone, "metadata_series": Comparison(0.9, 0.9)}) == []
 
 
-def names_crossed(tmp_path, monkeypatch, seed: int, shares: list[float], effect: float) -> bool:
-    """Return whether a column of sites is said to matter, for 200 photos of four classes.
-
-    The sites are dealt at random. Each moves what its classes look like by `effect`.
-    """
-    rng = np.random.default_rng(seed)
-    actual = np.arange(200) % 4
-    site = rng.choice(len(shares), p=shares, size=200)
-    features = rng.normal(0, 0.35, (4, 40))[actual] + rng.normal(0, 1, (200, 40))
-    features += effect * rng.normal(0, 1, (len(shares), 4, 40))[site, actual]
-    images = table([f"c{label}/{n:03}.jpg" for n, label in enumerate(actual)])
-    cells = pd.DataFrame({"path": images["path"], "column": "site", "value": site.astype(str)})
-    name, images["crossed"] = find_crossed(images, cells)
-    monkeypatch.chdir(tmp_path)
-    write_json(paths.SERIES_JSON, {"crossed": name})
-    rows = features[:, None].astype(np.float32)
-    labels = sorted({*images["label"]})
-    keys = sha256_of(np.arange(200) + 1000 * seed)
-    examples = Examples({False: rows}, actual, images["path"].to_numpy(), keys, labels)
-    validated = cross_validate(examples)
-    in_curve, fits = learning_curve(examples, validated)
-    halved = np.full_like(validated.probabilities, np.nan)
-    halved[in_curve] = fits[sorted(fits)[-2:][0]]
-    return "crossed" in compare_series(images, examples, validated, halved)
-
-
-def test_sites_that_look_different_are_named(tmp_path, monkeypatch):
-    draws = (tmp_path, monkeypatch)
-    found = [names_crossed(*draws, seed, [0.4, 0.3, 0.3], 0.5) for seed in range(10)]
-    assert sum(found) >= 0.9 * 10
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "shares",
-    [[0.9, 0.05, 0.05], [0.8, 0.1, 0.1], [0.7, 0.15, 0.15], [0.5, 0.25, 0.25], [0.4, 0.3, 0.3]],
-)
-def test_sites_dealt_at_random_are_seldom_named(tmp_path, monkeypatch, shares):
-    draws = (tmp_path, monkeypatch)
-    found = [names_crossed(*draws, seed, shares, 0) for seed in range(200)]
-    assert sum(found) <= 0.05 * 200
-
-
-def test_sites_are_not_advised_as_groups_if_they_would_leave_a_class_without_one():
-    """Each of three sites counts for one class, so two classes would be in training alone."""
+def test_values_are_not_advised_as_groups_if_they_would_leave_a_class_without_one():
+    """Each of three values counts for one class, so two classes would be in training alone."""
     images = table([f"{label}/{n}.jpg" for label in "ab" for n in range(30)])
-    images["crossed"] = np.resize(["x", "y", "z"], 60)
-    choices = {"crossed": "crossed", "crossed_from": "site", "accuracy_by_crossed": 0.5}
+    images["metadata_series"] = np.resize(["x", "y", "z"], 60)
+    choices = {"series": "metadata_series", "series_from": "site", "accuracy_by_series": 0.5}
     choices["group_from"] = ""
-    assert "rename" not in describe_series(images, 0.9, choices, "crossed")
-    images["crossed"] = images["label"] + images["crossed"]
-    assert "rename the column site" in describe_series(images, 0.9, choices, "crossed")
+    assert "rename" not in describe_series(images, 0.9, choices)
+    images["metadata_series"] = images["label"] + images["metadata_series"]
+    assert "rename the column site" in describe_series(images, 0.9, choices)
 
 
 @pytest.mark.parametrize(("rows", "wells", "offered"), [(3, 4, "A"), (2, 4, "A0_"), (2, 1, "")])

@@ -272,6 +272,8 @@ def test_fitted_head_on_one_view_is_drawn_without_matplotlib_and_opencv(both, ot
     fitted(other)
     params = overlay((other / "params.yaml").read_text("utf-8"), "augment: {views: 1}")
     (other / "params.yaml").write_text(params, encoding="utf-8")
+    with contextlib.chdir(other):
+        write_json(paths.SHOWN_PARAMS, code.shown_params())
     succeed("python", "-c", FITTED, cwd=other, PYTHONPATH=str(PROJECT))
     page = (other / paths.REPORT).read_text("utf-8")
     names = ["learning_curve.svg", "probabilities.svg"]
