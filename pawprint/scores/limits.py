@@ -41,8 +41,8 @@ COUNTED = {  # keyed by `exclusive`
     False: "where an error is a wrong label: the one that a line names, or any",
 }
 OF_REGRESSION = (
-    " Too few images and series are measured by a logistic regression on frozen features, not by "
-    "this model, which was trained in epochs."
+    "Too few images and series are measured by a logistic regression on frozen features, not by "
+    "this model, which was trained in epochs. "
 )
 NO_SIZE = "No single limit causes half an error per 100 images: see the photos of errors, if any."
 
@@ -96,7 +96,7 @@ def find_limits(run: Results) -> Limits:
     sized = rank_limits(run)
     question = [Limit(f"Before anything else, {run.question}.")] if run.question else []
     heading = HEADING.format(COUNTED[run.exclusive]) if sized else NO_SIZE
-    return Limits(heading + OF_REGRESSION * run.in_epochs, question + sized, others)
+    return Limits(OF_REGRESSION * run.in_epochs + heading, question + sized, others)
 
 
 def rank_limits(run: Results) -> list[Limit]:
