@@ -152,9 +152,7 @@ SLOW = {
     "views": Edit(params("augment: {views: 3}"), "features", 0, 41, FEATURES),
     "bits": Edit(params("clean: {bits: 12}"), "clean split features", PHOTOS, 0, FEATURES),
     "rule": Edit(params("clean: {rule: jfif}"), "clean split", PHOTOS, 0, FEATURES),
-    "epochs": Edit(
-        params("train_finetune: {epochs: {number: 1}}"), "train_finetune predict evaluate plot"
-    ),
+    "epochs": Edit(params("train_finetune: {epochs: {number: 1}}"), "train_finetune plot"),
 }
 
 
