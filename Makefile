@@ -34,9 +34,11 @@ test test-all: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python $(PYTEST) -m "$(TESTS)"
 
-# The fast tests with the packages that users have: with others, pandas keeps strings in Arrow.
+# Fast tests with the packages that users have: with others, pandas keeps strings in Arrow. Networks
+# and models hold no tables.
 test-plain: $(PLAIN)/installed
-	$(PLAIN)/bin/python $(PYTEST) -m "not slow and not extended"
+	$(PLAIN)/bin/python $(PYTEST) -m "not slow and not extended" \
+	  --ignore tests/network --ignore tests/model
 
 # All combinations of what `make test-all` tests one case of.
 test-extended: $(VENV)/installed-dev

@@ -110,6 +110,6 @@ def test_renew_writes_the_new_pipeline_and_params_and_keeps_what_is_the_users(pr
 
 
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
-    replace(project / "dvc.yaml", "data/clean/rejected.csv,\n", "\n")
+    replace(project / "dvc.yaml", "[data/clean, data/code/split.txt", "[data/code/split.txt")
     result = installed.run("dvc", "repro", "code", cwd=project)
-    assert "dvc.yaml: stages.split: expected deps: data/clean/rejected.csv" in result.stderr
+    assert "dvc.yaml: stages.split: expected deps: data/clean" in result.stderr
