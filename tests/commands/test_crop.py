@@ -146,7 +146,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     with Image.open(tmp_path / "crops/unlabelled/south/a.jpg-0.jpg") as crop:
         assert not crop.getexif()
     text = printed(tmp_path, "init", "project", "--images", "crops")
-    assert "no classes; 5 unlabelled" in text and "pawprint app" in text
+    assert "0 classes; 5 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
     assert "Nothing is overwritten" in line
 
