@@ -227,7 +227,7 @@ def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Read
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
         whys = [
             f"{counted(each.sum(), 'row')} {what}, such as {table.rows.loc[each, PLACE].iloc[0]}"
-            for what, each in (("with blank cells or -1", odd), ("of zeros", empty))
+            for what, each in (("with blank cells or -1", odd), ("in which all labels are 0", empty))
             if each.any()
         ]
         for zeros in OF_ZEROS if empty.any() else ("",):
