@@ -92,8 +92,7 @@ def read_tables(
         try:
             tables.append(read_table(path, photos, labels))
         except InputError as error:
-            is_none = isinstance(error, NoTableError) or path.suffix.lower() in MAY_BE
-            if asked or not is_none:
+            if asked or (path.suffix and not isinstance(error, NoTableError)):
                 way = "" if asked else " To leave it out, add --table FILE, or --table none."
                 raise InputError(f"{error}{way}") from None
             reasons.append(str(error))
