@@ -154,7 +154,8 @@ def read_labels(table: Table, asked: Asked, where: str) -> list[Reading]:
             raise InputError(f"{where}: expected 0/1 columns, or one. Received: {name_some(odd)}.")
         found = [*_of_flags(table, wanted, {"--label": wanted})]
     elif wanted and wanted[0] in flags:
-        found = [_has_or_lacks(_of_flag(table, wanted[0], asked.blanks), wanted[0])]
+        of_flag = _of_flags(table, wanted, {"--label": wanted})
+        found = [_has_or_lacks(each, wanted[0]) for each in of_flag]
     elif wanted and wanted[0]:
         found = [*_of_column(table, wanted[0], asked.separator)]
     else:
@@ -208,23 +209,18 @@ def _repeats(values: Sequence[str]) -> bool:
     return 1 < len({*present}) <= len(present) / 2
 
 
-def _of_flag(table: Table, name: str, blanks: str | None) -> Reading:
-    """Return the reading of a column of 0 and 1, in which blank cells are unlabelled, or ZERO."""
-    cells = table.rows[name]
-    known = dict.fromkeys(ONES, frozenset([name])) | dict.fromkeys(ZEROS, frozenset())
-    known |= dict.fromkeys(NOT_ASKED, frozenset()) if blanks == ZERO else {}
-    options = {"--blanks": [blanks]} if blanks and cells.isin(NOT_ASKED).any() else {}
-    return _reading(table, [name], options, [known.get(cell) for cell in cells], [])
-
-
 def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Reading]:
-    """Yield the readings of several columns of 0 and 1, for each meaning of blanks and of zeros."""
+    """Yield the readings of columns of 0 and 1, for each meaning of blanks and of zeros in all.
+
+    A 0 in a single column is a class.
+    """
     cells = table.rows[names]
     odd = cells.isin(NOT_ASKED).any(axis=1)
     rows = [frozenset(compress(names, row)) for row in cells.isin(ONES).to_numpy()]
     for blanks in OF_BLANKS if odd.any() else ("",):
         of_rows = [None if blanks == UNLABELLED and o else row for row, o in zip(rows, odd)]
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
+        empty &= len(names) > 1
         whys = [
             f"{counted(each.sum(), 'row')} {what}, such as {table.rows.loc[each, PLACE].iloc[0]}"
             for what, each in (("with blank cells or -1", odd), ("in which all labels are 0", empty))
