@@ -8,12 +8,13 @@ give.
 import posixpath
 import shlex
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.labels import SEPARATOR, LabelKind
+from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
 from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
@@ -191,7 +192,9 @@ def _label(reading: Reading, given: Given, skips: bool) -> Labelled:
         said["labels of all photos"] = sorted(frozenset.intersection(*{*reading.labelled.values()}))
     left = sorted({*given.others}.difference(photos))
     unused = [gone] if len(missing) else []
-    unused += filter(None, [describe_several(reading.several | joined)])
+    several = reading.several | joined
+    lines = table.rows.loc[table.rows[PHOTO].isin(several), PLACE]
+    unused += [describe_several(several, lines)] if several else []
     notes = [OF_NUMBERS] if all(map(str.isdecimal, reading.names)) else []
     notes += [f"{what}: {name_some(names)}" for what, names in said.items() if names]
     notes += [f"left out: {count_suffixes(left)}"] if left else []
@@ -222,9 +225,10 @@ def _further(reading: Reading, where: str) -> tuple[dict[str, Cells], dict[str, 
     pairs = {name: rows[[PHOTO, name]].drop_duplicates()[PHOTO] for name in names}
     several = {name: [*photos[photos.duplicated()]] for name, photos in pairs.items()}
     if odd := next((name for name in (split, group) if several.get(name)), ""):
+        lines = rows.loc[rows[PHOTO].isin(several[odd]), PLACE]
         raise InputError(
-            f"{where}: expected one {odd} for each photo. Received: several for "
-            f"{name_some(several[odd])}. Correct the rows."
+            f"{where}: expected one {odd} for each photo. Received: several in "
+            f"{name_some(lines)}. Correct the rows."
         )
     kept = [name for name in names if not several[name]]
     photos = rows.drop_duplicates(PHOTO).set_index(PHOTO)[kept].rename(columns={split: "split"})
@@ -237,7 +241,7 @@ def _further(reading: Reading, where: str) -> tuple[dict[str, Cells], dict[str, 
     return photos.to_dict("index"), said
 
 
-def describe_several(photos: Collection[str]) -> str:
-    """Return a line about photos that have several labels, or "" for none."""
+def describe_several(photos: Collection[str], places: Iterable[str]) -> str:
+    """Return a line about photos that have several labels, in these places."""
     what = f"{counted(len(photos), 'photo')} with several labels"
-    return f"{what}, unlabelled until you choose one: {name_some(sorted(photos))}" if photos else ""
+    return f"{what}, unlabelled until the right one is in {LABELS_CSV}: {name_some(places)}"
