@@ -102,6 +102,7 @@ def asked_of(arguments: argparse.Namespace) -> Asked:
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
+OF_UNREAD = "If a column of one names the photos, add --table FILE --label COLUMN"
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
 PARTIAL = ".init.part"
 # What may be in the folder of a new project.
@@ -194,7 +195,7 @@ def find_classes(
     try:
         layout = find_layout(given.names, rows, labels, where, given.kind)
     except InputError as error:
-        advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
+        advice = f"Labels may be in {name_some(unread)}. {OF_UNREAD}."
         raise (InputError(f"{error}\n{advice}") if unread else error) from None
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
@@ -209,9 +210,8 @@ def find_classes(
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
-                f"labels: {name_some(unread)}. Use one with --table FILE --label COLUMN, or write "
-                "a metadata.csv as in docs/images.md; or add --labels outer and label the photos "
-                "in the app."
+                f"labels: {name_some(unread)}. {OF_UNREAD}; otherwise write a metadata.csv as in "
+                "docs/images.md, or add --labels outer and label the photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes

@@ -87,11 +87,12 @@ def find_labels(
     if not readings:
         shown = (f"{printable(t.name)} with the columns {name_some(t.cells, 20)}" for t in tables)
         named = f" named {name_some(asked.labels)}" if asked.labels else ""
-        raise InputError(
+        lacking = (
             f"{folder}: expected a table with a column of labels{named} beside the names of files. "
-            f"Received: {'; '.join([*reasons, *shown]) or 'no table'}. Choose others with --table "
-            "FILE or --label COLUMN."
+            f"Received: {'; '.join(shown) or 'no table'}. Choose others with --table FILE or "
+            "--label COLUMN."
         )
+        raise InputError("\n".join([lacking, *reasons]))
     chosen = _choose(readings, asked, given)
     return _label(chosen, given, asked.skips) if chosen.table.files else None  # the folders
 

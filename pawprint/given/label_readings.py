@@ -221,9 +221,10 @@ def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Read
         of_rows = [None if blanks == UNLABELLED and o else row for row, o in zip(rows, odd)]
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
         empty &= len(names) > 1
+        reasons = {"with blank cells or -1": odd, "in which all labels are 0": empty}
         whys = [
             f"{counted(each.sum(), 'row')} {what}, such as {table.rows.loc[each, PLACE].iloc[0]}"
-            for what, each in (("with blank cells or -1", odd), ("in which all labels are 0", empty))
+            for what, each in reasons.items()
             if each.any()
         ]
         for zeros in OF_ZEROS if empty.any() else ("",):

@@ -38,6 +38,10 @@ class NoTableError(InputError):
     """A file that says nothing about the photos, so that it can be left out with its reason."""
 
 
+class InDoubtError(InputError):
+    """A table of names that may be photos, or numbers of something else; it says what to do."""
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """The rows of one file, or of several alike: a row for each photo that a line names.
@@ -93,7 +97,8 @@ def read_tables(
             tables.append(read_table(path, photos, labels))
         except InputError as error:
             if asked or (path.suffix and not isinstance(error, NoTableError)):
-                way = "" if asked else " To leave it out, add --table FILE, or --table none."
+                is_told = asked or isinstance(error, InDoubtError)
+                way = "" if is_told else " To leave it out, add --table FILE, or --table none."
                 raise InputError(f"{error}{way}") from None
             reasons.append(str(error))
     return [*join_tables(tables)], reasons
@@ -250,9 +255,10 @@ def _check_names(column: str, found: list[list[str]], path: Path, photos: Photos
     if 2 * sum(len(each) > 1 for each in found) > len(found):
         folders = Counter(posixpath.dirname(name) for each in found for name in each)
         shown = (f"{name or '.'}/ ({counted(n, 'photo')})" for name, n in folders.items())
-        raise InputError(
+        raise InDoubtError(
             f"{path}: expected names that are in one folder, or their paths. Received: {column}, "
-            f"whose names are in {name_some(shown)}. Write the paths, or use one folder, such as "
+            f"whose names are in {name_some(shown)}. If these are no photos, add --table none; if "
+            "they are, write the paths, or use one folder, such as "
             f"--images {photos.given.path / min(folders)} --table {path}."
         )
     named = {each[0] for each in found if len(each) == 1}
