@@ -17,7 +17,15 @@ from pawprint.base.labels import SEPARATOR, LabelKind
 from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
-from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
+from pawprint.given.label_readings import (
+    TOGETHER,
+    Asked,
+    Options,
+    Reading,
+    plain,
+    read_folders,
+    read_labels,
+)
 from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, read_tables
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata, metadata_csv
 from pawprint.given.names import count_suffixes
@@ -28,6 +36,7 @@ NO_TABLE = Path("none")
 LISTED = 12  # readings in a message
 OF_NUMBERS = "the classes are numbers; to name them, write clean.labels, such as {cat: ['0']}"
 KEPT = "other columns, kept in photos/metadata.csv (a column called group holds photos together)"
+ALONE = "to keep the photos of each in one split, rename the column to group in photos/metadata.csv"
 
 
 class Labelled(NamedTuple):
@@ -233,9 +242,11 @@ def _further(reading: Reading, where: str) -> tuple[dict[str, Cells], dict[str, 
         )
     kept = [name for name in names if not several[name]]
     photos = rows.drop_duplicates(PHOTO).set_index(PHOTO)[kept].rename(columns={split: "split"})
+    repeated = [name for name in photos if photos[name].duplicated().any()]
     said = {
         "column of splits": [split] if split.lower() not in ("", "split") else [],
         KEPT: [n for n in kept if n not in (split, group)],
+        ALONE: [n for n in repeated if not group and plain(n).removesuffix("id") in TOGETHER],
         "columns left out, in which rows of a photo differ": [n for n in names if several[n]],
         "columns left out, which metadata.csv has itself": [n for n in others if n not in names],
     }

@@ -35,6 +35,8 @@ OF_GROUPS = (
     *("camera", "deployment", "location", "placename", "relativepath", "site", "station"),
     *("lesionid", "patientid", "seqid"),
 )
+# Columns, perhaps with "id", whose photos are rarely of use in two splits.
+TOGETHER = ("lesion", "patient", "seq", "subject")
 ZEROS, ONES = {"0", "0.0", "False", "FALSE"}, {"1", "1.0", "True", "TRUE"}
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
 ZERO = "0"
