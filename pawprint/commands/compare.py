@@ -1,10 +1,11 @@
 """The `compare` command."""
 
 import argparse
-import functools
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError
@@ -98,12 +99,20 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     The run's data, in DVC's cache or in a remote, may be missing. Raises InputError if the run has
     no predictions, or if its stages did not all run.
     """
-    read = functools.partial(read_revision, folder, rev)
+    lock = ""
+    with contextlib.suppress(InputError):
+        lock = read_revision(folder, rev, paths.LOCK, bytes.decode)
+    recorded = Recorded(lock, folder)
+
+    def read(path: Path, parse: Callable[[bytes], Any]) -> Any:
+        try:
+            return read_revision(folder, rev, path, parse)
+        except InputError:  # as in dvc.lock alone, if dvc.yaml was renewed after the run
+            if (found := recorded.parsed(recorded.out(path), parse)) is None:
+                raise
+            return found
+
     run = read_run(read, name)
-    try:
-        recorded = Recorded(read(paths.LOCK, bytes.decode), folder)
-    except InputError:  # no dvc.lock
-        return run
     if rev != WORKSPACE and (stage := recorded.stage_left_behind()):
         raise InputError(
             f"{rev}: the stage {stage} did not run after an earlier stage had changed its outputs. "
