@@ -97,7 +97,8 @@ def read_results() -> Results:
     tags = read_table(paths.METADATA_CSV, columns.METADATA)
     cameras = images[images["camera"] != ""].rename(columns={"camera": "value"})
     tags = pd.concat([tags, cameras.assign(column="camera (EXIF)")[[*tags]]])
-    return run._replace(slices=score_slices(tags, run.held_out, run.label_kind))
+    slices = score_slices(tags, run.held_out, run.label_kind)
+    return run._replace(slices=slices, values=tags)
 
 
 def values_of_both(run: Results) -> dict:
