@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -103,19 +104,20 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     with contextlib.suppress(InputError):
         lock = read_revision(folder, rev, paths.LOCK, bytes.decode)
     recorded = Recorded(lock, folder)
-
-    def read(path: Path, parse: Callable[[bytes], Any]) -> Any:
-        try:
-            return read_revision(folder, rev, path, parse)
-        except InputError:  # as in dvc.lock alone, if dvc.yaml was renewed after the run
-            if (found := recorded.parsed(recorded.out(path), parse)) is None:
-                raise
-            return found
-
-    run = read_run(read, name)
+    run = read_run(functools.partial(_read_file, recorded, rev), name)
     if rev != WORKSPACE and (stage := recorded.stage_left_behind()):
         raise InputError(
             f"{rev}: the stage {stage} did not run after an earlier stage had changed its outputs. "
             "Run `dvc repro` there, and commit."
         )
     return run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
+
+
+def _read_file(recorded: Recorded, rev: str, path: Path, parse: Callable[[bytes], Any]) -> Any:
+    """Parse a file of a run. If dvc.yaml was renewed after it, dvc.lock alone has its outputs."""
+    try:
+        return read_revision(recorded.folder, rev, path, parse)
+    except InputError:
+        if (found := recorded.parsed(recorded.out(path), parse)) is None:
+            raise
+        return found

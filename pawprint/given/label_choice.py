@@ -17,16 +17,8 @@ from pawprint.base.labels import SEPARATOR, LabelKind
 from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
-from pawprint.given.label_readings import (
-    TOGETHER,
-    Asked,
-    Options,
-    Reading,
-    plain,
-    read_folders,
-    read_labels,
-)
-from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, read_tables
+from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
+from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, TOGETHER, plain, read_tables
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata, metadata_csv
 from pawprint.given.names import count_suffixes
 

@@ -25,7 +25,7 @@ from pawprint.base.labels import (
     cell_of,
 )
 from pawprint.given.folders import AUTO, READINGS, find_layout
-from pawprint.given.label_tables import FILES, FOLDERS, PHOTO, PLACE, Table
+from pawprint.given.label_tables import FILES, FOLDERS, PHOTO, PLACE, TOGETHER, Table, plain
 
 Labels = frozenset[str]  # none of them: the photo shows none
 Options = dict[str, list[str]]
@@ -33,10 +33,8 @@ Options = dict[str, list[str]]
 # what they show, in lower case and without spaces or underscores.
 OF_GROUPS = (
     *("camera", "deployment", "location", "placename", "relativepath", "site", "station"),
-    *("lesionid", "patientid", "seqid"),
+    *(f"{each}id" for each in TOGETHER),
 )
-# Columns, perhaps with "id", whose photos are rarely of use in two splits.
-TOGETHER = ("lesion", "patient", "seq", "subject")
 ZEROS, ONES = {"0", "0.0", "False", "FALSE"}, {"1", "1.0", "True", "TRUE"}
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
 ZERO = "0"
@@ -115,11 +113,6 @@ class Reading:
         pairs = {(self.labelled[name], other.labelled[name]) for name in common}
         is_one_to_one = len(pairs) == len(dict(pairs)) == len({label for _, label in pairs})
         return is_one_to_one and 0 < 2 * len(pairs) <= len(common)
-
-
-def plain(name: str) -> str:
-    """Return a name of a column without differences in writing."""
-    return re.sub(r"[\W_]", "", name).lower()
 
 
 def read_folders(images: list[str], reading: str = AUTO) -> list[Reading]:

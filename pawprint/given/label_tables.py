@@ -31,7 +31,13 @@ BESIDE = {".cls", ".json", ".txt"}  # suffixes of a file with the label of the p
 MAX_CHECKED = 10**7  # bytes of a table of which some rows are looked at before
 PROBED = 100  # so many rows, and columns that may tell the folder of a name
 FILES, FOLDERS, NUMBERED = "files", "folders", "numbered files"  # what a column can name
+TOGETHER = ("lesion", "patient", "seq", "subject")  # columns whose photos belong in one split
 PLACE, KEY, PHOTO = range(3)  # columns of rows that are not the table's, whose names are texts
+
+
+def plain(name: str) -> str:
+    """Return a name of a column without differences in writing."""
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 class NoTableError(InputError):
