@@ -26,7 +26,7 @@ from pawprint.given.folders import AUTO, Layout, describe_class_counts, describe
 from pawprint.given.given_images import Given, open_given
 from pawprint.given.label_choice import NOTHING, with_table
 from pawprint.given.label_readings import OF_BLANKS, OF_ZEROS, Asked
-from pawprint.given.label_tables import label_files
+from pawprint.given.label_tables import TOGETHER, label_files
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.names import is_image_name
 from pawprint.given.user_tables import EMPTY_TABLES
@@ -103,6 +103,7 @@ def asked_of(arguments: argparse.Namespace) -> Asked:
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
 OF_UNREAD = "If a column of one names the photos, add --table FILE --label COLUMN"
+OF_PATIENT = re.compile(rf"(?:^|/)(({'|'.join(TOGETHER)})[ _-]*\d[^/]*)/", re.IGNORECASE)
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
 PARTIAL = ".init.part"
 # What may be in the folder of a new project.
@@ -204,7 +205,7 @@ def find_classes(
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     notes += [] if given.kind.exclusive else [describe_several(layout)]
-    notes += [*given.notes, *describe_names(layout.places)]
+    notes += [*given.notes, *_describe_patients(layout.places), *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:
         if not layout.classes and labels == AUTO:
@@ -224,6 +225,16 @@ def _offer_above(folder: Path) -> list[str]:
     line = "If {} is one of several classes, use the folder above: --images {}".format(*names)
     is_beside = any(is_image_name(file.name) and file.parent != folder for file in beside)
     return [line] if is_beside else []
+
+
+def _describe_patients(names: Iterable[str]) -> list[str]:
+    """Return a line if folders such as patient01 hold several photos each."""
+    found = [match.groups() for name in names if (match := OF_PATIENT.search(name))]
+    if len({*found}) in (0, 1, len(found)):
+        return []
+    folder, word = found[0]
+    line = f"to keep the photos of each folder such as {printable(folder)} in one split, "
+    return [f"{line}set split.group: '({word}[^/]*)/'"]
 
 
 def describe_several(layout: Layout) -> str:
