@@ -1,12 +1,10 @@
 # Needs Python 3.11 to 3.14: `make demo PYTHON=python3.12` names another than `python3`.
 PYTHON ?= python3
 VENV := build/venv
-BIN := $(VENV)/bin
-ifeq ($(OS),Windows_NT)
-BIN := $(VENV)/Scripts
-endif
-PIP := -m pip install --quiet --disable-pip-version-check
 PLAIN := build/plain
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
+PIP := -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
 # Without --max-worker-restart the run would wait for ever for the tests of a worker that died.
 PYTEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
@@ -37,7 +35,7 @@ test test-all: $(VENV)/installed-dev
 # Fast tests with the packages that users have: with others, pandas keeps strings in Arrow. Networks
 # and models hold no tables.
 test-plain: $(PLAIN)/installed
-	$(PLAIN)/bin/python $(PYTEST) -m "not slow and not extended" \
+	$(PLAIN)/$(SCRIPTS)/python $(PYTEST) -m "not slow and not extended" \
 	  --ignore tests/network --ignore tests/model
 
 # All combinations of what `make test-all` tests one case of.
@@ -70,5 +68,5 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 
 $(PLAIN)/installed: requirements.txt requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv $(PLAIN)
-	$(PLAIN)/bin/python $(PIP) -r requirements.txt -c requirements-dev.txt pytest pytest-xdist -e .
+	$(PLAIN)/$(SCRIPTS)/python $(PIP) -r requirements.txt -c requirements-dev.txt pytest pytest-xdist -e .
 	@touch $@

@@ -38,7 +38,13 @@ from pawprint.model.served_model import join, write_served_model
 from pawprint.model.unknown_score import read_detector
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.data import Clean
-from pawprint.pipeline.params.model import Calibrate, Model, load_params, problem_of_threshold
+from pawprint.pipeline.params.model import (
+    Calibrate,
+    Model,
+    TrainExtract,
+    TrainFinetune,
+    problem_of_threshold,
+)
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
 from pawprint.scores.label_review import judge, list_suspects, without_weights
@@ -201,22 +207,21 @@ def find_suspects(
 
     `split` is the SPLIT table.
     """
-    judged = [parse_file(paths.CROSS_VALIDATION_CSV, parse_judged).assign(split="train")]
+    judged = {columns.TRAIN: parse_file(paths.CROSS_VALIDATION_CSV, parse_judged)}
     for name, table in tables.items():
         images = table.rename(columns={"actual": "label"})
-        labels = columns.predicted_labels(table)
-        of_split = judge(images, probabilities_in(table), labels, kind)
-        judged.append(of_split.assign(split=name))
+        judged[name] = judge(images, probabilities_in(table), columns.predicted_labels(table), kind)
     if kind.exclusive:
         of_training = split["label"][split["split"] == columns.TRAIN]
-        params = load_params()
-        last = params.train_finetune if params.model.tunes else params.train_extract
-        for number, phase in enumerate([params.train_extract] + [last] * len(tables)):
+        head = TrainExtract.load()
+        last = TrainFinetune.load() if Model.load().tunes else head
+        for name, table in judged.items():
+            phase = head if name == columns.TRAIN else last  # cross-validation is of the head
             if phase.weight_for(of_training) == "balanced":
-                judged[number] = without_weights(judged[number], Counter(of_training))
+                judged[name] = without_weights(table, Counter(of_training))
     reviewed = reviewed_images(paths.LABELS_CSV)
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
-    every = pd.concat(judged)
+    every = pd.concat(table.assign(split=name) for name, table in judged.items())
     every = every.assign(group=every["path"].map(split.set_index("path")["group"]))
     return list_suspects(every, reviewed, [*zip(rows["path"], rows["contradicts"])])
 

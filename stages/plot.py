@@ -52,7 +52,7 @@ def main() -> None:
         shown = photos.show(archive, run, strips)
         views = photos.show_views(archive, run, augment) if augment.draws else []
     page = values_of_page(run, shown) | {"limits": limits, "steps": steps, "views": views}
-    page["training"] = pages.uri_of(write_figures(run), "png")
+    page["training"] = pages.uri_of(write_figures(run, page), "png")
     write_text(paths.REPORT, pages.fill(pages.REPORT, **both, **page))
     write_text(paths.LIMITS, limits.text)
     print(pages.describe_run(run.scores, run.predictions["test"]["actual"]))
@@ -97,7 +97,8 @@ def read_results() -> Results:
     tags = read_table(paths.METADATA_CSV, columns.METADATA)
     cameras = images[images["camera"] != ""].rename(columns={"camera": "value"})
     tags = pd.concat([tags, cameras.assign(column="camera (EXIF)")[[*tags]]])
-    return run._replace(slices=score_slices(tags, run.held_out, run.label_kind))
+    slices = score_slices(tags, run.held_out, run.label_kind)
+    return run._replace(slices=slices, values=tags)
 
 
 def values_of_both(run: Results) -> dict:
@@ -145,17 +146,17 @@ def values_of_page(run: Results, shown: list[photos.Photo]) -> dict:
     }
 
 
-def write_figures(run: Results) -> bytes:
-    """Write the page's curves as pictures, and return and write one of a training in epochs.
+def write_figures(run: Results, page: dict) -> bytes:
+    """Write the page's curves for `dvc plots`, and return and write one of a training in epochs.
 
     A fitted head has no epochs, and does without Matplotlib, which takes long to import.
     """
     training = b""
     with replacing(paths.FIGURES) as folder:
         folder.mkdir()
-        charts.draw_reliability(run).write(folder / "probabilities.svg")
-        if len(run.curve) > 1:
-            charts.draw_learning_curve(run).write(folder / "learning_curve.svg")
+        page["probabilities"].write(folder / "probabilities.svg")
+        if page["more"]:
+            page["more"].write(folder / "learning_curve.svg")
         if len(run.extract) + len(run.finetune) > 1:
             from pawprint.report.figures import draw_training
 

@@ -123,7 +123,7 @@ def label_images(kind: LabelKind) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)
     report("split", labels.describe_conflicts(images, corrections))
-    report("split", labels.describe_labels(usable, rejected, number, not_applied, kind))
+    report("split", labels.describe_labels(images, usable, rejected, number, not_applied, kind))
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 

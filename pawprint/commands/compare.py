@@ -1,10 +1,12 @@
 """The `compare` command."""
 
 import argparse
+import contextlib
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pawprint.base import paths
 from pawprint.base.errors import InputError
@@ -98,15 +100,24 @@ def read_revision_run(folder: Path, rev: str, name: str) -> Run:
     The run's data, in DVC's cache or in a remote, may be missing. Raises InputError if the run has
     no predictions, or if its stages did not all run.
     """
-    read = functools.partial(read_revision, folder, rev)
-    run = read_run(read, name)
-    try:
-        recorded = Recorded(read(paths.LOCK, bytes.decode), folder)
-    except InputError:  # no dvc.lock
-        return run
+    lock = ""
+    with contextlib.suppress(InputError):
+        lock = read_revision(folder, rev, paths.LOCK, bytes.decode)
+    recorded = Recorded(lock, folder)
+    run = read_run(functools.partial(_read_file, recorded, rev), name)
     if rev != WORKSPACE and (stage := recorded.stage_left_behind()):
         raise InputError(
             f"{rev}: the stage {stage} did not run after an earlier stage had changed its outputs. "
             "Run `dvc repro` there, and commit."
         )
     return run._replace(split_md5=recorded.hash_of("split", paths.SPLIT_CSV))
+
+
+def _read_file(recorded: Recorded, rev: str, path: Path, parse: Callable[[bytes], Any]) -> Any:
+    """Parse a file of a run. If dvc.yaml was renewed after it, dvc.lock alone has its outputs."""
+    try:
+        return read_revision(recorded.folder, rev, path, parse)
+    except InputError:
+        if (found := recorded.parsed(recorded.out(path), parse)) is None:
+            raise
+        return found

@@ -133,8 +133,8 @@ def _cells_of(
         cells = {each.file: each.cells | {"label": each.label} for each in usable}
         unusable = [f"{each.file}: {each.problem}" for each in of_table if each.problem]
         notes += [f"not used: {name_some(unusable)}"] if unusable else []
-        several = describe_several([each.file for each in usable if len(each.labels - {""}) > 1])
-        notes += [several] if several else []
+        several = [each.file for each in usable if len(each.labels - {""}) > 1]
+        notes += [describe_several(several, several)] if several else []
         if not any(cells[each.file]["label"] for each in photos if each.file in cells):
             what = f"expected labels of photos in {arguments.boxes}, by the same paths"
             received = "; ".join([f"{name_some(cells)}, without such labels", *notes])

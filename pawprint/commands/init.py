@@ -26,7 +26,7 @@ from pawprint.given.folders import AUTO, Layout, describe_class_counts, describe
 from pawprint.given.given_images import Given, open_given
 from pawprint.given.label_choice import NOTHING, with_table
 from pawprint.given.label_readings import OF_BLANKS, OF_ZEROS, Asked
-from pawprint.given.label_tables import label_files
+from pawprint.given.label_tables import TOGETHER, label_files
 from pawprint.given.metadata_csv import FILE_NAME, parse_metadata_csv
 from pawprint.given.names import is_image_name
 from pawprint.given.user_tables import EMPTY_TABLES
@@ -102,6 +102,8 @@ def asked_of(arguments: argparse.Namespace) -> Asked:
 # If the photos' folder is a repository, DVC would track nothing there, or refuse to.
 OF_REPOSITORIES = (".dvc", DVC_IGNORE, ".git")
 WITHOUT_CLASSES = "No folder is a class: label the photos in the app or in a metadata.csv"
+OF_UNREAD = "If a column of one names the photos, add --table FILE --label COLUMN"
+OF_PATIENT = re.compile(rf"(?:^|/)(({'|'.join(TOGETHER)})[ _-]*\d[^/]*)/", re.IGNORECASE)
 SQUARE = 0.01  # fraction outside the central square, up to which images count as square
 PARTIAL = ".init.part"
 # What may be in the folder of a new project.
@@ -194,7 +196,7 @@ def find_classes(
     try:
         layout = find_layout(given.names, rows, labels, where, given.kind)
     except InputError as error:
-        advice = f"Labels may be in {name_some(unread)}: use one with --table FILE --label COLUMN."
+        advice = f"Labels may be in {name_some(unread)}. {OF_UNREAD}."
         raise (InputError(f"{error}\n{advice}") if unread else error) from None
     counts = layout.count_labels()
     splits = Counter(place.split for place in layout.places.values() if place.split)
@@ -203,15 +205,14 @@ def find_classes(
     if given.table and splits:
         notes.append(f"splits: {', '.join(f'{name} ({splits[name]:,})' for name in splits)}")
     notes += [] if given.kind.exclusive else [describe_several(layout)]
-    notes += [*given.notes, *describe_names(layout.places)]
+    notes += [*given.notes, *_describe_patients(layout.places), *describe_names(layout.places)]
     notes += [] if layout.classes else [WITHOUT_CLASSES]
     if unread:
         if not layout.classes and labels == AUTO:
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
-                f"labels: {name_some(unread)}. Use one with --table FILE --label COLUMN, or write "
-                "a metadata.csv as in docs/images.md; or add --labels outer and label the photos "
-                "in the app."
+                f"labels: {name_some(unread)}. {OF_UNREAD}; otherwise write a metadata.csv as in "
+                "docs/images.md, or add --labels outer and label the photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes
@@ -224,6 +225,16 @@ def _offer_above(folder: Path) -> list[str]:
     line = "If {} is one of several classes, use the folder above: --images {}".format(*names)
     is_beside = any(is_image_name(file.name) and file.parent != folder for file in beside)
     return [line] if is_beside else []
+
+
+def _describe_patients(names: Iterable[str]) -> list[str]:
+    """Return a line if folders such as patient01 hold several photos each."""
+    found = [match.groups() for name in names if (match := OF_PATIENT.search(name))]
+    if len({*found}) in (0, 1, len(found)):
+        return []
+    folder, word = found[0]
+    line = f"to keep the photos of each folder such as {printable(folder)} in one split, "
+    return [f"{line}set split.group: '({word}[^/]*)/'"]
 
 
 def describe_several(layout: Layout) -> str:

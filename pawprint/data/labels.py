@@ -156,13 +156,14 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def describe_labels(
+    images: pd.DataFrame,
     usable: pd.DataFrame,
     rejected: pd.DataFrame,
     number: int,
     not_applied: dict[str, str],
     kind: LabelKind = ONE_CLASS,
 ) -> Iterator[str]:
-    """Yield lines about the results of `apply_labels` for a `number` of corrections."""
+    """Yield lines about what `apply_labels` made of `images`, with a `number` of corrections."""
     if number:
         counts = describe_class_counts(kind.count(usable["label"]), kind)
         yield f"{counts}, with {counted(number - len(not_applied), 'label')} from {LABELS_CSV}"
@@ -178,32 +179,32 @@ def describe_labels(
     if is_unlabelled := (usable["label"] == "").sum():
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
     if not kind.exclusive:
-        yield from _describe_cells(usable, rejected, kind)
-    elif copies := _rows_of_copies(rejected, kind):
+        yield from _describe_cells(images, usable, rejected, kind)
+    elif copies := _rows_of_copies(images, rejected, kind):
         yield (
             f"{counted(len(copies), 'photo')} with copies in other classes, such as {copies[0]}: "
             "if a photo can show several, set clean.several_labels: true"
         )
 
 
-def _rows_of_copies(rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
+def _rows_of_copies(images: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
     """Return a row of labels.csv for each photo whose copies have different labels, with all."""
     copies = rejected[(rejected["reason"] == "contradictory") & (rejected["label"] != "")]
+    pixels = dict(zip(images["path"], images["pixels_sha256"]))
+    paths: dict[str, str] = {}
     labels: dict[str, set[str]] = {}
-    first: dict[str, str] = {}  # of the copies, keyed by each
-    paths = copies["path"].map(printable)
-    for path, label, detail in zip(paths, copies["label"], copies["detail"]):
-        twin = detail.rpartition(", ")[0].rpartition(" with the pixels of ")[2]
-        name = first.get(path) or first.get(twin) or path
-        first |= {path: name, twin: first.get(twin, name)}
-        labels.setdefault(name, set()).update(kind.labels_in(label))
-    csv.writer(text := io.StringIO()).writerows((name, cell_of(labels[name])) for name in labels)
+    for path, label in zip(copies["path"], copies["label"]):
+        paths.setdefault(pixels[path], printable(path))
+        labels.setdefault(pixels[path], set()).update(kind.labels_in(label))
+    csv.writer(text := io.StringIO()).writerows((paths[key], cell_of(labels[key])) for key in paths)
     return text.getvalue().splitlines()
 
 
-def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> Iterator[str]:
+def _describe_cells(
+    images: pd.DataFrame, usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind
+) -> Iterator[str]:
     """Yield lines about copies whose labels differ, and about labels that are never together."""
-    rows = _rows_of_copies(rejected, kind)
+    rows = _rows_of_copies(images, rejected, kind)
     if rows:
         yield (
             f"{counted(len(rows), 'photo')} with copies that have other labels: left out. Add a "

@@ -486,7 +486,7 @@ def describe_class_counts(counts: Counter[str], kind: LabelKind = ONE_CLASS) -> 
         each = [f"the largest {largest}", f"the smallest {smallest}"]
         each = each if largest != smallest else [f"{numbers[0]:,} images each"]
     number = counted(len(classes), kind.noun)
-    parts = [f"{number}: {', '.join(each)}" if each else number.replace("0 ", "no ")]
+    parts = [f"{number}: {', '.join(each)}" if each else number]
     parts += [f"{counts[label]:,} {name}" for label, name in others.items() if counts[label]]
     return "; ".join(parts)
 

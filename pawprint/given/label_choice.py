@@ -8,16 +8,17 @@ give.
 import posixpath
 import shlex
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.labels import SEPARATOR, LabelKind
+from pawprint.base.paths import LABELS_CSV
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
 from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
-from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, read_tables
+from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, TOGETHER, plain, read_tables
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata, metadata_csv
 from pawprint.given.names import count_suffixes
 
@@ -27,6 +28,7 @@ NO_TABLE = Path("none")
 LISTED = 12  # readings in a message
 OF_NUMBERS = "the classes are numbers; to name them, write clean.labels, such as {cat: ['0']}"
 KEPT = "other columns, kept in photos/metadata.csv (a column called group holds photos together)"
+ALONE = "to keep the photos of each in one split, rename the column to group in photos/metadata.csv"
 
 
 class Labelled(NamedTuple):
@@ -86,11 +88,12 @@ def find_labels(
     if not readings:
         shown = (f"{printable(t.name)} with the columns {name_some(t.cells, 20)}" for t in tables)
         named = f" named {name_some(asked.labels)}" if asked.labels else ""
-        raise InputError(
+        lacking = (
             f"{folder}: expected a table with a column of labels{named} beside the names of files. "
-            f"Received: {'; '.join([*reasons, *shown]) or 'no table'}. Choose others with --table "
-            "FILE or --label COLUMN."
+            f"Received: {'; '.join(shown) or 'no table'}. Choose others with --table FILE or "
+            "--label COLUMN."
         )
+        raise InputError("\n".join([lacking, *reasons]))
     chosen = _choose(readings, asked, given)
     return _label(chosen, given, asked.skips) if chosen.table.files else None  # the folders
 
@@ -191,7 +194,9 @@ def _label(reading: Reading, given: Given, skips: bool) -> Labelled:
         said["labels of all photos"] = sorted(frozenset.intersection(*{*reading.labelled.values()}))
     left = sorted({*given.others}.difference(photos))
     unused = [gone] if len(missing) else []
-    unused += filter(None, [describe_several(reading.several | joined)])
+    several = reading.several | joined
+    lines = table.rows.loc[table.rows[PHOTO].isin(several), PLACE]
+    unused += [describe_several(several, lines)] if several else []
     notes = [OF_NUMBERS] if all(map(str.isdecimal, reading.names)) else []
     notes += [f"{what}: {name_some(names)}" for what, names in said.items() if names]
     notes += [f"left out: {count_suffixes(left)}"] if left else []
@@ -222,22 +227,25 @@ def _further(reading: Reading, where: str) -> tuple[dict[str, Cells], dict[str, 
     pairs = {name: rows[[PHOTO, name]].drop_duplicates()[PHOTO] for name in names}
     several = {name: [*photos[photos.duplicated()]] for name, photos in pairs.items()}
     if odd := next((name for name in (split, group) if several.get(name)), ""):
+        lines = rows.loc[rows[PHOTO].isin(several[odd]), PLACE]
         raise InputError(
-            f"{where}: expected one {odd} for each photo. Received: several for "
-            f"{name_some(several[odd])}. Correct the rows."
+            f"{where}: expected one {odd} for each photo. Received: several in "
+            f"{name_some(lines)}. Correct the rows."
         )
     kept = [name for name in names if not several[name]]
     photos = rows.drop_duplicates(PHOTO).set_index(PHOTO)[kept].rename(columns={split: "split"})
+    repeated = [name for name in photos if photos[name].duplicated().any()]
     said = {
         "column of splits": [split] if split.lower() not in ("", "split") else [],
         KEPT: [n for n in kept if n not in (split, group)],
+        ALONE: [n for n in repeated if not group and plain(n).removesuffix("id") in TOGETHER],
         "columns left out, in which rows of a photo differ": [n for n in names if several[n]],
         "columns left out, which metadata.csv has itself": [n for n in others if n not in names],
     }
     return photos.to_dict("index"), said
 
 
-def describe_several(photos: Collection[str]) -> str:
-    """Return a line about photos that have several labels, or "" for none."""
+def describe_several(photos: Collection[str], places: Iterable[str]) -> str:
+    """Return a line about photos that have several labels, in these places."""
     what = f"{counted(len(photos), 'photo')} with several labels"
-    return f"{what}, unlabelled until you choose one: {name_some(sorted(photos))}" if photos else ""
+    return f"{what}, unlabelled until the right one is in {LABELS_CSV}: {name_some(places)}"

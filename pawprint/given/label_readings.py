@@ -25,7 +25,7 @@ from pawprint.base.labels import (
     cell_of,
 )
 from pawprint.given.folders import AUTO, READINGS, find_layout
-from pawprint.given.label_tables import FILES, FOLDERS, PHOTO, PLACE, Table
+from pawprint.given.label_tables import FILES, FOLDERS, PHOTO, PLACE, TOGETHER, Table, plain
 
 Labels = frozenset[str]  # none of them: the photo shows none
 Options = dict[str, list[str]]
@@ -33,7 +33,7 @@ Options = dict[str, list[str]]
 # what they show, in lower case and without spaces or underscores.
 OF_GROUPS = (
     *("camera", "deployment", "location", "placename", "relativepath", "site", "station"),
-    *("lesionid", "patientid", "seqid"),
+    *(f"{each}id" for each in TOGETHER),
 )
 ZEROS, ONES = {"0", "0.0", "False", "FALSE"}, {"1", "1.0", "True", "TRUE"}
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
@@ -115,11 +115,6 @@ class Reading:
         return is_one_to_one and 0 < 2 * len(pairs) <= len(common)
 
 
-def plain(name: str) -> str:
-    """Return a name of a column without differences in writing."""
-    return re.sub(r"[\W_]", "", name).lower()
-
-
 def read_folders(images: list[str], reading: str = AUTO) -> list[Reading]:
     """Return the reading of the folders, or none if they are in doubt."""
     try:
@@ -154,7 +149,8 @@ def read_labels(table: Table, asked: Asked, where: str) -> list[Reading]:
             raise InputError(f"{where}: expected 0/1 columns, or one. Received: {name_some(odd)}.")
         found = [*_of_flags(table, wanted, {"--label": wanted})]
     elif wanted and wanted[0] in flags:
-        found = [_has_or_lacks(_of_flag(table, wanted[0], asked.blanks), wanted[0])]
+        of_flag = _of_flags(table, wanted, {"--label": wanted})
+        found = [_has_or_lacks(each, wanted[0]) for each in of_flag]
     elif wanted and wanted[0]:
         found = [*_of_column(table, wanted[0], asked.separator)]
     else:
@@ -208,26 +204,22 @@ def _repeats(values: Sequence[str]) -> bool:
     return 1 < len({*present}) <= len(present) / 2
 
 
-def _of_flag(table: Table, name: str, blanks: str | None) -> Reading:
-    """Return the reading of a column of 0 and 1, in which blank cells are unlabelled, or ZERO."""
-    cells = table.rows[name]
-    known = dict.fromkeys(ONES, frozenset([name])) | dict.fromkeys(ZEROS, frozenset())
-    known |= dict.fromkeys(NOT_ASKED, frozenset()) if blanks == ZERO else {}
-    options = {"--blanks": [blanks]} if blanks and cells.isin(NOT_ASKED).any() else {}
-    return _reading(table, [name], options, [known.get(cell) for cell in cells], [])
-
-
 def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Reading]:
-    """Yield the readings of several columns of 0 and 1, for each meaning of blanks and of zeros."""
+    """Yield the readings of columns of 0 and 1, for each meaning of blanks and of zeros in all.
+
+    A 0 in a single column is a class.
+    """
     cells = table.rows[names]
     odd = cells.isin(NOT_ASKED).any(axis=1)
     rows = [frozenset(compress(names, row)) for row in cells.isin(ONES).to_numpy()]
     for blanks in OF_BLANKS if odd.any() else ("",):
         of_rows = [None if blanks == UNLABELLED and o else row for row, o in zip(rows, odd)]
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
+        empty &= len(names) > 1
+        reasons = {"with blank cells or -1": odd, "in which all labels are 0": empty}
         whys = [
             f"{counted(each.sum(), 'row')} {what}, such as {table.rows.loc[each, PLACE].iloc[0]}"
-            for what, each in (("with blank cells or -1", odd), ("of zeros", empty))
+            for what, each in reasons.items()
             if each.any()
         ]
         for zeros in OF_ZEROS if empty.any() else ("",):

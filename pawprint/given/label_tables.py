@@ -31,11 +31,21 @@ BESIDE = {".cls", ".json", ".txt"}  # suffixes of a file with the label of the p
 MAX_CHECKED = 10**7  # bytes of a table of which some rows are looked at before
 PROBED = 100  # so many rows, and columns that may tell the folder of a name
 FILES, FOLDERS, NUMBERED = "files", "folders", "numbered files"  # what a column can name
+TOGETHER = ("lesion", "patient", "seq", "subject")  # columns whose photos belong in one split
 PLACE, KEY, PHOTO = range(3)  # columns of rows that are not the table's, whose names are texts
+
+
+def plain(name: str) -> str:
+    """Return a name of a column without differences in writing."""
+    return re.sub(r"[\W_]", "", name).lower()
 
 
 class NoTableError(InputError):
     """A file that says nothing about the photos, so that it can be left out with its reason."""
+
+
+class InDoubtError(InputError):
+    """A table of names that may be photos, or numbers of something else; it says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +102,9 @@ def read_tables(
         try:
             tables.append(read_table(path, photos, labels))
         except InputError as error:
-            is_none = isinstance(error, NoTableError) or path.suffix.lower() in MAY_BE
-            if asked or not is_none:
-                way = "" if asked else " To leave it out, add --table FILE, or --table none."
+            if asked or (path.suffix and not isinstance(error, NoTableError)):
+                is_told = asked or isinstance(error, InDoubtError)
+                way = "" if is_told else " To leave it out, add --table FILE, or --table none."
                 raise InputError(f"{error}{way}") from None
             reasons.append(str(error))
     return [*join_tables(tables)], reasons
@@ -251,9 +261,10 @@ def _check_names(column: str, found: list[list[str]], path: Path, photos: Photos
     if 2 * sum(len(each) > 1 for each in found) > len(found):
         folders = Counter(posixpath.dirname(name) for each in found for name in each)
         shown = (f"{name or '.'}/ ({counted(n, 'photo')})" for name, n in folders.items())
-        raise InputError(
+        raise InDoubtError(
             f"{path}: expected names that are in one folder, or their paths. Received: {column}, "
-            f"whose names are in {name_some(shown)}. Write the paths, or use one folder, such as "
+            f"whose names are in {name_some(shown)}. If these are no photos, add --table none; if "
+            "they are, write the paths, or use one folder, such as "
             f"--images {photos.given.path / min(folders)} --table {path}."
         )
     named = {each[0] for each in found if len(each) == 1}

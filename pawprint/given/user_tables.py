@@ -102,9 +102,7 @@ def parse_csv(content: bytes, where: str, columns: Collection[str]) -> WrittenTa
     try:
         rows = list(_rows(text, separator))[1:]
     except csv.Error as error:
-        raise InputError(
-            f"{where}: expected a CSV in UTF-8. Received: {printable(str(error))}."
-        ) from None
+        raise InputError(f"{where}: {printable(str(error))}") from None
     needed = max((1 + names.index(name) for name in columns), default=0)
     for line, cells in rows:
         if len(cells) < needed or any(map(str.strip, cells[len(names) :])):
@@ -134,10 +132,19 @@ def _decode(content: bytes, where: str) -> str:
 
 
 def _rows(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each row and its last line. Raises csv.Error with a row's first line."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    for cells in lines:
-        if any(map(str.strip, cells)):
-            yield lines.line_num, cells
+    first = 1
+    try:
+        for cells in lines:
+            first = lines.line_num + 1
+            if any(map(str.strip, cells)):
+                yield lines.line_num, cells
+    except csv.Error as error:
+        raise csv.Error(
+            f"line {first}: expected quotation marks only around a cell, and twice in it. Received:"
+            f" {error}. Correct the line."
+        ) from None
 
 
 def _header(text: str, separator: str) -> list[str]:

@@ -98,6 +98,12 @@ class Recorded:
         """Return the MD5 of each output of all stages, by path."""
         return {path: md5 for stage in self.stages for path, md5 in self.hashes(stage).items()}
 
+    def out(self, path: Path) -> object:
+        """Return the MD5 of an output of any stage, or of a file inside one, or None."""
+        outs = self.outs()
+        in_folder = self.files(outs.get(path.parent.as_posix()))
+        return outs.get(path.as_posix(), in_folder.get(path.name))
+
     def stage_left_behind(self) -> str | None:
         """Return the first stage that used other bytes than an earlier stage now gives, or None."""
         outs = self.outs()
@@ -193,7 +199,10 @@ class LastCommit(Recorded):
         Raises InputError if it is in neither, or if `parse` raises ValueError with "expected …".
         """
         text = _committed(path)
-        content = self._output(path) if text is None else text.encode(errors="surrogateescape")
+        if text is None:
+            content = self.content(self.out(path))
+        else:
+            content = text.encode(errors="surrogateescape")
         if content is None:
             raise InputError(
                 f"cannot read {path} of the last commit: it is in neither Git nor DVC's cache."
@@ -202,12 +211,6 @@ class LastCommit(Recorded):
             return parse(content)
         except ValueError as error:
             raise InputError(f"{path} of the last commit: {error}") from None
-
-    def _output(self, path: Path) -> bytes | None:
-        """Return an output, or a file inside one, from the cache."""
-        outs = self.outs()
-        in_folder = self.files(outs.get(path.parent.as_posix()))
-        return self.content(outs.get(path.as_posix(), in_folder.get(path.name)))
 
 
 def _committed(path: Path) -> str | None:

@@ -103,6 +103,10 @@ def choose(run: Results, every: pd.DataFrame) -> pd.DataFrame:
     for columns in (["actual", "predicted"], ["actual"]):
         tags = [tag_of(run.names, "errors", *pair) for pair in wrong[columns].to_numpy()]
         chosen.append(wrong[["path"]].assign(tag=tags, note=""))
+    for number, each in enumerate(run.slices):
+        is_in = (run.values["column"] == each.column) & (run.values["value"] == each.value)
+        inside = wrong.loc[wrong["path"].isin(run.values["path"][is_in]), ["path"]]
+        chosen.append(inside.assign(tag=f"slice-{number}", note=""))
     return pd.concat(chosen).drop_duplicates()
 
 

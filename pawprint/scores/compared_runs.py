@@ -135,9 +135,9 @@ class ComparedRun(NamedTuple):
     def splits(self) -> str:
         """A sentence if the photos are split by other params, which no verdict can judge, or ""."""
         old, new = self.old.splitting, self.new.splitting
-        if old == new or self.have_same_photos:
+        changed = sorted(f"split.{key}" for key in {*old, *new} if old.get(key) != new.get(key))
+        if not changed or self.have_same_photos:
             return ""
-        changed = sorted(f"split.{key}" for key in new if old.get(key) != new[key])
         return (
             f"No verdict on {self.new.name} and {self.old.name}: {name_some(changed)} differs, so "
             "they are trained and tested on other photos. Other splits are no improvement."

@@ -40,6 +40,7 @@ class Results(NamedTuple):
     predictions: dict[str, pd.DataFrame]
     question: str
     slices: Sequence[Slice] = ()
+    values: pd.DataFrame = pd.DataFrame()  # METADATA with cameras, of which slices are parts
 
     @property
     def exclusive(self) -> bool:

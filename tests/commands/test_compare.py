@@ -19,10 +19,11 @@ from conftest import (
     write_files,
 )
 
-from pawprint.base.columns import PREDICTED_CLASSES
-from pawprint.base.paths import PREDICTED_CLASSES_CSV
+from pawprint.base.columns import CLASSES, PREDICTED_CLASSES
+from pawprint.base.paths import CLASSES_CSV, PREDICTED_CLASSES_CSV
 from pawprint.base.tables import write_table
 from pawprint.base.yaml_file import read_yaml
+from pawprint.commands.compare import read_revision_run
 
 IMAGES = 200
 
@@ -124,6 +125,19 @@ def test_results_of_other_params_code_or_predictions_are_refused(
     line = complaint(project, "compare", "new")
     assert line.startswith("workspace: the results are out of date")
     assert f"changed since the last run: {changed}." in line
+
+
+def test_commit_of_a_renewed_dvc_yaml_has_the_outputs_of_its_dvc_lock(project):
+    """As at the end of a run: a table that was an output is now in a folder that is one."""
+    stage = "  split:\n    cmd: python -m stages.split\n    outs: [{}]\n"
+    (project / "dvc.yaml").write_text(DVC_YAML + stage.format("metrics/classes.csv"))
+    table = pd.DataFrame([("cat", 1, 1, 1), ("dog", 1, 1, 1)], columns=[*CLASSES])
+    write_table(project / CLASSES_CSV, table, CLASSES)
+    succeed("dvc", "commit", "--force", "split", cwd=project)
+    (project / "dvc.yaml").write_text(DVC_YAML + stage.format("metrics"))
+    commit(project, "renewed")
+    assert read_revision_run(project, "HEAD", "old").labels == {"cat", "dog"}
+    succeed("git", "reset", "-q", "--hard", "new", cwd=project)
 
 
 def test_revision_whose_stages_did_not_all_run_is_refused(project):

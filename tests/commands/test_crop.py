@@ -146,7 +146,7 @@ def test_crops_of_megadetector_become_a_project_that_is_labelled_in_the_app(tmp_
     with Image.open(tmp_path / "crops/unlabelled/south/a.jpg-0.jpg") as crop:
         assert not crop.getexif()
     text = printed(tmp_path, "init", "project", "--images", "crops")
-    assert "no classes; 5 unlabelled" in text and "pawprint app" in text
+    assert "0 classes; 5 unlabelled" in text and "pawprint app" in text
     line = complaint(tmp_path, "crop", "md.json", "photos", "crops")
     assert "Nothing is overwritten" in line
 
@@ -275,7 +275,7 @@ def test_labels_come_from_a_table_or_from_folders_that_are_asked_for(tmp_path):
     assert labels["folders"] == [("fox", "", "square 0.1"), ("owl", "", "square 0.1")]
     assert labels["table"] == [("cat", "fox", AS_IS), ("dog", "owl/b", AS_IS)]
     assert labels["json"] == [("fox", "l", SQUARE), ("unlabelled", "l", SQUARE)]
-    assert "1 photo with several labels, unlabelled until you choose one: owl/b/a.jpg" in text
+    assert "1 photo with several labels" in text and "is in labels.csv: owl/b/a.jpg" in text
     write_files(tmp_path, {"x.json": cct.replace("fox/", "x/")})
     command = ("crop", "md.json", "photos", "no", "--table")
     line = complaint(tmp_path, *command, "x.json")

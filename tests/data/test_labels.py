@@ -161,6 +161,15 @@ def test_copy_in_the_test_set_of_the_archive_is_kept_unless_it_has_no_label(labe
     assert list(usable["path"]) == [kept]
 
 
+def test_copies_with_other_labels_are_one_row_with_all_of_them():
+    paths = ["test/dog/1.jpg", "train/cat/1.jpg", "train/owl/11.jpg"]
+    images = pd.DataFrame({"path": paths, "label": ["dog", "cat", "owl, barn"]})
+    images = images.assign(archive_split=["test", "train", "train"], pixels_sha256="1")
+    usable, rejected = without_duplicates(images)
+    *_, line = describe_labels(images, usable, rejected, 0, {}, SEVERAL_LABELS)
+    assert line.splitlines()[1:] == ['test/dog/1.jpg,"cat|dog|owl, barn"']
+
+
 def test_class_none_of_the_source_is_a_class_in_labels_csv_too(tmp_path):
     files = photos_of(["cat/1.jpg", "cat/2.jpg", "none/3.jpg"])
     pack(tmp_path / "images.zip", files.items())
@@ -192,7 +201,8 @@ def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path
     assert [*kept["label"]] == ["sea|sunset", "none", "sea", "unknown"]
     reasons = rejected["reason"].tolist()
     assert reasons == ["unlabelled", "contradictory", "contradictory"]
-    lines = [*describe_labels(kept, rejected, 0, {}, SEVERAL_LABELS)]
+    copies = rejected.assign(pixels_sha256="5")
+    lines = [*describe_labels(copies, kept, rejected, 0, {}, SEVERAL_LABELS)]
     assert any("1 photo with copies" in line and "5.jpg,sea" in line for line in lines)
     assert not any("exactly one label" in line for line in lines)
     kept, *_ = cleaned(corrections=[Correction("2.jpg", "none"), Correction("6.jpg", "sea|sunset")])
@@ -210,5 +220,6 @@ def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path
 def test_switch_turned_on_by_mistake_is_told():
     images = pd.DataFrame({"label": ["cat", "dog", ""]})
     rejected = pd.DataFrame(columns=list(REJECTED))
-    *_, line = describe_labels(images, rejected, 0, {}, SEVERAL_LABELS)
+    columns = images.assign(path="", pixels_sha256="")
+    *_, line = describe_labels(columns, images, rejected, 0, {}, SEVERAL_LABELS)
     assert "exactly one label" in line and "clean.several_labels: false" in line

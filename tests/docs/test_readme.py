@@ -62,6 +62,13 @@ def test_readme_names_two_commands_that_do_all_the_set_up(tmp_path):
         assert "install" in steps and runs in steps
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="Make is not installed")
+@pytest.mark.parametrize("target", ["test", "test-plain"])
+def test_make_runs_python_where_windows_has_it(target):
+    steps = succeed("make", target, "OS=Windows_NT", "--dry-run", cwd=PROJECT)
+    assert "Scripts/python -m pytest" in steps and "/bin/" not in steps
+
+
 def test_package_is_imported_next_to_the_clone(installed, tmp_path):
     (clone,) = re.findall("^\\$ cd (.+)\n\\$ python3 -m venv", PAGE, re.MULTILINE)
     write_files(tmp_path / clone, {"pawprint/__init__.py": "", "stages/__init__.py": ""})

@@ -241,6 +241,6 @@ def test_project_of_such_photos_runs_until_labels_are_missing(tmp_path):
     write_files(tmp_path / "photos", photos_of(NAMES))
     assert printed(tmp_path, "init", "project", "--images", "photos").endswith("\npawprint app\n")
     said = succeed("dvc", "repro", "split", cwd=tmp_path / "project")
-    assert "clean: no classes; 6 unlabelled" in said
+    assert "clean: 0 classes; 6 unlabelled" in said
     (missing,) = re.findall("split: nothing can be trained yet: .*", said)
     assert "pawprint app" in missing

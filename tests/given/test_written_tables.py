@@ -55,6 +55,7 @@ def test_byte_order_mark_decides_the_encoding(encoding, text):
             ("line 1: expected each column once", "label twice"),
         ),
         (b"", ("line 1: expected the columns path,label",)),
+        (b'path,label\n\n"1.jpg,cat\n2.jpg,dog\n', ("line 3: expected quotation marks",)),
     ],
 )
 def test_what_cannot_be_read_without_a_guess_is_one_line_that_says_what_to_do(content, parts):

@@ -117,6 +117,8 @@ def test_other_splits_get_no_verdict_and_fail_the_gate(key):
     assert (result.verdict, result.passes) == (OTHER_SPLITS, False)
     (sentence,) = result.sentences
     assert f"split.{key} differs" in sentence and "fails" in result.gate
+    back = compared(new._replace(splitting=old.splitting), OLD._replace(splitting=new.splitting))
+    assert f"split.{key} differs" in back.sentences[0]
     # The same split, as with splits.csv.
     assert compared(run_of(loss=0.1)._replace(splitting=new.splitting), old).verdict == "better"
 

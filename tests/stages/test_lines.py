@@ -30,6 +30,7 @@ from pawprint.base.files import pack, read_json, write_json, write_text
 from pawprint.base.labels import ONE_CLASS, UNKNOWN
 from pawprint.base.runtime import read_network
 from pawprint.base.tables import read_table, write_table
+from pawprint.base.yaml_file import read_mapping
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Logits, compile_for_stored, run_on_stored
@@ -265,6 +266,9 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
 
 def test_class_weights_do_not_hide_labels_to_review(folder):
     """Where c0 has ten times as many images as c1, odds of 2 to 3 are odds of 1 to 15."""
+    params = read_mapping(folder / "params.yaml")
+    sections = ("model", "train_extract", "train_finetune")  # which decide the weights
+    write_json(folder / "params.yaml", {name: params[name] for name in sections})
     rows = [("a.jpg", "c1", "c0", 0.4, 0.6, "a"), ("b.jpg", "c0", "c1", 0.05, 0.55, "b")]
     write_table(folder / paths.CROSS_VALIDATION_CSV, pd.DataFrame(rows, columns=[*JUDGED]), JUDGED)
     (folder / paths.LABELS_CSV).write_text("path,label,pixels_sha256\n")

@@ -22,6 +22,7 @@ from pawprint.base.columns import (
     HISTORY,
     IMAGES,
     LABELS_TO_REVIEW,
+    METADATA,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
@@ -145,6 +146,20 @@ def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(
         assert f'<span id="{target}"></span>' in page
         assert f"#{target}:target ~ .photos figure:not(.{target})" in page
         assert any(target in tags for tags in photos.values())
+
+
+def test_row_of_a_site_opens_the_photos_of_its_errors(other):
+    tables = [read_probabilities(other / path) for path in paths.PROBABILITIES_CSV.values()]
+    images = pd.concat(tables)[["path"]]
+    sites = images["path"].str.contains("[02468][.]").map({True: "north", False: "south"})
+    write_table(other / paths.METADATA_CSV, images.assign(column="site", value=sites), METADATA)
+    _, page = reports(other)
+    opens = {site: tag for tag, site in re.findall(r'href="#(slice-\d)">(\w+)<', page)}
+    site_of = dict(zip(images["path"], sites))
+    wrong = {path: tags for path, tags in shown_in(page).items() if "errors" in tags}
+    assert wrong and {*opens} == {site_of[path] for path in wrong}
+    for path, tags in wrong.items():
+        assert {tag for tag in tags if "slice" in tag} == {opens[site_of[path]]}
 
 
 def test_numbers_are_those_of_the_tables(both, workspace):
