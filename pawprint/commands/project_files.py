@@ -73,7 +73,7 @@ IGNORED = """\
 /data/
 /dvc_plots/
 /models/
-/plots/figures/
+/plots/figures
 /plots/report.html
 __pycache__/
 """
