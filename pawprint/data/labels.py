@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ def apply_labels(
     rejected: pd.DataFrame,
     corrections: list[Correction],
     kind: LabelKind = ONE_CLASS,
+    not_asked: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return the usable images, the rejected ones, and why corrections are not applied, by path.
 
@@ -51,13 +52,17 @@ def apply_labels(
 
     If several images have the same pixels, one of them is kept, or none if their labels
     differ. Labelled images are preferred, then images in the archive's test split, then those with
-    the shortest path. With several labels, no image is rejected for the label NEITHER. Raises
-    InputError if a class has no usable image.
+    the shortest path. With several labels, no image is rejected for the label NEITHER, and a label
+    in `not_asked` is not known where no cell names it. Raises InputError if a class has no usable
+    image.
     """
     classes = source_classes(images, rejected, kind)
     is_named = images["path"].isin({correction.path for correction in corrections})
     considered = images[is_named | (images["without_label"] == "")]
     labels = _correct(considered, corrections).reindex(images.index, fill_value="")
+    pairs = zip(labels, images["label"])
+    cells = [kind.complete(cell, not_asked, source) for cell, source in pairs]
+    labels = _filled(pd.Series(cells, images.index, "str"), images["pixels_sha256"], kind)
     is_none = (labels == NEITHER) & (NEITHER not in {*classes, *kind.empty})
     detail = images["without_label"].where(labels == "", "")
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
@@ -92,6 +97,30 @@ def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
         for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
     ]
     return pd.Series(right, images.index, "str")
+
+
+def _filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
+    """Return cells in which a label that is not known is as in all copies that know it.
+
+    Copies have the same `pixels`. A cell in which nothing is known becomes "".
+    """
+    cells = cells.copy()
+    states = cells.map(kind.states_in)
+    is_open = np.array([-1 in each.values() for each in states], bool)
+    for same in pixels[is_open & pixels.duplicated(keep=False)].unique():
+        copies = states[(pixels == same) & (cells != "")]
+        for image, own in copies.items():
+            found = {label: {each.get(label, 0) for each in copies} - {-1} for label in own}
+            agreed = {label: min(each) for label, each in found.items() if len(each) == 1}
+            cells[image] = kind.written(own | agreed)
+    names = kind.names_in(cells[~cells.isin(["", UNKNOWN])])
+    nothing = [
+        image
+        for image in cells.index[is_open]
+        if names <= {name for name, state in kind.states_in(cells[image]).items() if state < 0}
+    ]
+    cells[nothing] = ""
+    return cells
 
 
 def _rows_of(images: pd.DataFrame, corrections: list[Correction]) -> dict[str, list[Correction]]:

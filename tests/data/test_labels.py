@@ -199,6 +199,24 @@ def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path
     assert [*kept["label"]] == ["sea|sunset", "none", "none", "unknown", "sea|sunset"]
 
 
+def test_label_that_is_not_known_is_as_in_copies_that_know_it(tmp_path):
+    cells = {"1": "sea|new?", "1b": "sea|new", "2": "sea", "2b": "sea|new", "3": "sea?|new?"}
+    cells |= {"4": "none", "5": "sea|new?", "6": "a?|sea?|new?"}
+    rows = "".join(f"{name}.jpg,{cell}\n" for name, cell in cells.items())
+    files = [(f"{name}.jpg", photo(int(name[0]))) for name in cells]
+    pack(tmp_path / "images.zip", [("metadata.csv", f"file_name,label\n{rows}".encode()), *files])
+    cleaned = partial(clean_archive, tmp_path / "images.zip", labels="auto", kind=SEVERAL_LABELS)
+    kept, rejected, _ = cleaned()
+    found = dict(zip(kept["path"], kept["label"]))
+    assert found["1.jpg"] == "new|sea"
+    assert (found["3.jpg"], found["6.jpg"]) == ("", "")  # neither says anything of a label
+    assert [*rejected["reason"]] == ["duplicate", "contradictory", "contradictory"]
+    corrections = [Correction("5.jpg", "not new"), Correction("2.jpg", "sea|new")]
+    kept, *_ = cleaned(corrections=corrections, not_asked=["new"])
+    found = dict(zip(kept["path"], kept["label"]))
+    assert (found["4.jpg"], found["5.jpg"], found["2.jpg"]) == ("new?", "none", "new|sea")
+
+
 def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path):
     rows = 'file_name,label\n1.jpg,sea\n2.jpg,sunset\n3.jpg,"sea, sunset"\n'
     photos = [(f"{number}.jpg", photo(number)) for number in (1, 2, 3)]
