@@ -135,7 +135,8 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Meta
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
     suspects = find_suspects(tables, near_duplicates, split, metadata.kind)
-    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, columns.LABELS_TO_REVIEW)
+    to_review = columns.to_review(exclusive=metadata.exclusive)
+    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, to_review)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
         correct = f"correct on {apart['value'].iloc[0]:.2%} of {apart['images'].iloc[0]:,}"
@@ -146,7 +147,9 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Meta
     right = " and ".join(
         f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
     )
-    report("evaluate", [f"correct on {right} images; labels to review: {len(suspects):,}"])
+    asked = suspects["is_asked"].sum()
+    found = f"correct on {right} images; labels to review: {len(suspects) - asked:,}"
+    report("evaluate", [f"{found}, and to ask next: {asked:,}" if asked else found])
 
 
 def tabulate_images(
@@ -218,7 +221,8 @@ def find_suspects(
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     every = pd.concat(judged)
     every = every.assign(group=every["path"].map(split.set_index("path")["group"]))
-    return list_suspects(every, reviewed, [*zip(rows["path"], rows["contradicts"])])
+    contradictions = [*zip(rows["path"], rows["contradicts"])]
+    return list_suspects(every, reviewed, contradictions, Clean.load().not_asked)
 
 
 if __name__ == "__main__":

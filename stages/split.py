@@ -128,7 +128,10 @@ def label_images(kind: LabelKind) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     write_table(paths.PATHS_CSV, others, PATHS)
     number = len(corrections)
     report("split", labels.describe_conflicts(images, corrections))
-    report("split", labels.describe_labels(usable, rejected, number, not_applied, kind))
+    if not kind.exclusive:
+        report("split", labels.describe_overruled(images, corrections, not_asked))
+    lines = labels.describe_labels(usable, rejected, number, not_applied, kind, not_asked)
+    report("split", lines)
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 

@@ -9,7 +9,15 @@ import pandas as pd
 
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.labels import NEITHER, ONE_CLASS, UNKNOWN, UNLABELLED, LabelKind, cell_of
+from pawprint.base.labels import (
+    NEITHER,
+    ONE_CLASS,
+    SEVERAL_LABELS,
+    UNKNOWN,
+    UNLABELLED,
+    LabelKind,
+    cell_of,
+)
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,
@@ -22,6 +30,7 @@ from pawprint.given.user_tables import Correction
 
 # Reasons for rejection that depend on labels or copies.
 REASONS = (UNLABELLED, "label_none", "duplicate", "contradictory")
+FEW = 3  # images of a label that a person may have removed from each of them
 
 
 def source_classes(images: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
@@ -190,6 +199,7 @@ def describe_labels(
     number: int,
     not_applied: dict[str, str],
     kind: LabelKind = ONE_CLASS,
+    not_asked: Collection[str] = (),
 ) -> Iterator[str]:
     """Yield lines about the results of `apply_labels` for a `number` of corrections."""
     if number:
@@ -208,6 +218,7 @@ def describe_labels(
         yield f"{is_unlabelled:,} {UNLABELLED}: label them with `pawprint app`"
     if not kind.exclusive:
         yield from _describe_cells(usable, rejected, kind)
+        yield from _describe_not_known(usable["label"], not_asked)
     elif copies := _rows_of_copies(rejected, kind):
         yield (
             f"{counted(len(copies), 'photo')} with copies in other classes, such as {copies[0]}: "
@@ -244,3 +255,45 @@ def _describe_cells(usable: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKin
             "each photo has exactly one label: unless one can show several, or none, set "
             "clean.several_labels: false"
         )
+
+
+def _describe_not_known(cells: pd.Series, not_asked: Collection[str]) -> Iterator[str]:
+    """Yield lines about labels that are not known of some images, or that no image shows."""
+    cells = cells[~cells.isin(["", UNKNOWN])]
+    names = sorted(SEVERAL_LABELS.names_said(cells).union(not_asked))
+    states = SEVERAL_LABELS.encode(cells, names)
+    shown, lacking, open_ = ((states == state).sum(axis=0).tolist() for state in (1, 0, -1))
+    counts = {name: each for name, *each in zip(names, shown, lacking, open_) if each[-1]}
+    found = [
+        f"{printable(name)} of {of_open:,} (shown: {of_shown:,}, not shown: {of_lacking:,})"
+        for name, (of_shown, of_lacking, of_open) in counts.items()
+    ]
+    if found:
+        yield f"not known of {len(cells):,} photos: {name_some(found, 20)}"
+    for name, (of_shown, of_lacking, _) in counts.items():
+        if not of_shown:
+            yield f"{printable(name)} is left out until a photo shows it: `{name}` in its cell"
+        elif not of_lacking:
+            yield (
+                f"{printable(name)}: no photo is known to lack it, so it will always be named: "
+                "answer for some photos"
+            )
+
+
+def describe_overruled(
+    images: pd.DataFrame, corrections: list[Correction], not_asked: Collection[str]
+) -> Iterator[str]:
+    """Yield a line for each label that metadata.csv gives, and that no row of labels.csv names.
+
+    It may be newer than these rows. Fewer than FEW of its images are rather corrected.
+    """
+    rows_of = _rows_of(images, corrections)
+    cells = images["label"][images["pixels_sha256"].isin(rows_of)]
+    said = SEVERAL_LABELS.names_said(correction.label for correction in corrections)
+    for name, number in sorted(SEVERAL_LABELS.count(cells).items()):
+        if number >= FEW and name not in {*said, *not_asked, NEITHER, UNKNOWN, ""}:
+            yield (
+                f"{LABELS_CSV}: none of its rows has {printable(name)}, which metadata.csv gives "
+                f"{number:,} of their photos: the rows count. If it is a new label, add it to "
+                "clean.not_asked, or to these rows"
+            )

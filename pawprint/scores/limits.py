@@ -15,6 +15,7 @@ import pandas as pd
 
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import counted, printable
+from pawprint.base.labels import NOT
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import (
     CONFIDENCE,
@@ -23,7 +24,7 @@ from pawprint.scores.intervals import (
     largest_excess,
     linear_interval,
 )
-from pawprint.scores.label_rows import NOT, split_labels
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.results import Results
 from pawprint.scores.series import describe_series
 from pawprint.scores.slices import describe_sites, describe_slice

@@ -12,7 +12,12 @@ from PIL import Image
 from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.data.labels import describe_conflicts, describe_labels, without_duplicates
+from pawprint.data.labels import (
+    describe_conflicts,
+    describe_labels,
+    describe_overruled,
+    without_duplicates,
+)
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode
 from pawprint.given.user_tables import Correction
@@ -215,6 +220,25 @@ def test_label_that_is_not_known_is_as_in_copies_that_know_it(tmp_path):
     kept, *_ = cleaned(corrections=corrections, not_asked=["new"])
     found = dict(zip(kept["path"], kept["label"]))
     assert (found["4.jpg"], found["5.jpg"], found["2.jpg"]) == ("new?", "none", "new|sea")
+
+
+def test_what_is_not_known_and_labels_that_no_row_has_are_told():
+    images = pd.DataFrame({"label": ["sea", "sea|fog?", "dark|fog?", "dark?|sea?|fog?", "dark?"]})
+    none = pd.DataFrame(columns=list(REJECTED))
+    text = "\n".join(describe_labels(images, none, 0, {}, SEVERAL_LABELS, ["new"]))
+    assert "not known of 5 photos: dark of 2 (shown: 1, not shown: 2)" in text
+    assert "`fog` in its cell" in text and "`sea` in its cell" not in text
+    text = "\n".join(describe_labels(images[2:], none, 0, {}, SEVERAL_LABELS))
+    assert "dark: no photo is known to lack it" in text
+
+    names = [*"abc"]
+    table = pd.DataFrame({"path": names, "pixels_sha256": names, "label": "sea|new"})
+    rows = [Correction(name, "sea") for name in names]
+    (line,) = describe_overruled(table, rows, [])
+    assert "none of its rows has new" in line and "3 of their photos" in line
+    assert not [*describe_overruled(table, rows, ["new"])]
+    rows[0] = Correction("a", "new")
+    assert not [*describe_overruled(table, rows, [])]
 
 
 def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path):
