@@ -26,7 +26,12 @@ from pawprint.base.yaml_file import read_mapping, value_at
 from pawprint.data.sources import list_files
 from pawprint.given.folders import find_layout
 from pawprint.given.metadata_csv import parse_metadata_csv
-from pawprint.given.user_tables import classes_given, read_corrections, read_kept_splits
+from pawprint.given.user_tables import (
+    choices_of,
+    classes_given,
+    read_corrections,
+    read_kept_splits,
+)
 from pawprint.pipeline import fingerprint
 from pawprint.pipeline.entry import report, run_stage
 from pawprint.pipeline.params.model import Params, load_params, problem_of_threshold
@@ -141,10 +146,12 @@ def check_tables(params: Params, source: Path) -> None:
         read_corrections(paths.LABELS_CSV, names, kind=kind)
         return
     rows = parse_metadata_csv(str(source), names, read)
-    classes = find_layout(names, rows, params.clean.labels, str(source), kind).classes
+    layout = find_layout(names, rows, params.clean.labels, str(source), kind)
     if corrections:
-        read_corrections(paths.LABELS_CSV, names, classes or None, kind)
-    classes = classes or classes_given(corrections, kind)
+        cells = [place.label for place in layout.places.values()]
+        choices = choices_of(cells, layout.classes, params.clean.not_asked, kind)
+        read_corrections(paths.LABELS_CSV, names, choices, kind)
+    classes = sorted({*layout.classes, *classes_given(corrections, kind)})
     if classes and (problem := problem_of_threshold(params.calibrate, classes, kind)):
         raise InputError(f"{paths.PARAMS}: {problem}")
 

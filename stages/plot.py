@@ -28,6 +28,7 @@ from pawprint.pipeline.params.data import Augment, Clean
 from pawprint.report import charts, corrections, pages, photos
 from pawprint.report.since_commit import describe_since_commit, images_of
 from pawprint.scores.intervals import CONFIDENCE, SIGNIFICANT
+from pawprint.scores.label_review import to_correct
 from pawprint.scores.limits import find_limits
 from pawprint.scores.metrics import recalls_of
 from pawprint.scores.prediction_table import parse_judged, read_probabilities, with_confidence
@@ -73,6 +74,7 @@ def read_results() -> Results:
     for name, path in paths.PROBABILITIES_CSV.items():
         table = read_probabilities(path)
         predictions[name] = with_confidence(table, kind=metadata.kind)
+    of_review = columns.to_review(exclusive=metadata.exclusive)
     run = Results(
         params=read_json(paths.SHOWN_PARAMS),
         metadata=metadata.model_dump(),
@@ -84,7 +86,7 @@ def read_results() -> Results:
         rejected=read_table(paths.REJECTED_CSV, columns.REJECTED),
         unusual=find_unusual(files[files["path"].isin(images["path"])]),
         near_duplicates=read_table(paths.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES),
-        to_review=read_table(paths.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW),
+        to_review=to_correct(read_table(paths.LABELS_TO_REVIEW_CSV, of_review)),
         extract=read_table(paths.EXTRACT_HISTORY_CSV, columns.HISTORY),
         finetune=read_table(paths.FINETUNE_HISTORY_CSV, columns.HISTORY),
         curve=read_table(paths.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),

@@ -4,7 +4,7 @@ labels.csv corrects the labels of the source, and exact duplicates are removed. 
 content then decides. A group of near-duplicates, or of `split.group` and the column `group`, is in
 one split, unless the archive's own splits divide it. Images in splits.csv stay in their split.
 Reads images.csv, metadata.csv and rejected.csv in data/clean/, labels.csv and splits.csv. Params:
-`split`, `clean.several_labels`, `model.resize`. Writes data/split/images.csv,
+`split`, `clean.several_labels`, `clean.not_asked`, `model.resize`. Writes data/split/images.csv,
 data/split/train_validation.csv, data/split/paths.csv of all usable images, data/split/unknown.csv,
 data/split/rejected.csv, data/split/labels.json, which sets the order of the classes everywhere,
 data/split/near_duplicates.csv, data/split/series.json, which tells what found each candidate for
@@ -39,6 +39,7 @@ from pawprint.data.unusual import MAX_LEFT_OUT, describe_unusual, find_unusual, 
 from pawprint.given.folders import describe_alike
 from pawprint.given.metadata_csv import describe_crop_rules
 from pawprint.given.user_tables import (
+    choices_of,
     classes_given,
     describe_kept_splits,
     read_corrections,
@@ -78,7 +79,7 @@ def main() -> None:
     # Images that can show several labels are sorted by one of them, and count for each.
     by_stratum = rows.assign(label=kind.strata(rows["label"]))
     each = kind.one_per_label(rows)
-    of_classes = each[~each["label"].isin(kind.empty)]
+    of_classes = each[each["label"].isin(kind.names_in(rows["label"]))]
     found = find_candidates(by_stratum, metadata)
     rows = rows.assign(**{name: series for name, (_, series) in found.items()})
     origins = {name: origin for name, (origin, _) in found.items()}
@@ -111,10 +112,14 @@ def label_images(kind: LabelKind) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     unusable = read_table(paths.CLEAN_REJECTED_CSV, REJECTED)
     classes = labels.source_classes(images, unusable, kind)
     files = {*images["path"], *unusable["path"]}
-    corrections = read_corrections(paths.LABELS_CSV, files, classes or None, kind)
+    not_asked = Clean.load().not_asked
+    choices = choices_of(images["label"], classes, not_asked, kind)
+    corrections = read_corrections(paths.LABELS_CSV, files, choices, kind)
     if not classes:
         classes_given(corrections, kind)  # they may not be names of classes
-    usable, rejected, not_applied = labels.apply_labels(images, unusable, corrections, kind)
+    usable, rejected, not_applied = labels.apply_labels(
+        images, unusable, corrections, kind, not_asked
+    )
     write_table(paths.REJECTED_CSV, rejected, REJECTED)
     write_json(paths.SPLIT_METRICS, {"rejected": len(rejected)})
     unknown = usable[usable["label"] == UNKNOWN].assign(split=UNKNOWN)
@@ -124,6 +129,9 @@ def label_images(kind: LabelKind) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFr
     number = len(corrections)
     report("split", labels.describe_conflicts(images, corrections))
     report("split", labels.describe_labels(images, usable, rejected, number, not_applied, kind))
+    if not kind.exclusive:
+        report("split", labels.describe_overruled(images, corrections, not_asked))
+        report("split", labels.describe_not_known(usable["label"], not_asked))
     return usable.drop(others.index), others[list(PATHS)], rejected
 
 

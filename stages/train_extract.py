@@ -144,6 +144,7 @@ def describe_head(head: NewHead, accuracy: float, images: int) -> str:
 def labels_of_one_group(images: pd.DataFrame) -> pd.Series:
     """Return the labels whose images are all in one group, once for each of these images."""
     labels = SEVERAL_LABELS.one_per_label(images)
+    labels = labels[labels["label"].isin(SEVERAL_LABELS.names_in(images["label"]))]
     return labels["label"][labels.groupby("label")["group"].transform("nunique") == 1]
 
 

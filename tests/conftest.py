@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -139,13 +139,14 @@ def clean_archive(
     corrections: Iterable[Correction] = (),
     bits: int | None = None,
     kind: LabelKind = ONE_CLASS,
+    not_asked: Sequence[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return an archive's usable images, rejected files, and why corrections are not applied."""
     with open_archive(path, bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
         layout = find_layout(names, rows, labels, archive.filename, kind)
-        return apply_labels(*clean(archive, layout, rule), [*corrections], kind)
+        return apply_labels(*clean(archive, layout, rule), [*corrections], kind, not_asked)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
 from pawprint.app.photos import explain_errors, message
 from pawprint.base import paths
-from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT
+from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT, to_review
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
 from pawprint.base.labels import NEITHER, UNLABELLED
@@ -293,7 +293,7 @@ def show_label_suspects() -> None:
     )
     if not paths.LABELS_TO_REVIEW_CSV.exists():
         return
-    rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW)
+    rows = read_table(paths.LABELS_TO_REVIEW_CSV, to_review(exclusive=False))
     row = photos.grid(
         rows.assign(caption=rows["label"] + ": " + rows["likely"] + "?"), "label-suspects"
     )

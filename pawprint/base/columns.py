@@ -107,6 +107,11 @@ SCORES = texts("split", "label", "score") | numbers("value") | optional("low", "
 SCORES |= counts("images")
 
 
+def to_review(*, exclusive: bool) -> Columns:
+    """Return LABELS_TO_REVIEW and, with several labels, the whole `cell` that a row suggests."""
+    return LABELS_TO_REVIEW if exclusive else LABELS_TO_REVIEW | texts("cell")
+
+
 def columns_of_numbers(names: Iterable[str]) -> Columns:
     """Return the columns of probabilities and the UNKNOWN_SCORE among these names."""
     found = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]

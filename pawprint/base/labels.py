@@ -5,7 +5,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
@@ -23,6 +23,8 @@ UNLABELLED = "unlabelled"  # marks an image that may still get a label
 UNSURE = "unsure"  # predicted for an image that a person should check
 RESERVED = (UNKNOWN, UNSURE, UNLABELLED)  # compared without regard to case
 SEPARATOR = "|"
+NOT_KNOWN = "?"  # ends a label in a cell if nobody has said whether the image shows it
+NOT = "not "  # begins a label in a cell that the image does not show
 # The share of training images without a label up to which at least one is predicted for each image.
 # Predicting one changes the fraction of images with all labels right by +.5, +.2, -.2 and -1.0
 # (± .1) points if 0, .3, 1 and 2% show none.
@@ -69,6 +71,9 @@ class LabelKind:
 
     In tables, an image has a cell: here, its class. In arrays, the labels of images are what
     `encode` returns: here, class indices, int64 `(…)`. Probabilities are float `(…, labels)`.
+
+    A cell says of some labels whether the image shows them: the state 1 if it does, 0 if it does
+    not, and -1 if that is not known. A class that it does not name has the state 0.
     """
 
     exclusive = True
@@ -77,21 +82,62 @@ class LabelKind:
     needed = "two or more classes"
     empty: frozenset[str] = frozenset()  # cells that say that an image has no label
 
-    def labels_in(self, cell: str) -> list[str]:
-        """Return the labels in a cell."""
+    def parts_of(self, cell: str) -> list[str]:
+        """Return what a cell consists of: one for each label that it names, or NEITHER."""
         return [cell]
 
-    def labels_or_none(self, cell: str) -> list[str]:
-        """Return the labels in a cell, or NEITHER."""
-        return self.labels_in(cell) or [NEITHER]
+    def name_in(self, part: str) -> str:
+        """Return the label in one of `parts_of` a cell."""
+        return part
+
+    def states_in(self, cell: str) -> dict[str, int]:
+        """Return the state of each label that a cell names."""
+        return {cell: 1}
+
+    def labels_in(self, cell: str) -> list[str]:
+        """Return the labels that a cell shows."""
+        return [label for label, state in self.states_in(cell).items() if state == 1]
 
     def count(self, cells: Iterable[str]) -> Counter[str]:
-        """Return how many cells have each of `labels_or_none`."""
-        return Counter(label for cell in cells for label in self.labels_or_none(cell))
+        """Return how many cells show each label, or say that there is none, as NEITHER."""
+        return Counter(
+            label for cell in cells for label in self.labels_in(cell) or self.empty & {cell}
+        )
 
     def names_in(self, cells: Iterable[str]) -> set[str]:
-        """Return the labels in cells."""
+        """Return the labels that cells show."""
         return {*self.count(cells)} - self.empty
+
+    def names_said(self, cells: Iterable[str]) -> set[str]:
+        """Return the labels that cells name, whatever they say of them."""
+        return {label for cell in cells for label in self.states_in(cell)}
+
+    def complete(self, cell: str, not_asked: Collection[str], source: str = "") -> str:
+        """Return a cell in which a label that it does not name is not shown.
+
+        Those in `not_asked` that it does not name are as in the cell `source`, or not known. ""
+        and UNKNOWN remain.
+        """
+        return cell
+
+    def written(self, states: Mapping[str, int], not_asked: Collection[str] = ()) -> str:
+        """Return the cell to write into a table so that `complete` has these states.
+
+        It names a label with the state 0 only if `not_asked` has it.
+        """
+        return cell_of(label for label, state in states.items() if state == 1)
+
+    def contradict(self, cell: str, other: str) -> bool:
+        """Return whether cells differ in a label that both know."""
+        return cell != other
+
+    def problem_of_names(self, labels: Iterable[str]) -> str | None:
+        """Return the problem with the names of any number of labels, or None."""
+        return problem_of_names(labels)
+
+    def problem_of_cell(self, cell: str) -> str | None:
+        """Return the problem with what a cell says, as "expected ...", or None."""
+        return None
 
     def problem_of_labels(self, labels: Iterable[str]) -> str | None:
         """Return what is wrong with all labels of a project, as "expected ...", or None."""
@@ -99,7 +145,7 @@ class LabelKind:
         if len(labels) < self.least:
             names = ", ".join(map(printable, labels)) or "none"
             return f"expected {self.needed}. Received: {len(labels)}: {names}"
-        return problem_of_names(labels)
+        return self.problem_of_names(labels)
 
     def problem_of_values(self, values: Mapping[str, float], labels: Sequence[str]) -> str | None:
         """Explain what is wrong with numbers by label, such as thresholds, or return None.
@@ -116,8 +162,8 @@ class LabelKind:
         return None
 
     def one_per_label(self, images: "pd.DataFrame") -> "pd.DataFrame":
-        """Return a row for each of `labels_or_none` of each image, from a table with `label`."""
-        return images.assign(label=images["label"].map(self.labels_or_none)).explode("label")
+        """Return a row for each of `parts_of` each image's cell, from a table with `label`."""
+        return images.assign(label=images["label"].map(self.parts_of)).explode("label")
 
     def strata(self, cells: "pd.Series") -> "pd.Series":
         """Return what sorts each image: its rarest label (in a tie, the first by name), or NEITHER.
@@ -125,7 +171,7 @@ class LabelKind:
         Labels are counted in these cells.
         """
         images = self.count(cells)
-        labels = cells.map(self.labels_or_none)
+        labels = cells.map(lambda cell: self.labels_in(cell) or [NEITHER])
         return labels.map(lambda each: min(each, key=lambda label: (images[label], label)))
 
     def encode(self, cells: Iterable[str], labels: list[str]) -> np.ndarray:
@@ -140,6 +186,10 @@ class LabelKind:
     def indicators(self, encoded: np.ndarray, labels: int) -> np.ndarray:
         """Return whether each image has each of so many labels, bool `(…, labels)`."""
         return np.asfortranarray(encoded[..., None] == np.arange(labels))  # read one by one
+
+    def known(self, encoded: np.ndarray, labels: int) -> np.ndarray:
+        """Return whether it is known of each image if it has each label, bool `(…, labels)`."""
+        return np.ones((*encoded.shape, labels), bool)
 
     def activation(self, units: int) -> str:
         """Return the name of the function that converts this many logits to probabilities."""
@@ -178,13 +228,17 @@ class LabelKind:
             predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
         return predicted
 
-    def are_right(
-        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
-    ) -> np.ndarray:
-        """Return whether what is predicted for each image is right, bool `(images,)`.
+    def predict_without_rules(self, probabilities: np.ndarray, training: np.ndarray) -> np.ndarray:
+        """Return the predicted labels of images by a model without thresholds, encoded.
 
         `training` are the labels of the images that the model has learned from.
         """
+        return self.predict(probabilities)
+
+    def are_right(
+        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
+    ) -> np.ndarray:
+        """Return whether what `predict_without_rules` returns is right, bool `(images,)`."""
         return self.predict(probabilities) == actual
 
     def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -196,9 +250,11 @@ class LabelKind:
 
 
 class _SeveralLabels(LabelKind):
-    """Labels of which an image may have any number, in a cell such as "sea|sunset".
+    """Labels of which an image may have any number, in a cell such as "sea|sunset?".
 
-    A cell of NEITHER means that there are none. In arrays, labels are bool `(…, labels)`.
+    A label with NOT_KNOWN is not known, and the image does not show one with NOT. A cell of NEITHER
+    means that there are none. In arrays, labels are bool `(…, labels)`, or int8 if -1 is among
+    them. `shown == 1`, `shown == 0` and `shown >= 0` are right for both.
     """
 
     exclusive = False
@@ -207,25 +263,82 @@ class _SeveralLabels(LabelKind):
     needed = "a label"
     empty = frozenset({NEITHER})
 
-    def labels_in(self, cell: str) -> list[str]:
-        """Return the labels in a cell."""
-        return [] if cell == NEITHER else [label.strip() for label in cell.split(SEPARATOR)]
+    def parts_of(self, cell: str) -> list[str]:
+        """Return what a cell says of each label, with NOT_KNOWN or NOT, or NEITHER."""
+        return [part.strip() for part in cell.split(SEPARATOR)]
+
+    def name_in(self, part: str) -> str:
+        """Return a label without NOT_KNOWN and NOT."""
+        return part.removeprefix(NOT).removesuffix(NOT_KNOWN)
+
+    def states_in(self, cell: str) -> dict[str, int]:
+        """Return the state of each label that a cell names."""
+        parts = self.parts_of(cell) if cell != NEITHER else []
+        return {
+            self.name_in(part): -1 if part.endswith(NOT_KNOWN) else int(not part.startswith(NOT))
+            for part in parts
+        }
+
+    def complete(self, cell: str, not_asked: Collection[str], source: str = "") -> str:
+        """Return a cell in which a label that it does not name is not shown."""
+        if cell in ("", UNKNOWN):
+            return cell
+        before = self.states_in(source)
+        new = {label: before.get(label, -1) for label in not_asked}
+        return self.written(new | self.states_in(cell))
+
+    def written(self, states: Mapping[str, int], not_asked: Collection[str] = ()) -> str:
+        """Return the cell to write into a table so that `complete` has these states."""
+        new = dict.fromkeys(not_asked, 0)
+        forms = {1: "{}", -1: f"{{}}{NOT_KNOWN}", 0: f"{NOT}{{}}"}
+        every = (new | dict(states)).items()
+        return cell_of(forms[s].format(name) for name, s in every if s or name in new)
+
+    def contradict(self, cell: str, other: str) -> bool:
+        """Return whether cells differ in a label that both know."""
+        pair = [self.states_in(each) for each in (cell, other)]
+        states = ({each.get(label, 0) for each in pair} for label in {*pair[0], *pair[1]})
+        return {0, 1} in states
+
+    def problem_of_names(self, labels: Iterable[str]) -> str | None:
+        """Return the problem with the names of any number of labels, or None."""
+        labels = [*labels]
+        marked = (label for label in labels if label and self.name_in(label) != label)
+        return problem_of_names(labels) or next(
+            (
+                f"expected labels that neither end in {NOT_KNOWN} nor begin with {NOT.strip()}. "
+                f"Received: {label!r}"
+                for label in marked
+            ),
+            None,
+        )
+
+    def problem_of_cell(self, cell: str) -> str | None:
+        """Return the problem with a cell that says two things of a label, or None."""
+        names = Counter(self.name_in(part) for part in {*self.parts_of(cell)})
+        name, times = names.most_common(1)[0]
+        return f"expected {name} once in a cell. Received: {cell!r}" if times > 1 else None
 
     def encode(self, cells: Iterable[str], labels: list[str]) -> np.ndarray:
-        """Return whether each image has each label."""
-        found = [set(self.labels_in(cell)) for cell in cells]
-        shown = [[label in one for label in labels] for one in found]
-        return np.array(shown, bool).reshape(len(found), len(labels))
+        """Return the state of each label."""
+        found = [self.states_in(cell) for cell in cells]
+        states = [[each.get(label, 0) for label in labels] for each in found]
+        encoded = np.array(states, np.int8).reshape(len(found), len(labels))
+        return encoded if (encoded < 0).any() else encoded == 1
 
     def decode(self, encoded: np.ndarray, labels: list[str]) -> np.ndarray:
         """Return the cell of each image, str `(…)`."""
-        rows = encoded.reshape(-1, len(labels))
-        cells = [cell_of(label for label, is_shown in zip(labels, row) if is_shown) for row in rows]
+        rows = encoded.reshape(-1, len(labels)).astype(int)
+        cells = [self.written(dict(zip(labels, row))) for row in rows.tolist()]
         return np.array(cells, str).reshape(encoded.shape[:-1])
 
     def indicators(self, encoded: np.ndarray, labels: int) -> np.ndarray:
         """Return whether each image has each of so many labels."""
-        return encoded
+        return encoded == 1
+
+    def known(self, encoded: np.ndarray, labels: int) -> np.ndarray:
+        """Return whether it is known of each image if it has each label."""
+        return encoded >= 0
 
     def activation(self, units: int) -> str:
         """Return the name of the function that converts logits to probabilities."""
@@ -254,20 +367,21 @@ class _SeveralLabels(LabelKind):
             is_named |= ~has_any & most & (probabilities >= limits)
         return is_named
 
+    def predict_without_rules(self, probabilities: np.ndarray, training: np.ndarray) -> np.ndarray:
+        """Return whether each label is predicted; `training` decides whether at least one is."""
+        return self.predict(probabilities, at_least_one=names_one(training))
+
     def are_right(
         self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
     ) -> np.ndarray:
-        """Return whether all labels of each image are right.
-
-        `training` decides whether at least one is predicted.
-        """
-        predicted = self.predict(probabilities, at_least_one=names_one(training))
-        return (predicted == actual).all(axis=1)
+        """Return whether all labels that are known of each image are right."""
+        predicted = self.predict_without_rules(probabilities, training)
+        return ((predicted == (actual == 1)) | (actual < 0)).all(axis=1)
 
     def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        """Return the sum of the log losses of each image's labels."""
-        of_truth = np.where(actual, probabilities, 1 - probabilities.astype(np.float64))
-        return _log_losses(of_truth).sum(axis=1)
+        """Return the sum of the log losses of the labels that are known of each image."""
+        of_truth = np.where(actual == 1, probabilities, 1 - probabilities.astype(np.float64))
+        return (_log_losses(of_truth) * (actual >= 0)).sum(axis=1)
 
 
 ONE_CLASS = LabelKind()
@@ -276,16 +390,16 @@ SEVERAL_LABELS = _SeveralLabels()
 
 def kind_of(encoded: np.ndarray) -> LabelKind:
     """Return the kind of encoded labels."""
-    return SEVERAL_LABELS if encoded.dtype == bool else ONE_CLASS
+    return SEVERAL_LABELS if encoded.dtype.itemsize == 1 else ONE_CLASS
 
 
 def names_one(shown: np.ndarray) -> bool:
     """Return whether at least one of several labels is predicted for each image.
 
-    It is if at most MAX_NONE of the training images, whose labels are bool `(images, labels)`, show
-    none.
+    It is if at most MAX_NONE of the training images, whose encoded labels are `(images, labels)`,
+    are known to show none.
     """
-    return bool((~shown.any(axis=1)).sum() <= MAX_NONE * len(shown))
+    return bool((shown == 0).all(axis=1).sum() <= MAX_NONE * len(shown))
 
 
 def _log_losses(of_truth: np.ndarray) -> np.ndarray:

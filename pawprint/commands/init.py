@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from pawprint.base.errors import InputError, name_some, printable
+from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.files import OF_SYSTEMS, copy_file, read_text, reading, write_text, writing
 from pawprint.base.git import git, ignored, work_tree
-from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS
+from pawprint.base.labels import NEITHER, NOT_KNOWN, SEPARATOR, SEVERAL_LABELS
 from pawprint.base.package import DVC_IGNORE, PACKAGE
 from pawprint.base.paths import OF_URLS, PARAMS, REQUIREMENTS, STATE
 from pawprint.base.yaml_file import parse_mapping
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--separator", metavar="SEP", help=separator)
     zeros = "photos with a 0 in all columns of labels show none of them, or are still unlabelled"
     parser.add_argument("--zeros", choices=OF_ZEROS, help=zeros)
-    blanks = "blank cells and -1 in columns of 0 and 1 are 0, or their photos are still unlabelled"
+    blanks = "blank cells and -1 in columns of 0 and 1: not known, 0, or the photo is unlabelled"
     parser.add_argument("--blanks", choices=OF_BLANKS, help=blanks)
     reading = "if folders are nested, use the outermost or the innermost folder as the class"
     parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
@@ -240,8 +240,14 @@ def _describe_patients(names: Iterable[str]) -> list[str]:
 def describe_several(layout: Layout) -> str:
     """Return a line about images that can show several labels."""
     cells = [place.label for place in layout.places.values() if place.label]
-    several, none = sum(SEPARATOR in cell for cell in cells), cells.count(NEITHER)
+    none = cells.count(NEITHER)
+    several = sum(len(SEVERAL_LABELS.labels_in(cell)) > 1 for cell in cells)
     found = f"{several:,} of {len(cells):,} photos show several labels, and {none:,} show none"
+    number = sum([*SEVERAL_LABELS.states_in(cell).values()].count(-1) for cell in cells)
+    if number:
+        found += (
+            f"; {counted(number, 'label')} not known of a photo, such as sea in `sea{NOT_KNOWN}`"
+        )
     return f"{found}: clean.several_labels is true"
 
 

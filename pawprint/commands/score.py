@@ -15,7 +15,7 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, METADATA, SPLIT, TRAIN
 from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.folds import find, join_keys
-from pawprint.base.labels import ONE_CLASS, RESERVED, UNKNOWN, UNLABELLED, LabelKind, cell_of
+from pawprint.base.labels import ONE_CLASS, RESERVED, UNKNOWN, UNLABELLED, LabelKind
 from pawprint.base.tables import read_table
 from pawprint.base.yaml_file import read_mapping
 from pawprint.commands import add_format, add_model, align, open_output
@@ -165,8 +165,10 @@ def find_photos(
 
 
 def _known_cell(cell: str, labels: list[str], kind: LabelKind) -> str | None:
-    given = kind.labels_in(cell)
-    return cell_of(given) if {*given} <= {*labels} or given == [UNKNOWN] else None
+    states = kind.states_in(cell)
+    is_open = [*states.values()].count(-1) == len(labels)
+    is_of_model = states.keys() <= {*labels} and not is_open
+    return kind.written(states) if is_of_model or {*states} == {UNKNOWN} else None
 
 
 def _named(folders: list[str], is_outer: bool) -> str:

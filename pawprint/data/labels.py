@@ -2,14 +2,22 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import OF_TEST, REJECTED
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.labels import NEITHER, ONE_CLASS, UNKNOWN, UNLABELLED, LabelKind, cell_of
+from pawprint.base.labels import (
+    NEITHER,
+    ONE_CLASS,
+    SEVERAL_LABELS,
+    UNKNOWN,
+    UNLABELLED,
+    LabelKind,
+    cell_of,
+)
 from pawprint.base.paths import LABELS_CSV, REJECTED_CSV
 from pawprint.data.rejected import (
     describe_files,
@@ -22,6 +30,7 @@ from pawprint.given.user_tables import Correction
 
 # Reasons for rejection that depend on labels or copies.
 REASONS = (UNLABELLED, "label_none", "duplicate", "contradictory")
+FEW = 3  # images of a label that a person may have removed from each of them
 
 
 def source_classes(images: pd.DataFrame, rejected: pd.DataFrame, kind: LabelKind) -> list[str]:
@@ -35,6 +44,7 @@ def apply_labels(
     rejected: pd.DataFrame,
     corrections: list[Correction],
     kind: LabelKind = ONE_CLASS,
+    not_asked: Collection[str] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
     """Return the usable images, the rejected ones, and why corrections are not applied, by path.
 
@@ -51,13 +61,17 @@ def apply_labels(
 
     If several images have the same pixels, one of them is kept, or none if their labels
     differ. Labelled images are preferred, then images in the archive's test split, then those with
-    the shortest path. With several labels, no image is rejected for the label NEITHER. Raises
-    InputError if a class has no usable image.
+    the shortest path. With several labels, no image is rejected for the label NEITHER, and a label
+    in `not_asked` is not known where no cell names it. Raises InputError if a class has no usable
+    image.
     """
     classes = source_classes(images, rejected, kind)
     is_named = images["path"].isin({correction.path for correction in corrections})
     considered = images[is_named | (images["without_label"] == "")]
     labels = _correct(considered, corrections).reindex(images.index, fill_value="")
+    pairs = zip(labels, images["label"])
+    cells = [kind.complete(cell, not_asked, source) for cell, source in pairs]
+    labels = _filled(pd.Series(cells, images.index, "str"), images["pixels_sha256"], kind)
     is_none = (labels == NEITHER) & (NEITHER not in {*classes, *kind.empty})
     detail = images["without_label"].where(labels == "", "")
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
@@ -92,6 +106,30 @@ def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
         for path, sha256, label in images[["path", "pixels_sha256", "label"]].to_numpy().tolist()
     ]
     return pd.Series(right, images.index, "str")
+
+
+def _filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
+    """Return cells in which a label that is not known is as in all copies that know it.
+
+    Copies have the same `pixels`. A cell in which nothing is known becomes "".
+    """
+    cells = cells.copy()
+    states = cells.map(kind.states_in)
+    is_open = np.array([-1 in each.values() for each in states], bool)
+    for same in pixels[is_open & pixels.duplicated(keep=False)].unique():
+        copies = states[(pixels == same) & (cells != "")]
+        for image, own in copies.items():
+            found = {label: {each.get(label, 0) for each in copies} - {-1} for label in own}
+            agreed = {label: min(each) for label, each in found.items() if len(each) == 1}
+            cells[image] = kind.written(own | agreed)
+    names = kind.names_in(cells[~cells.isin(["", UNKNOWN])])
+    nothing = [
+        image
+        for image in cells.index[is_open]
+        if names <= {name for name, state in kind.states_in(cells[image]).items() if state < 0}
+    ]
+    cells[nothing] = ""
+    return cells
 
 
 def _rows_of(images: pd.DataFrame, corrections: list[Correction]) -> dict[str, list[Correction]]:
@@ -216,3 +254,45 @@ def _describe_cells(
             "each photo has exactly one label: unless one can show several, or none, set "
             "clean.several_labels: false"
         )
+
+
+def describe_not_known(cells: pd.Series, not_asked: Collection[str]) -> Iterator[str]:
+    """Yield lines about labels that are not known of some images, or that no image shows."""
+    cells = cells[~cells.isin(["", UNKNOWN])]
+    names = sorted(SEVERAL_LABELS.names_said(cells).union(not_asked))
+    states = SEVERAL_LABELS.encode(cells, names)
+    shown, lacking, open_ = ((states == state).sum(axis=0).tolist() for state in (1, 0, -1))
+    counts = {name: each for name, *each in zip(names, shown, lacking, open_) if each[-1]}
+    found = [
+        f"{printable(name)} of {of_open:,} (shown: {of_shown:,}, not shown: {of_lacking:,})"
+        for name, (of_shown, of_lacking, of_open) in counts.items()
+    ]
+    if found:
+        yield f"not known of {len(cells):,} photos: {name_some(found, 20)}"
+    for name, (of_shown, of_lacking, _) in counts.items():
+        if not of_shown:
+            yield f"{printable(name)} is left out until a photo shows it: `{name}` in its cell"
+        elif not of_lacking:
+            yield (
+                f"{printable(name)}: no photo is known to lack it, so it will always be named: "
+                "answer for some photos"
+            )
+
+
+def describe_overruled(
+    images: pd.DataFrame, corrections: list[Correction], not_asked: Collection[str]
+) -> Iterator[str]:
+    """Yield a line for each label that metadata.csv gives, and that no row of labels.csv names.
+
+    It may be newer than these rows. Fewer than FEW of its images are rather corrected.
+    """
+    rows_of = _rows_of(images, corrections)
+    cells = images["label"][images["pixels_sha256"].isin(rows_of)]
+    said = SEVERAL_LABELS.names_said(correction.label for correction in corrections)
+    for name, number in sorted(SEVERAL_LABELS.count(cells).items()):
+        if number >= FEW and name not in {*said, *not_asked, NEITHER, UNKNOWN, ""}:
+            yield (
+                f"{LABELS_CSV}: none of its rows has {printable(name)}, which metadata.csv gives "
+                f"{number:,} of their photos: the rows count. If it is a new label, add it to "
+                "clean.not_asked, or to these rows"
+            )

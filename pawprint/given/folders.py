@@ -25,9 +25,7 @@ from pawprint.base.labels import (
     UNKNOWN,
     UNLABELLED,
     LabelKind,
-    cell_of,
     is_reserved,
-    problem_of_names,
 )
 from pawprint.given.metadata_csv import Rows
 from pawprint.given.names import (
@@ -141,15 +139,14 @@ def _layout_of_cells(
     A cell is not the label of an image if `labels` is a mapping that lacks one of its labels.
     """
     given = {name: rows[name] for name in names if name in rows}
-    cells = {
-        name: SEVERAL_LABELS.labels_in(row.label)
-        for name, row in given.items()
-        if not is_set_apart((row.label,))
-    }
+    cells = {name: row.label for name, row in given.items() if not is_set_apart((row.label,))}
     if isinstance(labels, str):
-        labels = {label: [label] for cell in cells.values() for label in cell}
+        labels = {label: [label] for label in sorted(SEVERAL_LABELS.names_said(cells.values()))}
     joined = (each for each in labels if {*re.split(r"\s*[,;]\s*", each)} <= {*labels} - {each})
-    problem = problem_of_names(labels) or (NEITHER in labels and f"expected {NEITHER} alone")
+    problems = map(SEVERAL_LABELS.problem_of_cell, cells.values())
+    problem = SEVERAL_LABELS.problem_of_names(labels) or next(filter(None, problems), "")
+    if NEITHER in labels:
+        problem = f"expected {NEITHER} alone"
     if other := next(joined, ""):
         problem = f"expected labels joined by {SEPARATOR}. Received: {other!r}"
     if problem:
@@ -157,10 +154,13 @@ def _layout_of_cells(
     label_of = {name.lower(): label for label in labels for name in labels[label]}
     places = dict.fromkeys(names, Place("", ""))
     for name, row in given.items():
-        known = [label_of.get(label.lower(), "") for label in cells.get(name, [""])]
-        label = "" if "" in known else cell_of(known)
+        states = SEVERAL_LABELS.states_in(cells.get(name, ""))
+        known = {label_of.get(label.lower(), ""): state for label, state in states.items()}
+        label = "" if "" in known else SEVERAL_LABELS.written(known, known)
         places[name] = Place(UNKNOWN if row.label.lower() == UNKNOWN else label, row.split)
-    return Layout(sorted(labels), places, rows, SEVERAL_LABELS)
+    # A label that no image shows cannot be learned yet.
+    shown = SEVERAL_LABELS.names_in(place.label for place in places.values())
+    return Layout(sorted({*labels} & shown), places, rows, SEVERAL_LABELS)
 
 
 def _labels_of_rows(rows: Rows, archive: str) -> set[str]:

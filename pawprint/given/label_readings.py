@@ -18,6 +18,7 @@ import pandas as pd
 from pawprint.base.errors import InputError, counted, name_some
 from pawprint.base.labels import (
     NEITHER,
+    NOT_KNOWN,
     ONE_CLASS,
     SEVERAL_LABELS,
     UNLABELLED,
@@ -27,7 +28,7 @@ from pawprint.base.labels import (
 from pawprint.given.folders import AUTO, READINGS, find_layout
 from pawprint.given.label_tables import FILES, FOLDERS, PHOTO, PLACE, TOGETHER, Table, plain
 
-Labels = frozenset[str]  # none of them: the photo shows none
+Labels = frozenset[str]  # none of them: the photo shows none; with NOT_KNOWN, not known
 Options = dict[str, list[str]]
 # Beginnings of columns that tell where photos were taken, or which ones belong together, and not
 # what they show, in lower case and without spaces or underscores.
@@ -39,7 +40,8 @@ ZEROS, ONES = {"0", "0.0", "False", "FALSE"}, {"1", "1.0", "True", "TRUE"}
 NOT_ASKED = {"", "-1", "-1.0"}  # whether the photo shows the label
 ZERO = "0"
 OF_ZEROS = (NEITHER, UNLABELLED)  # what a row of zeros can mean
-OF_BLANKS = (ZERO, UNLABELLED)  # what a row with NOT_ASKED can mean
+OPEN = "not-known"
+OF_BLANKS = (OPEN, ZERO, UNLABELLED)  # what NOT_ASKED can mean
 FEW = 3  # so many columns of 0 and 1 have the labels, and no other column
 SEPARATORS = ",;|"  # of labels in a cell, as spaces are
 OF_FOLDERS = Table([], FOLDERS, [], pd.DataFrame())  # of readings of folders
@@ -50,7 +52,8 @@ class Asked(NamedTuple):
     """What a person asks for: tables, columns, and what is decided about their cells.
 
     `separator` is between the labels in a cell, or "" if there is none. `zeros` tells what a row of
-    zeros means, and `blanks` what blank cells and -1 do. `skips` means that rows which name no
+    zeros means, and `blanks` what blank cells and -1 do: the label is not known of the photo, the
+    photo does not show it, or the photo has no label yet. `skips` means that rows which name no
     photo or several labels are left out with a line.
     """
 
@@ -86,12 +89,14 @@ class Reading:
     @cached_property
     def names(self) -> set[str]:
         """All labels."""
-        return {label for labels in {*self.labelled.values()} for label in labels}
+        parts = {part for labels in {*self.labelled.values()} for part in labels}
+        return {*map(self.kind.name_in, parts)}
 
     @cached_property
     def kind(self) -> LabelKind:
-        """The kind of labels: classes if each photo has exactly one."""
+        """The kind of labels: classes if each photo has exactly one, which is known."""
         is_one = all(len(labels) == 1 for labels in self.labelled.values())
+        is_one &= self.options.get("--blanks") != [OPEN]
         return ONE_CLASS if is_one else SEVERAL_LABELS
 
     @property
@@ -164,7 +169,10 @@ def read_labels(table: Table, asked: Asked, where: str) -> list[Reading]:
 
 def _has_or_lacks(reading: Reading, label: str) -> Reading:
     names = {True: frozenset([label]), False: frozenset([f"not_{label}"])}
-    of_two = {name: names[label in each] for name, each in reading.labelled.items()}
+    of_two = {
+        name: names[label in each] if f"{label}{NOT_KNOWN}" not in each else None
+        for name, each in reading.labelled.items()
+    }
     return replace(reading, photos={**reading.photos, **of_two})
 
 
@@ -207,13 +215,25 @@ def _repeats(values: Sequence[str]) -> bool:
 def _of_flags(table: Table, names: list[str], options: Options) -> Iterator[Reading]:
     """Yield the readings of columns of 0 and 1, for each meaning of blanks and of zeros in all.
 
-    A 0 in a single column is a class.
+    A 0 in a single column is a class, and a blank cell there an unlabelled photo.
     """
-    cells = table.rows[names]
-    odd = cells.isin(NOT_ASKED).any(axis=1)
-    rows = [frozenset(compress(names, row)) for row in cells.isin(ONES).to_numpy()]
-    for blanks in OF_BLANKS if odd.any() else ("",):
-        of_rows = [None if blanks == UNLABELLED and o else row for row, o in zip(rows, odd)]
+    every = table.rows[names]
+    odd = every.isin(NOT_ASKED).any(axis=1)
+    meanings = [each for each in OF_BLANKS if each != OPEN or len(names) > 1]
+    for blanks in meanings if odd.any() else ("",):
+        # A column of 1 and blanks has no photo that is known to lack the label.
+        has_both = every.isin(ZEROS).any() | ~every.isin(NOT_ASKED).any()
+        cells = every.loc[:, has_both | (blanks != OPEN)]
+        names = [*cells]
+        shown = [frozenset(compress(names, row)) for row in cells.isin(ONES).to_numpy()]
+        marked = [f"{name}{NOT_KNOWN}" for name in names]
+        open_ = [frozenset(compress(marked, row)) for row in cells.isin(NOT_ASKED).to_numpy()]
+        most = {OPEN: len(names) - 1, UNLABELLED: 0}.get(blanks, len(names))
+        added = open_ if blanks == OPEN else [frozenset()] * len(open_)
+        of_rows = [
+            one | more if len(each) <= most else None
+            for one, more, each in zip(shown, added, open_)
+        ]
         empty = pd.Series([row == frozenset() for row in of_rows], cells.index, bool)
         empty &= len(names) > 1
         reasons = {"with blank cells or -1": odd, "in which all labels are 0": empty}

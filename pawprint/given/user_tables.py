@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import InputError, counted, name_some, one_of, printable
 from pawprint.base.files import read_bytes
-from pawprint.base.labels import NEITHER, ONE_CLASS, SEPARATOR, LabelKind, cell_of, problem_of_names
+from pawprint.base.labels import NEITHER, ONE_CLASS, SEPARATOR, UNKNOWN, LabelKind, cell_of
 from pawprint.base.paths import LABELS_CSV, SPLITS_CSV
 
 if TYPE_CHECKING:
@@ -270,17 +270,18 @@ def read_corrections(
     for line, row in read_csv_rows(path, LABEL_COLUMNS):
         found = (member_of[each] for each in spellings(row["path"]) if each in member_of)
         name = next(found, row["path"])
-        names = kind.labels_in(normalize("NFC", row["label"]))
-        label = cell_of(names)
+        parts = kind.parts_of(normalize("NFC", row["label"]))
+        label = cell_of(parts)
+        names = kind.states_in(label)
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels, row.get(HOW) == OF_PAGE, line)
-        problem = _problem_of_optional_cells(row)
+        problem = _problem_of_optional_cells(row) or kind.problem_of_cell(label)
         if members is not None and not pixels and name not in member_of:
             missing.append((line, name))
-        elif label != NEITHER and choices is None and (wrong := problem_of_names(names)):
+        elif label != NEITHER and choices is None and (wrong := kind.problem_of_names(names)):
             problem = f"{wrong}. Correct it."
         elif choices and any(n not in choices or n == NEITHER != label for n in names):
-            several = f", or several joined by {SEPARATOR} (add a new one in metadata.csv)"
+            several = f", or several joined by {SEPARATOR} (add a new one to clean.not_asked)"
             if kind.exclusive:
                 is_cell = SEPARATOR in label
                 several = " (for several labels, see clean.several_labels)" if is_cell else ""
@@ -323,13 +324,24 @@ def reviewed_images(path: Path) -> set[str]:
     return reviewed
 
 
+def choices_of(
+    cells: Iterable[str], classes: Collection[str], not_asked: Collection[str], kind: LabelKind
+) -> list[str] | None:
+    """Return the labels that labels.csv can give, if the source has `classes`.
+
+    These include `not_asked`, and labels that the `cells` of the source only name.
+    """
+    names = kind.names_said(cells).union(classes, not_asked) - {"", UNKNOWN}
+    return sorted(names) if classes else None
+
+
 def classes_given(corrections: Iterable[Correction], kind: LabelKind = ONE_CLASS) -> list[str]:
     """Return the sorted labels in labels.csv, which are the classes if folders do not define any.
 
     Raises InputError if a label cannot be a class.
     """
     labels = kind.names_in(correction.label for correction in corrections) - {NEITHER}
-    if problem := problem_of_names(labels):
+    if problem := kind.problem_of_names(labels):
         raise InputError(f"{LABELS_CSV}: {problem}. Correct the labels.")
     return sorted(labels)
 

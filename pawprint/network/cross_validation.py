@@ -54,7 +54,7 @@ BLOCK = 4096  # number of images predicted at once
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, and class indices and groups `(images,)`.
 
-    If images can show several labels, `actual` is bool `(images, labels)` instead of class indices.
+    If images can show several labels, `actual` is `(images, labels)`, as from `LabelKind.encode`.
     The keys of `features` indicate whether the statistics of blocks are included. Cross-validation
     chooses between the two. Random choices depend on `pixels_sha256`, text `(images,)`, and not on
     the order of the images.
@@ -90,7 +90,8 @@ class Examples(NamedTuple):
     def predictable(self, training: np.ndarray, images: np.ndarray) -> np.ndarray:
         """Return the places in `images` that a fit to the images `training` can predict."""
         shown = self.kind.indicators(self.actual[training], self.classes)
-        is_fitted = np.logical_and(shown.any(axis=0), ~shown.all(axis=0))
+        lacked = self.kind.known(self.actual[training], self.classes) & ~shown
+        is_fitted = np.logical_and(shown.any(axis=0), lacked.any(axis=0))
         is_known = is_fitted[self.actual[images]] if self.kind.exclusive else is_fitted.any()
         return np.flatnonzero(np.broadcast_to(is_known, len(images)))
 

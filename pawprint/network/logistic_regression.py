@@ -94,10 +94,10 @@ def fit_regressions(
     """Yield a fit for each C, the inverse of the penalty. Each fit starts from the previous one.
 
     `rows` are float32 `(rows, columns)` with a length of about 1, and `targets` are their class
-    indices, from at least two classes, or bool `(rows, labels)`, of which at least one label is
-    neither in all rows nor in none. The loss is the sum over all rows, multiplied by `weights`.
-    These fits are for comparing values of C: their probabilities differ from the optimum by about
-    1e-4, and between processors.
+    indices, from at least two classes, or `(rows, labels)` as from `LabelKind.encode`, of which
+    some rows have at least one label, and others are known not to. The loss is the sum over all
+    rows, multiplied by `weights`, of what is known. These fits are for comparing values of C: their
+    probabilities differ from the optimum by about 1e-4, and between processors.
     """
     problem = _Problem.of(rows, targets, weights)
     model = problem.start()
@@ -264,12 +264,15 @@ class _Loss(NamedTuple):
     """The weighted sum of log losses; `is_class` is bool `(rows, classes)`.
 
     `classes` are the sorted class indices. `is_unit` has the columns of `is_class` with a unit.
+    `weights` are `(rows, 1)`, or `(rows, units)` for labels, of which 0 for those that are not
+    known. `constant` has the intercepts of labels without a unit, `(labels,)`.
     """
 
     is_class: np.ndarray
     is_unit: np.ndarray
     weights: np.ndarray
     classes: np.ndarray
+    constant: np.ndarray = np.empty(0)
 
     def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss, and the float64 probabilities of the classes that have a unit."""
@@ -301,7 +304,7 @@ class _LabelLoss(_Loss):
     """The weighted sum of the log losses of all labels, which do not exclude each other.
 
     `is_class` is bool `(rows, labels)`. `classes` are the labels that some of the rows have, and
-    others do not: only these have units.
+    others are known not to have: only these have units.
     """
 
     def __call__(self, logits: np.ndarray) -> tuple[float, np.ndarray]:
@@ -323,14 +326,8 @@ class _LabelLoss(_Loss):
         return intercepts
 
     def regression(self, weights: np.ndarray, intercepts: np.ndarray) -> Regression:
-        """Return the model of all labels.
-
-        The optimal intercept of a label that no row has, or every row, is infinite. It is replaced
-        by one that counts another half of a row with the label, and another half without it.
-        """
-        images = float(self.weights.sum())
-        of_all = np.where(self.is_class[0], 1, -1) * np.log(2 * images + 1)
-        of_all = of_all.astype(intercepts.dtype)
+        """Return the model of all labels."""
+        of_all = self.constant.astype(intercepts.dtype)
         of_all[self.classes] = intercepts
         columns = np.zeros((len(weights), len(of_all)), weights.dtype)
         columns[:, self.classes] = weights
@@ -351,8 +348,14 @@ class _Problem(NamedTuple):
             is_unit = is_class if len(classes) > 2 else is_class[:, -1:]
             loss = _Loss(is_class, is_unit, weights[:, None], classes)
         else:
-            classes = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
-            loss = _LabelLoss(targets, targets[:, classes], weights[:, None], classes)
+            is_class, is_known = targets == 1, targets >= 0
+            classes = np.flatnonzero(is_class.any(axis=0) & (targets == 0).any(axis=0))
+            # The optimal intercept of a label that no row has, or every row, is infinite. It is
+            # replaced by one that counts another half of a row with the label, and half without.
+            images = weights @ is_known
+            constant = np.where(is_class.any(axis=0), 1, -1) * np.log(2 * images + 1)
+            weights = weights[:, None] * is_known[:, classes]
+            loss = _LabelLoss(is_class, is_class[:, classes], weights, classes, constant)
         space = _RowSpace if MIN_ROWS <= len(rows) < rows.shape[1] else _ColumnSpace
         return cls(loss, space(rows))
 

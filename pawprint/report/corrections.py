@@ -8,7 +8,6 @@ from unicodedata import normalize
 
 import pandas as pd
 
-from pawprint.base.labels import cell_of
 from pawprint.given.user_tables import LABEL_COLUMNS, PIXELS, parse_csv
 from pawprint.scores.results import Results
 
@@ -62,16 +61,5 @@ def _corrections(run: Results) -> Iterator[dict[str, str]]:
     for path, rows in review[is_probable].groupby("path", sort=False):
         if corrected.isdisjoint(rows["contradicts"]):
             corrected.add(str(path))
-            label = rows["likely"].iloc[0]
-            if not run.exclusive:
-                label = _changed(run.label_kind.labels_in(label_of[path]), rows["likely"])
+            label = rows["likely" if run.exclusive else "cell"].iloc[0]
             yield {"path": str(path), "label": label, PIXELS: rows["pixels_sha256"].iloc[0]}
-
-
-def _changed(shown: Iterable[str], changes: Iterable[str]) -> str:
-    """Return a cell of the labels shown, after changes such as "add sea" and "remove trees"."""
-    labels = {*shown}
-    for change in changes:
-        verb, _, label = change.partition(" ")
-        labels = labels | {label} if verb == "add" else labels - {label}
-    return cell_of(labels)

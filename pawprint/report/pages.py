@@ -14,7 +14,7 @@ from PIL import Image
 
 from pawprint.base.columns import SPLITS
 from pawprint.base.errors import name_some, printable
-from pawprint.base.labels import UNKNOWN
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, UNKNOWN
 from pawprint.data.splitting import FEW
 from pawprint.report import templates
 from pawprint.scores.intervals import CONFIDENCE
@@ -133,7 +133,11 @@ def headline(scores: pd.DataFrame, actual: pd.Series) -> Headline:
     of_all = "exact" if (scores["score"] == "exact").any() else "accuracy"
     name = of_all if of_all == "exact" else headline_of(scores)
     score = score_of(scores, "test", name)
-    fractions = actual.value_counts(normalize=True)
+    kind = SEVERAL_LABELS if name == "exact" else ONE_CLASS
+    # What is not known is not named, and contradicts nothing.
+    shown = actual.map(lambda cell: kind.written(dict.fromkeys(kind.labels_in(cell), 1)))
+    named = str(shown.value_counts().idxmax())
+    agrees = [not kind.contradict(cell, named) for cell in actual]
     is_mean = name == "mean_recall"
     return Headline(
         name,
@@ -142,8 +146,8 @@ def headline(scores: pd.DataFrame, actual: pd.Series) -> Headline:
         score["high"],
         round(score_of(scores, "test", of_all)["value"] * len(actual)),
         len(actual),
-        str(fractions.idxmax()),
-        1 / len(recalls_of(scores)) if is_mean else fractions.max(),
+        named,
+        1 / len(recalls_of(scores)) if is_mean else sum(agrees) / len(agrees),
     )
 
 
@@ -155,6 +159,9 @@ def warn(scores: pd.DataFrame, top: Headline) -> list[str]:
         verb = "found" if top.score == "exact" else "recognised"
         sentences.append(f"Never {verb}: {name_some(never)}")
     return sentences
+
+
+OF_LABELS = ["exact_of_complete", "found", "named_right"]
 
 
 def describe_run(scores: pd.DataFrame, actual: pd.Series) -> str:
@@ -171,6 +178,11 @@ def describe_run(scores: pd.DataFrame, actual: pd.Series) -> str:
     if top.score == "exact":
         text = f"{right} of {top.photos:,} test photos with every label right {interval}; always "
         sentences = [f"{text}naming {printable(top.named)}: {top.baseline:.1%}"]
+        if open_ := sum(-1 in SEVERAL_LABELS.states_in(cell).values() for cell in actual):
+            sentences.append(
+                f"Only labels that are known count: {open_:,} of these photos lack some, and have "
+                "fewer chances to be wrong"
+            )
     else:
         counts = actual.value_counts()
         is_one = (counts == counts.max()).sum() == 1
@@ -181,7 +193,7 @@ def describe_run(scores: pd.DataFrame, actual: pd.Series) -> str:
             text += f"; {top.value:.1%} on average over the classes"
             of_one += f", and {top.baseline:.1%} on average"
         sentences = [text, of_one]
-    for _, row in scores.query("split == 'test' and score in ['found', 'named_right']").iterrows():
+    for _, row in scores.query("split == 'test' and score in @OF_LABELS").iterrows():
         sentences.append(f"{CATALOGUE[row['score']].title.capitalize()}: {fraction(row)}")
     return f"{'. '.join([*sentences, *warn(scores, top)])}."
 

@@ -118,12 +118,15 @@ def calibrate(
     thresholds = dict(params.threshold or {})
     is_left = np.ones(len(actual), bool)
     is_of = kind.indicators(actual, len(labels))
+    is_known = kind.known(actual, len(labels))
     is_named = kind.indicators(kind.predict(probabilities), len(labels))
     for label, recall in (params.recall or {}).items():
         index = labels.index(label)
         probability = np.where(is_left, probabilities[:, index], 0)
         is_found = is_left & is_named[:, index]
-        thresholds[label] = choose_threshold(is_of[:, index], is_found, probability, recall)
+        rows = is_known[:, index]
+        of_images = is_of[rows, index], is_found[rows], probability[rows]
+        thresholds[label] = choose_threshold(*of_images, recall)
         if kind.exclusive:
             is_left &= probability < thresholds[label]
     return temperature, thresholds
@@ -142,11 +145,13 @@ def significant_temperature(actual: np.ndarray, logits: np.ndarray, groups: np.n
     """
     weight = independent_images(groups) / len(groups)
     if not kind_of(actual).exclusive:
+        is_known = actual >= 0
         slopes = logits * (actual - SEVERAL_LABELS.to_probabilities(logits))
-        slopes -= slopes.mean()
+        slopes -= slopes[is_known].mean()
+        slopes *= is_known
         together = np.sum(slopes.sum(axis=1) ** 2)
         weight *= min(1.0, np.sum(slopes**2) / together) if together else 1.0
-        actual, logits = actual.ravel().astype(int), logits.reshape(-1, 1)
+        actual, logits = actual[is_known].astype(int), logits[is_known][:, None]
     temperature = fit_temperature(actual, logits, weight)
     before = ONE_CLASS.losses(actual, ONE_CLASS.to_probabilities(logits)).sum()
     after = ONE_CLASS.losses(actual, ONE_CLASS.to_probabilities(logits, temperature)).sum()
@@ -304,15 +309,17 @@ def describe_rules(
     recalls = params.recall or {}
     for label, threshold in metadata.thresholds.items():
         index = metadata.labels.index(label)
-        is_class, is_found = predictions.is_of[:, index], predictions.is_named[:, index]
-        was_found = before.is_named[:, index]
+        is_known = predictions.is_known[:, index]
+        of_label = (predictions.is_of, predictions.is_named, before.is_named)
+        is_class, is_found, was_found = (array[is_known, index] for array in of_label)
         yield (
             f"{label} from {threshold:.4g}: {is_found[is_class].sum()} of {is_class.sum()} found "
             f"(was {was_found[is_class].sum()}), {is_found[~is_class].sum()} false alarms "
             f"(was {was_found[~is_class].sum()}) of validation"
         )
         if label in recalls and is_class.any():
-            low, _ = fraction_interval(*independent_counts(is_found[is_class], groups[is_class]))
+            counts = independent_counts(is_found[is_class], groups[is_known][is_class])
+            low, _ = fraction_interval(*counts)
             found = f"at least {low:.0%} will be found ({CONFIDENCE:.0%} confidence)"
             yield f"of other photos of {label}, {found}"
             yield describe_recall(label, recalls[label], is_found[is_class].mean())

@@ -28,7 +28,7 @@ from pawprint.base.labels import (
 from pawprint.base.tables import parse_table
 from pawprint.base.yaml_file import parse_mapping, value_at
 from pawprint.scores.intervals import CONFIDENCE
-from pawprint.scores.label_rows import join_labels
+from pawprint.scores.label_rows import join_labels, split_labels
 from pawprint.scores.prediction_table import parse_judged, with_image
 from pawprint.scores.series import with_groups
 from pawprint.scores.verdict import (
@@ -445,6 +445,8 @@ def read_run(read: Reader, name: str) -> Run:
         # Cross-validation describes a fitted head (epoch 0), and no model trained in epochs.
         if not is_tuned and not head["epoch"].any():
             judged = read(paths.CROSS_VALIDATION_CSV, parse_judged)[list(PREDICTED_CLASSES)]
+            if not run.label_kind.exclusive:
+                judged = join_labels(split_labels(judged))
             keys = ("threshold", "recall")
             has_thresholds = any(value_at(params, "calibrate", key) for key in keys)
             tables[TRAINING] = judged.assign(predicted="") if has_thresholds else judged

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.columns import JUDGED_LABELS, PROBABILITY, predicted_labels
+from pawprint.base.folds import hash_keys
 from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind
 
 # A label is listed if its probability is below the first number and another label's probability is
@@ -19,6 +20,8 @@ MIN_OF_MISSING = 0.7
 # The least factor between the odds of a label and those of its share of the images. A rare label
 # mostly has a low probability.
 MIN_OF_ODDS = 3
+ASK = "ask "  # begins `likely` in a row about a label that is not known
+ASKED = 100  # largest number of these rows
 
 
 def judge(
@@ -61,6 +64,7 @@ def list_suspects(
     judged: pd.DataFrame,
     reviewed: Collection[str] = (),
     contradictions: Collection[tuple[str, str]] = (),
+    not_asked: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return the LABELS_TO_REVIEW table: contradictions first, then the least probable labels.
 
@@ -71,10 +75,12 @@ def list_suspects(
     them by `pixels_sha256`, or by path in composed Unicode.
 
     If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea",
-    and `probability` is that of what the cell `label` says about sea. Of the images without a
-    contradiction, those whose first row adds and those whose first row removes take turns. The
-    rows of an image stand together, because all of them change its one cell. An image in `judged`
-    may have a `group`.
+    and `probability` is that of what the cell `label` says about sea. If it is not known, `likely`
+    is "ask sea", and `probability` is about sea; images in `reviewed` have such rows, too. Of the
+    images without a contradiction, those with each kind of first row take turns. The rows of an
+    image stand together, because all of them change its one cell: `cell` is what to write into
+    labels.csv if the model is right about the labels in them, given `clean.not_asked`. An image in
+    `judged` may have a `group`.
     """
     others = dict(contradictions)
     judged = judged.assign(contradicts=[others.get(path, "") for path in judged["path"]])
@@ -84,9 +90,11 @@ def list_suspects(
         is_unlikely = judged["probability"] < MAX_OF_LABEL
         is_unlikely &= judged["likely_probability"] > MIN_OF_OTHER
         suspects = judged[is_unlikely | (judged["contradicts"] != "")]
+        suspects = suspects.assign(urgency=suspects["probability"], is_asked=False)
     is_reviewed = suspects["pixels_sha256"].isin(reviewed)
     is_reviewed |= suspects["path"].str.normalize("NFC").isin(reviewed)
-    suspects = suspects[~is_reviewed].sort_values("probability", kind="stable")
+    suspects = suspects[~is_reviewed | suspects["is_asked"]]
+    suspects = suspects.sort_values("urgency", kind="stable")
     pairs = [
         "\n".join(sorted(pair)) if pair[1] else ""
         for pair in zip(suspects["path"], suspects["contradicts"])
@@ -95,22 +103,37 @@ def list_suspects(
     suspects = suspects.iloc[np.lexsort((order, suspects["contradicts"] == ""))]
     if not labels:
         return suspects
-    kind = suspects["likely"].str.startswith("add ")
+    kind = suspects["likely"].str.split(" ").str[0]
     is_first = ~suspects["path"].duplicated() & (suspects["contradicts"] == "")
     turn = is_first.groupby(kind).cumsum().where(is_first)
     turn = turn.groupby(suspects["path"]).transform("first").fillna(0)
     place = pd.factorize(suspects["path"])[0]
-    return suspects.iloc[np.lexsort((place, turn))]
+    suspects = suspects.iloc[np.lexsort((place, turn))]
+    return suspects.assign(cell=_suggested(suspects, not_asked))
+
+
+def describe_listed(suspects: pd.DataFrame) -> str:
+    """Return the numbers of labels to review and to ask in a result of `list_suspects`."""
+    asked = suspects["is_asked"].sum()
+    text = f"labels to review: {len(suspects) - asked:,}"
+    return f"{text}, and to ask next: {asked:,}" if asked else text
+
+
+def to_correct(review: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of labels to review without those about labels to ask."""
+    return review[~(review["likely"].str.startswith(ASK) & ("cell" in review))]
 
 
 def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """Return a row for each unlikely label in a JUDGED_LABELS table with `contradicts`.
 
-    Of near-duplicates, the labels that differ have rows, too.
+    Of near-duplicates, the labels that differ have rows, too, and so have the labels to ask. The
+    columns `urgency`, of which the lowest comes first, and `is_asked` are added.
     """
-    has = SEVERAL_LABELS.encode(judged["label"], labels)
+    shown = SEVERAL_LABELS.encode(judged["label"], labels)
+    has, is_known = shown == 1, shown >= 0
     probabilities = judged[[PROBABILITY + label for label in labels]].to_numpy()
-    share = has.mean(axis=0)
+    share = has.sum(axis=0) / np.maximum(is_known.sum(axis=0), 1)
     odds = np.stack([probabilities * (1 - share), (1 - probabilities) * share])
     of_missing, of_surplus = odds > MIN_OF_ODDS * odds[::-1]
     is_listed = np.where(
@@ -120,15 +143,65 @@ def _unlikely_labels(judged: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     )
     # A fold without the only training image or group of a label has not learned it.
     groups = judged["group" if "group" in judged else "path"].to_numpy()
-    trained = (judged["split"] == "train").to_numpy()[:, None] & has
-    alone = [len(np.unique(groups[column])) == 1 for column in trained.T]
-    is_listed &= ~(trained & alone)
+    for state in (0, 1):
+        trained = (judged["split"] == "train").to_numpy()[:, None] & (shown == state)
+        alone = [len(np.unique(groups[column])) == 1 for column in trained.T]
+        is_listed &= ~(trained & alone)
     other = pd.Index(judged["path"]).get_indexer(judged["contradicts"])
-    is_listed |= (other >= 0)[:, None] & (has != has[other])
+    is_listed |= (other >= 0)[:, None] & (has != has[other]) & is_known[other]
+    is_listed &= is_known
+    order = _order_of_asking(judged, probabilities)
+    is_listed |= _asked_next(~is_known, order, (judged["split"] == "train").to_numpy())
     image, label = np.nonzero(is_listed)
-    is_surplus = has[image, label]
-    names = np.array(labels)[label]
+    verb = np.where(has, "remove ", np.where(is_known, "add ", ASK))[image, label]
+    probability = np.where(has | ~is_known, probabilities, 1 - probabilities)
     return judged.iloc[image].assign(
-        likely=np.char.add(np.where(is_surplus, "remove ", "add "), names),
-        probability=np.where(has, probabilities, 1 - probabilities)[image, label],
+        likely=np.char.add(verb, np.array(labels)[label]),
+        probability=probability[image, label],
+        urgency=np.where(is_known, probability, order)[image, label],
+        is_asked=~is_known[image, label],
     )
+
+
+def _order_of_asking(judged: pd.DataFrame, probabilities: np.ndarray) -> np.ndarray:
+    """Return which labels to ask first, the lowest number first, in [0, 0.5] `(images, labels)`.
+
+    For training images, it is the most doubtful ones. For other images, a hash decides: scores on
+    doubtful images would be too low.
+    """
+    by_hash = hash_keys(judged["pixels_sha256"], "ask")[:, None] / 2.0**65
+    is_training = (judged["split"] == "train").to_numpy()[:, None]
+    return np.where(is_training, np.abs(probabilities - 0.5), by_hash)
+
+
+def _asked_next(is_open: np.ndarray, order: np.ndarray, is_training: np.ndarray) -> np.ndarray:
+    """Return which labels that are not known to ask, bool `(images, labels)`, ASKED at most.
+
+    Training images and others have a share of them like their share of what `is_open`.
+    """
+    is_asked = np.zeros_like(is_open)
+    for part in (is_open & is_training[:, None], is_open & ~is_training[:, None]):
+        most = ASKED * part.sum() // max(is_open.sum(), ASKED)
+        image, label = np.nonzero(part)
+        first = np.argsort(order[part], kind="stable")[:most]
+        is_asked[image[first], label[first]] = True
+    return is_asked
+
+
+def _suggested(suspects: pd.DataFrame, not_asked: Collection[str]) -> list[str]:
+    """Return for each row the cell with what the model finds probable.
+
+    This is about the labels in all rows of its image, but of those to ask only its own.
+    """
+    names = [likely.partition(" ")[2] for likely in suspects["likely"]]
+    is_shown = (suspects["probability"] >= 0.5) != suspects["likely"].str.startswith("add ")
+    rows = [*zip(suspects["path"], suspects["label"], names, is_shown.astype(int))]
+    found: dict[str, dict[str, int]] = {}
+    for (path, _, name, state), is_asked in zip(rows, suspects["is_asked"]):
+        found.setdefault(path, {}).update({} if is_asked else {name: state})
+    return [
+        SEVERAL_LABELS.written(
+            SEVERAL_LABELS.states_in(cell) | found[path] | {name: state}, not_asked
+        )
+        for path, cell, name, state in rows
+    ]

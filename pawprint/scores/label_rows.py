@@ -6,27 +6,33 @@ A label that an image lacks is called "not " and its name. `dvc plots` counts th
 import numpy as np
 import pandas as pd
 
-from pawprint.base.labels import NEITHER, SEPARATOR, SEVERAL_LABELS, cell_of
-
-NOT = "not "
+from pawprint.base.labels import NEITHER, NOT, NOT_KNOWN, SEPARATOR, SEVERAL_LABELS, cell_of
 
 
 def split_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each label that an image in a PROBABILITIES table has or is given.
 
     The column `label` is added. `actual` and `predicted` are the label, or NOT and the label. An
-    image with no label at all has one row, of NEITHER.
+    image with no label at all has one row, of NEITHER. If a label is not known, all three columns
+    are the label with NOT_KNOWN.
     """
     cells = zip(predictions["actual"], predictions["predicted"])
-    labels_in = SEVERAL_LABELS.labels_in
-    labels = [sorted({*labels_in(a), *labels_in(b)} or {NEITHER}) for a, b in cells]
+    labels = [_rows_of(actual, predicted) for actual, predicted in cells]
     column = pd.Series(labels, predictions.index, dtype=object)  # even without rows
     rows = predictions.assign(label=column).explode("label", ignore_index=True)
     for name in ("actual", "predicted"):
         cells = zip(rows["label"], rows[name])
         has_label = np.array([label in cell.split(SEPARATOR) for label, cell in cells], bool)
+        has_label |= rows["label"].str.endswith(NOT_KNOWN)
         rows[name] = rows["label"].where(has_label, NOT + rows["label"])
     return rows
+
+
+def _rows_of(actual: str, predicted: str) -> list[str]:
+    states = SEVERAL_LABELS.states_in(actual)
+    labels = states.keys() | SEVERAL_LABELS.labels_in(predicted)
+    parts = (f"{label}{NOT_KNOWN * (states.get(label, 0) < 0)}" for label in labels)
+    return sorted(parts) or [NEITHER]
 
 
 def join_labels(rows: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import counted, printable
-from pawprint.base.labels import NEITHER
+from pawprint.base.labels import NOT
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import (
     CONFIDENCE,
@@ -24,7 +24,7 @@ from pawprint.scores.intervals import (
     largest_excess,
     linear_interval,
 )
-from pawprint.scores.label_rows import NOT, split_labels
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.results import Results
 from pawprint.scores.series import describe_series
 from pawprint.scores.slices import describe_sites, describe_slice
@@ -171,7 +171,7 @@ def weak_label(run: Results, where: str, expected: str, sentence: str) -> Limit 
     """
     every = run.held_out
     rows = split_labels(every)
-    rows = rows[(rows[where] == rows["label"]) & (rows["label"] != NEITHER)]
+    rows = rows[(rows[where] == rows["label"]) & rows["label"].isin(run.metadata["labels"])]
     rows = rows.assign(actual=rows["label"], wrong=rows[expected] != rows["label"])
     limit = _weakest(rows, sentence, len(every))
     if limit and where == "predicted":

@@ -1,9 +1,10 @@
 """Define the score catalogue, with confidence intervals, and the tables behind the plots.
 
 `actual` and `predicted` contain class indices, `(images,)`, which are positions in `labels`. If an
-image can show several labels, they are bool `(images, labels)` instead. `probabilities` are float
-`(images, labels)`, with columns in the order of the labels. An image is the unit of every interval,
-because its labels depend on each other.
+image can show several labels, they are `(images, labels)` instead, as from `LabelKind.encode`, and
+what is not known of an image counts in no score. `probabilities` are float `(images, labels)`, with
+columns in the order of the labels. An image is the unit of every interval, because its labels
+depend on each other.
 """
 
 from collections.abc import Callable
@@ -77,10 +78,20 @@ class Predictions:
         """Whether each label is predicted for each image, bool `(images, labels)`."""
         return self.kind.indicators(self.predicted, len(self.labels))
 
+    @cached_property
+    def is_known(self) -> np.ndarray:
+        """Whether it is known of each image if it has each label, bool `(images, labels)`."""
+        return self.kind.known(self.actual, len(self.labels))
+
     @property
     def is_right(self) -> np.ndarray:
-        """Whether each image's predicted class, or every label, is correct, bool `(images,)`."""
-        return (self.is_named == self.is_of).all(axis=1)
+        """Whether each image's predicted class, or every label that is known, is correct."""
+        return ((self.is_named == self.is_of) | ~self.is_known).all(axis=1)
+
+    def known_of(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return whether images have a label, and its probability, where that is known."""
+        is_known = self.is_known[:, index]
+        return self.is_of[is_known, index], self.probabilities[is_known, index]
 
     @property
     def confidence(self) -> np.ndarray:
@@ -111,6 +122,7 @@ class Predictions:
         if self.kind.exclusive:
             return [f"label: {self.labels[index]}" for index in self.actual]
         kinds = {"missed": self.is_of & ~self.is_named, "named": self.is_named & ~self.is_of}
+        kinds["named"] &= self.is_known
         cells = {verb: self.kind.decode(wrong, self.labels) for verb, wrong in kinds.items()}
         return [
             "\n".join(f"{verb} {cell}" for verb, cell in zip(cells, row) if cell != cell_of([]))
@@ -130,7 +142,7 @@ class Predictions:
         """
         if self.kind.exclusive:
             return [1] if len(self.labels) == 2 else self.present
-        return [index for index in self.present if not self.is_of[:, index].all()]
+        return [index for index in self.present if (self.actual[:, index] == 0).any()]
 
     @property
     def samples(self) -> Samples:
@@ -139,8 +151,9 @@ class Predictions:
         They are about the second of two classes, or with more classes the most probable one.
         """
         if not self.kind.exclusive:
-            groups = np.repeat(self.groups, len(self.labels))
-            return Samples(EACH_LABEL, self.probabilities.ravel(), self.is_of.ravel(), groups)
+            groups = np.broadcast_to(self.groups[:, None], self.is_of.shape)
+            arrays = (self.probabilities, self.is_of, groups)
+            return Samples(EACH_LABEL, *(array[self.is_known] for array in arrays))
         if len(self.labels) == 2:
             return Samples(self.labels[1], self.probabilities[:, 1], self.actual == 1, self.groups)
         is_true = self.actual == self.probabilities.argmax(axis=1)
@@ -200,7 +213,7 @@ def _alone(counted: tuple[float, int], predictions: Predictions) -> Cells:
 
 def _f1(predictions: Predictions, index: int) -> tuple[float, int]:
     is_actual = predictions.is_of[:, index]
-    is_predicted = predictions.is_named[:, index]
+    is_predicted = predictions.is_named[:, index] & predictions.is_known[:, index]
     both = (is_actual & is_predicted).sum()
     either = (is_actual | is_predicted).sum()
     return 2 * both / (either + both), either
@@ -230,6 +243,12 @@ def _error_of_decided(predictions: Predictions) -> np.ndarray | None:
     return np.where(predictions.is_decided, ~predictions.is_right, np.nan)
 
 
+def _right_of_complete(predictions: Predictions) -> np.ndarray | None:
+    """Return whether images of which every label is known are right, or None if all images are."""
+    is_complete = predictions.is_known.all(axis=1)
+    return None if is_complete.all() else np.where(is_complete, predictions.is_right, np.nan)
+
+
 EVERY = slice(None)  # all labels in place of one
 
 
@@ -238,13 +257,13 @@ def _recall(predictions: Predictions, index: int | slice = EVERY) -> np.ndarray:
 
 
 def _precision(predictions: Predictions, index: int | slice = EVERY) -> np.ndarray:
-    return np.where(predictions.is_named[:, index], predictions.is_of[:, index], np.nan)
+    is_counted = predictions.is_named[:, index] & predictions.is_known[:, index]
+    return np.where(is_counted, predictions.is_of[:, index], np.nan)
 
 
 def _average_precision(predictions: Predictions, index: int) -> tuple[float, int]:
     """Return the mean precision at the images that have the label, and their number."""
-    is_of = predictions.is_of[:, index]
-    right, taken = _count_ranked(is_of, predictions.probabilities[:, index])
+    right, taken = _count_ranked(*predictions.known_of(index))
     gained = np.diff(right, prepend=0)
     return float((gained * right / taken).sum() / right[-1]), int(right[-1])
 
@@ -287,6 +306,9 @@ CATALOGUE = {
     "accuracy": Score("accuracy", attrgetter("is_right"), exclusive=True),
     "exact": Score(HEADLINES["exact"], attrgetter("is_right"), exclusive=False),
     "loss": Score("log loss", attrgetter("losses"), NUMBER, _mean_loss),
+    "exact_of_complete": Score(
+        "every label right, of photos with all labels known", _right_of_complete, exclusive=False
+    ),
     "found": Score("labels found", _recall, exclusive=False),
     "named_right": Score("named labels that are right", _precision, exclusive=False),
     "mean_recall": Score(
@@ -423,7 +445,7 @@ def tabulate_roc(predictions: Predictions) -> pd.DataFrame:
     """
     rows = []
     for index in predictions.with_a_curve:
-        curve = _roc_curve(predictions.is_of[:, index], predictions.probabilities[:, index])
+        curve = _roc_curve(*predictions.known_of(index))
         rows += [(predictions.labels[index], *point) for point in zip(*curve)]
     return pd.DataFrame(rows, columns=list(ROC))
 

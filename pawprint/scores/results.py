@@ -6,8 +6,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from pawprint.base.columns import TRAIN
-from pawprint.base.labels import LabelKind
-from pawprint.scores.label_rows import NOT, split_labels
+from pawprint.base.labels import NOT, LabelKind
+from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import every_prediction
 from pawprint.scores.slices import Slice
 

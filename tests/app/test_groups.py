@@ -181,7 +181,9 @@ def test_pool_is_read_before_any_label_and_where_too_few_labels_made_the_split_f
 ):
     monkeypatch.chdir(tmp_path)
     write_files(tmp_path / "photos", photos_of(f"{number}.jpg" for number in range(6)))
-    params = "clean: {labels: auto, rule: decodes, bits: null, several_labels: false}\n"
+    params = (
+        "clean: {labels: auto, rule: decodes, bits: null, several_labels: false, not_asked: []}\n"
+    )
     write_files(tmp_path, {"params.yaml": params})
     fetch(Path("photos"), paths.RAW_ARCHIVES)
     kept, rejected, _ = clean_archive(paths.RAW_ARCHIVES, labels="auto")

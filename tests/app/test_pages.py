@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from pawprint.app import HERE, groups, labelling, page_label, photos
 from pawprint.base import paths
 from pawprint.base.columns import LABELS_TO_REVIEW
+from pawprint.base.columns import to_review as columns_to_review
 from pawprint.base.errors import InputError
 from pawprint.base.files import pack
 from pawprint.base.tables import write_table
@@ -71,8 +72,9 @@ def to_review(
 ) -> Review:
     """Return the labels to review in a data set with more labels."""
     write_split(project, labels, renamed)
-    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
-    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
+    columns = columns_to_review(exclusive=len(rows[0]) == len(LABELS_TO_REVIEW))
+    table = pd.DataFrame(rows, columns=list(columns))
+    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, columns)
     return Review()
 
 
@@ -90,7 +92,7 @@ HEADER = "path,label,pixels_sha256\n"
 def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(project):
     change(project, "clean: {several_labels: true}")
     assert "`labels.csv`" in opened("page_label", "show").info[0].value
-    to_review(project, [(FIRST, "none", "add sea", "test", 0.1, "", PIXELS)])
+    to_review(project, [(FIRST, "none", "add sea", "test", 0.1, "", PIXELS, "sea")])
     page = opened("page_label", "show")
     assert [button.label for button in page.button] == [photos.plain("none: add sea?")]
     press(page, photos.plain("none: add sea"))

@@ -12,7 +12,13 @@ from PIL import Image
 from pawprint.base.columns import REJECTED
 from pawprint.base.files import pack
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.data.labels import describe_conflicts, describe_labels, without_duplicates
+from pawprint.data.labels import (
+    describe_conflicts,
+    describe_labels,
+    describe_not_known,
+    describe_overruled,
+    without_duplicates,
+)
 from pawprint.given.decoding.decoder import pixels_sha256
 from pawprint.given.reading import decode
 from pawprint.given.user_tables import Correction
@@ -207,6 +213,40 @@ def test_cells_of_labels_count_for_each_label_and_none_is_the_empty_set(tmp_path
     assert not any("exactly one label" in line for line in lines)
     kept, *_ = cleaned(corrections=[Correction("2.jpg", "none"), Correction("6.jpg", "sea|sunset")])
     assert [*kept["label"]] == ["sea|sunset", "none", "none", "unknown", "sea|sunset"]
+
+
+def test_label_that_is_not_known_is_as_in_copies_that_know_it(tmp_path):
+    cells = {"1": "sea|new?", "1b": "sea|new", "2": "sea", "2b": "sea|new", "3": "sea?|new?"}
+    cells |= {"4": "none", "5": "sea|new?", "6": "a?|sea?|new?"}
+    rows = "".join(f"{name}.jpg,{cell}\n" for name, cell in cells.items())
+    files = [(f"{name}.jpg", photo(int(name[0]))) for name in cells]
+    pack(tmp_path / "images.zip", [("metadata.csv", f"file_name,label\n{rows}".encode()), *files])
+    cleaned = partial(clean_archive, tmp_path / "images.zip", labels="auto", kind=SEVERAL_LABELS)
+    kept, rejected, _ = cleaned()
+    found = dict(zip(kept["path"], kept["label"]))
+    assert found["1.jpg"] == "new|sea"
+    assert (found["3.jpg"], found["6.jpg"]) == ("", "")  # neither says anything of a label
+    assert [*rejected["reason"]] == ["duplicate", "contradictory", "contradictory"]
+    corrections = [Correction("5.jpg", "not new"), Correction("2.jpg", "sea|new")]
+    kept, *_ = cleaned(corrections=corrections, not_asked=["new"])
+    found = dict(zip(kept["path"], kept["label"]))
+    assert (found["4.jpg"], found["5.jpg"], found["2.jpg"]) == ("new?", "none", "new|sea")
+
+
+def test_what_is_not_known_and_labels_that_no_row_has_are_told():
+    images = pd.DataFrame({"label": ["sea", "sea|fog?", "dark|fog?", "dark?|sea?|fog?", "dark?"]})
+    text = "\n".join(describe_not_known(images["label"], ["new"]))
+    assert "not known of 5 photos: dark of 2 (shown: 1, not shown: 2)" in text
+    assert "`fog` in its cell" in text and "`sea` in its cell" not in text
+    text = "\n".join(describe_not_known(images["label"][2:], []))
+    assert "dark: no photo is known to lack it" in text
+
+    names = [*"abc"]
+    table = pd.DataFrame({"path": names, "pixels_sha256": names, "label": "sea|new"})
+    rows = [Correction(name, "sea") for name in names]
+    (line,) = describe_overruled(table, rows, [])
+    assert "none of its rows has new" in line and "3 of their photos" in line
+    assert not [*describe_overruled(table, rows, ["new"])]
 
 
 def test_labels_joined_by_a_comma_in_metadata_are_no_label_of_their_own(tmp_path):

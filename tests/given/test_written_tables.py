@@ -119,6 +119,9 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
         ("dog,cat", None),
         ("none|cat", None),
         ("", None),
+        ("dog|cat?", "cat?|dog"),
+        ("not dog", "not dog"),
+        ("bird?", None),
     ],
 )
 def test_cell_joins_known_labels(tmp_path, cell, label):
@@ -128,6 +131,13 @@ def test_cell_joins_known_labels(tmp_path, cell, label):
     with problem if label is None else contextlib.nullcontext():
         (correction,) = read_corrections(table, MEMBERS, LABELS, kind=SEVERAL_LABELS)
         assert correction == Correction("cats/1.jpg", label, line=2)
+
+
+def test_cell_that_says_two_things_of_a_label_is_refused(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\ncats/1.jpg,cat|cat?\n", encoding="utf-8")
+    with refused("line 2: expected cat once", "'cat|cat?'"):
+        read_corrections(table, MEMBERS, LABELS, kind=SEVERAL_LABELS)
 
 
 def test_cell_in_a_project_of_classes_points_to_the_param(tmp_path):

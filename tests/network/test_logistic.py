@@ -375,6 +375,29 @@ def test_label_that_the_images_do_not_show_leaves_the_others_as_they_are(columns
     np.testing.assert_allclose(both.predict(rows)[:, 1], 0.5, atol=1e-5)
 
 
+def test_labels_are_fitted_to_the_rows_of_which_they_are_known():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 1 / 12**0.5, (200, 12)).astype(np.float32)
+    targets = (rows @ rng.normal(0, 2, (12, 4)) + rng.logistic(0, 0.3, (200, 4)) > 0).astype(int)
+    shown = np.where(rng.uniform(size=targets.shape) < 0.4, -1, targets)
+    shown = np.column_stack([shown, np.full(200, -1), np.arange(200) % 5 // 4 * 2 - 1])
+    weights = rng.uniform(0.5, 1.5, 200)
+    (model,) = fit_exactly(rows, shown.astype(np.int8), weights, [10])
+    found = model.predict(rows)
+    for label in range(4):
+        part = shown[:, label] >= 0
+        alone = shown[part, label : label + 1] == 1
+        (one,) = fit_exactly(rows[part], alone, weights[part], [10])
+        np.testing.assert_allclose(found[:, label], one.predict(rows)[:, 0], atol=3e-5)
+    # A label that is never known, and one that is known of the images that show it.
+    known = weights[shown[:, 5] == 1].sum()
+    np.testing.assert_allclose(found[:, 4:], [[0.5, 1 - 0.5 / (known + 1)]] * 200, rtol=1e-5)
+    (as_bool,), (as_int8,) = (
+        fit_exactly(rows, targets.astype(dtype), weights, [10]) for dtype in (bool, np.int8)
+    )
+    assert as_bool.weights.tobytes() == as_int8.weights.tobytes()
+
+
 def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():
     """All labels have one C, and no image lacks a prediction."""
     rng = np.random.default_rng(0)

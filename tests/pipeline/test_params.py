@@ -75,6 +75,12 @@ def refusals(tmp_path_factory):
     return load
 
 
+def test_labels_that_were_not_asked_are_of_a_project_of_several_labels(refusals):
+    assert is_named(refusals({"clean.not_asked": ["new"]}), "clean.not_asked")
+    assert is_named(refusals(SEVERAL | {"clean.not_asked": ["new?"]}), "clean.not_asked")
+    assert refusals(SEVERAL | {"clean.not_asked": ["new"]}) == []
+
+
 def is_named(lines: list[str], key: str) -> bool:
     """Return whether there is exactly one line, and it names the key."""
     return len(lines) == 1 and lines[0].startswith(f"{key}: ")

@@ -112,7 +112,10 @@ def test_row_of_a_photo_with_several_labels_has_the_whole_cell(tmp_path: Path):
         ("y", "sea", "remove sea", 0.03, ""),
         ("z", "sea", "remove sea", 0.8, ""),
     ]
-    copied, _ = rows_to_copy(f"{HEADER}\n".encode(), run_of(rows, SEVERAL_LABELS), "xyz")
+    run = run_of(rows, SEVERAL_LABELS)
+    review = run.to_review.assign(cell=["sand|trees", "sand|trees", "none", "sea"])
+    run = run._replace(to_review=review)
+    copied, _ = rows_to_copy(f"{HEADER}\n".encode(), run, "xyz")
     assert [row.split(",")[:2] for row in copied.splitlines()] == [
         ["x", "sand|trees"],
         ["y", "none"],

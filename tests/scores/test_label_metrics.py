@@ -6,6 +6,7 @@ import pytest
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
 from pawprint.base.columns import SCORES
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.scores.metrics import (
     Predictions,
     tabulate_reliability,
@@ -68,3 +69,29 @@ def test_label_of_no_image_has_no_score_and_what_is_wrong_is_said_in_words():
     assert made.names.tolist() == ["sunset|trees", "sunset", "none"]
     assert made.confidence == pytest.approx([0.9**3] * 3)
     assert set(tabulate_scores(made)["label"]) == {"", "sea", "sunset"}
+
+
+def test_labels_that_are_not_known_count_in_no_score():
+    cells = ["sea|sun?", "sun", "none", "sea?|sun"]
+    actual = SEVERAL_LABELS.encode(cells, ["sea", "sun"])
+    probabilities = np.array([[0.9, 0.8], [0.2, 0.7], [0.6, 0.1], [0.9, 0.2]])
+    groups = np.arange(4)
+    made = Predictions(actual, probabilities, probabilities >= 0.5, ["sea", "sun"], groups)
+    assert made.is_right.tolist() == [True, True, False, False]
+    assert made.mistakes == ["", "", "named sea", "missed sun"]
+    found = tabulate_scores(made).set_index(["label", "score"])
+    expected = {"exact": (1 / 2, 4), "exact_of_complete": (1 / 2, 2)}
+    expected |= {"found": (2 / 3, 3), "named_right": (2 / 3, 3)}
+    for score, cells in expected.items():
+        assert found.loc[("", score), ["value", "images"]].tolist() == list(cells)
+    assert found.loc[("sea", "precision"), ["value", "images"]].tolist() == [1 / 2, 2]
+    known = [0.9, 0.2, 0.6], [0.7, 0.1, 0.2]
+    assert made.losses == pytest.approx(-np.log([0.9, 0.8 * 0.7, 0.4 * 0.9, 0.2]))
+    # Scores of a label are those of the photos of which it is known.
+    truths = [1, 0, 0], [1, 0, 1]
+    for label, probability, truth in zip(made.labels, known, truths):
+        area = average_precision_score(truth, probability)
+        assert found.loc[(label, "average_precision"), "value"] == pytest.approx(area)
+    assert tabulate_reliability(made)["images"].sum() == 6
+    complete = Predictions(actual == 1, probabilities, made.predicted, made.labels, groups)
+    assert "exact_of_complete" not in set(tabulate_scores(complete)["score"])

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.pipeline.params import section
@@ -43,11 +43,21 @@ class Clean(section.Section):
     ]
     bits: section.Bits
     several_labels: bool
+    not_asked: list[str]
 
     @property
     def kind(self) -> LabelKind:
         """Whether each image is in one class, or can show several labels."""
         return SEVERAL_LABELS if self.several_labels else ONE_CLASS
+
+    @field_validator("not_asked")
+    @classmethod
+    def _are_of_several_labels(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        if names and not info.data.get("several_labels"):
+            raise ValueError("expected [] unless clean.several_labels is true")
+        if problem := SEVERAL_LABELS.problem_of_names(names):
+            raise ValueError(problem)
+        return [normalize("NFC", name) for name in names]
 
     @field_validator("labels")
     @classmethod
