@@ -172,7 +172,8 @@ def _describe(schema: dict, parts: dict) -> str:
     if "pattern" in schema:
         return "64 hexadecimal digits"
     if schema["type"] == "array":
-        return f"a list of {schema['minItems']} numbers"
+        size = schema.get("minItems")
+        return f"a list of {size} numbers" if size else "a list of names"
     return SIMPLE.get(schema["type"]) or _number(schema)
 
 
