@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.base.errors import InputError
-from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind, cell_of
+from pawprint.base.labels import SEVERAL_LABELS, cell_of
 from pawprint.data.splitting import describe_alike, describe_keys, describe_lacking, split
 from pawprint.given.user_tables import describe_kept_splits
 from pawprint.pipeline.params.data import Split
@@ -59,14 +59,9 @@ def with_images(table: pd.DataFrame, *more: dict) -> pd.DataFrame:
     return pd.concat([table, pd.DataFrame(more)])
 
 
-def run(
-    table: pd.DataFrame,
-    kept_splits: dict[str, str] | None = None,
-    kind: LabelKind = ONE_CLASS,
-    **params,
-) -> pd.DataFrame:
+def run(table: pd.DataFrame, kept_splits: dict[str, str] | None = None, **params) -> pd.DataFrame:
     params = PARAMS.model_copy(update={"near_duplicate_distance": 0} | params)
-    return split(table, params, kept_splits or {}, kind)[0]
+    return split(table, params, kept_splits or {})[0]
 
 
 def splits_of(rows: pd.DataFrame) -> dict[str, str]:
@@ -349,7 +344,7 @@ def test_groups_whose_images_show_several_labels_leave_each_for_training(groups)
     table = pd.concat([images({f"/{n}": 2}).assign(group=str(n)) for n in range(len(groups))])
     table["archive_split"] = ""
     table["label"] = " ".join(groups).split()
-    rows = run(table, kind=SEVERAL_LABELS)
+    rows, *_ = split(table, PARAMS, {}, SEVERAL_LABELS)
     shown = {name: SEVERAL_LABELS.names_in(of["label"]) for name, of in rows.groupby("split")}
     assert shown["train"] == {*"abc"} and len(shown) == 3
     assert (rows.groupby("group")["split"].nunique() == 1).all()

@@ -2,15 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.scores.intervals import extend_to_zero, holm, paired_interval, paired_test
-from pawprint.scores.verdict import (
-    NOT_SHOWN,
-    LossTest,
-    compare,
-    difference_in,
-    pair_probabilities,
-)
+from pawprint.scores.verdict import NOT_SHOWN, LossTest, compare, difference_in
 
 IMAGES = 200
 HALVES = slice(None, 100), slice(100, None)
@@ -144,13 +137,3 @@ def test_fewer_right_predictions_are_worse_although_a_few_old_losses_were_large(
     (compared,) = compare([{"validation": pairs}])
     assert compared.test.low < 0 < compared.test.high and compared.test.of_right[1] < -0.2
     assert compared.test.verdict == "worse"
-
-
-def test_labels_of_two_models_are_paired_where_they_are_known():
-    actual = SEVERAL_LABELS.encode(["0|1?", "1", "none"], ["0", "1"])
-    old = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]])
-    new = np.array([[0.9, 0.1], [0.1, np.nan], [0.9, 0.1]])
-    pairs = pair_probabilities(actual, (old, new), np.arange(3))
-    names = ["actual", "predicted_old", "predicted"]
-    assert pairs[names].to_numpy().tolist() == [["0|1?"] * 3, ["none", "none", "0"]]
-    assert pairs["loss"].to_numpy() == pytest.approx(-np.log([0.9, 0.1 * 0.9]))
