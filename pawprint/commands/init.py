@@ -210,8 +210,8 @@ def find_classes(
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
                 f"labels: {name_some(unread)}. Use one with --table FILE --label COLUMN, or write "
-                "a metadata.csv as in docs/images.md; or add --labels outer and label the photos "
-                "in the app."
+                "a metadata.csv as in `pawprint docs images`; or add --labels outer and label the "
+                "photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes

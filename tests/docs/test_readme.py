@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from conftest import (
     PROJECT,
-    change,
     commit,
     replace,
     succeed,
