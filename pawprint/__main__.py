@@ -27,6 +27,7 @@ COMMANDS = {
     "discard": "restore the last commit's run and params",
     "check": "fail if results are out of date",
     "keep-splits": "write the current splits to splits.csv, so that images keep their split",
+    "docs": "print a page of the documentation",
 }
 
 
@@ -43,7 +44,7 @@ DVC runs the training: after you change photos, labels or params, `dvc repro` ru
 stages that the change affects."""
 
 # All other commands also run in a folder of photos.
-IN_PROJECT = COMMANDS.keys() - {"crop", "init", "predict", "recipes", "score"}
+IN_PROJECT = COMMANDS.keys() - {"crop", "docs", "init", "predict", "recipes", "score"}
 
 
 def main() -> int | None:

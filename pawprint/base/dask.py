@@ -150,5 +150,5 @@ def _name(item: object) -> str:
 def _no_cluster(problem: str) -> InputError:
     return InputError(
         f"PAWPRINT_DASK: expected a usable worker. Received: {problem}. Start other "
-        "workers (docs/costs.md), or unset PAWPRINT_DASK."
+        "workers (`pawprint docs costs`), or unset PAWPRINT_DASK."
     )

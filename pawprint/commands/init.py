@@ -212,7 +212,7 @@ def find_classes(
             raise InputError(
                 f"{given.path}: no photo has a label, although there are files that may hold "
                 f"labels: {name_some(unread)}. {OF_UNREAD}; otherwise write a metadata.csv as in "
-                "docs/images.md, or add --labels outer and label the photos in the app."
+                "`pawprint docs images`, or add --labels outer and label the photos in the app."
             )
         notes.append(f"files that may hold labels are not read: {name_some(unread)}")
     return given, notes

@@ -68,7 +68,8 @@ def set_values(params: str, values: Mapping[str, object]) -> str:
             is_set = flat(text).get(name) == value
         if not is_set:
             raise InputError(
-                f"{PARAMS}: cannot set {name}. Write one param per line, as in docs/params.md."
+                f"{PARAMS}: cannot set {name}. Write one param per line, as in `pawprint docs "
+                "params`."
             )
     return text
 
@@ -94,8 +95,8 @@ def _find(params: str, name: str) -> tuple[yaml.MappingNode, Pair | None]:
     found = _child(keys, key)
     if not isinstance(keys, yaml.MappingNode) or not (found or (is_optional(name) and keys.value)):
         raise InputError(
-            f"cannot set {printable(name)}: {PARAMS} has no such key. docs/params.md lists all "
-            "params, and `pawprint init --renew` adds them."
+            f"cannot set {printable(name)}: {PARAMS} has no such key. `pawprint docs params` lists "
+            "all params, and `pawprint init --renew` adds them."
         )
     return keys, found
 

@@ -227,7 +227,8 @@ def renewed_params(own: str, new: str) -> tuple[str, list[str]]:
         is_renewed = flat(text) == values | {name: defaults[name] for name in added}
     if not is_renewed:
         raise InputError(
-            f"{PARAMS}: cannot add {', '.join(added)}. Write a line for each, as in docs/params.md."
+            f"{PARAMS}: cannot add {', '.join(added)}. Write a line for each, as in `pawprint docs "
+            "params`."
         )
     notes = [f"{PARAMS}: {name}: new" for name in added]
     try:

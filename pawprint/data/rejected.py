@@ -92,5 +92,5 @@ def describe_reason(label: str, rejected: pd.DataFrame) -> str:
     number = counted(len(files), "file")
     return (
         f"Most frequent for {label}: {number} {reason.replace('_', ' ')} ({detail}), such as "
-        f"{printable(path)}. {todo.get(reason, 'docs/images.md has the reasons.')}"
+        f"{printable(path)}. {todo.get(reason, '`pawprint docs images` has the reasons.')}"
     )

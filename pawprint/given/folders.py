@@ -537,7 +537,7 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     yield from _describe_marked(places)
     if unread := _unread_folders(places):
         names = [f"{folder}/ ({count_suffixes(files)})" for folder, files in unread.items()]
-        yield f"no readable image in {name_some(names, SHOWN)}; see docs/images.md for formats"
+        yield f"no readable image in {name_some(names, SHOWN)}; formats: `pawprint docs images`"
     labelled = {name: place for name, place in places.items() if place[0] not in ("", UNKNOWN)}
     number = Counter(
         f"{folder}/"
@@ -547,8 +547,8 @@ def describe_names(places: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     )
     if unused := sorted(folder for folder in number if number[folder] < len(labelled)):
         yield (
-            f"named like splits but not used as splits: {name_some(unused)}; docs/splits.md "
-            "explains which names are used"
+            f"named like splits but not used as splits: {name_some(unused)}; see "
+            "`pawprint docs splits`"
         )
     paths = defaultdict(list)
     for name in places:

@@ -91,7 +91,7 @@ def _read_folder(folder: Path) -> Given:
     if not images and any(name.lower().endswith((".arrow", ".parquet")) for name in others):
         raise InputError(
             f"{folder}: expected photos. Received: {name_some(others)}. Write them to a folder as "
-            "docs/images.md shows for Hugging Face data sets."
+            "`pawprint docs images` shows for Hugging Face data sets."
         )
     paths = [files[name] for name in images]
     if pointers := {str(path): what for path in paths if (what := pointer_at(path))}:

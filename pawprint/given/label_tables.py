@@ -98,7 +98,7 @@ def read_tables(
     for path in paths:
         if path.suffix.lower() in UNREAD:
             what = f"expected a CSV or TSV. Received: {path.suffix}"
-            raise InputError(f"{path}: {what}. Convert it as docs/images.md shows.")
+            raise InputError(f"{path}: {what}. Convert it as `pawprint docs images` shows.")
         try:
             tables.append(read_table(path, photos, labels))
         except InputError as error:

@@ -353,7 +353,7 @@ def write_shards(computer: ShardComputer, todo: list[Task]) -> set[str]:
     if missing := expected - written:
         raise InputError(
             f"{min(missing)}: the shard is missing, so a worker wrote elsewhere. Make this folder "
-            "available to all workers (docs/costs.md)."
+            "available to all workers (`pawprint docs costs`)."
         )
     return computed
 

@@ -151,7 +151,7 @@ class Shard:
     def _error(self, problem: str) -> InputError:
         return InputError(
             f"{self.path}: expected the bytes that `features` wrote. Received: {problem}. See "
-            "docs/troubleshooting.md about damaged files."
+            "`pawprint docs pipeline` about damaged files."
         )
 
 

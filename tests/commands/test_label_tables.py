@@ -309,7 +309,7 @@ def test_table_beside_the_only_folder_is_named_with_its_columns(tmp_path):
 
 
 def test_parquet_is_named_with_what_reads_it(tmp_path):
-    with refused("data/train-0.parquet", "docs/images.md"):
+    with refused("data/train-0.parquet", "pawprint docs images"):
         read(tmp_path, [], {"data/train-0.parquet": b"PAR1"})
 
 

@@ -22,8 +22,8 @@ class Fetch(section.Section):
         """Reject a URL before DVC looks for a file of that name."""
         if isinstance(source, str) and "://" in source:
             raise ValueError(
-                "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
-                f"{source!r}"
+                "expected a local path. Write the URL into a YAML file: `pawprint docs images`. "
+                f"Received: {source!r}"
             )
         return source
 

@@ -99,7 +99,7 @@ def _line(problem: "ErrorDetails", model: type[BaseModel], inside: list[str]) ->
         if len(choices) > MAX_CHOICES:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
-            expected = f"{first} of {len(choices)} names (docs/backbones.md)"
+            expected = f"{first} of {len(choices)} names (`pawprint docs backbones`)"
     if problem["type"] == "string_type" and isinstance(problem["input"], int | float):
         expected = f"text: write {str(problem['input'])!r} in quotes"  # YAML reads it as a number
     return f"{key or 'whole file'}: expected {expected}. Received: {shown(problem['input'])}"
