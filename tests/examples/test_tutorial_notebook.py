@@ -19,7 +19,7 @@ def test_outputs_in_git_are_small_and_show_no_folder_of_a_user():
 
 
 @pytest.mark.slow
-def test_notebook_gives_the_outputs_that_it_shows(tmp_path):
+def test_notebook_gives_the_outputs_that_it_shows(mirror, tmp_path):
     """Times, paths and pictures are not compared."""
     shown = nbformat.read(TUTORIAL, as_version=4)
     made = nbformat.read(TUTORIAL, as_version=4)

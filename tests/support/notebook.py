@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from conftest import PROJECT
+from conftest import MIRROR, PROJECT
 from nbclient import NotebookClient
 
 TUTORIAL = PROJECT / "examples" / "tutorial.ipynb"
@@ -29,6 +29,9 @@ NOT_KEPT = re.compile(
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
 # Its cells call `dvc` and `pawprint` of this environment, which may not be activated.
 ENVIRONMENT["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+if MIRROR.is_dir():
+    real = {"PAWPRINT_MIRROR": str(MIRROR.resolve()), "KERAS_HOME": str(MIRROR.resolve() / "keras")}
+    ENVIRONMENT |= real
 
 
 def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> None:
