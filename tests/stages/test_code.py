@@ -44,7 +44,7 @@ def folder(tmp_path) -> Path:
     [
         ("labels.csv", "cat/9.jpg,dog\n", ("line 2", "cat/9.jpg")),
         ("labels.csv", "cat/1.jpg,dgo\n", ("line 2", "cat, dog or none", "dgo")),
-        ("labels.csv", '"cat/1.jpg,dog\n', ("CSV",)),
+        ("labels.csv", '"cat/1.jpg,dog\n', ("line 2", "quotation marks")),
         ("splits.csv", f"{64 * 'a'},tets\n", ("line 2", "tets")),
     ],
 )

@@ -267,7 +267,7 @@ def test_evaluate_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
 def test_class_weights_do_not_hide_labels_to_review(folder):
     """Where c0 has ten times as many images as c1, odds of 2 to 3 are odds of 1 to 15."""
     params = read_mapping(folder / "params.yaml")
-    sections = ("model", "train_extract", "train_finetune")  # which decide the weights
+    sections = ("clean", "model", "train_extract", "train_finetune")  # which decide the weights
     write_json(folder / "params.yaml", {name: params[name] for name in sections})
     rows = [("a.jpg", "c1", "c0", 0.4, 0.6, "a"), ("b.jpg", "c0", "c1", 0.05, 0.55, "b")]
     write_table(folder / paths.CROSS_VALIDATION_CSV, pd.DataFrame(rows, columns=[*JUDGED]), JUDGED)
