@@ -68,11 +68,11 @@ class Chart(NamedTuple):
             parts.append(circle.format(*self.place(x, value), 3 + 9 * area**0.5))
         text = Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>')
         for end in self.ends:
-            parts.append(text.format(-6, self.place(0, end)[1] + 4, "end", f"{end:.0%}"))
+            parts.append(text.format(-14, self.place(0, end)[1] + 4, "end", f"{end:.0%}"))
         for x, tick in self.ticks:
-            anchor = "end" if x == 1 else "middle" if x else "start"
+            anchor = "end" if x == 1 else "middle"
             parts.append(text.format(WIDTH * x, HEIGHT + 18, anchor, tick))
-        box = f"-42 -12 {WIDTH + 56} {HEIGHT + 36}"
+        box = f"-50 -12 {WIDTH + 64} {HEIGHT + 36}"
         start = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="{}">').format(box)
         return start + Markup("").join(parts) + Markup("</svg>")
 
@@ -107,7 +107,10 @@ def draw_learning_curve(run: Results) -> Figure:
     ticks[-1] = (1, f"{ticks[-1][1]} photos")
     ends = _fractions(min(low for _, low, _ in bars))
     right = HEADLINES["accuracy" if run.exclusive else "exact"].capitalize()
-    text = f"{right} in cross-validation, with intervals: {points[-1][1]:.1%} with the most photos."
+    text = (
+        f"{right}{' of a logistic regression' * run.in_epochs} in cross-validation of the training "
+        f"photos, with intervals: {points[-1][1]:.1%} with the most."
+    )
     drawing = Chart(ends, ticks, [("line", points)], bars).draw()
     return Figure("More photos", text, drawing)
 

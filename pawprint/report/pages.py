@@ -90,7 +90,7 @@ def next_steps(limits: Limits) -> list[Limit]:
 
 
 MAX_MATRIX = 12  # with more classes, MAX_PAIRS pairs are listed instead
-MAX_PAIRS = 20
+MAX_PAIRS = 10
 
 
 def confusions(test: pd.DataFrame, labels: list[str]) -> pd.DataFrame | None:
@@ -151,11 +151,14 @@ def headline(scores: pd.DataFrame, actual: pd.Series) -> Headline:
     )
 
 
+NEVER = 0.5  # a class is called never recognised if the interval of its recall is below this
+
+
 def warn(scores: pd.DataFrame, top: Headline) -> list[str]:
     """Return sentences if the model is not shown to be better, and on classes never recognised."""
     sentences = ["The model has not been shown to be better"] if top.low <= top.baseline else []
-    recalls = recalls_of(scores)["value"]
-    if never := [*recalls.index[recalls == 0]]:
+    recalls = recalls_of(scores)
+    if never := [*recalls.index[(recalls["value"] == 0) & (recalls["high"] < NEVER)]]:
         verb = "found" if top.score == "exact" else "recognised"
         sentences.append(f"Never {verb}: {name_some(never)}")
     return sentences

@@ -32,7 +32,7 @@ TITLES = {
     "unsure": "Least sure",
     "alike": "Near-duplicates",
     "unusual": "Unusual",
-    "training": "Training photos",
+    "training": "Training samples",
 }
 MOST = dict(zip(TITLES, (40, 24, 12, 12, 6, 10)))  # photos for each of TITLES
 VIEWS = 8
@@ -92,9 +92,9 @@ def choose(run: Results, every: pd.DataFrame) -> pd.DataFrame:
         "review": (review, reasons),
         "errors": (wrong.drop_duplicates("path"), ""),
         "unsure": (right, ""),
-        "alike": (run.near_duplicates, [f"group {number}" for number in groups]),
+        "alike": (run.near_duplicates, [f"near-duplicates {number}" for number in groups]),
         "unusual": (run.unusual, run.unusual["looks"]),
-        "training": (pd.concat(samples), ""),
+        "training": (spread(pd.concat(samples), MOST["training"]), ""),
     }
     chosen = []
     for tag, (rows, note) in tables.items():

@@ -46,6 +46,13 @@ def test_labels_that_are_not_known_are_told_and_contradict_no_baseline():
     assert "photos with all labels known: 2 of 2" in text
 
 
+@pytest.mark.parametrize(("photos", "is_named"), [(1, False), (3, False), (4, True)])
+def test_class_of_few_photos_is_not_called_never_recognised(photos, is_named):
+    """The 95% interval of 0 of 3 reaches 56%; that of 0 of 4 reaches 49%."""
+    result = result_of([0] * 20 + [1] * photos, [0] * (20 + photos), ["a", "b"])
+    assert ("Never recognised: b" in result) == is_named
+
+
 @pytest.mark.parametrize(
     ("correct", "images", "text"),
     [

@@ -87,6 +87,9 @@ def other(workspace, tmp_path) -> Path:
     return shutil.copytree(workspace, tmp_path / "workspace")
 
 
+FOLDS_SAID = "Training photos are predicted in cross-validation."
+
+
 def test_figures_of_a_model_that_was_trained_in_epochs_name_the_model_that_they_are_of(other):
     """The history has epochs. Folds, and so the curve and series, are of a regression."""
     write_json(other / paths.CROSS_VALIDATION_JSON, {"C": 3000, "views": 1, "blocks": 0})
@@ -95,6 +98,7 @@ def test_figures_of_a_model_that_was_trained_in_epochs_name_the_model_that_they_
     assert "measured by a logistic regression on frozen features" in limits
     assert "The logistic regression uses C" not in page
     assert "This model was trained in epochs." in page
+    assert FOLDS_SAID not in page  # training photos have no predictions of this model
     history = read_table(other / paths.EXTRACT_HISTORY_CSV, HISTORY)[:1].assign(epoch=0)
     write_table(other / paths.EXTRACT_HISTORY_CSV, history, HISTORY)
     none = read_table(other / paths.FINETUNE_HISTORY_CSV, HISTORY)[:0]
@@ -204,6 +208,7 @@ def test_first_advice_asks_whether_two_names_mean_one_class(other):
 
 def test_images_that_show_several_labels_are_counted_and_their_errors_named(other):
     labels = write_label_run(other)
+    fitted(other)
     card, page = reports(other)
     scores = read_table(other / paths.SCORES_CSV, SCORES)
     of_test = read_probabilities(other / paths.PROBABILITIES_CSV["test"])
@@ -222,8 +227,19 @@ def test_images_that_show_several_labels_are_counted_and_their_errors_named(othe
     wrong = of_test[of_test["actual"] != of_test["predicted"]].iloc[0]
     caption = f"{wrong['actual']} → {wrong['predicted']}"
     assert html.escape(caption) in page and "errors" in shown_in(page)[wrong["path"]]
+    assert FOLDS_SAID in page
+    captions = re.findall('class="says"><span>(.*?)</span>', page)
+    assert "&lt;sea&gt;, trees" in captions and not any("|" in each for each in captions)
     for word in ("true class", "max_error</code> sets", "<sea>", "one of the", "Classes"):
         assert word not in page, word
+
+
+def test_page_of_a_model_without_errors_does_not_explain_errors(both, other):
+    scores = read_table(other / paths.SCORES_CSV, SCORES)
+    scores.loc[(scores["split"] == "test") & (scores["score"] == "accuracy"), "value"] = 1
+    write_table(other / paths.SCORES_CSV, scores, SCORES)
+    for page, is_there in (both[1], True), (reports(other)[1], False):
+        assert ("An orange number opens" in page) == ("The error rate is" in page) == is_there
 
 
 def test_card_says_nothing_that_the_params_deny(other):
