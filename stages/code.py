@@ -147,12 +147,11 @@ def check_tables(params: Params, source: Path) -> None:
         return
     rows = parse_metadata_csv(str(source), names, read)
     layout = find_layout(names, rows, params.clean.labels, str(source), kind)
-    classes = layout.classes
     if corrections:
         cells = [place.label for place in layout.places.values()]
-        choices = choices_of(cells, classes, params.clean.not_asked, kind)
+        choices = choices_of(cells, layout.classes, params.clean.not_asked, kind)
         read_corrections(paths.LABELS_CSV, names, choices, kind)
-    classes = classes or classes_given(corrections, kind)
+    classes = sorted({*layout.classes, *classes_given(corrections, kind)})
     if classes and (problem := problem_of_threshold(params.calibrate, classes, kind)):
         raise InputError(f"{paths.PARAMS}: {problem}")
 

@@ -41,7 +41,7 @@ from pawprint.pipeline.params.data import Clean
 from pawprint.pipeline.params.model import Calibrate, Model, load_params, problem_of_threshold
 from pawprint.scores import metrics
 from pawprint.scores.calibration import describe_rules, fit_rules, predict, tabulate_decided
-from pawprint.scores.label_review import judge, list_suspects, without_weights
+from pawprint.scores.label_review import describe_listed, judge, list_suspects, without_weights
 from pawprint.scores.label_rows import split_labels
 from pawprint.scores.prediction_table import (
     parse_judged,
@@ -135,8 +135,8 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Meta
     write_json(paths.EVALUATE_METRICS, metrics.summarize(scores))
     write_curves(predictions)
     suspects = find_suspects(tables, near_duplicates, split, metadata.kind)
-    to_review = columns.to_review(exclusive=metadata.exclusive)
-    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, to_review)
+    of_kind = columns.to_review(exclusive=metadata.exclusive)
+    write_table(paths.LABELS_TO_REVIEW_CSV, suspects, of_kind)
     report("evaluate", describe_decisions(scores_of["test"], metadata))
     if len(apart):
         correct = f"correct on {apart['value'].iloc[0]:.2%} of {apart['images'].iloc[0]:,}"
@@ -147,9 +147,7 @@ def write_scores(split: pd.DataFrame, outputs: dict[str, Logits], metadata: Meta
     right = " and ".join(
         f"{table['correct'].sum():,} of {len(table):,} {name}" for name, table in tables.items()
     )
-    asked = suspects["is_asked"].sum()
-    found = f"correct on {right} images; labels to review: {len(suspects) - asked:,}"
-    report("evaluate", [f"{found}, and to ask next: {asked:,}" if asked else found])
+    report("evaluate", [f"correct on {right} images; {describe_listed(suspects)}"])
 
 
 def tabulate_images(
@@ -221,8 +219,8 @@ def find_suspects(
     rows = near_duplicates[near_duplicates["contradicts"] != ""]
     every = pd.concat(judged)
     every = every.assign(group=every["path"].map(split.set_index("path")["group"]))
-    contradictions = [*zip(rows["path"], rows["contradicts"])]
-    return list_suspects(every, reviewed, contradictions, Clean.load().not_asked)
+    pairs = [*zip(rows["path"], rows["contradicts"])]
+    return list_suspects(every, reviewed, pairs, Clean.load().not_asked)
 
 
 if __name__ == "__main__":

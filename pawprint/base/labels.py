@@ -228,13 +228,17 @@ class LabelKind:
             predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
         return predicted
 
-    def are_right(
-        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
-    ) -> np.ndarray:
-        """Return whether what is predicted for each image is right, bool `(images,)`.
+    def predict_without_rules(self, probabilities: np.ndarray, training: np.ndarray) -> np.ndarray:
+        """Return the predicted labels of images by a model without thresholds, encoded.
 
         `training` are the labels of the images that the model has learned from.
         """
+        return self.predict(probabilities)
+
+    def are_right(
+        self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
+    ) -> np.ndarray:
+        """Return whether what `predict_without_rules` returns is right, bool `(images,)`."""
         return self.predict(probabilities) == actual
 
     def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -363,14 +367,15 @@ class _SeveralLabels(LabelKind):
             is_named |= ~has_any & most & (probabilities >= limits)
         return is_named
 
+    def predict_without_rules(self, probabilities: np.ndarray, training: np.ndarray) -> np.ndarray:
+        """Return whether each label is predicted; `training` decides whether at least one is."""
+        return self.predict(probabilities, at_least_one=names_one(training))
+
     def are_right(
         self, actual: np.ndarray, probabilities: np.ndarray, training: np.ndarray
     ) -> np.ndarray:
-        """Return whether all labels that are known of each image are right.
-
-        `training` decides whether at least one is predicted.
-        """
-        predicted = self.predict(probabilities, at_least_one=names_one(training))
+        """Return whether all labels that are known of each image are right."""
+        predicted = self.predict_without_rules(probabilities, training)
         return ((predicted == (actual == 1)) | (actual < 0)).all(axis=1)
 
     def losses(self, actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

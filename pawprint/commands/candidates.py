@@ -21,7 +21,6 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, NoWeightsError
 from pawprint.base.files import read_json
-from pawprint.base.labels import ONE_CLASS
 from pawprint.base.package import python_in, require_current
 from pawprint.base.tables import read_table, training_images
 from pawprint.base.yaml_file import read_mapping
@@ -161,18 +160,21 @@ def require_images(folder: Path) -> None:
 def draw_sample(folder: Path, params: Params) -> trials.Sample:
     """Return at most MAX_IMAGES training images of a project with these params."""
     labels: list[str] = read_json(folder / paths.LABELS_JSON)
-    if problem := ONE_CLASS.problem_of_labels(labels):
+    kind = params.clean.kind
+    if problem := kind.problem_of_labels(labels):
         raise InputError(
             f"cannot try candidates: labels are missing: {problem}. Label photos with `pawprint "
             "app`."
         )
     split = read_table(folder / paths.SPLIT_CSV, SPLIT)
-    weight = params.train_extract.weight_for(split.loc[split["split"] == "train", "label"])
+    of_training = split.loc[split["split"] == "train", "label"]
+    weight = params.train_extract.weight_for(of_training) if kind.exclusive else None
     images = training_images(split, MAX_IMAGES).sort_index()
     training = int((split["split"] == "train").sum())
     path = folder / paths.CROSS_VALIDATION_JSON
     choices = read_mapping(path) if path.exists() else {}
-    return trials.Sample(folder, images, labels, weight, (training, len(split) - training), choices)
+    sizes = training, len(split) - training
+    return trials.Sample(folder, images, labels, weight, sizes, choices, kind)
 
 
 class Measured(NamedTuple):
@@ -234,13 +236,13 @@ def row_of(
 ) -> Measured:
     """Return a candidate's row, compared with the first row, if any, at a given level."""
     new, cpu_ms, seconds = measured
-    actual = pd.Index(sample.labels).get_indexer(sample.images["label"])
+    actual = sample.kind.encode(sample.images["label"], sample.labels)
     both = (first.probabilities if first else new), new
     groups = with_groups(sample.images, sample.choices)["group"].to_numpy()
     pairs = pair_probabilities(actual, both, groups)
-    comparison = compare([{"images": pairs}], 1 - level)[0] if first else None
+    compared = compare([{"images": pairs}], 1 - level, sample.kind) if first else [None]
     scores = (pairs["predicted"] == pairs["actual"]).mean(), pairs["loss"].to_numpy().mean()
-    return Measured(candidate, new, cpu_ms, seconds, *scores, comparison)
+    return Measured(candidate, new, cpu_ms, seconds, *scores, compared[0])
 
 
 def choose(rows: Sequence[Measured]) -> Measured:

@@ -62,11 +62,6 @@ def run(arguments: argparse.Namespace) -> None:
     candidates.require_images(folder)
     options = candidates.candidates_of(folder, _choices(arguments))
     require_idle(folder)  # `features` deletes the folder in which this command writes
-    if options[0].params.clean.several_labels:
-        raise InputError(
-            "try: not available for several labels. Edit params.yaml, run `dvc repro`, and use "
-            "`pawprint compare`"
-        )
     level = SIGNIFICANT / max(len(options) - 1, 1)  # a candidate of --use was chosen from them
     if arguments.use:
         options = [options[0], _named(arguments.use, options)]

@@ -116,8 +116,8 @@ def _filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
     cells = cells.copy()
     states = cells.map(kind.states_in)
     is_open = np.array([-1 in each.values() for each in states], bool)
-    for same in pixels[is_open & pixels.duplicated(keep=False)].unique():
-        copies = states[(pixels == same) & (cells != "")]
+    has_copies = pixels.isin(pixels[is_open]) & pixels.duplicated(keep=False) & (cells != "")
+    for _, copies in states[has_copies].groupby(pixels[has_copies], sort=False):
         for image, own in copies.items():
             found = {label: {each.get(label, 0) for each in copies} - {-1} for label in own}
             agreed = {label: min(each) for label, each in found.items() if len(each) == 1}

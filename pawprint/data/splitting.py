@@ -44,6 +44,8 @@ LOOK_ALIKE = (
     "split.near_duplicate_distance: 0"
 )
 BLOCK = 2**16  # number of pairs joined at once
+TURNS = 50  # orders of groups to try, with several labels
+EVERY = ""  # stands for all images of a group
 Sizes = dict[int, dict[str, int]]  # number of images per class, keyed by the rank of a group
 
 
@@ -93,12 +95,17 @@ def split(
     # Assign splits by rows first, then by the archive, and finally by ranks.
     images["kept"] = _kept_splits(images)
     images["split"] = images["given"].mask(images["kept"] != "", images["kept"])
-    if not (images["given"] == "test").any():
-        ratio = params.test_fraction / (params.test_fraction + params.validation_fraction)
-        images = _draw(images, "validation", "test", ratio)
-    images = _draw(images, "train", "test", params.test_fraction)
-    images = _draw(images, "train", "validation", params.validation_fraction)
-    _require_all(images, pairs)
+    ranks = images["rank"]
+    last = ranks.max()
+    for turn in range(1 if kind.exclusive else min(last, TURNS)):
+        images["rank"] = (ranks - 1 + turn) % last + 1
+        drawn = _draw_all(images, params, kind)
+        problem = _problem_of_all(drawn, pairs)
+        if not problem:
+            break
+    else:
+        raise InputError(problem)
+    images = drawn
 
     is_across = _has_near_in_other(images, images["joined"], pairs)
     images["group"] = images["path"].groupby(images["rank"]).transform("min")
@@ -106,7 +113,9 @@ def split(
     closest = nearest(pairs)
     duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array,
-        contradicts=_contradictions(images, pairs).reindex(closest["image"], fill_value="").array,
+        contradicts=_contradictions(images, pairs, kind)
+        .reindex(closest["image"], fill_value="")
+        .array,
         is_across=is_across[closest["image"]].array,
         distance=closest["distance"].array,
     )
@@ -115,13 +124,15 @@ def split(
     return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
-def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.Series:
+def _contradictions(images: pd.DataFrame, pairs: pd.DataFrame, kind: LabelKind) -> pd.Series:
     """Return the path to the nearest near-duplicate with a different label, keyed by position.
 
     `pairs` is the result of `near_duplicates`.
     """
     labels = images["label"].to_numpy()
-    closest = nearest(pairs[labels[pairs["first"]] != labels[pairs["second"]]])
+    pairs = pairs[labels[pairs["first"]] != labels[pairs["second"]]]
+    cells = zip(labels[pairs["first"]], labels[pairs["second"]])
+    closest = nearest(pairs[np.array([kind.contradict(*each) for each in cells], bool)])
     return images["path"].loc[closest["nearest"]].set_axis(closest["image"])
 
 
@@ -318,7 +329,18 @@ def _kept_splits(images: pd.DataFrame) -> pd.Series:
     return images["row_split"].mask(images["is_drawn"], first.array)
 
 
-def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd.DataFrame:
+def _draw_all(images: pd.DataFrame, params: Split, kind: LabelKind) -> pd.DataFrame:
+    """Return the images after all draws, in rank order."""
+    if not (images["given"] == "test").any():
+        ratio = params.test_fraction / (params.test_fraction + params.validation_fraction)
+        images = _draw(images, "validation", "test", ratio, kind)
+    images = _draw(images, "train", "test", params.test_fraction, kind)
+    return _draw(images, "train", "validation", params.validation_fraction, kind)
+
+
+def _draw(
+    images: pd.DataFrame, source: str, target: str, fraction: float, kind: LabelKind
+) -> pd.DataFrame:
     """Move groups of images from one split to another, in rank order.
 
     `target` gets this fraction of the archive's validation images or, if `source` is training, of
@@ -345,7 +367,16 @@ def _draw(images: pd.DataFrame, source: str, target: str, fraction: float) -> pd
     others = {"validation", source} - {target}
     reserved = {name: sum(name in lacking[other] for other in others) for name in wanted.index}
     can_move = (images["split"] == source) & (images["kept"] == "")
-    ranks = _choose(_sizes(images[can_move]), wanted.to_dict(), reserved, lacking[target])
+    sizes, missing, kinds = _sizes(images[can_move]), wanted.to_dict(), None
+    if not kind.exclusive and any(len(numbers) > 1 for numbers in sizes.values()):
+        # A group may show all labels: reserving one for validation might leave none for training,
+        # and one for each label might be most of the images.
+        sizes = {rank: {**numbers, EVERY: sum(numbers.values())} for rank, numbers in sizes.items()}
+        missing[EVERY] = sum(missing.values())
+        reserved = {}
+        kinds = 2 - len({*label.unique()} - lacking[target])
+    names = _names(images[can_move])
+    ranks = _choose(sizes, missing, reserved, lacking[target], names, kinds)
     is_chosen = can_move & images["rank"].isin(ranks)
     return images.assign(split=images["split"].mask(is_chosen, target))
 
@@ -365,45 +396,62 @@ def _sizes(images: pd.DataFrame) -> Sizes:
     return sizes
 
 
+def _names(images: pd.DataFrame) -> dict[int, set[str]]:
+    """Return the labels of each group by rank: those shown, and those that sort its images."""
+    names: dict[int, set[str]] = {}
+    for rank, shown, label in zip(images["rank"], images["shown"], images["label"]):
+        names.setdefault(rank, set()).update(shown, [label])
+    return names
+
+
 def _choose(
-    sizes: Sizes, wanted: dict[str, float], reserved: dict[str, int], lacking: set[str]
+    sizes: Sizes,
+    wanted: dict[str, float],
+    reserved: dict[str, int],
+    lacking: set[str],
+    names: dict[int, set[str]],
+    kinds: int | None = None,
 ) -> list[int]:
     """Return the ranks of the groups that bring the images per class closest to `wanted`.
 
     In the order of `sizes`, from `_sizes`, a group is taken if it brings the numbers closer.
     Classes that are missing from `wanted` are not needed. For each class, `reserved` groups are
-    left over, by default one. At the end, if a class in `lacking` has received no group, its
-    smallest group is taken.
+    left over, by default one, whose images show it: `names` is from `_names`. At the end, if a
+    class in `lacking` has received no group, its smallest group is taken. With a number of `kinds`,
+    none is taken once so many classes, and enough of EVERY, are there.
     """
     missing = Counter(wanted)
     # Number of groups.
-    remaining = Counter(label for numbers in sizes.values() for label in numbers)
+    remaining = Counter(label for rank in sizes for label in names[rank])
     chosen = []
     for rank, numbers in sizes.items():
         change = sum(abs(missing[label] - n) - abs(missing[label]) for label, n in numbers.items())
-        if change < 0 and _is_free(numbers, remaining, reserved):
+        if change < 0 and _is_free(names[rank], remaining, reserved):
             chosen.append(rank)
             missing.subtract(numbers)
-            remaining.subtract(numbers.keys())
+            remaining.subtract(names[rank])
     for label in sorted(remaining.keys() & wanted.keys() & lacking):
-        if any(label in sizes[rank] for rank in chosen):
+        received = {name for rank in chosen for name in sizes[rank]} - {EVERY}
+        is_enough = kinds is not None and len(received) >= kinds and missing[EVERY] <= 0
+        if label in received or is_enough:
             continue
         with_class = {rank: numbers for rank, numbers in sizes.items() if label in numbers}
-        free = [rank for rank in with_class if _is_free(sizes[rank], remaining, reserved)]
+        free = [rank for rank in with_class if _is_free(names[rank], remaining, reserved)]
         if free:
             smallest = min(free, key=lambda rank: sum(sizes[rank].values()))
             chosen.append(smallest)
-            remaining.subtract(sizes[smallest].keys())
+            missing.subtract(sizes[smallest])
+            remaining.subtract(names[smallest])
     return chosen
 
 
-def _is_free(numbers: dict[str, int], remaining: Counter[str], reserved: dict[str, int]) -> bool:
-    """Return whether a group can be taken because enough groups of its classes remain."""
-    return all(remaining[label] > reserved.get(label, 1) for label in numbers)
+def _is_free(names: set[str], remaining: Counter[str], reserved: dict[str, int]) -> bool:
+    """Return whether a group can be taken because enough groups with its labels remain."""
+    return all(remaining[label] > reserved.get(label, 1) for label in names)
 
 
-def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
-    """Raise InputError if training lacks a class, or another split a class and all but one."""
+def _problem_of_all(images: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Return the problem if training lacks a class, or another split a class and all but one."""
     own = images["group"].mask(images["group"] == "", images["pixels_sha256"])
     images = images.assign(is_alike=_has_near_in_other(images, own, pairs))
     shown = images[["split", "shown"]].explode("shown").dropna()
@@ -420,12 +468,13 @@ def _require_all(images: pd.DataFrame, pairs: pd.DataFrame) -> None:
             )
             if rows["is_alike"].mean() >= LARGE_PART:
                 advice = f"{rows['is_alike'].sum():,} of them are near-duplicates. {LOOK_ALIKE}."
-            raise InputError(
+            return (
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
                 f"its {len(rows):,} images (groups: {rows['rank'].nunique():,}). Training requires "
                 "images of every class, and validation and test require images of at least two. "
                 f"{advice}"
             )
+    return ""
 
 
 def describe_lacking(images: pd.DataFrame) -> list[str]:

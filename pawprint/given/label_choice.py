@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pawprint.base.errors import InputError, counted, name_some, printable
-from pawprint.base.labels import SEPARATOR, LabelKind
+from pawprint.base.labels import NOT, NOT_KNOWN, SEPARATOR, LabelKind
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
 from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
@@ -175,11 +175,13 @@ def _label(reading: Reading, given: Given, skips: bool) -> Labelled:
             f"{where}: {gone}. Add the files, write the paths of names that are in several "
             "folders, or remove the rows."
         )
-    if odd := sorted(
-        name for name in reading.names if SEPARATOR in name and not reading.kind.exclusive
-    ):
+    of_flags = reading.columns if len(reading.columns) > 1 else []
+    odd = [name for name in of_flags if reading.kind.name_in(name) != name]
+    odd += sorted(name for name in reading.names if SEPARATOR in name)
+    if odd and not reading.kind.exclusive:
         raise InputError(
-            f"{where}: expected no {SEPARATOR} in labels. Received: {printable(odd[0])}. Rename it."
+            f"{where}: expected no {SEPARATOR} in labels, no {NOT_KNOWN} at their end, and no "
+            f"{NOT.strip()} at their start. Received: {printable(odd[0])}. Rename it."
         )
     joined = {name for name, each in reading.labelled.items() if skips and len(each) != 1}
     cells = reading.cells | dict.fromkeys(joined, "")

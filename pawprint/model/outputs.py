@@ -24,7 +24,7 @@ class Logits(NamedTuple):
     """Labels and outputs for images. A file also contains the `pixels_sha256` of each image.
 
     `actual`, int64 `(images,)`, contains label indices, or -1 for unknown images. If images can
-    show several labels, it is bool `(images, labels)`, and false for unknown images. `logits` are
+    show several labels, it is `(images, labels)`, as from `LabelKind.encode`. `logits` are
     float64 `(images, units)`, and `unknown_scores` are float64 `(images,)`. If the served network
     takes an image and its mirror image, outputs are means over both.
     """

@@ -20,6 +20,7 @@ from PIL import Image
 from pawprint.base import paths
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import InputError
+from pawprint.base.labels import ONE_CLASS, LabelKind
 from pawprint.base.runtime import CORES, output_shapes, read_network, write_network
 from pawprint.given.archive import Archive
 from pawprint.network import feature_reuse
@@ -48,6 +49,7 @@ class Sample(NamedTuple):
     class_weight: str | None
     sizes: tuple[int, int]
     choices: Mapping = {}
+    kind: LabelKind = ONE_CLASS
 
 
 def is_solved(params: Params) -> bool:
@@ -98,7 +100,7 @@ def measure(
     computer = feature_reuse.ShardComputer(archive, compute, output_shapes(network), views_here)
     earlier = feature_reuse.earlier_shards(origin, stored_features(sample.folder))
     feature_reuse.write_shards(computer, feature_reuse.tasks(images, TRAIN, place, earlier))
-    store = StoredExamples({TRAIN: place}, images, sample.labels)
+    store = StoredExamples({TRAIN: place}, images, sample.labels, sample.kind)
     examples = open_examples(store, model.features, sample.class_weight)
     training, others = sample.sizes
     passes = augment.views * training + (2 if augment.mirrors(augment.views) else 1) * others

@@ -76,7 +76,7 @@ def list_suspects(
 
     If images can show several labels, a row is about one: `likely` is "add sea" or "remove sea",
     and `probability` is that of what the cell `label` says about sea. If it is not known, `likely`
-    is "ask sea", and `probability` that of sea; images in `reviewed` have such rows, too. Of the
+    is "ask sea", and `probability` is about sea; images in `reviewed` have such rows, too. Of the
     images without a contradiction, those with each kind of first row take turns. The rows of an
     image stand together, because all of them change its one cell: `cell` is what to write into
     labels.csv if the model is right about the labels in them, given `clean.not_asked`. An image in
@@ -110,6 +110,13 @@ def list_suspects(
     place = pd.factorize(suspects["path"])[0]
     suspects = suspects.iloc[np.lexsort((place, turn))]
     return suspects.assign(cell=_suggested(suspects, not_asked))
+
+
+def describe_listed(suspects: pd.DataFrame) -> str:
+    """Return the numbers of labels to review and to ask in a result of `list_suspects`."""
+    asked = suspects["is_asked"].sum()
+    text = f"labels to review: {len(suspects) - asked:,}"
+    return f"{text}, and to ask next: {asked:,}" if asked else text
 
 
 def to_correct(review: pd.DataFrame) -> pd.DataFrame:

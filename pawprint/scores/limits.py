@@ -15,7 +15,7 @@ import pandas as pd
 
 from pawprint.base.columns import TRAIN
 from pawprint.base.errors import counted, printable
-from pawprint.base.labels import NOT
+from pawprint.base.labels import NOT, SEVERAL_LABELS
 from pawprint.base.tables import training_images
 from pawprint.scores.intervals import (
     CONFIDENCE,
@@ -171,7 +171,8 @@ def weak_label(run: Results, where: str, expected: str, sentence: str) -> Limit 
     """
     every = run.held_out
     rows = split_labels(every)
-    rows = rows[(rows[where] == rows["label"]) & rows["label"].isin(run.metadata["labels"])]
+    is_label = rows["label"].isin(SEVERAL_LABELS.names_in(rows["label"]))
+    rows = rows[(rows[where] == rows["label"]) & is_label]
     rows = rows.assign(actual=rows["label"], wrong=rows[expected] != rows["label"])
     limit = _weakest(rows, sentence, len(every))
     if limit and where == "predicted":

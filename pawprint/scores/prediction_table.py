@@ -21,7 +21,7 @@ from pawprint.base.columns import (
     predicted_labels,
 )
 from pawprint.base.files import parse_file
-from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind, names_one
+from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS, LabelKind
 from pawprint.base.tables import parse_table, write_table
 from pawprint.scores.metrics import Predictions
 
@@ -135,8 +135,8 @@ def judged_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     JUDGED_LABELS table, labels are named as by a model without thresholds.
     """
     if labels := predicted_labels(judged):
-        at_least_one = names_one(SEVERAL_LABELS.encode(judged["label"], labels))
-        named = SEVERAL_LABELS.predict(probabilities_in(judged), at_least_one=at_least_one)
+        shown = SEVERAL_LABELS.encode(judged["label"], labels)
+        named = SEVERAL_LABELS.predict_without_rules(probabilities_in(judged), shown)
         predicted = SEVERAL_LABELS.decode(named, labels)
         table = with_image(judged).assign(actual=judged["label"], predicted=predicted)
         return with_confidence(table, SEVERAL_LABELS)

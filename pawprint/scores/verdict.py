@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base.imbalance import HEADLINES, headline_strata
-from pawprint.base.labels import ONE_CLASS, LabelKind
+from pawprint.base.labels import ONE_CLASS, LabelKind, kind_of
 from pawprint.scores import intervals
 
 EQUAL = 0.01  # models whose accuracy or balanced accuracy differs by at most this are equal
@@ -101,12 +101,17 @@ def pair_probabilities(
 ) -> pd.DataFrame:
     """Pair two models by probabilities `(images, classes)`, on the images that both predict.
 
-    Classes are indices.
+    `actual` contains encoded labels. The columns contain cells of numbers of labels; what is not
+    known is not predicted.
     """
-    pairs = pd.DataFrame({"actual": actual, "group": groups})
+    kind = kind_of(actual)
+    names = [*map(str, range(probabilities[0].shape[1]))]
+    pairs = pd.DataFrame({"actual": kind.decode(actual, names), "group": groups})
     for suffix, of_model in zip(("_old", ""), probabilities):
-        pairs[f"predicted{suffix}"] = of_model.argmax(axis=1)
-        pairs[f"loss{suffix}"] = ONE_CLASS.losses(actual, of_model)
+        predicted = kind.predict_without_rules(of_model, actual)
+        predicted = np.where(actual < 0, actual, predicted)
+        pairs[f"predicted{suffix}"] = kind.decode(predicted, names)
+        pairs[f"loss{suffix}"] = kind.losses(actual, of_model)
     return pairs.dropna(subset=["loss_old", "loss"])
 
 

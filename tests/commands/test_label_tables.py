@@ -246,6 +246,7 @@ REFUSED = [
         ],
     ),
     (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a|b")}, NONE, ["no | in labels", "a|b"]),
+    (NAMES, {"t.csv": FLAGGED.replace("id,scab", "id,a?")}, NONE, ["no ? at their end", "a?"]),
     (
         NAMES,
         {"t.csv": LEAVES + MOSS},

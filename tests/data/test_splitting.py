@@ -332,6 +332,34 @@ def test_label_without_training_images_is_refused_even_beside_rarer_ones():
         split(table, PARAMS, {}, kind=SEVERAL_LABELS)
 
 
+@pytest.mark.parametrize(
+    "groups",
+    [
+        ["a|b|c none", "a|c a|c", "none a|b", "c a"],
+        ["a none", "b b|c", "none a|c", "b none"],
+        ["a a", "a|c a", "none a", "a|b a|b", "none a|c"],
+    ],
+)
+def test_groups_whose_images_show_several_labels_leave_each_for_training(groups):
+    table = pd.concat([images({f"/{n}": 2}).assign(group=str(n)) for n in range(len(groups))])
+    table["archive_split"] = ""
+    table["label"] = " ".join(groups).split()
+    rows, *_ = split(table, PARAMS, {}, SEVERAL_LABELS)
+    shown = {name: SEVERAL_LABELS.names_in(of["label"]) for name, of in rows.groupby("split")}
+    assert shown["train"] == {*"abc"} and len(shown) == 3
+    assert (rows.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_near_duplicates_contradict_each_other_in_labels_that_both_know():
+    first = image("/x/1.jpg")
+    more = [image(f"/x/{n}.jpg", label="ab"[n % 2]) for n in range(3, 12)]
+    for cells, contradict in (("a|b?", "a|b"), False), (("a|b?", "b"), True):
+        pair = [first | {"label": cells[0]}, like(first, "/x/2.jpg") | {"label": cells[1]}]
+        table = pd.DataFrame([*pair, *more]).assign(archive_split="")
+        _, alike, _ = split(table, PARAMS, {}, kind=SEVERAL_LABELS)
+        assert (alike["contradicts"] != "").tolist() == [contradict] * 2
+
+
 def test_images_with_several_labels_are_divided_by_the_rarest_and_few_move():
     rng, names = Random(0), {"sea": 0.4, "sunset": 0.1, "trees": 0.3}
     table = images({"/a": 1000}).assign(archive_split="")

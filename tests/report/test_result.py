@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.report.pages import confusions, describe_run, describe_score
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import Predictions, tabulate_scores
@@ -33,6 +34,16 @@ def result_of(actual: list[int], predicted: list[int], labels: list[str]) -> str
 def test_result_is_compared_with_predicting_one_class(actual, predicted, expected):
     result = result_of(actual, predicted, [str(label) for label in sorted(set(actual))])
     assert all(part in result for part in expected), result
+
+
+def test_labels_that_are_not_known_are_told_and_contradict_no_baseline():
+    cells = pd.Series(["sea|sun?", "sea", "sun", "sea?|sun"])
+    actual = SEVERAL_LABELS.encode(cells, ["sea", "sun"])
+    arrays = actual, np.where(actual == 1, 0.9, 0.1), actual == 1
+    rows = Predictions(*arrays, ["sea", "sun"], np.arange(4))
+    text = describe_run(tabulate_scores(rows).assign(split="test"), cells)
+    assert "always naming sea: 50.0%" in text and "2 of these photos lack some" in text
+    assert "photos with all labels known: 2 of 2" in text
 
 
 @pytest.mark.parametrize(

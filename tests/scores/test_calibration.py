@@ -262,6 +262,10 @@ def test_labels_have_one_temperature_and_each_its_own_recall():
     found = sigmoid(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
     assert found[is_shown[:, 1]].mean() == pytest.approx(0.9, abs=0.01)
     assert fit(logits=OF_THREE)[0] == 1
+    # Images of which nothing is known change neither.
+    more = np.concatenate([is_shown, np.full((500, 3), -1)]).astype(np.int8)
+    logits = np.concatenate([3 * OF_THREE, -9 * OF_THREE[:500]])
+    assert calibrate(params, [*"abc"], more, logits, np.arange(4500)) == (temperature, thresholds)
 
 
 def changed_in(true: float, images: int, labels: int, shared: float, draws: int) -> float:

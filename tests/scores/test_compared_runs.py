@@ -423,6 +423,7 @@ def test_runs_of_several_labels_are_compared_by_photos_with_every_label_right():
 def test_run_of_several_labels_is_read_from_a_row_for_each_label():
     made = of_labels(OLD).tables["test"]
     of_folds = "path,label,pixels_sha256,probability_a,probability_b\n0.jpg,b,0,0.2,0.4\n"
+    of_folds += "1.jpg,a|b?,1,0.9,0.8\n"
     scores = [(name, "", "exact", 0.5, 0.4, 0.6, 9) for name in SETS]
     contents = {
         paths.SCORES_CSV: pd.DataFrame(scores, columns=list(SCORES)).to_csv(index=False),
@@ -442,6 +443,7 @@ def test_run_of_several_labels_is_read_from_a_row_for_each_label():
     run = read_run(read, "run")
     assert run.label_kind is SEVERAL_LABELS and run.labels == {*"ab"} and not run.missing
     pd.testing.assert_frame_equal(run.tables["test"], made)
-    (folds,) = run.tables[TRAINING].to_dict("records")
+    folds, not_known = run.tables[TRAINING].to_dict("records")
+    assert not_known["actual"] == not_known["predicted"] == "a|b?"
     assert folds["predicted"] == "b"  # each photo has a label, so the most probable is named
     assert folds["loss"] == pytest.approx(-np.log(0.8 * 0.4))

@@ -22,7 +22,7 @@ from pawprint.base.columns import (
     SCORES,
     UNKNOWN_IMAGES,
 )
-from pawprint.base.labels import UNKNOWN
+from pawprint.base.labels import SEVERAL_LABELS, UNKNOWN
 from pawprint.base.tables import read_table, write_table
 from pawprint.given.user_tables import EMPTY_TABLES
 from pawprint.model.metadata import Metadata
@@ -128,3 +128,13 @@ def test_tests_and_curve_of_copies_are_those_of_the_photos():
         numbers = comparison.test.low, comparison.test.high, comparison.test.p_value
         results.append([*numbers, *curve.iloc[1][["low", "high"]], *difference, *of_folds])
     assert results[0] == pytest.approx(results[1])
+
+
+def test_labels_of_two_models_are_paired_where_they_are_known():
+    actual = SEVERAL_LABELS.encode(["0|1?", "1", "none"], ["0", "1"])
+    old = np.array([[0.9, 0.9], [0.1, 0.9], [0.1, 0.1]])
+    new = np.array([[0.9, 0.1], [0.1, np.nan], [0.9, 0.1]])
+    pairs = pair_probabilities(actual, (old, new), np.arange(3))
+    names = ["actual", "predicted_old", "predicted"]
+    assert pairs[names].to_numpy().tolist() == [["0|1?"] * 3, ["none", "none", "0"]]
+    assert pairs["loss"].to_numpy() == pytest.approx(-np.log([0.9, 0.1 * 0.9]))

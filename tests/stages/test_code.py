@@ -79,6 +79,11 @@ def test_labels_that_later_stages_take_are_taken(folder):
     table = "file_name,label\n" + "".join(f"{each},{each[0]}\n" for each in NAMES)
     write_files(folder, {"photos/metadata.csv": table, "labels.csv": "path,label\ncat/0.jpg,d\n"})
     check(folder, "photos")
+    write_files(folder, {"labels.csv": "path,label\ncat/0.jpg,c|new\n"})
+    changes = (
+        "clean: {labels: auto, several_labels: true, not_asked: [new]}\nmodel: {fine_tune_at: null}"
+    )
+    check(folder, "photos", f"{changes}\ncalibrate: {{threshold: {{new: 0.4}}}}")
 
 
 def test_photos_that_dvc_leaves_out_are_not_compared(folder):

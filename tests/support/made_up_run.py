@@ -28,6 +28,7 @@ from pawprint.base.columns import (
     SPLIT,
     UNKNOWN_IMAGES,
     columns_of_judged,
+    to_review,
 )
 from pawprint.base.files import pack, write_json
 from pawprint.base.labels import ONE_CLASS, SEVERAL_LABELS
@@ -188,6 +189,10 @@ def write_label_run(workspace: Path) -> list[str]:
         scores.append(tabulate_scores(predictions).assign(split=name))
     unknown = measure_unknown(np.ones(2), np.zeros(2), 0.5, np.arange(4)).assign(split="test")
     write_table(workspace / paths.SCORES_CSV, pd.concat([*scores, unknown]), SCORES)
+    path = workspace / paths.LABELS_TO_REVIEW_CSV
+    review = read_table(path, LABELS_TO_REVIEW).assign(cell="none")
+    review = pd.concat([review, review.assign(likely="ask trees")])
+    write_table(path, review, to_review(exclusive=False))
     write_photos(workspace, split["path"])
     rules = {"image_size": 96, "resize": "crop", "temperature": 1, "at_least_one": False}
     metadata = LabelMetadata(labels=labels, **rules)
