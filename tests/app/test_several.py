@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from app_browser import chromium, expect, open_part, opened, serious, settled
-from conftest import PROJECT, change, clean_archive, photo
+from conftest import PROJECT, change, clean_archive, photo, refused
 from servers import served
 
-from pawprint.app.labelling import read_rows
+from pawprint.app import HERE
+from pawprint.app.labelling import answer, read_rows, states_of
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, PATHS, SERIES, SPLIT, to_review
 from pawprint.base.files import pack
@@ -36,15 +37,19 @@ def project(tmp_path, monkeypatch) -> Path:
     rows = images.assign(split="train", group="", **dict.fromkeys(SERIES, ""))
     write_table(paths.PATHS_CSV, rows, PATHS)
     write_table(paths.SPLIT_CSV, rows, SPLIT)
-    rows = rows.iloc[:2].assign(likely=["ask new", "remove sunset"], cell=["new|sea", "new"])
+    rows = rows.iloc[[2, 1]].assign(likely=["ask new", "remove sunset"], cell=["new", "new"])
     rows = rows.assign(probability=0.1, contradicts="")
     write_table(paths.LABELS_TO_REVIEW_CSV, rows, to_review(exclusive=False))
     paths.LABELS_CSV.write_text(NOTED, encoding="utf-8")
     return project
 
 
-def labels_in(project: Path) -> dict[str, str]:
-    return {row["path"]: row["label"] for row in read_rows(project / "labels.csv")}
+def test_photo_that_is_unknown_or_of_another_run_gets_no_answer(project):
+    (image,) = (image for image in states_of(HERE).index if image[0] == "0.jpg")
+    paths.LABELS_CSV.write_text("path,label\n0.jpg,unknown\n", encoding="utf-8")
+    for gone in image, ("1.jpg", 64 * "f"):
+        with refused("not in the last run"):
+            answer(HERE, [gone], "new")
 
 
 @pytest.mark.slow
@@ -55,26 +60,29 @@ def test_labels_are_answered_one_by_one_and_by_pages_and_undone(project):
             page.keyboard.press(key)
         page.locator(f'.page[data-number="{number + 1}"]').wait_for()
         settled(page)
-        return labels_in(project)
+        return {row["path"]: row["label"] for row in read_rows(paths.LABELS_CSV)}
 
     with served(project) as address, chromium() as browser, opened(browser, address) as page:
         open_part(page, "Labels to review")
+        page.locator('.photo img[alt="2.jpg"]').wait_for()
         page.keyboard.press("Enter")
         expect(page.get_by_text("Does the photo show new?")).to_be_visible()
-        assert press("1", "1", "Enter") == {"2.jpg": "sunset", "0.jpg": "not new|sea"}
+        assert press("1", "1", "Enter") == {"2.jpg": "not new|sunset"}
         page.get_by_role("button", name="sea?", exact=True).click()
         assert press("Enter")["1.jpg"] == "new|sea?"
         expect(page.get_by_text("You have reviewed all labels")).to_be_visible()
-        assert press("u") == {"2.jpg": "sunset", "0.jpg": "not new|sea"}
+        assert press("u") == {"2.jpg": "not new|sunset"}
         assert serious(page) == {}
         open_part(page, "new?")
+        page.locator('.photo img[alt="3.jpg"]').wait_for()
         names = [photo.get_attribute("alt") for photo in page.locator(".photo img").all()]
-        assert sorted(names) == ["2.jpg", "3.jpg"]
-        page.keyboard.press("ab"[names.index("2.jpg")])
+        assert sorted(names) == ["0.jpg", "3.jpg"]
+        page.keyboard.press("ab"[names.index("0.jpg")])
         assert press("2")["3.jpg"] == "not new|sea?|sunset?"
-        assert press("1")["2.jpg"] == "new|sunset"
+        assert press("1")["0.jpg"] == "new|sea"
         expect(page.get_by_text("All photos have an answer about new.")).to_be_visible()
-        assert read_rows(project / "labels.csv")[0]["note"] == "mine"
+        rows = [(row["path"], row["note"], row["how"]) for row in read_rows(paths.LABELS_CSV)]
+        assert rows == [("2.jpg", "mine", ""), ("3.jpg", "", "page"), ("0.jpg", "", "page")]
         press("u")
-        assert press("u") == {"2.jpg": "sunset", "0.jpg": "not new|sea"}
+        assert press("u") == {"2.jpg": "not new|sunset"}
         assert serious(page) == {}
