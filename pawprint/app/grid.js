@@ -82,7 +82,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function answer() {
-    return data.parts ? state.parts.join("|") : field?.value.trim() || data.label;
+    if (!data.parts) return field?.value.trim() || data.label;
+    // Somebody else may have answered meanwhile what is still open here.
+    return state.parts.filter((part, index) => !part.endsWith("?") || part !== data.parts[index]).join("|");
   }
 
   function typeField() {

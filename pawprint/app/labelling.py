@@ -175,7 +175,7 @@ def states_of(project: Path) -> pd.DataFrame:
         SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
         for (path, pixels), source in images["label"].items()
     ]
-    said = SEVERAL_LABELS.names_said([*cells, *given.values()])
+    said = SEVERAL_LABELS.names_said([*images["label"], *given.values()])
     names = sorted(said.union(not_asked) - {"", UNKNOWN})
     nothing = SEVERAL_LABELS.written(dict.fromkeys(names, -1))
     states = SEVERAL_LABELS.encode([cell or nothing for cell in cells], names)

@@ -9,14 +9,14 @@ from conftest import PROJECT, change, clean_archive, photo, refused
 from servers import served
 
 from pawprint.app import HERE
-from pawprint.app.labelling import answer, read_rows, states_of
+from pawprint.app.labelling import ImageKey, answer, read_rows, states_of
 from pawprint.base import paths
 from pawprint.base.columns import IMAGES, PATHS, SERIES, SPLIT, to_review
 from pawprint.base.files import pack
 from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.base.tables import write_table
 
-CELLS = {"0.jpg": "sea", "1.jpg": "new|sunset", "2.jpg": "none", "3.jpg": "unlabelled"}
+CELLS = {"0.jpg": "sea", "1.jpg": "new|sea?|sunset", "2.jpg": "none", "3.jpg": "unlabelled"}
 NOTED = "path,label,note\n2.jpg,sunset,mine\n"
 
 
@@ -44,10 +44,19 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
+def image(path: str) -> ImageKey:
+    return next(image for image in states_of(HERE).index if image[0] == path)
+
+
+def test_row_that_does_not_name_a_new_label_leaves_what_the_source_says(project):
+    paths.LABELS_CSV.write_text("path,label\n1.jpg,sea\n", encoding="utf-8")
+    assert states_of(HERE).loc["1.jpg"].to_dict("records") == [{"new": 1, "sea": 1, "sunset": 0}]
+
+
 def test_photo_that_is_unknown_or_of_another_run_gets_no_answer(project):
-    (image,) = (image for image in states_of(HERE).index if image[0] == "0.jpg")
+    known = image("0.jpg")
     paths.LABELS_CSV.write_text("path,label\n0.jpg,unknown\n", encoding="utf-8")
-    for gone in image, ("1.jpg", 64 * "f"):
+    for gone in known, ("1.jpg", 64 * "f"):
         with refused("not in the last run"):
             answer(HERE, [gone], "new")
 
@@ -67,11 +76,13 @@ def test_labels_are_answered_one_by_one_and_by_pages_and_undone(project):
         page.locator('.photo img[alt="2.jpg"]').wait_for()
         page.keyboard.press("Enter")
         expect(page.get_by_text("Does the photo show new?")).to_be_visible()
-        assert press("1", "1", "Enter") == {"2.jpg": "not new|sunset"}
         page.get_by_role("button", name="sea?", exact=True).click()
-        assert press("Enter")["1.jpg"] == "new|sea?"
+        assert press("1", "1", "Enter") == {"2.jpg": "not new|sea?|sunset"}
+        take_back = answer(HERE, [image("1.jpg")], "sea")  # by somebody else
+        assert press("Enter")["1.jpg"] == "new|sea"
         expect(page.get_by_text("You have reviewed all labels")).to_be_visible()
-        assert press("u") == {"2.jpg": "not new|sunset"}
+        assert press("u")["1.jpg"] == "new|sea|sunset"
+        take_back()
         assert serious(page) == {}
         open_part(page, "new?")
         page.locator('.photo img[alt="3.jpg"]').wait_for()
@@ -84,5 +95,5 @@ def test_labels_are_answered_one_by_one_and_by_pages_and_undone(project):
         rows = [(row["path"], row["note"], row["how"]) for row in read_rows(paths.LABELS_CSV)]
         assert rows == [("2.jpg", "mine", ""), ("3.jpg", "", "page"), ("0.jpg", "", "page")]
         press("u")
-        assert press("u") == {"2.jpg": "not new|sunset"}
+        assert press("u") == {"2.jpg": "not new|sea?|sunset"}
         assert serious(page) == {}
