@@ -16,7 +16,7 @@ from pawprint.base.errors import InputError, counted, name_some, printable
 from pawprint.base.labels import NOT, NOT_KNOWN, SEPARATOR, LabelKind
 from pawprint.given.folders import AUTO, READINGS, describe_class_counts
 from pawprint.given.given_images import Given, require_inside
-from pawprint.given.label_readings import Asked, Options, Reading, read_folders, read_labels
+from pawprint.given.label_readings import OPEN, Asked, Options, Reading, read_folders, read_labels
 from pawprint.given.label_tables import FILES, KEY, PHOTO, PLACE, read_tables
 from pawprint.given.metadata_csv import FILE_NAME, is_metadata, metadata_csv
 from pawprint.given.names import count_suffixes
@@ -101,6 +101,7 @@ def _choose(readings: list[Reading], asked: Asked, given: Given) -> Reading:
     wanted = {option: [value] for option, value in decided.items() if value is not None}
     undecided = set() if asked.skips else {"--zeros", "--blanks"} - wanted.keys()
     if asked.skips:  # whatever is in doubt has no label yet
+        readings = [each for each in readings if each.options.get("--blanks") != [OPEN]]
         readings = [*{(each.table, *each.columns): each for each in readings}.values()]
     kept: list[Reading] = []
     for each in sorted(readings, key=lambda one: not one.table.split):

@@ -396,6 +396,9 @@ def test_labels_are_fitted_to_the_rows_of_which_they_are_known():
         fit_exactly(rows, targets.astype(dtype), weights, [10]) for dtype in (bool, np.int8)
     )
     assert as_bool.weights.tobytes() == as_int8.weights.tobytes()
+    some = Examples({}, np.int8([[1], [-1], [0]]), *[np.arange(3)] * 2, ["a"])
+    assert len(some.predictable(np.array([0, 2]), np.array([1]))) == 1
+    assert not len(some.predictable(np.array([0, 1]), np.array([2])))
 
 
 def test_label_whose_images_are_in_one_group_is_improbable_in_its_fold():

@@ -3,7 +3,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from scipy.special import expit, ndtr
+from scipy.special import expit, logit, ndtr
 from scipy.stats import norm
 
 from pawprint.base.errors import InputError
@@ -262,9 +262,10 @@ def test_labels_have_one_temperature_and_each_its_own_recall():
     found = sigmoid(3 * OF_THREE, temperature)[:, 1] >= thresholds["b"]
     assert found[is_shown[:, 1]].mean() == pytest.approx(0.9, abs=0.01)
     assert fit(logits=OF_THREE)[0] == 1
-    # Images of which nothing is known change neither.
+    # Images of which nothing is known change neither, whatever their probabilities.
     more = np.concatenate([is_shown, np.full((500, 3), -1)]).astype(np.int8)
-    logits = np.concatenate([3 * OF_THREE, -9 * OF_THREE[:500]])
+    near = temperature * logit(thresholds["b"] + np.linspace(-0.001, 0.001, 500))
+    logits = np.concatenate([3 * OF_THREE, np.repeat(near[:, None], 3, axis=1)])
     assert calibrate(params, [*"abc"], more, logits, np.arange(4500)) == (temperature, thresholds)
 
 

@@ -114,6 +114,11 @@ def test_doubtful_training_images_and_any_others_are_asked():
     assert to_correct(rows).empty
 
 
+def test_near_duplicate_of_which_a_label_is_not_known_contradicts_nothing():
+    table = judged(["fog|sea?", "fog|sea"], np.full((2, 2), 0.5), ["fog", "sea"])
+    assert [*list_suspects(table, [], [("0", "1"), ("1", "0")])["likely"]] == ["ask sea"]
+
+
 def test_a_suggested_cell_leaves_open_what_its_row_is_not_about():
     of_each = np.array([[0.01, 0.45, 0.97], [0.9, 0.1, 0.1], [0.1, 0.1, 0.9], [0.5, 0.5, 0.5]])
     table = judged(["fog|sea?|new?", "fog", "new", "none"], of_each, ["fog", "sea", "new"])
