@@ -83,7 +83,7 @@ def last_split(folder: Path) -> tuple[pd.DataFrame, str | None]:
 
 def open_photos(folder: Path) -> Archive:
     """Open the photos that `fetch` recorded, to be decoded as `clean.bits` says. InputError."""
-    return open_archive(folder / paths.RAW_ARCHIVES, Clean.load(path=folder / paths.PARAMS).bits)
+    return open_archive(folder / paths.RAW_ARCHIVES, clean_params(folder).bits)
 
 
 def read_pixels(run: Run, photos: pd.Series) -> Iterator[np.ndarray]:
@@ -104,13 +104,13 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     """
     names = members(archive)
     rows = read_metadata_csv(archive, names)
-    params = Clean.load(path=folder / paths.PARAMS)
+    params = clean_params(folder)
     return find_layout(names, rows, params.labels, archive.filename, params.kind).classes
 
 
-def has_several_labels(folder: Path) -> bool:
-    """Return whether a photo of the project can show several labels. Raises InputError."""
-    return Clean.load(path=folder / paths.PARAMS).several_labels
+def clean_params(folder: Path) -> Clean:
+    """Return the section `clean` of a project's params. Raises InputError."""
+    return Clean.load(path=folder / paths.PARAMS)
 
 
 def first_views(folder: Path, split: str, pixels_sha256: pd.Series) -> np.ndarray:

@@ -2,6 +2,7 @@
 // server once per page. Keys: a letter marks or unmarks a photo, and with Shift enlarges it; a digit
 // gives a class, Enter the suggested one; + moves to the text field, Space skips, Backspace unmarks
 // all, a full stop marks all, u undoes the last page, g switches between a page and a single photo.
+// If `data.parts` says of each label whether the only photo shows it, a digit changes that.
 // Digits are identified by event.code, because some keyboards need Shift to type them.
 const LETTERS = "abcdefhijklmnopqrstvwxyz";
 const NEITHER = "none";
@@ -10,6 +11,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.querySelector(".page")?.remove();
   const page = add(parentElement, "div", { className: "page" });
   page.dataset.number = data.page;
+  const noun = data.neither ? "class" : "label";
   const single = data.photos.length === 1 && data.single;
   // Streamlit may draw the same page again, for example when a photo is enlarged. Keep its state.
   const before = parentElement.pawprintState;
@@ -21,13 +23,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const controls = add(page, "div", { className: "controls" });
   const classes = add(controls, "div", { className: "bar", role: "group", ariaLabel: "Class" });
-  const buttons = data.classes.map((name, index) => classButton(name, name, index < 9 ? String(index + 1) : ""));
-  buttons.push(classButton(NEITHER, "None of them", "0"));
+  const keyOf = (index) => (index < 9 ? String(index + 1) : "");
+  const answers = data.parts ? data.classes.flatMap(answerButtons) : [];
+  const buttons = data.parts ? [] : data.classes.map((name, index) => classButton(name, name, keyOf(index)));
+  if (data.neither) buttons.push(classButton(NEITHER, "None of them", "0"));
   for (const [, , button] of buttons) button.disabled = !data.photos.length;
   const field = typeField();
 
   const actions = add(controls, "div", { className: "bar" });
-  const save = action("Enter", "", () => give(field?.value.trim() || data.label));
+  const save = action("Enter", "", () => give(answer()));
   const skip = action("Space", "Skip", () => send([]));
   skip.title = "Leaves these photos without a label for now and shows them again later.";
   const none = single ? null : action("⌫", "Unmark all", () => markAll(false));
@@ -58,8 +62,33 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return [name, key, button];
   }
 
+  function answerButtons(name, index) {
+    const row = add(classes, "div", { className: "answer", role: "group", ariaLabel: name });
+    withKey(add(row, "span", {}), keyOf(index), name);
+    const texts = { [name]: "Yes", [`not ${name}`]: "No", [`${name}?`]: "?" };
+    return Object.entries(texts).map(([part, textContent]) => {
+      const button = add(row, "button", { type: "button", textContent, title: part, ariaLabel: part });
+      button.onclick = (event) => {
+        if (event.detail) button.blur();
+        decide(index, part);
+      };
+      return [part, button];
+    });
+  }
+
+  function decide(index, part) {
+    state.parts[index] = part;
+    show();
+  }
+
+  function answer() {
+    if (!data.parts) return field?.value.trim() || data.label;
+    // Somebody else may have answered meanwhile what is still open here.
+    return state.parts.filter((part, index) => !part.endsWith("?") || part !== data.parts[index]).join("|");
+  }
+
   function typeField() {
-    if (!data.new && data.classes.length <= 9) return null;
+    if (data.parts || (!data.new && data.classes.length <= 9)) return null;
     const name = data.new ? "New class" : "Class";
     const box = add(classes, "label", { className: "field" });
     add(box, "kbd", { textContent: "+", ariaHidden: "true" });
@@ -124,14 +153,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function show(text) {
     buttons.forEach(([name, , button]) => (button.ariaPressed = String(name === data.label)));
     if (!single) photos.forEach((button, index) => (button.ariaPressed = String(marked.has(index))));
-    const label = field?.value.trim() || data.label;
+    answers.forEach(([part, button]) => (button.ariaPressed = String(state.parts.includes(part))));
+    const label = answer();
     save.classList.toggle("save", Boolean(label)); // it has nothing to give before
-    save.lastChild.textContent = label ? `Give ${label}` : "Give a class";
+    save.lastChild.textContent = data.parts ? "Save" : label ? `Give ${label}` : `Give a ${noun}`;
     status.textContent = text || describe(label);
   }
 
   function describe(label) {
     if (!photos.length) return "";
+    if (data.parts) return `${data.photos[0].about} A digit changes a label, Enter saves.`;
     if (single) return `${data.photos[0].about} ` + (label ? `Enter gives ${label}.` : "What does the photo show?");
     if (!marked.size) return "No photo is marked. Mark some, or press Space to see them again later.";
     const count = `${marked.size} of ${photos.length} marked`;
@@ -143,10 +174,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function give(label) {
     if (!photos.length) return;
-    if (!marked.size) show();
+    const open = data.asked?.find((name) => state.parts.includes(`${name}?`));
+    if (open) show(`Does the photo show ${open}? Press its digit, or Space to skip the photo.`);
+    else if (!marked.size) show();
     else if (label) send([...marked], label);
     else {
-      show(`Which class? Press its digit${field ? ", or type its name" : ""}.`);
+      show(`Which ${noun}? Press its digit${field ? ", or type its name" : ""}.`);
       field?.focus();
     }
   }
@@ -222,9 +255,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (isControl && (key === " " || (key === "enter" && !target.matches(".photo")))) return false;
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
     const found = digit && buttons.find(([, shortcut]) => shortcut === digit);
+    const name = data.parts && data.classes[digit - 1];
     if (found) give(found[0]);
+    else if (name) decide(digit - 1, state.parts[digit - 1] === name ? `not ${name}` : name);
     else if (digit) return false;
-    else if (key === "enter") give(data.label);
+    else if (key === "enter") give(answer());
     else if ((key === "+" || key === "=") && field) field.focus();
     else if (key === " ") skip.click();
     else if (key === "backspace" && none) none.click();
@@ -237,7 +272,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function pressInField(event) {
     if (event.key === "Escape") field.blur();
-    else if (event.key === "Enter") give(field.value.trim() || data.label);
+    else if (event.key === "Enter") give(answer());
     else return false;
     return true;
   }
@@ -258,7 +293,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 function startOf(data) {
   const sure = data.photos.length === 1 ? 1 : data.sure; // a key for the only photo means that photo
   const marked = new Set(data.photos.slice(0, sure).keys());
-  return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null };
+  return { page: data.page, first: data.photos[0]?.alt, marked, text: "", large: null, parts: data.parts?.slice() };
 }
 
 // Returns whether the focused element, outside the page, does not use this key. An example is a tab

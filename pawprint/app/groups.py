@@ -123,7 +123,7 @@ class Pool(NamedTuple):
     `(photos, features)`, belong first to `images` and then to training images, which have the
     labels `known`; `cluster` and `distance` are from `find_clusters`. If photos are labelled one by
     one, in the order of `others`, `about` has a text about each path, and `beside` the path of
-    another photo to show.
+    another photo to show. If `stays`, the unmarked photos of a page are the next page.
     """
 
     images: list[ImageKey]
@@ -134,6 +134,7 @@ class Pool(NamedTuple):
     distance: np.ndarray = np.empty(0)
     about: Mapping[str, str] = {}
     beside: Mapping[str, str] = {}
+    stays: bool = False
 
     def all_images(self) -> list[ImageKey]:
         """Return all photos, with and without a label."""
@@ -239,6 +240,9 @@ class Pages:
         images = [image for image in pool.all_images() if image not in self.missing]
         images = without(given, images)
         unmarked = {image for answer in self.answers[-1:] for image, _ in answer.refused}
+        left = [image for image in images if image in unmarked]
+        if pool.stays and left and len(unmarked) < len(self.answers[-1].images):
+            images = left
         preferred = [image for image in images if image not in unmarked]
         self.images = []
         for chosen in (preferred, images):  # use all, rather than a page of the few preferred ones

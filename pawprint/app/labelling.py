@@ -6,17 +6,21 @@ Functions take the project's folder first.
 import csv
 import io
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from unicodedata import normalize
 
+import pandas as pd
 from filelock import FileLock
 
+from pawprint.artifacts import clean_params
 from pawprint.base import paths
+from pawprint.base.columns import IMAGES, PATHS
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
-from pawprint.base.labels import NEITHER, problem_of_names
+from pawprint.base.labels import NEITHER, SEVERAL_LABELS, UNKNOWN, problem_of_names
+from pawprint.base.tables import read_table
 from pawprint.given.user_tables import (
     HOW,
     LABEL_COLUMNS,
@@ -106,7 +110,8 @@ ImageKey = tuple[str, str]  # path and pixels_sha256, or "" if the hash is unkno
 
 def labels_given(project: Path) -> dict[str, str]:
     """Return the labels in labels.csv in order, keyed by pixels_sha256 or, if empty, by path."""
-    return {image_of(row): row["label"] for row in read_rows(project / paths.LABELS_CSV)}
+    rows = read_rows(project / paths.LABELS_CSV)
+    return {image_of(row): normalize("NFC", row["label"]) for row in rows}
 
 
 def order_classes(
@@ -139,19 +144,66 @@ def label_images(project: Path, images: Iterable[ImageKey], label: str) -> tuple
         return write_rows(project / paths.LABELS_CSV, rows), len(images) - len(new)
 
 
-def correct(project: Path, labels: Mapping[ImageKey, str]) -> Undo:
+def correct(project: Path, labels: Mapping[ImageKey, str], how: str = "") -> Undo:
     """Set or replace the labels of images in labels.csv.
 
-    `pixels_sha256` may be "". Returns a function that undoes the change. Raises InputError or
-    OSError, without changing anything.
+    `pixels_sha256` may be "". `how` is the cell in HOW. Returns a function that undoes the change.
+    Raises InputError or OSError, without changing anything.
     """
     with lock_of(project):
         given = labels_given(project)
         rows: Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
-            rows[pixels or path] = _row((path, pixels), label)
+            rows[pixels or path] = _row((path, pixels), label, how)
         return write_rows(project / paths.LABELS_CSV, rows)
+
+
+def states_of(project: Path) -> pd.DataFrame:
+    """Return what is known of each photo of the last run that can show several labels.
+
+    Rows are usable images, as ImageKey, in the order of `pixels_sha256`; columns are labels by
+    name, and a value is a state as in a cell. Rows of labels.csv count, even if they are newer than
+    the run. Raises InputError.
+    """
+    usable = read_table(project / paths.PATHS_CSV, PATHS)
+    images = usable.merge(read_table(project / paths.IMAGES_CSV, IMAGES)[["path", "label"]])
+    images = images.sort_values("pixels_sha256").set_index(["path", "pixels_sha256"])
+    not_asked = clean_params(project).not_asked
+    given = labels_given(project)
+    cells = [
+        SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
+        for (path, pixels), source in images["label"].items()
+    ]
+    said = SEVERAL_LABELS.names_said([*images["label"], *given.values()])
+    names = sorted(said.union(not_asked) - {"", UNKNOWN})
+    nothing = SEVERAL_LABELS.written(dict.fromkeys(names, -1))
+    states = SEVERAL_LABELS.encode([cell or nothing for cell in cells], names)
+    table = pd.DataFrame(states.astype(int), images.index, names)
+    return table[[cell != UNKNOWN for cell in cells]]
+
+
+def state_in(states: pd.DataFrame, image: ImageKey) -> dict[str, int]:
+    """Return the state of each label of an image. Raises InputError for one of another run."""
+    if image not in states.index:
+        raise InputError(f"{image[0]}: not in the last run. Reload the page.")
+    return states.loc[image].to_dict()
+
+
+def answer(project: Path, images: Sequence[ImageKey], said: str, how: str = "") -> Undo:
+    """Write what a cell says of its labels for images. What is known of other labels stays.
+
+    Like `correct`.
+    """
+    with lock_of(project):
+        states = states_of(project)
+        not_asked = clean_params(project).not_asked
+        new = SEVERAL_LABELS.states_in(said)
+        cells = {
+            image: SEVERAL_LABELS.written(state_in(states, image) | new, not_asked)
+            for image in images
+        }
+        return correct(project, cells, how)
 
 
 def _row(image: ImageKey, label: str, how: str = "") -> Cells:

@@ -9,13 +9,9 @@ from pawprint.app import page_label, page_run, page_try
 from pawprint.app.photos import explain_errors, plain
 from pawprint.artifacts import project_name
 
-# The button of a photo covers it, so that clicking on the photo presses the button. A tab that was
-# clicked keeps the focus while keys label photos, so a line shows it instead of a frame.
+# A tab that was clicked keeps the focus while keys label photos, so a line shows it instead of a
+# frame.
 STYLE = """<style>
-[class*="st-key-photo-"] {position: relative}
-[class*="st-key-photo-"] .stElementToolbar {display: none}
-[class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
-[class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
 [data-testid="stMainBlockContainer"] {padding-top: 3rem}
 .st-key-about strong {font-size: 1.25rem}
 [role="tab"][data-testid="stTab"][data-focus-visible="true"] {box-shadow: none}

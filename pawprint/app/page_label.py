@@ -12,14 +12,15 @@ from pawprint import artifacts
 from pawprint.app import HERE, groups, labelling, page_run, photos
 from pawprint.app.groups import Pages, Pool, without
 from pawprint.app.labelling import ImageKey, Undo
-from pawprint.app.photos import explain_errors, message
+from pawprint.app.photos import explain_errors, message, plain
 from pawprint.base import paths
-from pawprint.base.columns import LABELS_TO_REVIEW, PATHS, SPLIT, to_review
+from pawprint.base.columns import PATHS, SPLIT, to_review
 from pawprint.base.errors import InputError, counted, name_in_folder, name_some
 from pawprint.base.files import read_json, read_text
-from pawprint.base.labels import NEITHER, UNLABELLED
+from pawprint.base.labels import NEITHER, NOT, SEVERAL_LABELS, UNLABELLED
 from pawprint.base.tables import read_table
-from pawprint.given.user_tables import reviewed_images, spellings
+from pawprint.given.user_tables import OF_PAGE, reviewed_images, spellings
+from pawprint.scores.label_review import ASK
 
 ImageKeys = Sequence[labelling.ImageKey]
 
@@ -29,6 +30,7 @@ class UnlabelledPhotos:
 
     name = "unlabelled"
     end = "All photos have a label."
+    neither = True  # whether photos can get NEITHER
 
     def __init__(self, pool: groups.Pool) -> None:
         self.pool = pool
@@ -45,6 +47,10 @@ class UnlabelledPhotos:
     def classes(self) -> list[str]:
         """Return the classes that a photo can get. Raises InputError."""
         return classes_here()
+
+    def questions(self, image: ImageKey) -> dict[str, list[str]]:
+        """Return what to ask about a photo that can show several labels."""
+        return {}
 
     def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
         """Write a label, which is one of `classes`, a new class, or NEITHER.
@@ -77,6 +83,77 @@ class SuspectPhotos(UnlabelledPhotos):
         """Set or replace the labels of images, like `UnlabelledPhotos`."""
         label = labelling.class_to_give(label, self.classes(), self.accepts_new)
         return labelling.correct(HERE, dict.fromkeys(images, label)), 0
+
+
+class SuspectCells(SuspectPhotos):
+    """Images of the last run of which some labels may be wrong, or are not known."""
+
+    neither = False
+
+    def __init__(self, pool: groups.Pool, rows: pd.DataFrame) -> None:
+        super().__init__(pool)
+        is_asked = rows["likely"].str.startswith(ASK)
+        rows = rows.assign(label=rows["likely"].str.partition(" ")[2])
+        self.asked = rows[is_asked]
+        self.doubted = rows[~is_asked]
+
+    def given(self) -> dict[str, str]:
+        """Return the paths of the images that a person confirmed, without those still to ask."""
+        states = labelling.states_of(HERE)
+        asked = self.asked[["path", "pixels_sha256", "label"]].to_numpy().tolist()
+        left = {path for path, pixels, label in asked if states[label].get((path, pixels), 0) < 0}
+        return {path: "" for path in super().given() if path not in left}
+
+    def classes(self) -> list[str]:
+        """Return the labels that an image can show. Raises InputError."""
+        return [*labelling.states_of(HERE)]
+
+    def questions(self, image: ImageKey) -> dict[str, list[str]]:
+        """Return the part of the cell about each label, and the labels that need an answer.
+
+        The part of a label to ask is open, because a proposal would sway the person.
+        """
+        known = labelling.state_in(labelling.states_of(HERE), image)
+        asked, doubted = (rows[rows["path"] == image[0]] for rows in (self.asked, self.doubted))
+        for label, cell in zip(doubted["label"], doubted["cell"]):
+            known[label] = SEVERAL_LABELS.states_in(cell).get(label, 0)
+        return {
+            "parts": [SEVERAL_LABELS.written({name: known[name]}, [name]) for name in known],
+            "asked": [*asked["label"]],
+        }
+
+    def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
+        """Write what a cell says of each label."""
+        return labelling.answer(HERE, images, label), 0
+
+
+class OpenCells(SuspectPhotos):
+    """Images of the last run, to ask about a label that is not known of some.
+
+    A hash orders them, because those with an answer score the model, too: they have to be a fair
+    sample, so they may not be chosen by what a model finds.
+    """
+
+    neither = False
+
+    def __init__(self, label: str) -> None:
+        super().__init__(Pool([], [*labelling.states_of(HERE).index], stays=True))
+        self.name = f"open-{label}"
+        self.end = f"All photos have an answer about {label}."
+        self.label = label
+
+    def given(self) -> dict[str, str]:
+        """Return the paths of the images with an answer."""
+        states = labelling.states_of(HERE)[self.label]
+        return dict.fromkeys(states.index[states >= 0].get_level_values("path"), "")
+
+    def classes(self) -> list[str]:
+        """Return the two answers."""
+        return [self.label, NOT + self.label]
+
+    def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
+        """Write an answer, which does not confirm the other labels of the images."""
+        return labelling.answer(HERE, images, label, OF_PAGE), 0
 
 
 def in_order(names: Collection[str]) -> list[str]:
@@ -148,6 +225,8 @@ def show_pages(source: UnlabelledPhotos) -> None:
             "sure": pages.sure,
             "classes": source.classes(),
             "label": pages.label,
+            "neither": source.neither,
+            **(source.questions(pages.images[0]) if cells else {}),
             "new": source.accepts_new,
             "single": pages.size == 1,
             "walk": bool(source.pool.about),
@@ -273,33 +352,20 @@ def large_of(source: UnlabelledPhotos, pages: Pages) -> dict[str, str | int] | N
 
 def show() -> None:
     """Show the ways to label as tabs, and open the first tab with photos to label."""
-    if artifacts.has_several_labels(HERE):
-        show_label_suspects()
-        return
-    parts = {
-        "Unlabelled": show_unlabelled,
-        "Labels to review": show_review,
-    }
+    parts: dict[str, Callable[[], None]] = {"Unlabelled": show_unlabelled}
+    if artifacts.clean_params(HERE).several_labels and paths.PATHS_CSV.exists():
+        states = labelling.states_of(HERE)
+        open_labels = states.columns[(states < 0).any()]
+        parts = {f"{plain(label)}?": partial(show_open, label) for label in open_labels}
+    parts["Labels to review"] = show_review
     is_run = paths.LABELS_TO_REVIEW_CSV.exists() and paths.PATHS_CSV.exists()
     has_unlabelled = is_run and (read_table(paths.PATHS_CSV, PATHS)["split"] == UNLABELLED).any()
     photos.show_tabs(parts, "Labels to review" if is_run and not has_unlabelled else None)
 
 
-def show_label_suspects() -> None:
-    """Show photos of the last run whose labels may be wrong, if a photo can show several labels."""
-    st.info(
-        "Photos of this project can show several labels (`clean.several_labels`), which this page "
-        "cannot give: write them to `labels.csv`, such as `sea|sunset`, or `none` for no label."
-    )
-    if not paths.LABELS_TO_REVIEW_CSV.exists():
-        return
-    rows = read_table(paths.LABELS_TO_REVIEW_CSV, to_review(exclusive=False))
-    row = photos.grid(
-        rows.assign(caption=rows["label"] + ": " + rows["likely"] + "?"), "label-suspects"
-    )
-    if row is not None:
-        with explain_errors():
-            st.image(photos.large(row["path"]), photos.plain(row["path"]))
+def show_open(label: str) -> None:
+    """Show pages of photos of which a label is not known."""
+    show_pages(OpenCells(label))
 
 
 def show_unlabelled() -> None:
@@ -319,7 +385,9 @@ def show_unlabelled() -> None:
 
 def show_review() -> None:
     """Show the photos whose labels may be wrong, one by one."""
-    rows = read_table(paths.LABELS_TO_REVIEW_CSV, LABELS_TO_REVIEW).drop(columns="path")
+    exclusive = artifacts.clean_params(HERE).kind.exclusive
+    rows = read_table(paths.LABELS_TO_REVIEW_CSV, to_review(exclusive=exclusive))
+    rows = rows.drop(columns="path")
     # A photo may have been renamed since.
     rows = rows.merge(read_table(paths.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
     if rows.empty:
@@ -330,14 +398,17 @@ def show_review() -> None:
         "label is unlikely according to a model that was not trained on the image. Your labels are "
         "saved in `labels.csv`."
     )
-    about = {row["path"]: doubt(row) for _, row in rows.iterrows()}
-    images = [*zip(rows["path"], rows["pixels_sha256"])]
-    others = dict(zip(rows["path"], rows["contradicts"]))
-    show_pages(SuspectPhotos(groups.Pool([], images, about=about, beside=others)))
+    about = {str(path): doubt(of_image) for path, of_image in rows.groupby("path")}
+    images = [*dict.fromkeys(zip(rows["path"], rows["pixels_sha256"]))]
+    pool = Pool([], images, about=about, beside=dict(zip(rows["path"], rows["contradicts"])))
+    show_pages(SuspectPhotos(pool) if exclusive else SuspectCells(pool, rows))
 
 
-def doubt(row: pd.Series) -> str:
-    """Explain why the label of an image may be wrong."""
+def doubt(rows: pd.DataFrame) -> str:
+    """Explain why the label of an image may be wrong, or each of its labels, from its rows."""
+    row = rows.iloc[0]
+    if "cell" in rows:
+        return f"Labelled {row['label']} ({row['split']}). To decide: {', '.join(rows['likely'])}."
     label = f"Labelled {row['label']} ({row['split']}), with probability {row['probability']:.1%}; "
     if row["contradicts"]:
         return f"{label}its near-duplicate {row['contradicts']} has a different label."

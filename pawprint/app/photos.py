@@ -11,14 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint.app import HERE
 from pawprint.artifacts import open_photos
 from pawprint.base import paths
-from pawprint.base.errors import InputError, name_in_folder, one_of, printable
+from pawprint.base.errors import InputError, one_of, printable
 from pawprint.base.files import stamps
 from pawprint.given.archive import Archive, UnusableImageError
 from pawprint.given.decoding.formats import FORMATS
@@ -78,32 +77,9 @@ def message(text: str) -> str:
 # Streamlit's cache identifies a path by the state of its files.
 HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
-CELL = 154  # size of a photo in a grid, in pixels; two fit side by side on a phone
-SQUARE = 2 * CELL  # its size in the file, for sharp displays
-PER_PAGE = 24
+SQUARE = 308  # size of a photo in a page of photos, in pixels, for sharp displays
 LARGE = 900  # maximum size of a large photo, in pixels
 BACKGROUND = "#f3f5f7"
-
-
-def grid(rows: pd.DataFrame, key: str) -> pd.Series | None:
-    """Show the photos at the `path` of each row, in pages, each above its `caption`.
-
-    Returns the row that was clicked, or None.
-    """
-    clicked = None
-    last = -(-len(rows) // PER_PAGE)
-    page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
-    on_page = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
-    with st.container(horizontal=True, gap="small"):
-        for index, (_, row) in enumerate(on_page.iterrows()):
-            name = row["path"]
-            with st.container(key=f"photo-{key}-{index}", width=CELL, gap="xxsmall"):
-                with explain_errors():  # for example, a photo removed after the run
-                    st.image(square(name), width="stretch", alt=name_in_folder(name))
-                caption = plain(row["caption"])
-                if st.button(caption, f"open-{key}-{index}", plain(name), type="tertiary"):
-                    clicked = row
-    return clicked
 
 
 def large(name: str) -> str:

@@ -164,6 +164,19 @@ def test_page_without_a_mark_shows_its_cluster_no_more_before_all_others():
     assert not {number[image] for image in first} & {number[image] for image in second}
 
 
+def test_unmarked_photos_stay_until_they_have_an_answer_or_are_skipped():
+    pool = Pool([], [(f"{number}.jpg", "") for number in range(2 * PER_PAGE)], stays=True)
+    pages, shown = Pages(), []
+    given: dict[str, str] = {}
+    for marked in {0, 1}, set(), {0}:
+        pages.turn(pool, given)
+        shown.append([path for path, _ in pages.images])
+        given |= {shown[-1][place]: "" for place in marked}
+        pages.answer(marked, "sea", lambda: None)
+    assert shown[1] == shown[0][2:]
+    assert not {*shown[2]} & {*shown[0]}
+
+
 def test_skipped_pages_show_all_of_few_photos():
     rows, _ = made_up(1)
     for number in (1, 2, 5, *range(PER_PAGE + 1, 2 * PER_PAGE)):

@@ -89,17 +89,6 @@ FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][2]
 HEADER = "path,label,pixels_sha256\n"
 
 
-def test_photos_that_show_several_labels_are_shown_and_labelled_in_labels_csv(project):
-    change(project, "clean: {several_labels: true}")
-    assert "`labels.csv`" in opened("page_label", "show").info[0].value
-    to_review(project, [(FIRST, "none", "add sea", "test", 0.1, "", PIXELS, "sea")])
-    page = opened("page_label", "show")
-    assert [button.label for button in page.button] == [photos.plain("none: add sea?")]
-    press(page, photos.plain("none: add sea"))
-    assert page.get("image")[-1].proto.imgs[0].caption == photos.plain(FIRST)
-    assert not (project / paths.LABELS_CSV).exists()
-
-
 def test_class_has_the_same_digit_in_all_tabs_when_labels_come_from_labels_csv(project):
     change(project, "clean: {labels: auto}")
     flat = {path: path.replace("/", " ") for path, *_ in PHOTOS}  # no folder is a class
