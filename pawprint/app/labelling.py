@@ -21,6 +21,7 @@ from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
 from pawprint.base.labels import NEITHER, SEVERAL_LABELS, UNKNOWN, problem_of_names
 from pawprint.base.tables import read_table
+from pawprint.data.labels import filled
 from pawprint.given.user_tables import (
     HOW,
     LABEL_COLUMNS,
@@ -147,15 +148,16 @@ def label_images(project: Path, images: Iterable[ImageKey], label: str) -> tuple
 def correct(project: Path, labels: Mapping[ImageKey, str], how: str = "") -> Undo:
     """Set or replace the labels of images in labels.csv.
 
-    `pixels_sha256` may be "". `how` is the cell in HOW. Returns a function that undoes the change.
-    Raises InputError or OSError, without changing anything.
+    `pixels_sha256` may be "". `how` is the cell in HOW of new rows; "" is that of all. Returns a
+    function that undoes the change. Raises InputError or OSError, without changing anything.
     """
     with lock_of(project):
-        given = labels_given(project)
+        given = {image_of(row): row.get(HOW, "") for row in read_rows(project / paths.LABELS_CSV)}
         rows: Changes = {}
         for (path, known), label in labels.items():
             pixels = "" if path in given else known  # a row written by hand has no hash
-            rows[pixels or path] = _row((path, pixels), label, how)
+            image = pixels or path
+            rows[image] = _row((path, pixels), label, how and given.get(image, how))
         return write_rows(project / paths.LABELS_CSV, rows)
 
 
@@ -166,21 +168,23 @@ def states_of(project: Path) -> pd.DataFrame:
     name, and a value is a state as in a cell. Rows of labels.csv count, even if they are newer than
     the run. Raises InputError.
     """
-    usable = read_table(project / paths.PATHS_CSV, PATHS)
-    images = usable.merge(read_table(project / paths.IMAGES_CSV, IMAGES)[["path", "label"]])
-    images = images.sort_values("pixels_sha256").set_index(["path", "pixels_sha256"])
+    images = read_table(project / paths.IMAGES_CSV, IMAGES)[["path", "pixels_sha256", "label"]]
     not_asked = clean_params(project).not_asked
     given = labels_given(project)
     cells = [
         SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
-        for (path, pixels), source in images["label"].items()
+        for path, pixels, source in images.itertuples(index=False)
     ]
     said = SEVERAL_LABELS.names_said([*images["label"], *given.values()])
     names = sorted(said.union(not_asked) - {"", UNKNOWN})
     nothing = SEVERAL_LABELS.written(dict.fromkeys(names, -1))
-    states = SEVERAL_LABELS.encode([cell or nothing for cell in cells], names)
-    table = pd.DataFrame(states.astype(int), images.index, names)
-    return table[[cell != UNKNOWN for cell in cells]]
+    pixels = images["pixels_sha256"]
+    images["label"] = filled(pd.Series(cells, images.index, "str"), pixels, SEVERAL_LABELS)
+    usable = read_table(project / paths.PATHS_CSV, PATHS)[["path", "pixels_sha256"]].merge(images)
+    usable = usable[usable["label"] != UNKNOWN].sort_values("pixels_sha256")
+    states = SEVERAL_LABELS.encode(usable["label"].mask(usable["label"] == "", nothing), names)
+    index = pd.MultiIndex.from_frame(usable[["path", "pixels_sha256"]])
+    return pd.DataFrame(states.astype(int), index, names)
 
 
 def state_in(states: pd.DataFrame, image: ImageKey) -> dict[str, int]:
@@ -190,20 +194,22 @@ def state_in(states: pd.DataFrame, image: ImageKey) -> dict[str, int]:
     return states.loc[image].to_dict()
 
 
-def answer(project: Path, images: Sequence[ImageKey], said: str, how: str = "") -> Undo:
+def answer(project: Path, images: Sequence[ImageKey], said: str, how: str = "") -> tuple[Undo, int]:
     """Write what a cell says of its labels for images. What is known of other labels stays.
 
-    Like `correct`.
+    Like `correct`, but with `how`, an image of which all these labels are known is not changed:
+    somebody else has answered. Also returns the number of these images.
     """
     with lock_of(project):
         states = states_of(project)
         not_asked = clean_params(project).not_asked
         new = SEVERAL_LABELS.states_in(said)
-        cells = {
-            image: SEVERAL_LABELS.written(state_in(states, image) | new, not_asked)
-            for image in images
-        }
-        return correct(project, cells, how)
+        cells = {}
+        for image in images:
+            known = state_in(states, image)
+            if not how or any(known.get(label, -1) < 0 for label in new):
+                cells[image] = SEVERAL_LABELS.written(known | new, not_asked)
+        return correct(project, cells, how), len(images) - len(cells)
 
 
 def _row(image: ImageKey, label: str, how: str = "") -> Cells:

@@ -94,26 +94,27 @@ class SuspectCells(SuspectPhotos):
         super().__init__(pool)
         is_asked = rows["likely"].str.startswith(ASK)
         rows = rows.assign(label=rows["likely"].str.partition(" ")[2])
-        self.asked = rows[is_asked]
+        # A label that has been asked may have been given up since.
+        self.asked = rows[is_asked & rows["label"].isin([*states_here()])]
         self.doubted = rows[~is_asked]
 
     def given(self) -> dict[str, str]:
         """Return the paths of the images that a person confirmed, without those still to ask."""
-        states = labelling.states_of(HERE)
+        states = states_here()
         asked = self.asked[["path", "pixels_sha256", "label"]].to_numpy().tolist()
         left = {path for path, pixels, label in asked if states[label].get((path, pixels), 0) < 0}
         return {path: "" for path in super().given() if path not in left}
 
     def classes(self) -> list[str]:
         """Return the labels that an image can show. Raises InputError."""
-        return [*labelling.states_of(HERE)]
+        return [*states_here()]
 
     def questions(self, image: ImageKey) -> dict[str, list[str]]:
         """Return the part of the cell about each label, and the labels that need an answer.
 
         The part of a label to ask is open, because a proposal would sway the person.
         """
-        known = labelling.state_in(labelling.states_of(HERE), image)
+        known = labelling.state_in(states_here(), image)
         asked, doubted = (rows[rows["path"] == image[0]] for rows in (self.asked, self.doubted))
         for label, cell in zip(doubted["label"], doubted["cell"]):
             known[label] = SEVERAL_LABELS.states_in(cell).get(label, 0)
@@ -124,7 +125,7 @@ class SuspectCells(SuspectPhotos):
 
     def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
         """Write what a cell says of each label."""
-        return labelling.answer(HERE, images, label), 0
+        return labelling.answer(HERE, images, label)
 
 
 class OpenCells(SuspectPhotos):
@@ -137,14 +138,14 @@ class OpenCells(SuspectPhotos):
     neither = False
 
     def __init__(self, label: str) -> None:
-        super().__init__(Pool([], [*labelling.states_of(HERE).index], stays=True))
+        super().__init__(Pool([], [*states_here().index], stays=True))
         self.name = f"open-{label}"
         self.end = f"All photos have an answer about {label}."
         self.label = label
 
     def given(self) -> dict[str, str]:
         """Return the paths of the images with an answer."""
-        states = labelling.states_of(HERE)[self.label]
+        states = states_here()[self.label]
         return dict.fromkeys(states.index[states >= 0].get_level_values("path"), "")
 
     def classes(self) -> list[str]:
@@ -153,7 +154,7 @@ class OpenCells(SuspectPhotos):
 
     def give(self, images: ImageKeys, label: str) -> tuple[Undo, int]:
         """Write an answer, which does not confirm the other labels of the images."""
-        return labelling.answer(HERE, images, label, OF_PAGE), 0
+        return labelling.answer(HERE, images, label, OF_PAGE)
 
 
 def in_order(names: Collection[str]) -> list[str]:
@@ -176,6 +177,16 @@ def classes_of_source() -> list[str]:
     Raises InputError.
     """
     return _classes_of_source(paths.RAW_ARCHIVES, paths.PARAMS)
+
+
+def states_here() -> pd.DataFrame:
+    """Return `labelling.states_of` this project. Raises InputError."""
+    return _states(paths.LABELS_CSV, paths.PATHS_CSV, paths.IMAGES_CSV, paths.PARAMS)
+
+
+@st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
+def _states(*files: Path) -> pd.DataFrame:
+    return labelling.states_of(HERE)
 
 
 @st.cache_data(max_entries=1, show_spinner=False, hash_funcs=photos.HASHED)
@@ -354,7 +365,12 @@ def show() -> None:
     """Show the ways to label as tabs, and open the first tab with photos to label."""
     parts: dict[str, Callable[[], None]] = {"Unlabelled": show_unlabelled}
     if artifacts.clean_params(HERE).several_labels and paths.PATHS_CSV.exists():
-        states = labelling.states_of(HERE)
+        states = states_here()
+        if states.columns.empty:
+            st.info(
+                "No photo has a label yet. List the labels in `clean.not_asked` to answer here."
+            )
+            return
         open_labels = states.columns[(states < 0).any()]
         parts = {f"{plain(label)}?": partial(show_open, label) for label in open_labels}
     parts["Labels to review"] = show_review

@@ -136,7 +136,8 @@ def find_photos(
     if not folder.is_dir():
         raise InputError(f"{printable(str(folder))}: no such folder. Check the path.")
     params = project / paths.PARAMS
-    folder_names = Clean.load(path=params).labels if params.exists() else "auto"
+    clean = Clean.load(path=params) if params.exists() else None
+    folder_names = clean.labels if clean else "auto"
     named = folder_names if isinstance(folder_names, dict) else {}
     folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
     names = sorted(name for name in names_below(folder) if (folder / name).is_file())
@@ -154,6 +155,8 @@ def find_photos(
     expected = f"images in folders named {known}, or a metadata.csv with these labels"
     if not kind.exclusive:
         cells = [listed[name].label if name in listed else "" for name in images]
+        not_asked = {*clean.not_asked} & {*labels} if clean else set()
+        cells = [kind.complete(cell, not_asked) for cell in cells]
         photos["label"] = [_known_cell(cell, labels, kind) for cell in cells]
         expected = f"a metadata.csv with the labels {known}"
     if photos["label"].isna().all():

@@ -71,7 +71,7 @@ def apply_labels(
     labels = _correct(considered, corrections).reindex(images.index, fill_value="")
     pairs = zip(labels, images["label"])
     cells = [kind.complete(cell, not_asked, source) for cell, source in pairs]
-    labels = _filled(pd.Series(cells, images.index, "str"), images["pixels_sha256"], kind)
+    labels = filled(pd.Series(cells, images.index, "str"), images["pixels_sha256"], kind)
     is_none = (labels == NEITHER) & (NEITHER not in {*classes, *kind.empty})
     detail = images["without_label"].where(labels == "", "")
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
@@ -108,7 +108,7 @@ def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
     return pd.Series(right, images.index, "str")
 
 
-def _filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
+def filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
     """Return cells in which a label that is not known is as in all copies that know it.
 
     Copies have the same `pixels`. A cell in which nothing is known becomes "".

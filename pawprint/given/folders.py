@@ -155,7 +155,9 @@ def _layout_of_cells(
     places = dict.fromkeys(names, Place("", ""))
     for name, row in given.items():
         states = SEVERAL_LABELS.states_in(cells.get(name, ""))
-        known = {label_of.get(label.lower(), ""): state for label, state in states.items()}
+        parts = [(label_of.get(label.lower(), ""), state) for label, state in states.items()]
+        # Of several names of a label, one that is shown decides, or else one that is not known.
+        known = dict(sorted(parts, key=lambda part: (0, -1, 1).index(part[1])))
         label = "" if "" in known else SEVERAL_LABELS.written(known, known)
         places[name] = Place(UNKNOWN if row.label.lower() == UNKNOWN else label, row.split)
     # A label that no image shows cannot be learned yet.

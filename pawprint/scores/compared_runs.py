@@ -309,7 +309,8 @@ def compare_runs(old: Run, new: Sequence[Run]) -> list[ComparedRun]:
     classes = _classes_of(runs)
     differ = [labels != classes[0] for labels in classes[1:]]
     if any(differ):  # errors are compared, so predictions have to be known
-        old, *new = runs = [_without_unknown(run) for run in runs]
+        shared = set.intersection(*classes)
+        old, *new = runs = [_without_open(_without_unknown(run), shared) for run in runs]
     common = _pair_images(runs, differ)
     deciding = [{name: of[name] for name in of if name != BESIDE} for of in common]
     kind = "validation images"
@@ -336,6 +337,20 @@ def _without_unknown(run: Run) -> Run:
     """Return the run without sets whose predictions are not known, because it has thresholds."""
     known = {name: table for name, table in run.tables.items() if (table["predicted"] != "").all()}
     return run._replace(tables=known)
+
+
+def _without_open(run: Run, labels: Set[str]) -> Run:
+    """Return the run without what is not known of labels that are not among these."""
+    known = {name: _known(table, labels, run.label_kind) for name, table in run.tables.items()}
+    return run._replace(tables=known)
+
+
+def _known(table: pd.DataFrame, labels: Set[str], kind: LabelKind) -> pd.DataFrame:
+    states = table[["actual", "predicted"]].map(kind.states_in)
+    cells = states.map(
+        lambda of: kind.written({name: s for name, s in of.items() if s >= 0 or name in labels})
+    )
+    return table.assign(**cells)
 
 
 def _classes_of(runs: Sequence[Run]) -> list[set[str]]:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from app_browser import chromium, expect, open_part, opened, serious, settled
 from conftest import PROJECT, change, clean_archive, photo, refused
@@ -14,7 +15,8 @@ from pawprint.base import paths
 from pawprint.base.columns import IMAGES, PATHS, SERIES, SPLIT, to_review
 from pawprint.base.files import pack
 from pawprint.base.labels import SEVERAL_LABELS
-from pawprint.base.tables import write_table
+from pawprint.base.tables import read_table, write_table
+from pawprint.given.user_tables import OF_PAGE
 
 CELLS = {"0.jpg": "sea", "1.jpg": "new|sea?|sunset", "2.jpg": "none", "3.jpg": "unlabelled"}
 NOTED = "path,label,note\n2.jpg,sunset,mine\n"
@@ -61,6 +63,25 @@ def test_photo_that_is_unknown_or_of_another_run_gets_no_answer(project):
             answer(HERE, [gone], "new")
 
 
+def test_answer_by_page_keeps_a_confirmation_and_what_somebody_else_has_answered(project):
+    both = [image("0.jpg"), image("2.jpg")]
+    answer(HERE, both[:1], "sea")
+    assert answer(HERE, both, "not new", OF_PAGE)[1] == 0
+    assert [(row["label"], row.get("how", "")) for row in read_rows(paths.LABELS_CSV)] == [
+        ("not new|sunset", ""),
+        ("not new|sea", ""),
+    ]
+    _, known = answer(HERE, both, "new", OF_PAGE)
+    assert known == 2 and "new|s" not in paths.LABELS_CSV.read_text().replace("not new", "")
+
+
+def test_answer_keeps_what_a_copy_knows(project):
+    images = read_table(paths.IMAGES_CSV, IMAGES)
+    copy = images[images["path"] == "1.jpg"].assign(path="a_copy.jpg", label="sea|sunset")
+    write_table(paths.IMAGES_CSV, pd.concat([images, copy]), IMAGES)
+    assert states_of(HERE).loc["1.jpg"].to_dict("records") == [{"new": 1, "sea": 1, "sunset": 1}]
+
+
 @pytest.mark.slow
 def test_labels_are_answered_one_by_one_and_by_pages_and_undone(project):
     def press(*keys: str) -> dict[str, str]:
@@ -78,7 +99,7 @@ def test_labels_are_answered_one_by_one_and_by_pages_and_undone(project):
         expect(page.get_by_text("Does the photo show new?")).to_be_visible()
         page.get_by_role("button", name="sea?", exact=True).click()
         assert press("1", "1", "Enter") == {"2.jpg": "not new|sea?|sunset"}
-        take_back = answer(HERE, [image("1.jpg")], "sea")  # by somebody else
+        take_back, _ = answer(HERE, [image("1.jpg")], "sea")  # by somebody else
         assert press("Enter")["1.jpg"] == "new|sea"
         expect(page.get_by_text("You have reviewed all labels")).to_be_visible()
         assert press("u")["1.jpg"] == "new|sea|sunset"

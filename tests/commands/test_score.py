@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import (
+    PROJECT,
+    change,
     complaint,
     encode,
     pawprint_here,
@@ -140,6 +142,10 @@ def test_labels_of_a_photo_that_shows_several_are_read_from_its_cell(here, tmp_p
     photos = find_photos(tmp_path, folder, ["sea", "sunset"], kind=SEVERAL_LABELS)
     assert photos["label"].dropna().tolist() == ["sea|sunset", "sea|sunset", "none", "unknown"]
     assert photos["named"][4] == "moon|sea"
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    change(tmp_path, "clean: {labels: auto, several_labels: true, not_asked: [sunset, new]}")
+    photos = find_photos(tmp_path, folder, ["sea", "sunset"], kind=SEVERAL_LABELS)
+    assert photos["label"][2] == "sunset?"
     with refused("expected a metadata.csv with the labels sea"):
         find_photos(tmp_path, folder / "sea", ["sea"], kind=SEVERAL_LABELS)
 

@@ -102,7 +102,6 @@ def finished(installed, tmp_path_factory) -> Path:
         command = command.replace(REMOTE, (root / "remote").as_posix())
         printed[command] = installed.succeed("sh", "-c", command, cwd=folder, **away)
     assert "loss" in printed["dvc metrics diff"]  # that is, `dvc exp run` changes the run
-    installed.succeed("pawprint", "discard", "--yes", cwd=folder)
     shutil.rmtree(root / "given")
     origin = str(root / "food.git")
     succeed("git", "clone", "-q", "--bare", str(folder), origin, cwd=root)

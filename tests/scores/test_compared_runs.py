@@ -416,6 +416,11 @@ def test_runs_of_several_labels_are_compared_by_photos_with_every_label_right():
     # One changed label is never better or worse.
     changed = compared(relabelled(of_labels(run_of(loss=0.198)), "b"), old)
     assert changed.verdict == NO_USE
+    # A label that is new, and not known of these photos, is no reason to leave them out.
+    cells = {"a": "a|c?", "a|b": "a|b|c?"}
+    tables = {name: table.replace(cells) for name, table in new.tables.items()}
+    asked = compared(new._replace(tables=tables, labels={*"abc"}), old)
+    assert f"100.00% → {right:.2%}" in asked.table["photos with every label right"][1]
     none = new._replace(split=new.split.assign(label="none"))
     assert "Only old names at least one label" in compared(none, old).sentences[0]
     with pytest.raises(InputError, match="only in old can a photo have several labels"):
