@@ -32,11 +32,11 @@ test test-all: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python $(PYTEST) -m "$(TESTS)"
 
-# Fast tests with the packages that users have: with others, pandas keeps strings in Arrow. Networks
-# and models hold no tables.
+# Tests of tables, and a whole run, with the packages that users have: with others, pandas keeps
+# strings in Arrow.
 test-plain: $(PLAIN)/installed
 	$(PLAIN)/$(SCRIPTS)/python $(PYTEST) -m "not slow and not extended" \
-	  --ignore tests/network --ignore tests/model
+	  $(addprefix tests/,base data given report scores pipeline/test_pipeline.py)
 
 # All combinations of what `make test-all` tests one case of.
 test-extended: $(VENV)/installed-dev

@@ -5,7 +5,7 @@ project has recorded: params, tables, photos and results. They take the project'
 do no stage's work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 
 from pawprint.base import paths
-from pawprint.base.columns import SPLIT
+from pawprint.base.columns import IMAGES, SPLIT
 from pawprint.base.errors import InputError, printable
 from pawprint.base.files import md5
 from pawprint.base.git import current_commit
+from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
+from pawprint.data.labels import filled
 from pawprint.given.archive import Archive, members, open_archive
 from pawprint.given.folders import find_layout
 from pawprint.given.metadata_csv import read_metadata_csv
@@ -106,6 +108,22 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     rows = read_metadata_csv(archive, names)
     params = clean_params(folder)
     return find_layout(names, rows, params.labels, archive.filename, params.kind).classes
+
+
+def completed(folder: Path, given: Mapping[str, str]) -> pd.DataFrame:
+    """Return the path, pixels_sha256 and `cell` of all images, with several labels as in a split.
+
+    `given` are the cells in labels.csv, keyed by pixels_sha256 or path. `label` is the cell of the
+    source. Raises InputError.
+    """
+    images = read_table(folder / paths.IMAGES_CSV, IMAGES)[["path", "pixels_sha256", "label"]]
+    not_asked = clean_params(folder).not_asked
+    cells = [
+        SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
+        for path, pixels, source in images.itertuples(index=False)
+    ]
+    texts = pd.Series(cells, images.index, "str")
+    return images.assign(cell=filled(texts, images["pixels_sha256"], SEVERAL_LABELS))
 
 
 def clean_params(folder: Path) -> Clean:

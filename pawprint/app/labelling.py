@@ -14,14 +14,13 @@ from unicodedata import normalize
 import pandas as pd
 from filelock import FileLock
 
-from pawprint.artifacts import clean_params
+from pawprint.artifacts import clean_params, completed
 from pawprint.base import paths
-from pawprint.base.columns import IMAGES, PATHS
+from pawprint.base.columns import PATHS
 from pawprint.base.errors import InputError
 from pawprint.base.files import read_bytes, write_text
 from pawprint.base.labels import NEITHER, SEVERAL_LABELS, UNKNOWN, problem_of_names
 from pawprint.base.tables import read_table
-from pawprint.data.labels import filled
 from pawprint.given.user_tables import (
     HOW,
     LABEL_COLUMNS,
@@ -148,7 +147,7 @@ def label_images(project: Path, images: Iterable[ImageKey], label: str) -> tuple
 def correct(project: Path, labels: Mapping[ImageKey, str], how: str = "") -> Undo:
     """Set or replace the labels of images in labels.csv.
 
-    `pixels_sha256` may be "". `how` is the cell in HOW of new rows; "" is that of all. Returns a
+    `pixels_sha256` may be "". `how` is the cell in HOW of new rows, or "" for all rows. Returns a
     function that undoes the change. Raises InputError or OSError, without changing anything.
     """
     with lock_of(project):
@@ -168,21 +167,14 @@ def states_of(project: Path) -> pd.DataFrame:
     name, and a value is a state as in a cell. Rows of labels.csv count, even if they are newer than
     the run. Raises InputError.
     """
-    images = read_table(project / paths.IMAGES_CSV, IMAGES)[["path", "pixels_sha256", "label"]]
-    not_asked = clean_params(project).not_asked
     given = labels_given(project)
-    cells = [
-        SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
-        for path, pixels, source in images.itertuples(index=False)
-    ]
+    images = completed(project, given)
     said = SEVERAL_LABELS.names_said([*images["label"], *given.values()])
-    names = sorted(said.union(not_asked) - {"", UNKNOWN})
+    names = sorted(said.union(clean_params(project).not_asked) - {"", UNKNOWN})
     nothing = SEVERAL_LABELS.written(dict.fromkeys(names, -1))
-    pixels = images["pixels_sha256"]
-    images["label"] = filled(pd.Series(cells, images.index, "str"), pixels, SEVERAL_LABELS)
     usable = read_table(project / paths.PATHS_CSV, PATHS)[["path", "pixels_sha256"]].merge(images)
-    usable = usable[usable["label"] != UNKNOWN].sort_values("pixels_sha256")
-    states = SEVERAL_LABELS.encode(usable["label"].mask(usable["label"] == "", nothing), names)
+    usable = usable[usable["cell"] != UNKNOWN].sort_values("pixels_sha256")
+    states = SEVERAL_LABELS.encode(usable["cell"].mask(usable["cell"] == "", nothing), names)
     index = pd.MultiIndex.from_frame(usable[["path", "pixels_sha256"]])
     return pd.DataFrame(states.astype(int), index, names)
 
