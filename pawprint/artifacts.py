@@ -21,7 +21,7 @@ from pawprint.base.git import current_commit
 from pawprint.base.labels import SEVERAL_LABELS
 from pawprint.base.tables import read_table
 from pawprint.base.threads import map_in_threads
-from pawprint.data.labels import filled
+from pawprint.data.labels import completed
 from pawprint.given.archive import Archive, members, open_archive
 from pawprint.given.folders import find_layout
 from pawprint.given.metadata_csv import read_metadata_csv
@@ -110,7 +110,7 @@ def classes_of_source(folder: Path, archive: Archive) -> list[str]:
     return find_layout(names, rows, params.labels, archive.filename, params.kind).classes
 
 
-def completed(folder: Path, given: Mapping[str, str]) -> pd.DataFrame:
+def cells_of(folder: Path, given: Mapping[str, str]) -> pd.DataFrame:
     """Return the path, pixels_sha256 and `cell` of all images, with several labels as in a split.
 
     `given` are the cells in labels.csv, keyed by pixels_sha256 or path. `label` is the cell of the
@@ -119,11 +119,11 @@ def completed(folder: Path, given: Mapping[str, str]) -> pd.DataFrame:
     images = read_table(folder / paths.IMAGES_CSV, IMAGES)[["path", "pixels_sha256", "label"]]
     not_asked = clean_params(folder).not_asked
     cells = [
-        SEVERAL_LABELS.complete(given.get(pixels) or given.get(path) or source, not_asked, source)
+        given.get(pixels) or given.get(path) or source
         for path, pixels, source in images.itertuples(index=False)
     ]
     texts = pd.Series(cells, images.index, "str")
-    return images.assign(cell=filled(texts, images["pixels_sha256"], SEVERAL_LABELS))
+    return images.assign(cell=completed(texts, images, SEVERAL_LABELS, not_asked))
 
 
 def clean_params(folder: Path) -> Clean:

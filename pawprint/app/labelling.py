@@ -14,7 +14,7 @@ from unicodedata import normalize
 import pandas as pd
 from filelock import FileLock
 
-from pawprint.artifacts import clean_params, completed
+from pawprint.artifacts import cells_of, clean_params
 from pawprint.base import paths
 from pawprint.base.columns import PATHS
 from pawprint.base.errors import InputError
@@ -168,7 +168,7 @@ def states_of(project: Path) -> pd.DataFrame:
     the run. Raises InputError.
     """
     given = labels_given(project)
-    images = completed(project, given)
+    images = cells_of(project, given)
     said = SEVERAL_LABELS.names_said([*images["label"], *given.values()])
     names = sorted(said.union(clean_params(project).not_asked) - {"", UNKNOWN})
     nothing = SEVERAL_LABELS.written(dict.fromkeys(names, -1))

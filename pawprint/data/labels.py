@@ -69,9 +69,7 @@ def apply_labels(
     is_named = images["path"].isin({correction.path for correction in corrections})
     considered = images[is_named | (images["without_label"] == "")]
     labels = _correct(considered, corrections).reindex(images.index, fill_value="")
-    pairs = zip(labels, images["label"])
-    cells = [kind.complete(cell, not_asked, source) for cell, source in pairs]
-    labels = filled(pd.Series(cells, images.index, "str"), images["pixels_sha256"], kind)
+    labels = completed(labels, images, kind, not_asked)
     is_none = (labels == NEITHER) & (NEITHER not in {*classes, *kind.empty})
     detail = images["without_label"].where(labels == "", "")
     detail = detail.mask((detail != "") & is_named, "its correction is for different pixels")
@@ -108,7 +106,19 @@ def _correct(images: pd.DataFrame, corrections: list[Correction]) -> pd.Series:
     return pd.Series(right, images.index, "str")
 
 
-def filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
+def completed(
+    cells: pd.Series, images: pd.DataFrame, kind: LabelKind, not_asked: Collection[str]
+) -> pd.Series:
+    """Return a cell for each of `images` in which the source and copies say what `cells` do not.
+
+    `images` has `label`, the source's cell, and `pixels_sha256`. See `LabelKind.complete`.
+    """
+    pairs = zip(cells, images["label"])
+    complete = [kind.complete(cell, not_asked, source) for cell, source in pairs]
+    return _filled(pd.Series(complete, images.index, "str"), images["pixels_sha256"], kind)
+
+
+def _filled(cells: pd.Series, pixels: pd.Series, kind: LabelKind) -> pd.Series:
     """Return cells in which a label that is not known is as in all copies that know it.
 
     Copies have the same `pixels`. A cell in which nothing is known becomes "".
